@@ -34,3 +34,12 @@ type Shape struct {
 // of its instances), and false if it is not known. A decoder then keeps what
 // the format tells: TLV gives Opaque, SenML the type of its field.
 type Shapes func(Path) (Shape, bool)
+
+// Of returns the shape of the resource at a path of resource level or deeper;
+// a nil Shapes knows none.
+func (s Shapes) Of(p Path) (Shape, bool) {
+	if s == nil || p.Level() < LevelResource {
+		return Shape{}, false
+	}
+	return s(p)
+}

@@ -1,0 +1,186 @@
+package wire
+
+import (
+	"slices"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/wire/cbor"
+	"lwm2m-agent/lwm2m/wire/opaque"
+	"lwm2m-agent/lwm2m/wire/senml"
+	"lwm2m-agent/lwm2m/wire/text"
+	"lwm2m-agent/lwm2m/wire/tlv"
+)
+
+// Formats returns the formats that carry values, most preferred first: what
+// Append and Decode take, in the order in which a client announces them.
+func Formats() []lwm2m.Format {
+	return []lwm2m.Format{
+		lwm2m.FormatSenMLCBOR, lwm2m.FormatSenMLJSON, lwm2m.FormatTLV,
+		lwm2m.FormatCBOR, lwm2m.FormatText, lwm2m.FormatOpaque,
+	}
+}
+
+// Supported reports whether Append and Decode take the format, under its own or
+// its older number.
+func Supported(f lwm2m.Format) bool { return slices.Contains(Formats(), f.Canonical()) }
+
+// CanCarry reports whether the format can carry the answer to a Read of a path
+// of the given level (Core, section 7.5). The shape is that of the resource and
+// matters from resource level on; its zero Type stands for any type.
+func CanCarry(f lwm2m.Format, l lwm2m.Level, s lwm2m.Shape) bool {
+	switch f.Canonical() {
+	case lwm2m.FormatText, lwm2m.FormatCBOR:
+		return single(l, s)
+	case lwm2m.FormatOpaque:
+		return single(l, s) && (s.Type == lwm2m.TypeOpaque || s.Type == lwm2m.TypeNone)
+	case lwm2m.FormatTLV:
+		return l >= lwm2m.LevelObject
+	case lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR:
+		return true
+	default:
+		return false
+	}
+}
+
+// single reports whether the level and shape are those of one value.
+func single(l lwm2m.Level, s lwm2m.Shape) bool {
+	return l == lwm2m.LevelResource && !s.Multiple || l == lwm2m.LevelResourceInstance
+}
+
+// Append adds to dst what a Read of base answers: the nodes, which lie at or
+// below base and are in path order. Times are told by SenML only; equal paths,
+// which only times tell apart, too.
+//
+// The error is an *lwm2m.Error: 4.06 if the format is unknown or cannot carry
+// the nodes, 5.00 if the nodes are not as described or hold a float that is no
+// number. dst is then returned as it was.
+func Append(dst []byte, f lwm2m.Format, base lwm2m.Path, nodes []lwm2m.Node) ([]byte, error) {
+	switch f.Canonical() {
+	case lwm2m.FormatTLV:
+		return tlv.Append(dst, base, nodes)
+	case lwm2m.FormatSenMLJSON:
+		return senml.AppendJSON(dst, base, nodes)
+	case lwm2m.FormatSenMLCBOR:
+		return senml.AppendCBOR(dst, base, nodes)
+	case lwm2m.FormatText, lwm2m.FormatCBOR, lwm2m.FormatOpaque:
+		return appendSingle(dst, f.Canonical(), base, nodes)
+	default:
+		return dst, lwm2m.Errorf(lwm2m.NotAcceptable, "format %v is not known", f)
+	}
+}
+
+func appendSingle(dst []byte, f lwm2m.Format, base lwm2m.Path, nodes []lwm2m.Node) ([]byte, error) {
+	if len(nodes) != 1 || nodes[0].Path != base || nodes[0].Value.IsZero() {
+		return dst, lwm2m.Errorf(lwm2m.NotAcceptable, "%v carries one value, not all of %v", f, base)
+	}
+	v := nodes[0].Value
+	switch f {
+	case lwm2m.FormatCBOR:
+		return cbor.Append(dst, v)
+	case lwm2m.FormatOpaque:
+		return opaque.Append(dst, v)
+	default:
+		return text.Append(dst, v)
+	}
+}
+
+// Decode returns what a Write to base, or the answer to a Read of base, says;
+// base is the root for the composite operations. The nodes lie at or below base
+// and are in path order, equal paths in the payload's. shapes may be nil.
+//
+// SenML's relative times are left for ResolveTimes.
+//
+// The error is an *lwm2m.Error: 4.15 if the format is unknown or cannot carry
+// what lies at base, 4.00 if the payload is malformed, leaves base, or does not
+// fit the shapes.
+func Decode(f lwm2m.Format, data []byte, base lwm2m.Path, shapes lwm2m.Shapes) ([]lwm2m.Node, error) {
+	nodes, err := decode(f, data, base, shapes)
+	if err != nil {
+		return nil, err
+	}
+	return ordered(nodes, shapes)
+}
+
+func decode(f lwm2m.Format, data []byte, base lwm2m.Path, shapes lwm2m.Shapes) ([]lwm2m.Node, error) {
+	switch f.Canonical() {
+	case lwm2m.FormatTLV:
+		return tlv.Decode(data, base, shapes)
+	case lwm2m.FormatSenMLJSON:
+		return senml.DecodeJSON(data, base, shapes)
+	case lwm2m.FormatSenMLCBOR:
+		return senml.DecodeCBOR(data, base, shapes)
+	case lwm2m.FormatText, lwm2m.FormatCBOR, lwm2m.FormatOpaque:
+		return decodeSingle(f.Canonical(), data, base, shapes)
+	default:
+		return nil, lwm2m.Errorf(lwm2m.UnsupportedContentFormat, "format %v is not known", f)
+	}
+}
+
+func decodeSingle(f lwm2m.Format, data []byte, base lwm2m.Path, shapes lwm2m.Shapes) ([]lwm2m.Node, error) {
+	shape, known := shapes.Of(base)
+	if !CanCarry(f, base.Level(), shape) {
+		return nil, lwm2m.Errorf(lwm2m.UnsupportedContentFormat, "%v carries one value, not all of %v", f, base)
+	}
+	if !known && f != lwm2m.FormatCBOR {
+		shape.Type = lwm2m.TypeOpaque
+	}
+	var (
+		v   lwm2m.Value
+		err error
+	)
+	switch f {
+	case lwm2m.FormatCBOR:
+		v, err = cbor.Decode(data, shape.Type)
+	case lwm2m.FormatOpaque:
+		v = opaque.Decode(data)
+	default:
+		v, err = text.Decode(data, shape.Type)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []lwm2m.Node{{Path: base, Value: v}}, nil
+}
+
+// DecodeCreate returns what a Create on an object says. If the payload names the
+// new instances, named is true and the nodes have those identifiers; if it gives
+// resources only, so that the client chooses (TLV without object instance TLV),
+// named is false and the nodes are put below the instance free. Errors are as
+// with Decode.
+func DecodeCreate(
+	f lwm2m.Format, data []byte, object lwm2m.Path, free uint16, shapes lwm2m.Shapes,
+) (nodes []lwm2m.Node, named bool, err error) {
+	if object.Level() != lwm2m.LevelObject {
+		return nil, false, lwm2m.Errorf(lwm2m.MethodNotAllowed, "create at %v, which is no object", object)
+	}
+	if f.Canonical() == lwm2m.FormatTLV {
+		nodes, named, err = tlv.DecodeCreate(data, object, free, shapes)
+	} else {
+		named = true
+		nodes, err = decode(f, data, object, shapes)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	nodes, err = ordered(nodes, shapes)
+	return nodes, named, err
+}
+
+// ordered brings decoded nodes in path order and checks single against multiple.
+func ordered(nodes []lwm2m.Node, shapes lwm2m.Shapes) ([]lwm2m.Node, error) {
+	for _, n := range nodes {
+		shape, known := shapes.Of(n.Path)
+		if !known || n.Path.Level() < lwm2m.LevelResource {
+			continue
+		}
+		instance := n.Path.Level() == lwm2m.LevelResourceInstance || n.Value.IsZero()
+		if instance != shape.Multiple {
+			return nil, lwm2m.Errorf(lwm2m.BadRequest, "%v: the resource has no such value, single is %t", n.Path, !shape.Multiple)
+		}
+	}
+	byPath := func(a, b lwm2m.Node) int { return a.Path.Compare(b.Path) }
+	if !slices.IsSortedFunc(nodes, byPath) {
+		lwm2m.SortNodes(nodes)
+	}
+	return nodes, nil
+}
