@@ -1,0 +1,140 @@
+package hw
+
+import (
+	"strconv"
+	"time"
+)
+
+// Setup is all sensors and actuators of a board.
+type Setup struct {
+	Sensors   []Config
+	Actuators []Config
+}
+
+// Config is one sensor or one actuator. The names in quotes are the keys of
+// the configuration file; [Driver].Settings says which of them a driver takes.
+// The zero value of a field means that it was not given.
+type Config struct {
+	Name   string // "name": unique among sensors, and among actuators
+	Driver string // "driver"
+
+	Bus     string // "bus": "/dev/i2c-1"
+	Address uint16 // "address": 7-bit I2C address
+	Chip    string // "chip": "/dev/gpiochip0", "gpiochip0"
+	Line    Line   // "line": number or name
+	Device  string // "device": an IIO, hwmon or thermal device by name, or by folder ("iio:device0", "hwmon2", "thermal_zone0")
+
+	Interval time.Duration // "interval" between samples; 0 is DefaultInterval
+	Debounce time.Duration // "debounce" of an input line
+	Active   Active        // "active" level of a line
+	Bias     Bias          // "bias" of a line
+	Edge     Edge          // "edge" that is counted
+	Drive    Drive         // "drive" of an output line
+	Safe     Safe          // "safe" state of an actuator
+
+	Channels []ChannelConfig // "channel": which channels to feed; none is all
+
+	Unit   string        // "unit" of a simulated value
+	Wave   Wave          // "wave" of a simulated sensor
+	Min    float64       // "min" of a simulated value
+	Max    float64       // "max" of a simulated value
+	Period time.Duration // "period" of a simulated wave
+	Seed   uint64        // "seed" of a simulated random sequence
+	File   string        // "file" of a simulated recording
+}
+
+// ChannelConfig picks one channel of a sensor.
+type ChannelConfig struct {
+	Name string // "name": the Channel.Name
+}
+
+// DefaultInterval is the sampling interval where none is configured.
+const DefaultInterval = 60 * time.Second
+
+// Line names a GPIO line by its offset on the chip or by its name.
+type Line struct {
+	name   string
+	offset int
+	given  bool
+}
+
+// LineOffset is the line with that offset on its chip.
+func LineOffset(offset int) Line { return Line{offset: offset, given: true} }
+
+// LineName is the line that the device tree or firmware gave that name.
+func LineName(name string) Line { return Line{name: name, given: name != ""} }
+
+// Given reports whether a line was configured.
+func (l Line) Given() bool { return l.given }
+
+// String returns the offset in decimal or the name.
+func (l Line) String() string {
+	if l.name != "" || !l.given {
+		return l.name
+	}
+	return strconv.Itoa(l.offset)
+}
+
+// Active is the electrical level at which a line counts as active.
+type Active string
+
+// The active levels; not given is high.
+const (
+	ActiveHigh Active = "high"
+	ActiveLow  Active = "low"
+)
+
+// Bias is the pull of an input line; not given leaves it as it is.
+type Bias string
+
+// The biases.
+const (
+	BiasOff      Bias = "off"
+	BiasPullUp   Bias = "pull-up"
+	BiasPullDown Bias = "pull-down"
+)
+
+// Edge is the change of an input line that is counted; not given is EdgeActive.
+type Edge string
+
+// The edges, in terms of the line's active level.
+const (
+	EdgeActive   Edge = "active"   // becoming active
+	EdgeInactive Edge = "inactive" // becoming inactive
+	EdgeBoth     Edge = "both"
+)
+
+// Drive is how an output line is driven; not given is push-pull.
+type Drive string
+
+// The drives.
+const (
+	DrivePushPull   Drive = "push-pull"
+	DriveOpenDrain  Drive = "open-drain"
+	DriveOpenSource Drive = "open-source"
+)
+
+// Wave is the course of a simulated sensor; not given is WaveSine.
+type Wave string
+
+// The waves. All but WaveContact and WaveTrack feed one channel "value"; a CSV
+// file feeds one channel for each column.
+const (
+	WaveSine    Wave = "sine"
+	WaveRamp    Wave = "ramp"
+	WaveSquare  Wave = "square"
+	WaveWalk    Wave = "walk"    // a random walk between min and max
+	WaveCSV     Wave = "csv"     // the rows of a file, one for each period
+	WaveContact Wave = "contact" // a door: "state" and "count"
+	WaveTrack   Wave = "track"   // a receiver moving round a course: "latitude", "longitude", "altitude", "speed", "heading"
+)
+
+// Safe is the state of an actuator when nobody is in charge of it: at start,
+// when its condition is lost, and after an orderly end. Not given is off.
+type Safe struct {
+	// Keep leaves the output as it is instead.
+	Keep bool
+	// Value is the state to take: a Bool, or a Float for a level. The zero
+	// Value stands for off, and 0.
+	Value Value
+}

@@ -1,0 +1,51 @@
+package hw
+
+// BusKind is what a driver's parts are connected to.
+type BusKind string
+
+// The kinds of buses.
+const (
+	BusI2C   BusKind = "i2c"
+	BusGPIO  BusKind = "gpio"
+	BusSysfs BusKind = "sysfs"
+	BusNone  BusKind = "none"
+)
+
+// Driver is one line of the table of drivers. docs/drivers.md is made from it.
+type Driver struct {
+	// Name is the value of the key "driver".
+	Name string
+	// Bus is what the part is connected to.
+	Bus BusKind
+	// Summary is one line: the parts it serves.
+	Summary string
+	// Addresses are the I2C addresses that the parts can have.
+	Addresses []uint16
+	// Channels are the channels it feeds (or takes, for an actuator). Where
+	// they depend on the device, ChannelsVary says how, and Channels is empty.
+	Channels     []Channel
+	ChannelsVary string
+	// Settings are the keys it takes besides name and driver.
+	Settings []Setting
+	// Proof says how the driver was shown to work.
+	Proof string
+
+	newSensor   func(*Access, Config) (sensor, error)
+	newActuator func(*Access, Config) (actuator, error)
+}
+
+// Setting is one key of the configuration file that a driver takes.
+type Setting struct {
+	Key      string // as in the file: "debounce"
+	Required bool
+	Help     string // one line, with the default
+}
+
+// Sensor reports whether the driver serves sensors.
+func (d Driver) Sensor() bool { return d.newSensor != nil }
+
+// Actuator reports whether the driver serves actuators.
+func (d Driver) Actuator() bool { return d.newActuator != nil }
+
+// Drivers returns the table of drivers, ordered by name.
+func Drivers() []Driver { return nil }
