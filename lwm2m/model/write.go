@@ -1,0 +1,165 @@
+package model
+
+import (
+	"context"
+	"fmt"
+
+	"lwm2m-agent/lwm2m"
+)
+
+// WriteMode tells what happens to values that a Write does not mention (Core,
+// section 6.3.3).
+type WriteMode uint8
+
+// The modes of Write.
+const (
+	// Replace (PUT): the instance, or the multiple resource, has afterwards what
+	// the payload has; what is mandatory or not writable stays.
+	Replace WriteMode = iota
+	// Update (POST): what the payload does not mention stays.
+	Update
+)
+
+// Write writes nodes, which lie at or below p, as one transaction: all of it
+// happens or nothing. p is an object instance, a resource or a resource
+// instance. Errors: 4.01, 4.04, 4.05 as for Read; 4.00 for a value of the wrong
+// type or out of range; what the owner refuses with.
+func (t *Tree) Write(ctx context.Context, origin Origin, mode WriteMode, p lwm2m.Path, nodes []lwm2m.Node) error {
+	if err := t.mayTouch(origin, p); err != nil {
+		return err
+	}
+	if p.Level() < lwm2m.LevelInstance {
+		return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s cannot be written: it is an %s", p, p.Level())
+	}
+	return t.transact(ctx, []uint16{p.Object()}, func() ([]*Edit, error) {
+		e, err := t.planWrite(origin, mode, p, nodes)
+		return []*Edit{e}, err
+	})
+}
+
+// planWrite makes the edit for a Write to one instance.
+func (t *Tree) planWrite(origin Origin, mode WriteMode, p lwm2m.Path, nodes []lwm2m.Node) (*Edit, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	o := t.object(p.Object())
+	if o == nil {
+		return nil, lwm2m.Errorf(lwm2m.NotFound, "there is no object %d", p.Object())
+	}
+	in := o.instance(p.Instance())
+	if in == nil {
+		return nil, lwm2m.Errorf(lwm2m.NotFound, "there is no instance %s", p.At(lwm2m.LevelInstance))
+	}
+	if err := in.mayWriteAt(o, p, origin, mode); err != nil {
+		return nil, err
+	}
+	e := &Edit{Origin: origin}
+	for _, n := range nodes {
+		if !p.Contains(n.Path) {
+			return nil, lwm2m.Errorf(lwm2m.BadRequest, "%s lies outside of %s", n.Path, p)
+		}
+		if err := o.planNode(e, n); err != nil {
+			return nil, err
+		}
+	}
+	if len(nodes) == 0 && p.Level() > lwm2m.LevelInstance && !o.def.Resource(p.Resource()).Multiple {
+		return nil, lwm2m.Errorf(lwm2m.BadRequest, "the payload has no value for %s", p)
+	}
+	if mode == Replace {
+		in.planReplace(e, p, origin)
+	}
+	return e, nil
+}
+
+// mayWriteAt checks the resource or resource instance that a path names.
+func (in *instance) mayWriteAt(o *object, p lwm2m.Path, origin Origin, mode WriteMode) error {
+	if p.Level() < lwm2m.LevelResource {
+		return nil
+	}
+	def := o.def.Resource(p.Resource())
+	switch {
+	case def == nil:
+		return lwm2m.Errorf(lwm2m.NotFound, "object %d (%s) has no resource %d", o.def.ID, o.def.Name, p.Resource())
+	case !origin.writes(def):
+		return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s (%s) cannot be written", p, def.Name)
+	case p.Level() == lwm2m.LevelResource && mode == Update && !def.Multiple:
+		return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s (%s) is a single resource: use PUT", p, def.Name)
+	case p.Level() == lwm2m.LevelResource:
+		return nil
+	}
+	if r := in.resource(p.Resource()); r != nil {
+		if _, found := r.find(p.ResourceInstance()); found {
+			return nil
+		}
+	}
+	return lwm2m.Errorf(lwm2m.NotFound, "there is no resource instance %s", p)
+}
+
+// planNode checks one node against the definition and enters it in the edit.
+func (o *object) planNode(e *Edit, n lwm2m.Node) error {
+	if n.Path.Level() < lwm2m.LevelResource {
+		return nil // an instance that is there but empty
+	}
+	def := o.def.Resource(n.Path.Resource())
+	switch {
+	case def == nil:
+		return lwm2m.Errorf(lwm2m.NotFound, "object %d (%s) has no resource %d", o.def.ID, o.def.Name, n.Path.Resource())
+	case !e.Origin.writes(def):
+		return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s (%s) cannot be written", n.Path, def.Name)
+	case def.Multiple && n.Path.Level() == lwm2m.LevelResource:
+		if n.Value.IsZero() {
+			return nil // a multiple resource without instances
+		}
+		return lwm2m.Errorf(lwm2m.BadRequest, "%s (%s) is a multiple resource and got a single value", n.Path, def.Name)
+	case !def.Multiple && n.Path.Level() != lwm2m.LevelResource:
+		return lwm2m.Errorf(lwm2m.BadRequest, "%s: %s is a single resource", n.Path, def.Name)
+	}
+	v, err := def.check(n.Value)
+	if err != nil {
+		return lwm2m.Errorf(lwm2m.BadRequest, "%s (%s): %w", n.Path, def.Name, err)
+	}
+	e.Set = append(e.Set, lwm2m.Node{Path: n.Path, Value: v})
+	return nil
+}
+
+// check returns the value in the resource's type, if it lies in its range.
+func (r *ResourceDefinition) check(v lwm2m.Value) (lwm2m.Value, error) {
+	v, err := v.Convert(r.Type)
+	if err != nil {
+		return v, err
+	}
+	if !r.Range.Contains(v) {
+		return v, fmt.Errorf("%w: outside of %s", lwm2m.ErrValue, r.Range)
+	}
+	return v, nil
+}
+
+// planReplace removes what a replacing Write at p does not mention.
+func (in *instance) planReplace(e *Edit, p lwm2m.Path, origin Origin) {
+	if p.Level() == lwm2m.LevelResourceInstance {
+		return
+	}
+	mentioned := make(map[lwm2m.Path]bool, 2*len(e.Set))
+	for _, n := range e.Set {
+		mentioned[n.Path] = true
+		mentioned[n.Path.At(lwm2m.LevelResource)] = true
+	}
+	for i := range in.resources {
+		r := &in.resources[i]
+		at := p.At(lwm2m.LevelInstance).Child(r.def.ID)
+		if !p.Contains(at) || !origin.writes(r.def) {
+			continue
+		}
+		if !mentioned[at] && !r.def.Mandatory && p.Level() == lwm2m.LevelInstance {
+			e.Delete = append(e.Delete, at)
+			continue
+		}
+		if !mentioned[at] && p.Level() == lwm2m.LevelInstance {
+			continue
+		}
+		for _, c := range r.many {
+			if !mentioned[at.Child(c.id)] {
+				e.Delete = append(e.Delete, at.Child(c.id))
+			}
+		}
+	}
+}
