@@ -1,0 +1,127 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+
+	piondtls "github.com/pion/dtls/v3"
+
+	"lwm2m-agent/lwm2m/coap"
+)
+
+// cidLength is the length in bytes of the Connection IDs that the server asks
+// clients to put on their records (RFC 9146).
+const cidLength = 8
+
+// Keys holds the pre-shared keys of clients. The zero Keys is empty.
+type Keys struct {
+	mu   sync.Mutex
+	keys map[string]pskEntry // by identity
+}
+
+type pskEntry struct {
+	endpoint string
+	key      []byte
+}
+
+// errNoKey is the reason for which a handshake fails; it names no identity, for
+// anybody can send one.
+var errNoKey = errors.New("there is no key for the identity")
+
+// Add lets a client connect with an identity and key, and register as endpoint,
+// or as anything if endpoint is empty.
+func (k *Keys) Add(identity string, key []byte, endpoint string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.keys == nil {
+		k.keys = make(map[string]pskEntry)
+	}
+	k.keys[identity] = pskEntry{endpoint, append([]byte(nil), key...)}
+}
+
+// Remove takes an identity away. Sessions that are up stay.
+func (k *Keys) Remove(identity string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.keys, identity)
+}
+
+func (k *Keys) key(identity []byte) ([]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	e, ok := k.keys[string(identity)]
+	if !ok {
+		return nil, errNoKey
+	}
+	return e.key, nil
+}
+
+func (k *Keys) allows(identity, endpoint string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	e, ok := k.keys[identity]
+	return ok && (e.endpoint == "" || e.endpoint == endpoint)
+}
+
+// Secure is a DTLS listener for ServeSecure.
+type Secure struct {
+	net.Listener
+}
+
+// ListenSecure opens a DTLS 1.2 listener with pre-shared keys (TLS_PSK with
+// AES-128-CCM-8) and Connection IDs on a UDP address.
+func (s *Server) ListenSecure(addr *net.UDPAddr) (*Secure, error) {
+	l, err := piondtls.ListenWithOptions("udp", addr,
+		piondtls.WithPSK(s.cfg.Keys.key),
+		piondtls.WithPSKIdentityHint([]byte("lwm2m")),
+		piondtls.WithCipherSuites(piondtls.TLS_PSK_WITH_AES_128_CCM_8),
+		piondtls.WithConnectionIDGenerator(piondtls.RandomCIDGenerator(cidLength)),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("listen for coaps on %s: %w", addr, err)
+	}
+	return &Secure{l}, nil
+}
+
+// ServeSecure answers clients over DTLS until ctx ends, and closes the listener.
+func (s *Server) ServeSecure(ctx context.Context, l *Secure) error {
+	var sessions sync.WaitGroup
+	defer sessions.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() }) // what Accept returns then tells
+	defer stop()
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("serve coaps on %s: %w", l.Addr(), err)
+		}
+		sessions.Go(func() { s.session(ctx, conn.(*piondtls.Conn)) })
+	}
+}
+
+// session handshakes with one client and answers it until its session ends.
+func (s *Server) session(ctx context.Context, conn *piondtls.Conn) {
+	log := s.cfg.Log.With(slog.String("from", remoteOf(conn.RemoteAddr())))
+	defer conn.Close() //nolint:errcheck // nothing is left to be lost
+	if err := conn.HandshakeContext(ctx); err != nil {
+		log.Info("handshake failed", slog.Any("error", err))
+		return
+	}
+	state, ok := conn.ConnectionState()
+	if !ok {
+		return
+	}
+	identity := string(state.IdentityHint)
+	c := coap.New(conn, func(x *coap.Exchange) { s.handle(x, identity) }, coap.Options{Params: s.cfg.Params})
+	err := c.Run(ctx)
+	_ = c.Close() // the session is over either way
+	log.Debug("session ended", slog.String("identity", identity), slog.Any("error", err))
+}
