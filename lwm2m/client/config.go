@@ -1,0 +1,81 @@
+package client
+
+import (
+	"log/slog"
+	"time"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/dtls"
+	"lwm2m-agent/lwm2m/model"
+)
+
+// Config is what a Client works with. Endpoint and Tree are required. The
+// functions are called from several goroutines, must not block and must not call
+// the Client, except where they say so.
+type Config struct {
+	Endpoint string      // endpoint client name: "urn:dev:os:32473-gw-17"
+	Tree     *model.Tree // with objects 0 and 1, which name the servers
+
+	Dialer Dialer                            // nil: DefaultDialer
+	Store  Store                             // nil: nothing outlives the process
+	Params func(shortServerID uint16) Params // nil: the defaults for all; asked at each registration
+
+	Log  *slog.Logger     // nil: none
+	Now  func() time.Time // wall clock; nil: time.Now
+	Rand func() float64   // random numbers in [0,1), for jitter; nil: math/rand/v2
+
+	// OnStatus is told each change of an account's state, errors included. It may
+	// call Client.Status.
+	OnStatus func(AccountStatus)
+
+	// OnAlert is told each DTLS alert, for /1/x/11 (TLS-DTLS Alert Code).
+	OnAlert func(shortServerID uint16, alert dtls.Alert)
+
+	// Trace sees each CoAP message of an account as sent and received, before
+	// encryption. coap.Parse decodes it; it must not be kept.
+	Trace func(shortServerID uint16, d coap.Direction, datagram []byte)
+}
+
+// Params are the settings of an account that objects 0 and 1 do not have. A zero
+// field means its default.
+type Params struct {
+	Version   lwm2m.Version // the highest to offer; 1.2. A server that refuses it with 4.12 is offered the next lower one
+	QueueMode bool          // register with queue mode, as a binding with Q (1.0) in /1/x/7 also says
+
+	// Awake is how long the client stays awake after the last message in queue
+	// mode; MAX_TRANSMIT_WAIT of CoAP, 93 s (Transport, section 6.5).
+	Awake time.Duration
+
+	// CIDLength is the length in bytes of the DTLS Connection ID that the server
+	// shall use towards us; negative: no Connection IDs at all; 0: the server's only.
+	CIDLength int
+
+	CoAP   coap.Params
+	Limits coap.Limits
+	Retry  Retry
+
+	// ConfirmEvery is the longest time between two confirmable notifications of an
+	// observation that sends any; 24 h, which is also the most (RFC 7641, section 4.5).
+	ConfirmEvery time.Duration
+
+	// RequestTime is how long a write, create, delete or execute may take before it
+	// is answered with 5.03; 60 s.
+	RequestTime time.Duration
+}
+
+// Retry is the policy of repeated attempts to connect and register. The defaults
+// are for a device on Ethernet: 1 s, doubling up to 60 s, without end. /1/x/17 to
+// /1/x/20 (Communication Retry Count and Timer, Sequence Delay Timer and Count)
+// replace it where the server's instance has any of them: Timer * 2^(attempt-1),
+// Count attempts a sequence, then the Sequence Delay (Core, table of Registration
+// Procedures Default Values). OMA's own defaults, 60 s doubling over 5 attempts and
+// then 24 h, suit a metered bearer; an account on one sets them here.
+type Retry struct {
+	First         time.Duration // before the second attempt; 1 s
+	Max           time.Duration // bound of the doubling; 60 s; negative: none
+	Attempts      int           // in a sequence; 0: without end
+	SequenceDelay time.Duration // between sequences; 24 h
+	Sequences     int           // 0: without end
+	Jitter        float64       // up to this part of a delay is added or taken, at random; 0.2; negative: none
+}
