@@ -1,0 +1,74 @@
+package process
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const soon = 10 * time.Second
+
+func sh(t *testing.T, script string) (p *Process, log string) {
+	t.Helper()
+	log = filepath.Join(t.TempDir(), "log")
+	return Start(t, exec.Command("/bin/sh", "-c", script), log), log
+}
+
+func TestWaitLine(t *testing.T) {
+	p, log := sh(t, "echo one; read x; echo got $x; echo two >&2; exit 3")
+	if rest := p.WaitPrefix(t, soon, "on"); rest != "e" {
+		t.Errorf("rest of the line = %q", rest)
+	}
+	p.Write(t, "input\n")
+	p.WaitPrefix(t, soon, "got input")
+	p.WaitPrefix(t, soon, "two")
+	if status := p.Wait(t, soon); status != 3 {
+		t.Errorf("exit status = %d, want 3", status)
+	}
+	text, err := os.ReadFile(log)
+	if err != nil || string(text) != "one\ngot input\ntwo\n" {
+		t.Errorf("log = %q, %v", text, err)
+	}
+}
+
+func TestWaitLineOfEndedProgram(t *testing.T) {
+	p, _ := sh(t, "echo one; printf two; exit 1")
+	p.Wait(t, soon)
+	if line, err := p.waitLine(soon, func(line string) bool { return line == "two" }); err != nil || line != "two" {
+		t.Errorf("a line printed before the end: %q, %v", line, err)
+	}
+	_, err := p.waitLine(soon, func(string) bool { return false })
+	if err == nil || !strings.Contains(err.Error(), "ended: exit status 1") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestWaitLineTimesOut(t *testing.T) {
+	p, _ := sh(t, "read x")
+	_, err := p.waitLine(time.Millisecond, func(string) bool { return true })
+	if err == nil || !strings.Contains(err.Error(), "within 1ms") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestStopAsks(t *testing.T) {
+	p, _ := sh(t, "trap 'echo asked; exit 0' TERM; echo up; while :; do read x || wait; done")
+	p.WaitPrefix(t, soon, "up")
+	p.Stop(t)
+	if status := p.cmd.ProcessState.ExitCode(); status != 0 {
+		t.Errorf("exit status = %d, want 0", status)
+	}
+	p.Stop(t) // a second time changes nothing
+}
+
+func TestKill(t *testing.T) {
+	p, _ := sh(t, "trap '' TERM; echo up; exec cat")
+	p.WaitPrefix(t, soon, "up")
+	p.Kill(t)
+	if status := p.Wait(t, soon); status != -1 {
+		t.Errorf("exit status = %d, want -1", status)
+	}
+}
