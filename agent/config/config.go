@@ -1,0 +1,169 @@
+package config
+
+import (
+	"net/url"
+	"time"
+
+	"lwm2m-agent/lwm2m"
+)
+
+// The defaults where neither configuration nor flag says otherwise.
+const (
+	DefaultFile     = "/etc/lwm2m-agent/agent.toml"
+	DefaultStateDir = "/var/lib/lwm2m-agent"
+	DefaultSocket   = "/run/lwm2m-agent/agent.sock"
+	DefaultLifetime = 24 * time.Hour
+	DefaultInterval = 60 * time.Second
+)
+
+// Config is a configuration that has been read and checked. It can as well be
+// built in code, as the demo does.
+type Config struct {
+	Endpoint  string // "": to be chosen once, then kept
+	Device    Device
+	Location  *Location // nil: not configured
+	Servers   []Server
+	Bootstrap *Bootstrap // nil: none
+	Sensors   []Sensor
+	Actuators []Actuator
+	Log       Log
+
+	StateDir string
+	Socket   string
+
+	Files    []string   // what was read, in order
+	Warnings []*Problem // what works but should not stay so, such as a key that everyone can read
+}
+
+// Device is what DMI or the device tree does not say; "" is not given.
+type Device struct {
+	Section
+	Manufacturer, Model, Serial, HardwareVersion string
+}
+
+// Location is a fixed position: degrees (WGS 84), metres.
+type Location struct {
+	Section
+	Latitude, Longitude, Altitude float64
+}
+
+// Log says how much is logged: "debug", "info", "warn" or "error".
+type Log struct {
+	Section
+	Level string
+}
+
+// Security is how an account is secured.
+type Security string
+
+// The kinds of security.
+const (
+	SecurityNone Security = "none" // for the laboratory
+	SecurityPSK  Security = "psk"
+)
+
+// Account is what a server and a bootstrap server have in common.
+type Account struct {
+	Section
+	URI       *url.URL // scheme "coap" or "coaps", host and port always there
+	Security  Security
+	Identity  string // of the pre-shared key
+	Key       Secret
+	Instance  int // wanted: of object 1 for a server, of object 0 for a bootstrap server; NoInstance
+	QueueMode bool
+	Version   lwm2m.Version // highest to offer; zero: the highest there is
+
+	// Fingerprint tells whether the section was edited since accounts were made
+	// from it. It covers what the section says, keys included, and not defaults.
+	Fingerprint string
+}
+
+// NoInstance is the Instance of a section that leaves the number to the agent.
+const NoInstance = -1
+
+// Server is one [[server]].
+type Server struct {
+	Account
+	ShortServerID uint16
+	Lifetime      time.Duration
+}
+
+// Bootstrap is the [bootstrap] section.
+type Bootstrap struct {
+	Account
+	HoldOff time.Duration
+}
+
+// Sensor is one [[sensor]].
+type Sensor struct {
+	Section
+	Name            string
+	Driver          string
+	Object          uint16 // 0: the one that suits the channel
+	Instance        int    // NoInstance: the next free one, then kept for this name
+	ApplicationType string // "": the name
+	Settings        Settings
+	Channels        []Channel
+}
+
+// Channel is one [[sensor.channel]]: what becomes of a driver's channel.
+type Channel struct {
+	Section
+	Name            string
+	Object          uint16 // 0: the one that suits the channel
+	Resource        int    // NoResource: the one that suits the channel
+	Instance        int    // as Sensor.Instance
+	ApplicationType string
+}
+
+// NoResource is the Resource of a channel that leaves it to the agent.
+const NoResource = -1
+
+// Actuator is one [[actuator]].
+type Actuator struct {
+	Section
+	Name            string
+	Driver          string
+	Object          uint16 // 0: 3306, Actuation
+	Instance        int
+	ApplicationType string
+	Settings        Settings
+	Safe            Safe
+}
+
+// Settings are the keys that drivers share. Which of them a driver takes is in
+// the table of drivers. The zero value of a field means that it was not given,
+// but for Interval, which has its default.
+type Settings struct {
+	Bus      string
+	Address  uint16
+	Chip     string
+	Line     Line
+	Device   string
+	Interval time.Duration
+	Debounce time.Duration
+	Active   string
+	Bias     string
+	Edge     string
+	Drive    string
+	Unit     string
+	Wave     string
+	Min, Max float64
+	Period   time.Duration
+	Seed     uint64
+	File     string // absolute
+}
+
+// Line names a line of a chip: by Name, or by Offset if Given and Name is "".
+type Line struct {
+	Given  bool
+	Offset int
+	Name   string
+}
+
+// Safe is the state of an actuator when nobody is in charge of it.
+type Safe struct {
+	Keep  bool    // as it was
+	On    bool    // else off
+	Level float64 // of one that takes a level, in percent
+}

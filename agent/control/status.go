@@ -1,0 +1,52 @@
+package control
+
+import "time"
+
+// Status is the answer of GET /v1/status.
+type Status struct {
+	Endpoint string    `json:"endpoint"`
+	Version  string    `json:"version"` // of the agent
+	Started  time.Time `json:"started"`
+	StateDir string    `json:"state_dir,omitempty"`
+	Servers  []Server  `json:"servers"`
+	Health   []Trouble `json:"health"` // filled in by Handler
+}
+
+// Server is one server account. Times are zero where there is nothing to tell.
+type Server struct {
+	ShortServerID uint16    `json:"short_server_id"`
+	URI           string    `json:"uri"`
+	State         string    `json:"state"` // one word: "registered", "waiting"
+	Words         string    `json:"words"` // the state in words: "no answer; next attempt in 8 s"
+	Since         time.Time `json:"since,omitzero"`
+	NextUpdate    time.Time `json:"next_update,omitzero"`
+	NextAttempt   time.Time `json:"next_attempt,omitzero"`
+	Lifetime      int64     `json:"lifetime"` // in seconds; 0: without end
+	Version       string    `json:"version,omitempty"`
+	QueueMode     bool      `json:"queue_mode"`
+	Location      string    `json:"location,omitempty"`
+	Transport     string    `json:"transport,omitempty"` // "UDP", "DTLS PSK"
+	Local         string    `json:"local,omitempty"`     // address
+	CID           string    `json:"cid,omitempty"`       // Connection ID, in hexadecimal
+	SentBytes     uint64    `json:"sent_bytes"`
+	ReceivedBytes uint64    `json:"received_bytes"`
+	Observations  int       `json:"observations"`
+	Queued        int       `json:"queued"` // notifications that wait for the server
+
+	LastError     string    `json:"last_error,omitempty"`
+	Remedy        string    `json:"remedy,omitempty"`
+	LastErrorTime time.Time `json:"last_error_time,omitzero"`
+	ErrorCleared  bool      `json:"error_cleared,omitempty"` // the account has worked since
+}
+
+// Trouble is one thing that is wrong, with what to do about it.
+type Trouble struct {
+	Code     string    `json:"code"`
+	Severity string    `json:"severity"` // "error", "warning", "notice"
+	Text     string    `json:"text"`
+	Subject  string    `json:"subject,omitempty"` // what kind of thing On is: "server", "sensor"
+	On       string    `json:"on,omitempty"`
+	Detail   string    `json:"detail,omitempty"`
+	Remedy   string    `json:"remedy"`
+	Since    time.Time `json:"since"`
+}

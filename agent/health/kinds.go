@@ -1,0 +1,106 @@
+package health
+
+// The codes.
+const (
+	ServerUnreachable    Code = "server-unreachable"
+	ServerRefuses        Code = "server-refuses"
+	ServerIdentity       Code = "server-identity"
+	ServerMissing        Code = "server-missing"
+	SensorFailing        Code = "sensor-failing"
+	ActuatorFailing      Code = "actuator-failing"
+	BusHangs             Code = "bus-hangs"
+	ConfigurationInvalid Code = "configuration-invalid"
+	ConfigurationUnsafe  Code = "configuration-unsafe"
+	StateDamaged         Code = "state-damaged"
+	StateUnwritable      Code = "state-unwritable"
+	StateVolatile        Code = "state-volatile"
+	ClockUnset           Code = "clock-unset"
+	ControlUnavailable   Code = "control-unavailable"
+)
+
+// kinds is the table of possible troubles. docs/troubleshooting.md is made from
+// it by go generate.
+var kinds = []Kind{
+	{
+		Code: ServerUnreachable, Severity: Error, Subject: "server", Device: NoIPConnectivity,
+		Text:   "the server does not answer",
+		Remedy: "Check the address and port, the network and firewalls (UDP), and that the server runs. The agent goes on trying with growing pauses and comes back by itself.",
+	},
+	{
+		Code: ServerRefuses, Severity: Error, Subject: "server",
+		Text:   "the server refuses the registration",
+		Remedy: "Read the response code: 4.00 is an endpoint name or version that the server does not take, 4.03 an endpoint that it does not know or that may not use this security. Compare `endpoint` and the server's list of clients.",
+	},
+	{
+		Code: ServerIdentity, Severity: Error, Subject: "server",
+		Text:   "no secure session: identity and key do not fit the server's",
+		Remedy: "Compare `identity` and the key with what the server has for this client. A wrong key often shows only as a handshake that stops after a flight; the text names the message that did not come.",
+	},
+	{
+		Code: ServerMissing, Severity: Warning,
+		Text:   "no server is configured",
+		Remedy: "Add a `[[server]]` section to agent.toml; `lwm2m-agent check` shows whether it is right.",
+	},
+	{
+		Code: SensorFailing, Severity: Error, Subject: "sensor", Device: PeripheralFault,
+		Text:   "the sensor gives no values",
+		Remedy: "Check wiring, bus and address; `lwm2m-agent scan` shows what answers. Its object stays, with the last value marked invalid, and the sensor is tried again by itself.",
+	},
+	{
+		Code: ActuatorFailing, Severity: Error, Subject: "actuator", Device: PeripheralFault,
+		Text:   "the actuator cannot be driven",
+		Remedy: "Check chip and line, and with `lwm2m-agent scan` whether the kernel or another program uses the line.",
+	},
+	{
+		Code: BusHangs, Severity: Error, Subject: "bus", Device: PeripheralFault,
+		Text:   "a transfer on the bus does not come back",
+		Remedy: "A device may hold the bus, or the kernel's driver waits for it. Power-cycle the devices on it; sensors on other buses are not affected.",
+	},
+	{
+		Code: ConfigurationInvalid, Severity: Error, Device: ConfigurationRefused,
+		Text:   "the configuration was read again and refused; the agent goes on with the former one",
+		Remedy: "`lwm2m-agent check` prints file, line and what is allowed. After the repair: `systemctl reload lwm2m-agent`.",
+	},
+	{
+		Code: ConfigurationUnsafe, Severity: Warning, Subject: "place",
+		Text:   "the configuration works but should not stay so",
+		Remedy: "The text says what to change, for instance `chmod o-rwx` for a file that holds a key.",
+	},
+	{
+		Code: StateDamaged, Severity: Warning, Subject: "file", Device: StorageFault,
+		Text:   "a file of the state directory was damaged; what could be read was kept",
+		Remedy: "The damaged file lies beside as *.corrupt-N. If accounts or instance numbers are missing, they are made anew from the configuration. Look for a failing disk or SD card (`dmesg`).",
+	},
+	{
+		Code: StateUnwritable, Severity: Error, Device: StorageFault,
+		Text:   "the state directory cannot be written",
+		Remedy: "Free space, or repair permissions: the agent's user needs to own it. What was stored before is intact; what has changed since is lost at a restart. It is tried again with the next change.",
+	},
+	{
+		Code: StateVolatile, Severity: Warning,
+		Text:   "the state directory lies on a RAM disk: accounts, instance numbers and counters are lost at a reboot",
+		Remedy: "Give a folder on flash or disk with `-state DIR`.",
+	},
+	{
+		Code: ClockUnset, Severity: Notice,
+		Text:   "the clock is not set: times of values are wrong until it is",
+		Remedy: "Set up a time source (NTP, modem, GNSS), or let a server write 3/0/13.",
+	},
+	{
+		Code: ControlUnavailable, Severity: Error,
+		Text:   "the control socket cannot be served",
+		Remedy: "Check that its folder exists and that no other agent uses it; `-socket PATH` moves it.",
+	},
+}
+
+// Kinds returns the table of possible troubles.
+func Kinds() []Kind { return append([]Kind(nil), kinds...) }
+
+func kindOf(c Code) (Kind, bool) {
+	for _, k := range kinds {
+		if k.Code == c {
+			return k, true
+		}
+	}
+	return Kind{}, false
+}
