@@ -156,7 +156,7 @@ func TestOperations(t *testing.T) {
 		{"cancel", "/api/cancel", `{"path":"/3306/0/5850"}`, http.StatusOK, ""},
 		{"attributes", "/api/attributes", `{"path":"/3306/0/5850","attributes":["pmin=1"]}`, http.StatusOK, ""},
 		{"no such operation", "/api/explode", `{"path":"/3"}`, http.StatusNotFound, "no such operation"},
-		{"no path", "/api/read", `{"path":"up"}{`, http.StatusBadRequest, "not a path"},
+		{"no path", "/api/read", `{"path":"/3/x"}`, http.StatusBadRequest, "not a path"},
 		{"unknown key", "/api/read", `{"pth":"/3"}`, http.StatusBadRequest, "pth"},
 		{"no JSON", "/api/read", `path=/3`, http.StatusBadRequest, "cannot be read"},
 		{"too long", "/api/write", `{"path":"/3306/0/5850","value":"` + strings.Repeat("x", maxRequest) + `"}`, http.StatusBadRequest, "too large"},
