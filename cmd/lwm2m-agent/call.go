@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+)
+
+// call is one run of a command: its flags, its arguments, and where it prints.
+type call struct {
+	command command
+	flags   *flag.FlagSet
+	raw     []string // what followed the command's name
+	args    []string // after parse: what is no flag
+	stdout  io.Writer
+	stderr  io.Writer
+}
+
+// errUsage is wrapped by errors of wrong usage.
+var errUsage = errors.New("wrong usage")
+
+func usageError(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errUsage, fmt.Sprintf(format, args...))
+}
+
+func newCall(cmd command, raw []string, stdout, stderr io.Writer) *call {
+	c := &call{command: cmd, raw: raw, stdout: stdout, stderr: stderr}
+	c.flags = flag.NewFlagSet(cmd.name, flag.ContinueOnError)
+	c.flags.SetOutput(io.Discard)
+	c.flags.Usage = func() {}
+	return c
+}
+
+// parse reads flags before, between and after the arguments, of which there must
+// be at least least and, unless most is negative, at most most. "--" ends the
+// flags; a negative number is an argument. It returns flag.ErrHelp after -h.
+func (c *call) parse(least, most int) error {
+	for rest := c.raw; len(rest) > 0; {
+		if isNegativeNumber(rest[0]) {
+			c.args, rest = append(c.args, rest[0]), rest[1:]
+			continue
+		}
+		if err := c.flags.Parse(rest); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				c.printHelp()
+				return err
+			}
+			return usageError("%v", err)
+		}
+		left := c.flags.Args()
+		if n := len(rest) - len(left); n > 0 && rest[n-1] == "--" {
+			c.args = append(c.args, left...)
+			break
+		}
+		if len(left) == 0 {
+			break
+		}
+		c.args, rest = append(c.args, left[0]), left[1:]
+	}
+	switch n := len(c.args); {
+	case n < least:
+		return usageError("needs %s", c.command.arguments)
+	case most >= 0 && n > most:
+		return usageError("unexpected argument %q", c.args[most])
+	}
+	return nil
+}
+
+func isNegativeNumber(s string) bool {
+	return len(s) > 1 && s[0] == '-' && (s[1] >= '0' && s[1] <= '9' || s[1] == '.')
+}
+
+func (c *call) printHelp() {
+	line := "usage: lwm2m-agent " + c.command.name + " [flags]"
+	if c.command.arguments != "" {
+		line += " " + c.command.arguments
+	}
+	fmt.Fprintf(c.stdout, "%s\n\n%s\n", line, c.command.summary)
+	hasFlags := false
+	c.flags.VisitAll(func(*flag.Flag) { hasFlags = true })
+	if hasFlags {
+		fmt.Fprint(c.stdout, "\nflags:\n")
+		c.flags.SetOutput(c.stdout)
+		c.flags.PrintDefaults()
+	}
+}

@@ -1,0 +1,94 @@
+// Command lwm2m-agent is a LwM2M gateway agent for embedded Linux. This package
+// holds the command line: one small file for each command, which parses flags and
+// calls the agent or its control interface. It knows signals and exit codes, and
+// must not know how anything works.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"lwm2m-agent/agent/config"
+)
+
+// The exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2 // wrong usage or configuration
+)
+
+// command is one line of the table of commands.
+type command struct {
+	name      string
+	arguments string // as the usage line shows them
+	summary   string
+	run       func(ctx context.Context, c *call) error
+}
+
+// commands is the table of commands, in the order in which help lists them.
+func commands() []command {
+	return []command{
+		{"version", "", "print version, commit, Go version and supported LwM2M versions", runVersion},
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second signal ends a process that does not come to its end.
+	context.AfterFunc(ctx, stop)
+	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// execute runs the command that args name and returns its exit code.
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		printUsage(stderr)
+		return exitUsage
+	}
+	switch args[0] {
+	case "-h", "-help", "--help", "help":
+		printUsage(stdout)
+		return exitDone
+	}
+	for _, cmd := range commands() {
+		if cmd.name == args[0] {
+			return report(stderr, cmd.name, cmd.run(ctx, newCall(cmd, args[1:], stdout, stderr)))
+		}
+	}
+	fmt.Fprintf(stderr, "lwm2m-agent: there is no command %q; run \"lwm2m-agent help\"\n", args[0])
+	return exitUsage
+}
+
+// report prints a command's error and returns the exit code for it.
+func report(stderr io.Writer, name string, err error) int {
+	var problems config.Problems
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitDone
+	case errors.As(err, &problems):
+		fmt.Fprintln(stderr, problems)
+		return exitUsage
+	case errors.Is(err, errUsage):
+		fmt.Fprintf(stderr, "lwm2m-agent %s: %v; run \"lwm2m-agent %s -h\"\n", name, err, name)
+		return exitUsage
+	}
+	fmt.Fprintf(stderr, "lwm2m-agent %s: %v\n", name, err)
+	return exitFailed
+}
+
+func printUsage(w io.Writer) {
+	fmt.Fprint(w, "usage: lwm2m-agent COMMAND [flags] [arguments]\n\n")
+	for _, cmd := range commands() {
+		fmt.Fprintf(w, "  %-10s %s\n", cmd.name, cmd.summary)
+	}
+	fmt.Fprint(w, "\n\"lwm2m-agent COMMAND -h\" shows the flags of a command.\n")
+}
