@@ -79,6 +79,23 @@ func (s *Subscription) Watch(paths ...lwm2m.Path) {
 	s.mu.Unlock()
 }
 
+// Add watches one more path.
+func (s *Subscription) Add(p lwm2m.Path) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watched == nil {
+		s.watched = make(map[lwm2m.Path]struct{})
+	}
+	s.watched[p] = struct{}{}
+}
+
+// Drop stops watching a path.
+func (s *Subscription) Drop(p lwm2m.Path) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.watched, p)
+}
+
 // Wake returns a channel that receives when there is something to Take.
 func (s *Subscription) Wake() <-chan struct{} { return s.wake }
 
