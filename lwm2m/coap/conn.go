@@ -2,32 +2,12 @@ package coap
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
-)
-
-// Errors of exchanges. They are wrapped with the method and path of the request.
-var (
-	// ErrTimeout says that nobody acknowledged within MAX_RETRANSMIT
-	// retransmissions, or that the response did not come in time.
-	ErrTimeout = errors.New("no answer")
-	// ErrReset says that the peer answered with RST.
-	ErrReset = errors.New("reset by peer")
-	// ErrClosed says that the connection was closed or its transport failed.
-	ErrClosed = errors.New("connection closed")
-	// ErrQueueFull says that [Limits.MaxQueued] messages wait already.
-	ErrQueueFull = errors.New("too many messages wait for the peer")
-	// ErrBodyTooLarge says that a response is longer than [Limits.MaxBody].
-	ErrBodyTooLarge = errors.New("body too large")
-	// ErrBlock says that the peer broke the rules of RFC 7959.
-	ErrBlock = errors.New("block-wise transfer failed")
-	// ErrAnswered says that an exchange was answered before, or too late.
-	ErrAnswered = errors.New("exchange is over")
-	// ErrTooLong says that an option or a message is too long to be sent.
-	ErrTooLong = errors.New("message too long")
-	// ErrChanged says that a representation changed while it was fetched.
-	ErrChanged = errors.New("representation changed")
 )
 
 // Handler answers requests. It is called on the reader's goroutine and must not
@@ -65,91 +45,250 @@ type Options struct {
 	Trace func(d Direction, datagram []byte)
 }
 
-// Counters counts what happened on a connection since it was made.
-type Counters struct {
-	ReceivedBytes, SentBytes         uint64 // of CoAP messages
-	ReceivedDatagrams, SentDatagrams uint64
-	Retransmissions                  uint64 // sent
-	Duplicates                       uint64 // received
-	Malformed                        uint64 // received, ignored or rejected
-	Oversize                         uint64 // received, larger than Limits.MaxDatagram
-	TransportErrors                  uint64 // such as ICMP unreachable; treated as loss
-}
-
 // Conn exchanges messages with one peer. All methods may be called from any
 // goroutine.
-type Conn struct{}
+type Conn struct {
+	nc       net.Conn
+	handler  Handler
+	options  Options // but for Params
+	params   atomic.Pointer[Params]
+	counters counters
+	began    time.Time
+	received atomic.Int64 // nanoseconds from began to the last message; 0: none yet
+	done     chan struct{}
+	timers   *sync.WaitGroup // counts the timers of this Conn, and of its Listener's others
+
+	// writing guards the composition of messages and is taken before mu. What is sent
+	// once only (ACK, RST, piggy-backed, NON) is composed in wire; what may be
+	// retransmitted has its own memory.
+	writing sync.Mutex
+	out     Message // options that are added to those of a message
+	block   []byte  // of a Body
+	wire    []byte
+
+	// mu guards the rest. It is never held while something is sent or called.
+	mu           sync.Mutex
+	closed       bool
+	failure      transportFailure
+	alarm        alarm
+	seen         deduplication
+	lastID       uint16
+	sequence     uint32 // last Observe value of a notification
+	outstanding  int    // CON messages that count for NSTART
+	queue        []*outgoing
+	sent         map[uint16]*outgoing // may still be acknowledged or reset, by message ID
+	calls        map[Token]*outgoing  // requests whose response is awaited
+	observations map[Token]*Observation
+	unconfirmed  []unconfirmed // ring of the last NON notifications
+	oldest       int           // of the full ring
+	deferred     int           // exchanges handed on by the Handler
+	transfers    transfers
+}
+
+// transportFailure is the last error of the transport that counted as loss.
+type transportFailure struct {
+	err error
+	at  time.Time
+}
 
 // New makes a connection over nc, which must keep message boundaries: a connected
 // UDP socket, a DTLS connection. Nothing is received before [Conn.Run]. A nil
 // handler rejects requests with RST.
 func New(nc net.Conn, h Handler, o Options) *Conn {
-	return &Conn{}
+	return newConn(nc, h, o, new(sync.WaitGroup))
+}
+
+func newConn(nc net.Conn, h Handler, o Options, timers *sync.WaitGroup) *Conn {
+	p := o.Params.withDefaults()
+	o.Limits = o.Limits.withDefaults()
+	c := &Conn{
+		nc: nc, handler: h, options: o, timers: timers,
+		began:        time.Now(),
+		done:         make(chan struct{}),
+		sequence:     sequenceAt(time.Now()),
+		seen:         deduplication{size: o.Limits.Deduplication},
+		lastID:       uint16(rand.Uint32()), //nolint:gosec // spreads message IDs, hides nothing
+		sent:         make(map[uint16]*outgoing),
+		calls:        make(map[Token]*outgoing),
+		observations: make(map[Token]*Observation),
+	}
+	c.params.Store(&p)
+	c.alarm = alarm{wake: c.expired, running: timers}
+	return c
 }
 
 // Run receives until ctx ends, [Conn.Close] is called or the transport fails. It is
 // called once. When it returns, all exchanges have ended with [ErrClosed] and no
 // goroutine or timer of the Conn is left; nc is still open unless Close was called.
 // It returns nil after Close, ctx's error, or that of the transport.
-func (c *Conn) Run(ctx context.Context) error { return nil }
+func (c *Conn) Run(ctx context.Context) error {
+	release := interrupt(ctx, c.nc)
+	err := c.read()
+	release()
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	c.mu.Lock()
+	if c.closed {
+		err = nil
+	}
+	c.mu.Unlock()
+	c.end()
+	c.timers.Wait()
+	return err
+}
+
+// read receives until the transport fails.
+func (c *Conn) read() error {
+	in := c.newInbox()
+	for {
+		n, err := c.nc.Read(in.buf)
+		switch {
+		case err == nil:
+			if c.receive(in, n) {
+				in = c.newInbox()
+			}
+		case isTooLarge(err):
+			c.counters.receivedDatagrams.Add(1)
+			c.counters.oversize.Add(1)
+		case isLoss(err):
+			c.lost(err)
+		default:
+			return fmt.Errorf("receive from %v: %w", c.nc.RemoteAddr(), err)
+		}
+	}
+}
+
+// interrupter is what ends a blocked read.
+type interrupter interface {
+	SetReadDeadline(t time.Time) error
+	Close() error
+}
+
+// interrupt ends reads of nc when ctx ends. release waits until that is done or called off.
+func interrupt(ctx context.Context, nc interrupter) (release func()) {
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
+		if nc.SetReadDeadline(time.Unix(1, 0)) != nil {
+			_ = nc.Close() // the only way left
+		}
+	})
+	return func() {
+		if !stop() {
+			<-done
+		}
+	}
+}
 
 // Close ends all exchanges with [ErrClosed] and closes the transport. It does not
 // wait for Run. It may be called from a Handler and more than once.
-func (c *Conn) Close() error { return nil }
+func (c *Conn) Close() error {
+	err := c.nc.Close()
+	c.end()
+	return err
+}
+
+// end fails all that is outstanding and stops the timer.
+func (c *Conn) end() {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.closed = true
+	c.alarm.stop()
+	var settle []func()
+	for _, o := range c.everyOutgoing() {
+		o.over = true
+		settle = append(settle, func() { o.settled(nil, ErrClosed) })
+	}
+	for _, o := range c.observations {
+		o.finish(ErrClosed)
+	}
+	settle = append(settle, c.transfers.dropAll(ErrClosed)...)
+	c.queue, c.sent, c.calls, c.observations, c.unconfirmed = nil, nil, nil, nil, nil
+	c.seen = deduplication{size: c.seen.size}
+	c.mu.Unlock()
+	close(c.done)
+	for _, f := range settle {
+		f()
+	}
+}
 
 // Done is closed when the connection has ended.
-func (c *Conn) Done() <-chan struct{} { return nil }
+func (c *Conn) Done() <-chan struct{} { return c.done }
 
 // LocalAddr is the transport's.
-func (c *Conn) LocalAddr() net.Addr { return nil }
+func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
 
 // RemoteAddr is the transport's.
-func (c *Conn) RemoteAddr() net.Addr { return nil }
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 
 // Params returns the transmission parameters in use.
-func (c *Conn) Params() Params { return Params{} }
+func (c *Conn) Params() Params { return *c.params.Load() }
 
 // SetParams changes the transmission parameters of what is sent from now on.
-func (c *Conn) SetParams(p Params) {}
-
-// Counters returns the present counts.
-func (c *Conn) Counters() Counters { return Counters{} }
+func (c *Conn) SetParams(p Params) {
+	p = p.withDefaults()
+	c.params.Store(&p)
+	c.mu.Lock()
+	ready := c.dequeue()
+	c.mu.Unlock()
+	c.sendAll(ready)
+}
 
 // LastReceived is the time of the last well-formed message of the peer, the zero
 // time if there was none.
-func (c *Conn) LastReceived() time.Time { return time.Time{} }
+func (c *Conn) LastReceived() time.Time {
+	if c.received.Load() == 0 {
+		return time.Time{}
+	}
+	return c.lastActive()
+}
 
-// Do sends a request and returns the response, whatever its code. Bodies of either
-// direction go block-wise when they are long. The response belongs to the caller.
-// It waits as long as ctx and the [Params] allow. The error wraps [ErrTimeout],
-// [ErrReset], [ErrClosed], [ErrQueueFull], [ErrBlock], [ErrBodyTooLarge],
-// [ErrTooLong] or ctx's error.
-func (c *Conn) Do(ctx context.Context, req *Message) (*Message, error) { return nil, nil }
+// lastActive is the time of the last message or of the beginning.
+func (c *Conn) lastActive() time.Time {
+	return c.began.Add(time.Duration(c.received.Load()))
+}
 
-// Ping asks for a sign of life (RFC 7252 section 4.3). Errors are those of Do.
-func (c *Conn) Ping(ctx context.Context) error { return nil }
+// busy tells whether something is outstanding in either direction.
+func (c *Conn) busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.queue)+len(c.sent)+len(c.calls)+len(c.observations)+c.deferred+c.transfers.count() > 0
+}
 
-// Notify sends a notification: m is one more response to the observation that the
-// GET or FETCH request observe began. Of observe the token is used, and code and
-// options (Uri-Path, Uri-Query, Accept …) if m is longer than a block: the peer asks
-// for the other blocks by them. m.Type selects CON or NON. An Observe option is
-// added unless m has one or is an error.
-//
-// A CON waits its turn (NSTART) and is retransmitted. done, if not nil, is called
-// once with its outcome: nil when acknowledged, [ErrReset] when the peer cancelled the
-// observation, [ErrTimeout] or [ErrClosed]. For a NON, done is called with ErrReset if the
-// peer cancels within NON_LIFETIME and not at all otherwise. It is called on the
-// reader's goroutine, on a timer's or inside Close, and must not block.
-// When Notify returns an error, done is not called.
-func (c *Conn) Notify(observe, m *Message, done func(error)) error { return nil }
+// send writes one datagram. An error of an earlier datagram, which the kernel reports
+// instead of sending this one, is passed over once; others mean loss.
+func (c *Conn) send(datagram []byte) {
+	c.counters.sentDatagrams.Add(1)
+	c.counters.sentBytes.Add(uint64(len(datagram)))
+	if c.options.Trace != nil {
+		c.options.Trace(Sent, datagram)
+	}
+	_, err := c.nc.Write(datagram)
+	if err != nil && isLoss(err) {
+		c.lost(err)
+		_, err = c.nc.Write(datagram)
+	}
+	if err != nil {
+		c.lost(err)
+	}
+}
 
-// NextObserve returns the next sequence number for notifications (RFC 7641 section
-// 4.4), for the response that begins an observation. Numbers follow the clock, so
-// that they also rise over a restart.
-func (c *Conn) NextObserve() uint32 { return 0 }
+// lost notes an error of the transport, to be named when nobody answers.
+func (c *Conn) lost(err error) {
+	c.counters.transport.Add(1)
+	c.mu.Lock()
+	c.failure = transportFailure{err: err, at: time.Now()}
+	c.mu.Unlock()
+}
 
-// Parse decodes a datagram. The message borrows it. The error wraps [ErrMalformed].
-func Parse(datagram []byte) (*Message, error) { return nil, nil }
-
-// ErrMalformed says that a datagram is not a CoAP message.
-var ErrMalformed = errors.New("malformed message")
+// sendShort sends an empty message: an ACK or RST.
+func (c *Conn) sendShort(t Type, id uint16) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.wire = append(c.wire[:0], version<<6|byte(t)<<4, byte(Empty), byte(id>>8), byte(id))
+	c.send(c.wire)
+}

@@ -1,7 +1,9 @@
 package coap
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io"
 )
 
@@ -17,5 +19,31 @@ type Resume struct {
 // If the representation is not that of from.ETag any more, or changes on the way, the
 // error wraps [ErrChanged] and w has got only bytes of the old one.
 func (c *Conn) Download(ctx context.Context, req *Message, from Resume, w io.Writer) (*Message, error) {
-	return nil, nil
+	t := transfer{conn: c, ctx: ctx, req: req, limit: int64(c.options.Limits.MaxBody)}
+	m, err := t.download(from, w)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", req.Code, req.Path(), err)
+	}
+	return m, nil
+}
+
+func (t *transfer) download(from Resume, w io.Writer) (*Message, error) {
+	var first *Message
+	var err error
+	b := Block{SZX: szxOf(t.conn.params.Load().BlockSize)}
+	if from.Offset == 0 {
+		first, err = t.upload()
+	} else {
+		b.Number = uint32(min(from.Offset>>(b.SZX+4), maxBlockNumber)) //nolint:gosec // limited
+		first, err = t.blockRequest(b)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case first.Code != Content:
+		return t.collectAnew(first)
+	case from.ETag != nil && !bytes.Equal(first.ETag(), from.ETag):
+		return nil, ErrChanged
+	}
+	return t.collect(first, &stream{to: w, next: b.Offset(), skip: from.Offset - b.Offset()})
 }

@@ -1,0 +1,83 @@
+package coap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/plgd-dev/go-coap/v3/message"
+)
+
+// Do sends a request and returns the response, whatever its code. Bodies of either
+// direction go block-wise when they are long. The response belongs to the caller.
+// It waits as long as ctx and the [Params] allow. The error wraps [ErrTimeout],
+// [ErrReset], [ErrClosed], [ErrQueueFull], [ErrBlock], [ErrChanged], [ErrBodyTooLarge],
+// [ErrTooLong] or ctx's error.
+func (c *Conn) Do(ctx context.Context, req *Message) (*Message, error) {
+	t := transfer{conn: c, ctx: ctx, req: req, limit: int64(c.options.Limits.MaxBody)}
+	m, err := t.run()
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", req.Code, req.Path(), err)
+	}
+	return m, nil
+}
+
+// Ping asks for a sign of life (RFC 7252 section 4.3). Errors are those of Do.
+func (c *Conn) Ping(ctx context.Context) error {
+	o := &outgoing{confirmable: true, datagram: []byte{version<<6 | byte(CON)<<4, byte(Empty), 0, 0}}
+	_, err := c.wait(ctx, o)
+	if err != nil && !errors.Is(err, ErrReset) {
+		return fmt.Errorf("ping: %w", err)
+	}
+	return nil
+}
+
+// once is one request without regard to blocks: what is sent and what it begins.
+type once struct {
+	req     *Message
+	options message.Options
+	payload []byte
+	token   Token        // empty: a new one
+	begins  *Observation // or nil
+}
+
+// exchange sends one request in one message and waits for the response.
+func (c *Conn) exchange(ctx context.Context, r once) (*Message, error) {
+	t, token := CON, r.token
+	if r.req.Type == NON {
+		t = NON
+	}
+	if token.len == 0 {
+		token.len = newTokenLen // room for it
+	}
+	datagram, err := appendMessage(nil, t, r.req.Code, 0, token, r.options, r.payload)
+	if err != nil {
+		return nil, err
+	}
+	return c.wait(ctx, &outgoing{
+		datagram: datagram, confirmable: t == CON, request: true, token: r.token, observation: r.begins,
+	})
+}
+
+// wait submits o and waits for its end.
+func (c *Conn) wait(ctx context.Context, o *outgoing) (*Message, error) {
+	type end struct {
+		response *Message
+		err      error
+	}
+	ended := make(chan end, 1)
+	o.done = func(response *Message, err error) { ended <- end{response, err} }
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := c.submit(o); err != nil {
+		return nil, err
+	}
+	select {
+	case e := <-ended:
+		return e.response, e.err
+	case <-ctx.Done():
+		c.cancel(o)
+		return nil, ctx.Err()
+	}
+}

@@ -1,0 +1,53 @@
+package coap
+
+import (
+	"errors"
+	"syscall"
+)
+
+// Errors of exchanges. They are wrapped with the method and path of the request.
+var (
+	// ErrTimeout says that nobody acknowledged within MAX_RETRANSMIT
+	// retransmissions, or that the response did not come in time.
+	ErrTimeout = errors.New("no answer")
+	// ErrReset says that the peer answered with RST.
+	ErrReset = errors.New("reset by peer")
+	// ErrClosed says that the connection was closed or its transport failed.
+	ErrClosed = errors.New("connection closed")
+	// ErrQueueFull says that [Limits.MaxQueued] messages wait already.
+	ErrQueueFull = errors.New("too many messages wait for the peer")
+	// ErrBodyTooLarge says that a response is longer than [Limits.MaxBody], or one of
+	// its messages than [Limits.MaxDatagram].
+	ErrBodyTooLarge = errors.New("body too large")
+	// ErrBlock says that the peer broke the rules of RFC 7959.
+	ErrBlock = errors.New("block-wise transfer failed")
+	// ErrChanged says that a representation changed while it was fetched.
+	ErrChanged = errors.New("representation changed")
+	// ErrAnswered says that an exchange was answered before, or too late.
+	ErrAnswered = errors.New("exchange is over")
+	// ErrTooLong says that an option or a message is too long to be sent.
+	ErrTooLong = errors.New("message too long")
+)
+
+// pendingErrors are what the kernel reports once, on the next call, about datagrams
+// sent earlier (ICMP) or not sent now (no route, no buffer). They mean a lost datagram, never the end.
+var pendingErrors = []error{
+	syscall.ECONNREFUSED, syscall.ECONNRESET,
+	syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN, syscall.ENETRESET,
+	syscall.ENOPROTOOPT, syscall.EPROTO, syscall.EPERM, syscall.EACCES,
+	syscall.EMSGSIZE, syscall.ENOBUFS, syscall.EADDRNOTAVAIL, syscall.ETIMEDOUT, syscall.EINTR,
+}
+
+// isLoss tells whether an error of the transport only means a lost datagram.
+func isLoss(err error) bool {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return false
+	}
+	for _, e := range pendingErrors {
+		if errno == e {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,171 @@
+package coap
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"math/rand/v2"
+
+	"github.com/plgd-dev/go-coap/v3/message"
+)
+
+// selection is what a request says about the blocks of its response.
+type selection struct {
+	request              *Message // names the representation
+	block1, block2       Block
+	hasBlock1, hasBlock2 bool
+	kept                 *representation // that the response is part of, or nil
+	notification         bool
+	sequence             uint32 // of the notification
+}
+
+// response is what goes into one message. It is valid while Conn.writing is held.
+type response struct {
+	code    Code
+	options message.Options
+	payload []byte
+}
+
+// representation is a response in more than one block, kept for the peer's following
+// requests, so that all get parts of the same (RFC 7959 section 2.4).
+type representation struct {
+	held
+	asked uint32 // checksum of the request's body, for FETCH
+	m     *Message
+}
+
+// part returns the block of m that is to be sent, and whether it is sent as a block at
+// all and not as the whole.
+func (s *selection) part(m *Message, preferred uint8) (b Block, isPart bool) {
+	b.SZX = preferred
+	if s.hasBlock2 {
+		b.SZX = min(preferred, s.block2.SZX)
+		b.Number = s.block2.Number << (s.block2.SZX - b.SZX) // 20 bits and at most 6
+	}
+	b.More = b.Offset()+int64(b.Size()) < m.size()
+	return b, b.Number > 0 || b.More || s.hasBlock2 && m.Code == Content
+}
+
+// compose makes the response of m, or of the block of it that the request selects. It
+// keeps m if more blocks follow. The caller holds writing.
+func (c *Conn) compose(s *selection, m *Message) (response, error) {
+	b, isPart := s.part(m, szxOf(c.params.Load().BlockSize))
+	if isPart && b.Number > 0 && b.Offset() >= m.size() || b.Number > maxBlockNumber {
+		if s.kept == nil {
+			closeBody(m)
+		}
+		return response{code: BadRequest}, nil // there is no such block
+	}
+	payload, err := c.readBlock(m, b)
+	if err != nil {
+		c.keep(s, m, Block{})
+		return response{}, err
+	}
+	r := response{code: m.Code, options: m.options, payload: payload}
+	if isPart || s.hasBlock1 || s.notification {
+		c.out.Reset()
+		c.out.options = append(c.out.options, m.options...)
+		if isPart {
+			c.addBlock2(m, b)
+		}
+		if s.hasBlock1 {
+			c.out.SetOptionUint(Block1, c.answerBlock1(s.block1, m.Code).value())
+		}
+		if s.notification {
+			c.out.SetObserve(s.sequence)
+		}
+		r.options = c.out.options
+	}
+	c.keep(s, m, b)
+	return r, nil
+}
+
+// readBlock returns the payload of one block.
+func (c *Conn) readBlock(m *Message, b Block) (payload []byte, err error) {
+	payload, c.block, err = readBody(m, b.Offset(), b.Size(), c.block)
+	return payload, err
+}
+
+// addBlock2 adds the options of one block to c.out.
+func (c *Conn) addBlock2(m *Message, b Block) {
+	c.out.SetOptionUint(Block2, b.value())
+	if b.Number == 0 && b.More {
+		c.out.SetOptionUint(Size2, uint32(min(m.size(), 1<<32-1))) //nolint:gosec // a hint
+	}
+	if (b.More || b.Number > 0) && m.ETag() == nil {
+		c.out.SetETag(etagOf(m))
+	}
+}
+
+// etagOf makes up an ETag: the same for the same payload, a new one for each Body.
+func etagOf(m *Message) []byte {
+	sum := crc32.ChecksumIEEE(m.Payload)
+	if m.Body != nil {
+		sum = rand.Uint32() //nolint:gosec // tells representations apart, hides nothing
+	}
+	return binary.BigEndian.AppendUint32(nil, sum)
+}
+
+// answerBlock1 acknowledges a block, asking for smaller ones if those are preferred
+// (RFC 7959 section 2.3).
+func (c *Conn) answerBlock1(b Block, code Code) Block {
+	if code == Continue {
+		b.SZX = min(b.SZX, szxOf(c.params.Load().BlockSize))
+	}
+	return b
+}
+
+// keep keeps m for the blocks after b, or lets it go after the last.
+func (c *Conn) keep(s *selection, m *Message, b Block) {
+	if s.kept == nil && !b.More {
+		closeBody(m)
+		return
+	}
+	c.mu.Lock()
+	var gone []func()
+	switch {
+	case c.closed:
+		gone = append(gone, func() { closeBody(m) })
+	case s.kept == nil:
+		gone = c.transfers.add(c.newRepresentation(s.request, m))
+	case b.More:
+		c.transfers.touch(&s.kept.held)
+	default:
+		c.transfers.forget(&s.kept.held)
+		gone = append(gone, func() { closeBody(m) })
+	}
+	c.mu.Unlock()
+	for _, f := range gone {
+		f()
+	}
+}
+
+// newRepresentation copies m, with the options that were composed for its first block.
+func (c *Conn) newRepresentation(request, m *Message) *held {
+	r := &representation{m: m.Clone(), asked: crc32.ChecksumIEEE(request.Payload)}
+	r.m.SetETag(c.out.ETag())
+	r.held = held{conn: c, owner: r, key: string(appendKey(nil, download, request)), bytes: len(r.m.Payload)}
+	return &r.held
+}
+
+// abandoned closes the body. It is called when the peer asks no more.
+func (r *representation) abandoned(error) { closeBody(r.m) }
+
+// serveKept answers a request for a block that is not the first.
+func (c *Conn) serveKept(x *Exchange) {
+	m := x.Request
+	c.mu.Lock()
+	r, _ := c.transfers.find(appendKey(nil, download, m)).(*representation)
+	c.mu.Unlock()
+	if r != nil && len(m.Payload) > 0 && r.asked != crc32.ChecksumIEEE(m.Payload) {
+		r = nil // another question
+	}
+	switch {
+	case r != nil:
+		x.kept = r
+		_ = x.Respond(r.m) // fails only if the connection has ended
+	case m.Code == GET || m.Code == FETCH && len(m.Payload) > 0:
+		c.handler(x) // once more, for the part that is missing
+	default:
+		_ = x.Reply(RequestEntityIncomplete) // must not be processed twice
+	}
+}

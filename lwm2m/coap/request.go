@@ -1,0 +1,148 @@
+package coap
+
+import "time"
+
+// request takes a request of the peer. It tells whether the inbox was taken by an
+// exchange that is still to be answered.
+func (c *Conn) request(in *inbox, now time.Time) (taken bool) {
+	m := &in.msg
+	c.mu.Lock()
+	if e := c.seen.find(m.ID, now); e != nil {
+		c.repeat(e)
+		return false
+	}
+	x := &Exchange{Request: m, conn: c, typ: m.Type, id: m.ID, token: m.Token, selection: selection{request: m}}
+	x.serial = c.seen.add(m.ID, now, c.lifetime(m.Type))
+	full := c.deferred >= c.options.Limits.MaxDeferred
+	c.mu.Unlock()
+
+	if code := c.refusal(x, full); code != Empty {
+		_ = x.Reply(code) // fails only if the connection has ended
+	} else if x.state == serving {
+		c.serve(x)
+	}
+	return c.hold(x, now)
+}
+
+// refusal checks what is not the Handler's business. It returns a code to answer with,
+// or concludes the exchange itself when there is to be no response.
+func (c *Conn) refusal(x *Exchange, full bool) Code {
+	m := x.Request
+	if c.handler == nil {
+		x.reject()
+		return Empty
+	}
+	bad := badOption(m, c.options.Critical)
+	switch {
+	case bad == BadOption && m.Type == NON:
+		x.drop() // RFC 7252 section 5.4.1
+		return Empty
+	case bad != 0:
+		return bad
+	case m.Code > IPATCH:
+		return MethodNotAllowed
+	case full:
+		return ServiceUnavailable
+	}
+	x.block1, x.hasBlock1 = m.Block1()
+	x.block2, x.hasBlock2 = m.Block2()
+	if x.block1.SZX > maxSZX || x.block2.SZX > maxSZX || x.hasBlock1 && x.block2.Number > 0 {
+		x.hasBlock1, x.hasBlock2 = false, false
+		return BadRequest // RFC 7959 section 2.2
+	}
+	return Empty
+}
+
+// serve hands the request on: to its upload, to a representation that is kept, or to
+// the Handler.
+func (c *Conn) serve(x *Exchange) {
+	switch {
+	case x.hasBlock1:
+		c.serveUpload(x)
+	case x.block2.Number > 0:
+		c.serveKept(x)
+	default:
+		c.handler(x)
+	}
+}
+
+// hold makes the exchange wait for its answer if it has none yet, and tells so. Whoever
+// is about to answer it in another goroutine is waited for, so that the inbox is free.
+func (c *Conn) hold(x *Exchange, now time.Time) bool {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if x.state != serving || c.closed {
+		x.state = over
+		return false
+	}
+	x.state = deferred
+	c.deferred++
+	if e := c.seen.at(x.serial); e != nil {
+		e.x = x
+	}
+	p := c.params.Load()
+	wait := p.NonLifetime()
+	if x.typ == CON {
+		wait = p.AckDelay
+	}
+	c.alarm.set(&x.deadline, x, now.Add(wait))
+	return true
+}
+
+// optionRule is what RFC 7252 section 5.10 and RFC 7959 section 2.1 say about a critical option.
+type optionRule struct {
+	min, max   int // length of the value
+	repeatable bool
+}
+
+// ruleOf returns the rule of the critical options that are understood here.
+func ruleOf(id OptionID) (rule optionRule, known bool) {
+	switch id {
+	case URIHost:
+		return optionRule{min: 1, max: 255}, true
+	case URIPort, Accept:
+		return optionRule{max: 2}, true
+	case URIPath, URIQuery:
+		return optionRule{max: 255, repeatable: true}, true
+	case Block1, Block2:
+		return optionRule{max: 3}, true
+	default:
+		return optionRule{}, false
+	}
+}
+
+// badOption returns the code that refuses a message with a critical option that is not
+// understood, has an illegal length or is there once too often (RFC 7252 sections 5.4.1,
+// 5.4.3, 5.4.5, 5.7.2), 0 if there is none.
+func badOption(m *Message, understood []OptionID) Code {
+	var last OptionID
+	for _, o := range m.options {
+		id := OptionID(o.ID)
+		again := id == last
+		last = id
+		if !id.Critical() {
+			continue
+		}
+		rule, known := ruleOf(id)
+		switch {
+		case id == ProxyURI || id == ProxyScheme:
+			return ProxyingNotSupported
+		case known && len(o.Value) >= rule.min && len(o.Value) <= rule.max && (rule.repeatable || !again):
+		case !known && contains(understood, id):
+		default:
+			return BadOption
+		}
+	}
+	return 0
+}
+
+func contains(ids []OptionID, id OptionID) bool {
+	for _, i := range ids {
+		if i == id {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,195 @@
+package coap
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+)
+
+// maxRestarts is how often a transfer is begun anew when the peer lost it or the
+// representation changed.
+const maxRestarts = 3
+
+// transfer is a whole request as client: the body in Block1s, the response in Block2s
+// (RFC 7959). It runs on the caller's goroutine.
+type transfer struct {
+	conn   *Conn
+	ctx    context.Context //nolint:containedctx // lives as long as the call that it belongs to
+	req    *Message
+	token  Token        // of the first message; empty: a new one
+	begins *Observation // or nil
+	limit  int64        // bytes of the response's body
+
+	out   Message // the options of the request, with blocks
+	block []byte  // of a Body
+}
+
+func (t *transfer) run() (*Message, error) {
+	first, err := t.upload()
+	if err != nil {
+		return nil, err
+	}
+	return t.collectAnew(first)
+}
+
+// collectAnew collects the response that begins with first, and begins anew when the
+// representation changes on the way.
+func (t *transfer) collectAnew(first *Message) (*Message, error) {
+	for restarts := 0; ; restarts++ {
+		m, err := t.collect(first, &buffer{limit: t.limit})
+		if !errors.Is(err, ErrChanged) || restarts == maxRestarts {
+			return m, err
+		}
+		if first, err = t.blockRequest(Block{SZX: szxOf(t.conn.params.Load().BlockSize)}); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// upload sends the request's body and returns the first response that is not about it.
+func (t *transfer) upload() (*Message, error) {
+	size := 16 << szxOf(t.conn.params.Load().BlockSize)
+	if t.req.size() > int64(size) {
+		return t.uploadBlocks(szxOf(size))
+	}
+	payload, err := t.read(0, size)
+	if err != nil {
+		return nil, err
+	}
+	t.begin(nil)
+	if size < 1024 {
+		t.out.SetOptionUint(Block2, Block{SZX: szxOf(size)}.value()) // early negotiation, section 2.4
+	}
+	m, err := t.send(payload)
+	if err != nil || m.Code != RequestEntityTooLarge {
+		return m, err
+	}
+	if answer, ok := m.Block1(); ok && answer.SZX <= maxSZX && answer.Size() < len(payload) { // section 2.9.3
+		return t.uploadBlocks(answer.SZX)
+	}
+	return m, nil
+}
+
+// uploadBlocks sends the body in blocks of at most the given size (section 2.5).
+func (t *transfer) uploadBlocks(szx uint8) (*Message, error) {
+	size := t.req.size()
+	for offset, restarts := int64(0), 0; ; {
+		b := Block{Number: uint32(offset >> (szx + 4)), SZX: szx} //nolint:gosec // checked below
+		if offset>>(szx+4) > maxBlockNumber {
+			return nil, fmt.Errorf("%w: more than %d blocks", ErrTooLong, maxBlockNumber)
+		}
+		b.More = offset+int64(b.Size()) < size
+		payload, err := t.read(offset, b.Size())
+		if err != nil {
+			return nil, err
+		}
+		t.begin(nil)
+		t.out.SetOptionUint(Block1, b.value())
+		if offset == 0 {
+			t.out.SetOptionUint(Size1, uint32(min(size, 1<<32-1))) //nolint:gosec // a hint
+		}
+		m, err := t.send(payload)
+		if err != nil {
+			return nil, err
+		}
+		answer, ok := m.Block1()
+		smaller := ok && answer.SZX < szx
+		switch {
+		case m.Code == Continue && !b.More:
+			return nil, fmt.Errorf("%w: 2.31 to the last block", ErrBlock)
+		case m.Code == Continue:
+			offset += int64(len(payload))
+			if smaller {
+				szx = answer.SZX
+			}
+		case m.Code == RequestEntityTooLarge && smaller && offset == 0: // section 2.9.3
+			szx = answer.SZX
+		case m.Code == RequestEntityIncomplete && restarts < maxRestarts && offset > 0: // section 2.9.2
+			offset = 0
+			restarts++
+		default:
+			return m, nil
+		}
+	}
+}
+
+// begin prepares the options of the next message: those of the request that keep accepts.
+func (t *transfer) begin(keep func(OptionID) bool) {
+	t.out.Reset()
+	t.out.copyOptions(t.req, keep)
+}
+
+func (t *transfer) send(payload []byte) (*Message, error) {
+	m, err := t.conn.exchange(t.ctx, once{req: t.req, options: t.out.options, payload: payload, token: t.token, begins: t.begins})
+	if t.begins != nil {
+		t.token = t.begins.token // the same for all blocks, since notifications will bear it
+	}
+	return m, err
+}
+
+// read returns up to n bytes of the request's body.
+func (t *transfer) read(offset int64, n int) ([]byte, error) {
+	b, buf, err := readBody(t.req, offset, n, t.block)
+	t.block = buf
+	return b, err
+}
+
+// blockRequest asks for one block of the response (section 2.4). A FETCH says again what
+// it asks for; the bodies of other methods must not be processed twice (section 3.3).
+func (t *transfer) blockRequest(b Block) (*Message, error) {
+	t.begin(func(id OptionID) bool { return id != Observe && id != Block1 && id != Size1 && id != Block2 })
+	t.out.SetOptionUint(Block2, b.value())
+	var payload []byte
+	if t.req.Code == FETCH && t.req.size() <= int64(b.Size()) {
+		var err error
+		if payload, err = t.read(0, b.Size()); err != nil {
+			return nil, err
+		}
+	}
+	return t.conn.exchange(t.ctx, once{req: t.req, options: t.out.options, payload: payload})
+}
+
+// collect writes the body that begins with first to w and returns the response with its
+// body if w keeps one.
+func (t *transfer) collect(first *Message, w bodyWriter) (*Message, error) {
+	m, etag := first, bytes.Clone(first.ETag())
+	have := w.offset()
+	for {
+		b, ok := m.Block2()
+		if !ok {
+			if m != first {
+				return m, nil // such as 4.04
+			}
+			b = Block{}
+		}
+		switch {
+		case m != first && m.Code != first.Code:
+			return m, nil
+		case !bytes.Equal(m.ETag(), etag):
+			return nil, ErrChanged
+		case b.SZX > maxSZX || b.Offset() != have || b.More && len(m.Payload) != b.Size():
+			return nil, fmt.Errorf("%w: block %v with %d bytes at %d", ErrBlock, b, len(m.Payload), have)
+		}
+		if size, ok := m.Size2(); ok && !w.fits(int64(size)) {
+			return nil, ErrBodyTooLarge
+		}
+		if err := w.write(m.Payload); err != nil {
+			return nil, err
+		}
+		have += int64(len(m.Payload))
+		if !b.More {
+			first.RemoveOption(Block2)
+			first.Payload = w.body()
+			return first, nil
+		}
+		next := Block{Number: uint32(have >> (b.SZX + 4)), SZX: b.SZX} //nolint:gosec // checked here
+		if have>>(b.SZX+4) > maxBlockNumber {
+			return nil, fmt.Errorf("%w: more than %d blocks", ErrBlock, maxBlockNumber)
+		}
+		var err error
+		if m, err = t.blockRequest(next); err != nil {
+			return nil, err
+		}
+	}
+}
