@@ -16,7 +16,7 @@ const (
 	Changed                  Code = 2<<5 | 4
 	Content                  Code = 2<<5 | 5
 	Continue                 Code = 2<<5 | 31
-	BadRequest               Code = 4<<5 | 0
+	BadRequest               Code = 4 << 5
 	Unauthorized             Code = 4<<5 | 1
 	BadOption                Code = 4<<5 | 2
 	Forbidden                Code = 4<<5 | 3
@@ -27,7 +27,7 @@ const (
 	PreconditionFailed       Code = 4<<5 | 12
 	RequestEntityTooLarge    Code = 4<<5 | 13
 	UnsupportedContentFormat Code = 4<<5 | 15
-	InternalServerError      Code = 5<<5 | 0
+	InternalServerError      Code = 5 << 5
 	NotImplemented           Code = 5<<5 | 1
 	ServiceUnavailable       Code = 5<<5 | 3
 )
@@ -77,8 +77,7 @@ func (e *Error) Unwrap() error { return e.Cause }
 // CodeOf returns the response code for an error: that of the Error in its
 // chain, else 5.00.
 func CodeOf(err error) Code {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
 	}
 	return InternalServerError

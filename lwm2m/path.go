@@ -56,34 +56,38 @@ func NewPath(ids ...uint16) Path {
 	return p
 }
 
+// maxPrefix bounds a gateway prefix: the longest Uri-Path option (RFC 7252,
+// section 5.10).
+const maxPrefix = 255
+
 // ParsePath reads "/", "/3", "/3/0", "/3/0/7" or "/3/0/7/1", each optionally
 // behind a gateway prefix ("/dev1/3/0"). The first slash may be missing and a
-// single trailing one is accepted. The error wraps ErrPath.
+// single trailing one is accepted. A prefix consists of characters that a URI
+// path takes as they are (RFC 3986, section 3.3) and begins with no digit, at
+// most 255 of them. The error wraps ErrPath.
 func ParsePath(s string) (Path, error) {
-	trimmed := strings.TrimSuffix(strings.TrimPrefix(s, "/"), "/")
-	if trimmed == "" {
-		if s == "" || s == "/" {
-			return Path{}, nil
+	var p Path
+	rest := strings.TrimPrefix(s, "/")
+	if rest == "" {
+		return p, nil
+	}
+	rest = strings.TrimSuffix(rest, "/")
+	for more := true; more; {
+		var segment string
+		segment, rest, more = strings.Cut(rest, "/")
+		if p == (Path{}) && !startsWithDigit(segment) {
+			if !isPrefix(segment) {
+				return Path{}, fmt.Errorf("%w: %s: %s is neither identifier nor prefix", ErrPath, excerpt(s), excerpt(segment))
+			}
+			p.prefix = segment
+			continue
 		}
-		return Path{}, fmt.Errorf("%w: %q has an empty segment", ErrPath, s)
-	}
-	var (
-		p        Path
-		segments = strings.Split(trimmed, "/")
-	)
-	if !startsWithDigit(segments[0]) {
-		if segments[0] == "" {
-			return Path{}, fmt.Errorf("%w: %q has an empty segment", ErrPath, s)
+		if int(p.level) == len(p.ids) {
+			return Path{}, fmt.Errorf("%w: %s has more than four identifiers", ErrPath, excerpt(s))
 		}
-		p.prefix, segments = segments[0], segments[1:]
-	}
-	if len(segments) > len(p.ids) {
-		return Path{}, fmt.Errorf("%w: %q has more than four identifiers", ErrPath, s)
-	}
-	for _, segment := range segments {
-		id, err := parseID(segment)
-		if err != nil {
-			return Path{}, fmt.Errorf("%w: %q: %w", ErrPath, s, err)
+		id, ok := parseID(segment)
+		if !ok {
+			return Path{}, fmt.Errorf("%w: %s: %s is no identifier", ErrPath, excerpt(s), excerpt(segment))
 		}
 		p = p.Child(id)
 	}
@@ -92,18 +96,30 @@ func ParsePath(s string) (Path, error) {
 
 func startsWithDigit(s string) bool { return s != "" && s[0] >= '0' && s[0] <= '9' }
 
-func parseID(s string) (uint16, error) {
-	if s == "" {
-		return 0, errors.New("empty segment")
+// isPrefix reports whether s consists of pchar of RFC 3986 without escapes.
+func isPrefix(s string) bool {
+	if s == "" || len(s) > maxPrefix || s == "." || s == ".." {
+		return false
 	}
-	if len(s) > 1 && s[0] == '0' {
-		return 0, fmt.Errorf("identifier %q has a leading zero", s)
+	for i := range len(s) {
+		c := s[i]
+		if c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' {
+			continue
+		}
+		if strings.IndexByte("-._~!$&'()*+,;=:@", c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// parseID reads an identifier: decimal, no sign, no leading zero, not MaxID.
+func parseID(s string) (uint16, bool) {
+	if s == "" || len(s) > 1 && s[0] == '0' {
+		return 0, false
 	}
 	n, err := strconv.ParseUint(s, 10, 16)
-	if err != nil || n == MaxID {
-		return 0, fmt.Errorf("identifier %q is not a number from 0 to %d", s, MaxID-1)
-	}
-	return uint16(n), nil
+	return uint16(n), err == nil && n != MaxID
 }
 
 // MustPath is ParsePath for constants in code and tests; it panics on an error.

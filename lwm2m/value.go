@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Type is the data type of a resource (Core, appendix C).
@@ -65,8 +66,9 @@ type Value struct {
 // ErrValue reports text or a number that a data type cannot hold.
 var ErrValue = errors.New("not a valid value")
 
-// String returns a String value.
-func String(s string) Value { return Value{typ: TypeString, text: s} }
+// String returns a String value. What is not UTF-8 in s is replaced by U+FFFD, so
+// that every format can carry the value.
+func String(s string) Value { return Value{typ: TypeString, text: strings.ToValidUTF8(s, "\uFFFD")} }
 
 // Integer returns an Integer value.
 func Integer(i int64) Value { return Value{typ: TypeInteger, bits: uint64(i)} } //nolint:gosec // kept as bits
@@ -100,8 +102,9 @@ func Objlnk(oid, iid uint16) Value {
 	return Value{typ: TypeObjlnk, bits: uint64(oid)<<16 | uint64(iid)}
 }
 
-// Corelnk returns a value in CoRE Link Format (RFC 6690).
-func Corelnk(s string) Value { return Value{typ: TypeCorelnk, text: s} }
+// Corelnk returns a value in CoRE Link Format (RFC 6690). UTF-8 is seen to as by
+// String; the links are not looked at.
+func Corelnk(s string) Value { return Value{typ: TypeCorelnk, text: strings.ToValidUTF8(s, "\uFFFD")} }
 
 // Type returns the value's data type.
 func (v Value) Type() Type { return v.typ }
@@ -217,22 +220,20 @@ func (v Value) AppendText(dst []byte) []byte {
 	return dst
 }
 
-// ParseValue reads what String returns. Booleans may also be "true" and "false".
-// The error wraps ErrValue.
+// ParseValue reads what String returns. Booleans may also be "true" and "false",
+// floats have an exponent. The error wraps ErrValue.
 func ParseValue(t Type, s string) (Value, error) {
 	v, ok := parseValue(t, s)
 	if !ok {
-		return Value{}, fmt.Errorf("%w: %q is no %v", ErrValue, s, t)
+		return Value{}, fmt.Errorf("%w: %s is no %v", ErrValue, excerpt(s), t)
 	}
 	return v, nil
 }
 
 func parseValue(t Type, s string) (Value, bool) {
 	switch t {
-	case TypeString:
-		return String(s), true
-	case TypeCorelnk:
-		return Corelnk(s), true
+	case TypeString, TypeCorelnk:
+		return Value{typ: t, text: s}, utf8.ValidString(s)
 	case TypeInteger, TypeTime:
 		i, err := strconv.ParseInt(s, 10, 64)
 		return Value{typ: t, bits: uint64(i)}, err == nil //nolint:gosec // kept as bits
@@ -240,8 +241,9 @@ func parseValue(t Type, s string) (Value, bool) {
 		u, err := strconv.ParseUint(s, 10, 64)
 		return Unsigned(u), err == nil
 	case TypeFloat:
+		// ParseFloat alone would take "Inf", "NaN" and the hexadecimal form.
 		f, err := strconv.ParseFloat(s, 64)
-		return Float(f), err == nil && !math.IsInf(f, 0) && !math.IsNaN(f)
+		return Float(f), err == nil && strings.Trim(s, "0123456789+-.eE") == ""
 	case TypeBoolean:
 		switch s {
 		case "1", "true":
@@ -271,10 +273,10 @@ func parseObjlnk(s string) (Value, bool) {
 	return Objlnk(uint16(oid), uint16(iid)), true
 }
 
-// Convert returns the value as another type where nothing is lost: among the
-// numeric types, String to Corelnk and back, and numbers 0 and 1 to Boolean.
-// Decoders whose format says less than the definition use it. The error wraps
-// ErrValue.
+// Convert returns the value as another type where it means the same: among the
+// numeric types, String to Corelnk and back, and numbers 0 and 1 to Boolean. Only
+// an integer beyond 2^53 made a Float is rounded. Decoders whose format says less
+// than the definition use it. The error wraps ErrValue.
 func (v Value) Convert(t Type) (Value, error) {
 	if v.typ == t {
 		return v, nil
@@ -282,14 +284,13 @@ func (v Value) Convert(t Type) (Value, error) {
 	if c, ok := v.convert(t); ok {
 		return c, nil
 	}
-	return Value{}, fmt.Errorf("%w: %v %s does not fit %v", ErrValue, v.typ, v.excerpt(), t)
+	return Value{}, fmt.Errorf("%w: %v %s is no %v", ErrValue, v.typ, excerpt(v.String()), t)
 }
 
-// excerpt is the value's text for an error, cut so that a large payload does
-// not end up in a log.
-func (v Value) excerpt() string {
+// excerpt quotes text for an error, cut so that a large payload does not end up
+// in a log.
+func excerpt(s string) string {
 	const most = 40
-	s := v.String()
 	if len(s) > most {
 		return strconv.Quote(s[:most]) + "…"
 	}

@@ -91,14 +91,17 @@ func appendSingle(dst []byte, f lwm2m.Format, base lwm2m.Path, nodes []lwm2m.Nod
 // SenML's relative times are left for ResolveTimes.
 //
 // The error is an *lwm2m.Error: 4.15 if the format is unknown or cannot carry
-// what lies at base, 4.00 if the payload is malformed, leaves base, or does not
-// fit the shapes.
+// what lies at base, 4.13 if the payload has too many nodes, 4.00 if it is
+// malformed, leaves base, says a path twice, or does not fit the shapes.
+//
+// An empty payload, of a format that knows one, is an instance or a multiple
+// resource with nothing in it: a node without a value.
 func Decode(f lwm2m.Format, data []byte, base lwm2m.Path, shapes lwm2m.Shapes) ([]lwm2m.Node, error) {
 	nodes, err := decode(f, data, base, shapes)
 	if err != nil {
 		return nil, err
 	}
-	return ordered(nodes, shapes)
+	return checked(nodes, base, shapes)
 }
 
 func decode(f lwm2m.Format, data []byte, base lwm2m.Path, shapes lwm2m.Shapes) ([]lwm2m.Node, error) {
@@ -117,12 +120,9 @@ func decode(f lwm2m.Format, data []byte, base lwm2m.Path, shapes lwm2m.Shapes) (
 }
 
 func decodeSingle(f lwm2m.Format, data []byte, base lwm2m.Path, shapes lwm2m.Shapes) ([]lwm2m.Node, error) {
-	shape, known := shapes.Of(base)
+	shape, _ := shapes.Of(base)
 	if !CanCarry(f, base.Level(), shape) {
 		return nil, lwm2m.Errorf(lwm2m.UnsupportedContentFormat, "%v carries one value, not all of %v", f, base)
-	}
-	if !known && f != lwm2m.FormatCBOR {
-		shape.Type = lwm2m.TypeOpaque
 	}
 	var (
 		v   lwm2m.Value
@@ -137,15 +137,15 @@ func decodeSingle(f lwm2m.Format, data []byte, base lwm2m.Path, shapes lwm2m.Sha
 		v, err = text.Decode(data, shape.Type)
 	}
 	if err != nil {
-		return nil, err
+		return nil, lwm2m.Errorf(lwm2m.CodeOf(err), "%v: %w", base, err)
 	}
 	return []lwm2m.Node{{Path: base, Value: v}}, nil
 }
 
 // DecodeCreate returns what a Create on an object says. If the payload names the
-// new instances, named is true and the nodes have those identifiers; if it gives
-// resources only, so that the client chooses (TLV without object instance TLV),
-// named is false and the nodes are put below the instance free. Errors are as
+// new instances, named is true and the nodes have those identifiers. If it leaves
+// the choice to the client (TLV without object instance TLV, or no resources at
+// all), named is false and the nodes are those of the instance free. Errors are as
 // with Decode.
 func DecodeCreate(
 	f lwm2m.Format, data []byte, object lwm2m.Path, free uint16, shapes lwm2m.Shapes,
@@ -156,31 +156,14 @@ func DecodeCreate(
 	if f.Canonical() == lwm2m.FormatTLV {
 		nodes, named, err = tlv.DecodeCreate(data, object, free, shapes)
 	} else {
-		named = true
 		nodes, err = decode(f, data, object, shapes)
+		if named = len(nodes) > 0; !named {
+			nodes = []lwm2m.Node{{Path: object.Child(free)}}
+		}
 	}
 	if err != nil {
 		return nil, false, err
 	}
-	nodes, err = ordered(nodes, shapes)
+	nodes, err = checked(nodes, object, shapes)
 	return nodes, named, err
-}
-
-// ordered brings decoded nodes in path order and checks single against multiple.
-func ordered(nodes []lwm2m.Node, shapes lwm2m.Shapes) ([]lwm2m.Node, error) {
-	for _, n := range nodes {
-		shape, known := shapes.Of(n.Path)
-		if !known || n.Path.Level() < lwm2m.LevelResource {
-			continue
-		}
-		instance := n.Path.Level() == lwm2m.LevelResourceInstance || n.Value.IsZero()
-		if instance != shape.Multiple {
-			return nil, lwm2m.Errorf(lwm2m.BadRequest, "%v: the resource has no such value, single is %t", n.Path, !shape.Multiple)
-		}
-	}
-	byPath := func(a, b lwm2m.Node) int { return a.Path.Compare(b.Path) }
-	if !slices.IsSortedFunc(nodes, byPath) {
-		lwm2m.SortNodes(nodes)
-	}
-	return nodes, nil
 }

@@ -1,54 +1,96 @@
 // Package senml is the SenML formats of LwM2M, application/senml+json (110) and
 // application/senml+cbor (112): RFC 8428 with the object link field "vlo" (Core,
-// section 7.5.4).
+// sections 7.5.4 and 7.5.6, appendix C.2).
 //
 // It knows nodes and shapes. It must not know the object tree or a transport.
+//
+// # Times
+//
+// A node's Time is written as an absolute time, to the millisecond; one before
+// 1978-07-04, which SenML cannot tell from a relative one, is left out. A relative
+// time is read as that many seconds from 1970-01-01: see ResolveTimes.
 package senml
 
 import (
-	"time"
-
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/wire/internal/cboritem"
+	"lwm2m-agent/lwm2m/wire/internal/jsontext"
 )
 
-// MaxRecords bounds what the decoders return.
+// MaxRecords bounds what the decoders read: a pack of more is refused with 4.13.
 const MaxRecords = 10_000
 
-// AppendJSON adds the pack of what a Read of base answers to dst.
+// label is a field of a record, as CBOR numbers it (RFC 8428, section 6, table 4).
+type label int64
+
+const (
+	labelBaseSum     label = -6
+	labelBaseValue   label = -5
+	labelBaseUnit    label = -4
+	labelBaseTime    label = -3
+	labelBaseName    label = -2
+	labelBaseVersion label = -1
+	labelName        label = 0
+	labelUnit        label = 1
+	labelValue       label = 2
+	labelString      label = 3
+	labelBoolean     label = 4
+	labelSum         label = 5
+	labelTime        label = 6
+	labelUpdateTime  label = 7
+	labelData        label = 8
+	labelLink        label = 9 // "vlo", which has no number
+	labelUnknown     label = 10
+)
+
+// AppendJSON adds the pack of what a Read of base answers to dst. The nodes lie at
+// or below base; those without a value are left out, as SenML has no way to say
+// them. The error is an *lwm2m.Error with 5.00.
 func AppendJSON(dst []byte, base lwm2m.Path, nodes []lwm2m.Node) ([]byte, error) {
-	return dst, lwm2m.Errorf(lwm2m.NotImplemented, "write SenML: not yet")
+	p, err := layout(base, nodes)
+	if err != nil {
+		return dst, err
+	}
+	return p.appendJSON(dst, nodes), nil
 }
 
 // AppendCBOR is AppendJSON in CBOR.
 func AppendCBOR(dst []byte, base lwm2m.Path, nodes []lwm2m.Node) ([]byte, error) {
-	return dst, lwm2m.Errorf(lwm2m.NotImplemented, "write SenML: not yet")
+	p, err := layout(base, nodes)
+	if err != nil {
+		return dst, err
+	}
+	pack, err := p.appendCBOR(dst, nodes)
+	if err != nil {
+		return dst, err
+	}
+	return pack, nil
 }
 
-// DecodeJSON reads a pack whose names lie at or below base.
+// DecodeJSON reads a pack whose names lie at or below base; below the root of the
+// own device they may also lie behind gateway prefixes. The nodes are in the
+// payload's order. The error is an *lwm2m.Error: 4.00, or 4.13 for too many
+// records.
+//
+// The values bu, u, ut and unknown labels are ignored; bv, bs, s and labels that
+// must be understood are refused, as is a bver above 10.
 func DecodeJSON(data []byte, base lwm2m.Path, shapes lwm2m.Shapes) ([]lwm2m.Node, error) {
-	return nil, lwm2m.Errorf(lwm2m.NotImplemented, "read SenML: not yet")
+	p := pack{base: base, shapes: shapes}
+	src := jsonSource{jsontext.NewReader(data)}
+	src.records(func(rec *record) { p.add(src, rec) })
+	if err := src.Err(); err != nil {
+		return nil, refused("JSON", err)
+	}
+	return p.nodes, nil
 }
 
 // DecodeCBOR is DecodeJSON in CBOR.
 func DecodeCBOR(data []byte, base lwm2m.Path, shapes lwm2m.Shapes) ([]lwm2m.Node, error) {
-	return nil, lwm2m.Errorf(lwm2m.NotImplemented, "read SenML: not yet")
+	p := pack{base: base, shapes: shapes}
+	src := cborSource{cboritem.NewReader(data)}
+	src.records(func(rec *record) { p.add(src, rec) })
+	if err := src.Err(); err != nil {
+		return nil, refused("CBOR", err)
+	}
+	return p.nodes, nil
 }
-
-// AppendPathsJSON adds a pack of names without values to dst.
-func AppendPathsJSON(dst []byte, paths []lwm2m.Path) []byte { return dst }
-
-// AppendPathsCBOR is AppendPathsJSON in CBOR.
-func AppendPathsCBOR(dst []byte, paths []lwm2m.Path) []byte { return dst }
-
-// DecodePathsJSON reads the names of a pack.
-func DecodePathsJSON(data []byte) ([]lwm2m.Path, error) {
-	return nil, lwm2m.Errorf(lwm2m.NotImplemented, "read SenML: not yet")
-}
-
-// DecodePathsCBOR is DecodePathsJSON in CBOR.
-func DecodePathsCBOR(data []byte) ([]lwm2m.Path, error) {
-	return nil, lwm2m.Errorf(lwm2m.NotImplemented, "read SenML: not yet")
-}
-
-// ResolveTimes replaces relative times, in place.
-func ResolveTimes(nodes []lwm2m.Node, received time.Time) {}
