@@ -245,6 +245,45 @@ func TestWriteRefusals(t *testing.T) {
 	diffNodes(t, before, after)
 }
 
+func TestWriteAllIsAllOrNothingOverObjects(t *testing.T) {
+	tree, _ := newTestTree(t, Plain{})
+	refusing := &owner{}
+	p, err := tree.Add(singleObject, refusing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b Batch
+	b.Create(0)
+	b.Set(0, 0, lwm2m.Integer(1))
+	if err := p.Publish(&b); err != nil {
+		t.Fatal(err)
+	}
+	nodes := []lwm2m.Node{
+		node("/101/0/0", lwm2m.Integer(2)), node("/100/0/1", lwm2m.Integer(3)), node("/100/0/3/7", lwm2m.Integer(4)),
+	}
+	values := func() [2]lwm2m.Value {
+		return [2]lwm2m.Value{tree.Value(lwm2m.MustPath("/100/0/1")), tree.Value(lwm2m.MustPath("/101/0/0"))}
+	}
+	before := values()
+	refusing.prepare = lwm2m.Errorf(lwm2m.BadRequest, "no")
+	mustCode(t, lwm2m.BadRequest, tree.WriteAll(t.Context(), FromServer(1), nodes))
+	refusing.prepare, refusing.commit = nil, errors.New("broken")
+	mustCode(t, lwm2m.InternalServerError, tree.WriteAll(t.Context(), FromServer(1), nodes))
+	if got := values(); got != before {
+		t.Errorf("values are %v, want %v", got, before)
+	}
+	refusing.commit = nil
+	if err := tree.WriteAll(t.Context(), FromServer(1), nodes); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := values(), [2]lwm2m.Value{lwm2m.Integer(3), lwm2m.Integer(2)}; got != want {
+		t.Errorf("values are %v, want %v", got, want)
+	}
+	for path, want := range map[string]lwm2m.Code{"/0/0/0": lwm2m.Unauthorized, "/100": lwm2m.BadRequest, "/100/9/1": lwm2m.NotFound, "/77/0/0": lwm2m.NotFound} {
+		mustCode(t, want, tree.WriteAll(t.Context(), FromServer(1), []lwm2m.Node{node(path, lwm2m.Integer(1))}))
+	}
+}
+
 func TestTransactionRefusedByOwnerChangesNothing(t *testing.T) {
 	broken := errors.New("valve stuck")
 	for _, c := range []struct {

@@ -3,6 +3,8 @@ package model
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"lwm2m-agent/lwm2m"
 )
@@ -35,6 +37,51 @@ func (t *Tree) Write(ctx context.Context, origin Origin, mode WriteMode, p lwm2m
 		e, err := t.planWrite(origin, mode, p, nodes)
 		return []*Edit{e}, err
 	})
+}
+
+// WriteAll writes nodes of any objects as one transaction, as Write-Composite
+// does (Core, section 6.3.10): each node names a resource or a resource
+// instance, and what no node names stays. Errors are those of Write.
+func (t *Tree) WriteAll(ctx context.Context, origin Origin, nodes []lwm2m.Node) error {
+	byObject := make(map[uint16][]lwm2m.Node)
+	for _, n := range nodes {
+		if err := t.mayTouch(origin, n.Path); err != nil {
+			return err
+		}
+		if n.Path.Level() < lwm2m.LevelResource {
+			return lwm2m.Errorf(lwm2m.BadRequest, "%s is an %s: name resources", n.Path, n.Path.Level())
+		}
+		byObject[n.Path.Object()] = append(byObject[n.Path.Object()], n)
+	}
+	oids := slices.Sorted(maps.Keys(byObject))
+	return t.transact(ctx, oids, func() ([]*Edit, error) {
+		edits := make([]*Edit, len(oids))
+		for i, oid := range oids {
+			var err error
+			if edits[i], err = t.planNodes(origin, byObject[oid]); err != nil {
+				return nil, err
+			}
+		}
+		return edits, nil
+	})
+}
+
+// planNodes makes the edit for nodes of one object.
+func (t *Tree) planNodes(origin Origin, nodes []lwm2m.Node) (*Edit, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	e := &Edit{Origin: origin}
+	for _, n := range nodes {
+		o := t.object(n.Path.Object())
+		if o == nil || o.instance(n.Path.Instance()) == nil {
+			return nil, lwm2m.Errorf(lwm2m.NotFound, "there is no instance %s", n.Path.At(lwm2m.LevelInstance))
+		}
+		if err := o.planNode(e, n); err != nil {
+			return nil, err
+		}
+	}
+	lwm2m.SortNodes(e.Set)
+	return e, nil
 }
 
 // planWrite makes the edit for a Write to one instance.
