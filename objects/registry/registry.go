@@ -6,24 +6,85 @@
 package registry
 
 import (
+	_ "embed"
+	"sync"
+	"sync/atomic"
+
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/objects/registry/internal/table"
 )
 
-// Registry is the table of definitions. It implements model.Definitions; all
-// methods may be called from any goroutine.
-type Registry struct{}
+//go:generate go run ./internal/generate
 
-// Definitions returns the registry. Definitions that were asked for are kept, so
+//go:embed objects.bin
+var objects string
+
+// Registry is the table of definitions. It implements model.Definitions; all
+// methods may be called from any goroutine. A definition is decoded when it is
+// first asked for, and kept.
+type Registry struct {
+	table *table.Table
+	made  []atomic.Pointer[model.Definition] // by position in the table
+	keys  func() []string                    // by position; "" for superseded versions
+}
+
+var _ model.Definitions = (*Registry)(nil)
+
+// Definitions returns the registry. Each call gives one with a store of its own:
 // an agent wants one.
-func Definitions() *Registry { return &Registry{} }
+func Definitions() *Registry {
+	t, err := table.Open(objects)
+	if err != nil {
+		panic("registry: " + err.Error()) // a broken build: the tests read all of it
+	}
+	r := &Registry{table: t, made: make([]atomic.Pointer[model.Definition], t.Len())}
+	r.keys = sync.OnceValue(r.makeKeys)
+	return r
+}
 
 // Object returns the newest definition of an object.
-func (r *Registry) Object(oid uint16) (*model.Definition, bool) { return nil, false }
+func (r *Registry) Object(oid uint16) (*model.Definition, bool) {
+	position, ok := r.table.Find(oid)
+	if !ok {
+		return nil, false
+	}
+	return r.at(position), true
+}
 
-// Version returns a definition of an object in the given version.
+// Version returns the definition of an object in a version, for servers of an
+// older LwM2M version.
 func (r *Registry) Version(oid uint16, v lwm2m.Version) (*model.Definition, bool) {
+	position, ok := r.table.Find(oid)
+	for ; ok && position < r.table.Len(); position++ {
+		switch id, version := r.table.Entry(position); {
+		case id != oid:
+			return nil, false
+		case version == v:
+			return r.at(position), true
+		}
+	}
 	return nil, false
+}
+
+// at returns the definition at a position of the table.
+func (r *Registry) at(position int) *model.Definition {
+	if d := r.made[position].Load(); d != nil {
+		return d
+	}
+	r.made[position].CompareAndSwap(nil, r.table.Definition(position))
+	return r.made[position].Load()
+}
+
+// newest reports whether no newer version of the same object precedes a
+// position.
+func (r *Registry) newest(position int) bool {
+	if position == 0 {
+		return true
+	}
+	before, _ := r.table.Entry(position - 1)
+	oid, _ := r.table.Entry(position)
+	return before != oid
 }
 
 // Entry is one object of a List.
@@ -35,25 +96,13 @@ type Entry struct {
 }
 
 // List returns all objects in their newest version, in order of ID.
-func (r *Registry) List() []Entry { return nil }
-
-// ByName returns the object that a name stands for. The error lists names that
-// are near.
-func (r *Registry) ByName(name string) (*model.Definition, error) { return nil, nil }
-
-// ParsePath reads a path whose object and resource may be named:
-// "/temperature/0/value" is /3303/0/5700. Definitions that the registry does not
-// have can be given. The error wraps lwm2m.ErrPath and lists names that are near.
-func (r *Registry) ParsePath(s string, more ...*model.Definition) (lwm2m.Path, error) {
-	return lwm2m.ParsePath(s)
-}
-
-// PathName returns a path with names: "/temperature/0/sensor-value". What has no
-// definition stays a number.
-func (r *Registry) PathName(p lwm2m.Path, more ...*model.Definition) string { return p.String() }
-
-// Resource returns the resource of an object that a name or a number stands for.
-// The error lists names that are near.
-func Resource(def *model.Definition, name string) (*model.ResourceDefinition, error) {
-	return nil, nil
+func (r *Registry) List() []Entry {
+	var list []Entry
+	for position, key := range r.keys() {
+		if key != "" {
+			oid, v := r.table.Entry(position)
+			list = append(list, Entry{ID: oid, Name: r.table.Name(position), Key: key, Version: v})
+		}
+	}
+	return list
 }
