@@ -12,8 +12,10 @@ const (
 	objectCOSE     = 23
 )
 
-// mayTouch refuses what no origin of this kind may do anything to.
-func (t *Tree) mayTouch(origin Origin, p lwm2m.Path) error {
+// MayTouch refuses with 4.01 what no origin of this kind may do anything to. The
+// operations of the tree ask it themselves; it is for those that are carried out
+// elsewhere, such as Discover and Write-Attributes.
+func (t *Tree) MayTouch(origin Origin, p lwm2m.Path) error {
 	if origin.Kind != OriginServer || p.IsRoot() {
 		return nil
 	}
@@ -23,11 +25,6 @@ func (t *Tree) mayTouch(origin Origin, p lwm2m.Path) error {
 	}
 	return nil
 }
-
-// MayTouch refuses with 4.01 what no origin of this kind may do anything to. The
-// operations of the tree ask it themselves; it is for those that are carried out
-// elsewhere, such as Discover and Write-Attributes.
-func (t *Tree) MayTouch(origin Origin, p lwm2m.Path) error { return t.mayTouch(origin, p) }
 
 // reads reports whether the origin may see a resource.
 func (o Origin) reads(oid uint16, r *ResourceDefinition) bool {

@@ -87,7 +87,7 @@ func parseArgument(s string) (arg Argument, rest string, ok bool) {
 // or the context's deadline has passed. Errors: 4.01, 4.04, 4.05; what the
 // owner refuses with.
 func (t *Tree) Execute(ctx context.Context, origin Origin, p lwm2m.Path, args Arguments) error {
-	if err := t.mayTouch(origin, p); err != nil {
+	if err := t.MayTouch(origin, p); err != nil {
 		return err
 	}
 	if p.Level() != lwm2m.LevelResource {

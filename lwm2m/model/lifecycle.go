@@ -12,7 +12,7 @@ import (
 // identifier is replaced by the chosen one. Errors: 4.05 for single-instance objects, 4.00 for
 // an instance that exists, a mandatory resource that is missing or a bad value.
 func (t *Tree) Create(ctx context.Context, origin Origin, p lwm2m.Path, nodes []lwm2m.Node) (uint16, error) {
-	if err := t.mayTouch(origin, p); err != nil {
+	if err := t.MayTouch(origin, p); err != nil {
 		return 0, err
 	}
 	if l := p.Level(); l != lwm2m.LevelObject && l != lwm2m.LevelInstance {
@@ -108,7 +108,7 @@ func (o *object) complete(e *Edit, origin Origin) error {
 // optional writable resource or one instance of a multiple resource. Errors:
 // 4.04, and 4.05 for what must stay.
 func (t *Tree) Delete(ctx context.Context, origin Origin, p lwm2m.Path) error {
-	if err := t.mayTouch(origin, p); err != nil {
+	if err := t.MayTouch(origin, p); err != nil {
 		return err
 	}
 	if p.Level() < lwm2m.LevelInstance {

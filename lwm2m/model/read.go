@@ -15,7 +15,7 @@ type computed struct {
 // refused only where p names it: 4.04 if it does not exist or has no value yet,
 // 4.05 if it cannot be read, 4.01 for objects that no server may touch.
 func (t *Tree) Read(origin Origin, p lwm2m.Path, dst []lwm2m.Node) ([]lwm2m.Node, error) {
-	if err := t.mayTouch(origin, p); err != nil {
+	if err := t.MayTouch(origin, p); err != nil {
 		return dst, err
 	}
 	w := reader{origin: origin, path: p, nodes: dst}
@@ -40,7 +40,7 @@ func (t *Tree) Value(p lwm2m.Path) lwm2m.Value {
 
 // Readings returns what Read returns, with time and quality.
 func (t *Tree) Readings(origin Origin, p lwm2m.Path) ([]Reading, error) {
-	if err := t.mayTouch(origin, p); err != nil {
+	if err := t.MayTouch(origin, p); err != nil {
 		return nil, err
 	}
 	w := reader{origin: origin, path: p, full: true}
@@ -78,7 +78,7 @@ func (w *reader) count() int { return max(len(w.nodes), len(w.readings)) }
 func (t *Tree) walk(p lwm2m.Path, w *reader) error {
 	if p.IsRoot() {
 		for _, o := range t.objects {
-			if t.mayTouch(w.origin, lwm2m.NewPath(o.def.ID)) == nil {
+			if t.MayTouch(w.origin, lwm2m.NewPath(o.def.ID)) == nil {
 				o.walk(w)
 			}
 		}

@@ -27,7 +27,7 @@ const (
 // instance. Errors: 4.01, 4.04, 4.05 as for Read; 4.00 for a value of the wrong
 // type or out of range; what the owner refuses with.
 func (t *Tree) Write(ctx context.Context, origin Origin, mode WriteMode, p lwm2m.Path, nodes []lwm2m.Node) error {
-	if err := t.mayTouch(origin, p); err != nil {
+	if err := t.MayTouch(origin, p); err != nil {
 		return err
 	}
 	if p.Level() < lwm2m.LevelInstance {
@@ -45,7 +45,7 @@ func (t *Tree) Write(ctx context.Context, origin Origin, mode WriteMode, p lwm2m
 func (t *Tree) WriteAll(ctx context.Context, origin Origin, nodes []lwm2m.Node) error {
 	byObject := make(map[uint16][]lwm2m.Node)
 	for _, n := range nodes {
-		if err := t.mayTouch(origin, n.Path); err != nil {
+		if err := t.MayTouch(origin, n.Path); err != nil {
 			return err
 		}
 		if n.Path.Level() < lwm2m.LevelResource {

@@ -153,15 +153,14 @@ func (r *Registration) apply(m *coap.Message) error {
 	if err != nil {
 		return err
 	}
-	r.Root = link.Root(links)
-	r.Objects = slices.DeleteFunc(links, func(l link.Link) bool {
-		root, _ := l.Attr("rt")
-		isRoot := root == "oma.lwm2m" || l.Target == "/"
-		if formats, err := l.Formats(); isRoot && err == nil && len(formats) > 0 {
-			r.Formats = formats
+	root, ok := link.Root(links)
+	if ok {
+		r.Root = strings.TrimSuffix(root.Target, "/")
+		if r.Formats, err = root.Formats(); err != nil {
+			return err
 		}
-		return isRoot
-	})
+	}
+	r.Objects = slices.DeleteFunc(links, func(l link.Link) bool { return ok && l.Target == root.Target })
 	return nil
 }
 
