@@ -34,62 +34,36 @@ const (
 	AlertUnknownPSKIdentity     Alert = 115
 )
 
+var alertNames = map[Alert]string{
+	AlertCloseNotify:            "close_notify",
+	AlertUnexpectedMessage:      "unexpected_message",
+	AlertBadRecordMAC:           "bad_record_mac",
+	AlertRecordOverflow:         "record_overflow",
+	AlertHandshakeFailure:       "handshake_failure",
+	AlertBadCertificate:         "bad_certificate",
+	AlertUnsupportedCertificate: "unsupported_certificate",
+	AlertCertificateRevoked:     "certificate_revoked",
+	AlertCertificateExpired:     "certificate_expired",
+	AlertCertificateUnknown:     "certificate_unknown",
+	AlertIllegalParameter:       "illegal_parameter",
+	AlertUnknownCA:              "unknown_ca",
+	AlertAccessDenied:           "access_denied",
+	AlertDecodeError:            "decode_error",
+	AlertDecryptError:           "decrypt_error",
+	AlertProtocolVersion:        "protocol_version",
+	AlertInsufficientSecurity:   "insufficient_security",
+	AlertInternalError:          "internal_error",
+	AlertUserCanceled:           "user_canceled",
+	AlertNoRenegotiation:        "no_renegotiation",
+	AlertUnsupportedExtension:   "unsupported_extension",
+	AlertUnrecognizedName:       "unrecognized_name",
+	AlertUnknownPSKIdentity:     "unknown_psk_identity",
+}
+
 // String returns the registered name.
 func (a Alert) String() string {
-	if name := a.name(); name != "" {
+	if name, ok := alertNames[a]; ok {
 		return name
 	}
 	return fmt.Sprintf("alert %d", uint8(a))
-}
-
-func (a Alert) name() string {
-	switch a {
-	case AlertCloseNotify:
-		return "close_notify"
-	case AlertUnexpectedMessage:
-		return "unexpected_message"
-	case AlertBadRecordMAC:
-		return "bad_record_mac"
-	case AlertRecordOverflow:
-		return "record_overflow"
-	case AlertHandshakeFailure:
-		return "handshake_failure"
-	case AlertBadCertificate:
-		return "bad_certificate"
-	case AlertUnsupportedCertificate:
-		return "unsupported_certificate"
-	case AlertCertificateRevoked:
-		return "certificate_revoked"
-	case AlertCertificateExpired:
-		return "certificate_expired"
-	case AlertCertificateUnknown:
-		return "certificate_unknown"
-	case AlertIllegalParameter:
-		return "illegal_parameter"
-	case AlertUnknownCA:
-		return "unknown_ca"
-	case AlertAccessDenied:
-		return "access_denied"
-	case AlertDecodeError:
-		return "decode_error"
-	case AlertDecryptError:
-		return "decrypt_error"
-	case AlertProtocolVersion:
-		return "protocol_version"
-	case AlertInsufficientSecurity:
-		return "insufficient_security"
-	case AlertInternalError:
-		return "internal_error"
-	case AlertUserCanceled:
-		return "user_canceled"
-	case AlertNoRenegotiation:
-		return "no_renegotiation"
-	case AlertUnsupportedExtension:
-		return "unsupported_extension"
-	case AlertUnrecognizedName:
-		return "unrecognized_name"
-	case AlertUnknownPSKIdentity:
-		return "unknown_psk_identity"
-	}
-	return ""
 }

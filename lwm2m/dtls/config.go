@@ -1,15 +1,30 @@
 package dtls
 
 import (
+	"cmp"
 	"crypto"
+	"errors"
+	"fmt"
+	"slices"
 	"time"
+
+	"lwm2m-agent/lwm2m/dtls/internal/handshake"
+	"lwm2m-agent/lwm2m/dtls/internal/record"
+)
+
+// Defaults of a Config.
+const (
+	defaultTimeout           = 25 * time.Second
+	defaultRetransmitInitial = time.Second
+	defaultRetransmitMax     = time.Minute
+	defaultMTU               = 1200
 )
 
 // Config says who we are, whom we talk to and how patiently. Either PSK with
 // Identity or Key with PeerKey must be set. It prints without its secrets.
 type Config struct {
-	// PSK is the pre-shared key, at most 64 bytes, and Identity what the server
-	// knows it by, at most 128 bytes (RFC 7925, section 4.2, and RFC 4279, section 5.3).
+	// PSK is the pre-shared key and Identity what the server knows it by, at most
+	// 512 bytes each (RFC 4279, section 5.3, wants 64 and 128 at least).
 	PSK      []byte
 	Identity []byte
 
@@ -57,4 +72,44 @@ type Config struct {
 	// zero, at least 228. The ClientHello is never split: a server without state
 	// cannot put it together.
 	MTU int
+}
+
+// complete fills in the defaults and returns the key exchange of the credentials.
+func (cfg *Config) complete() (keyExchange, error) {
+	exchange, err := cfg.credentials()
+	if err != nil {
+		return nil, err
+	}
+	if len(cfg.Suites) == 0 {
+		cfg.Suites = exchange.suites()
+	}
+	for i, s := range cfg.Suites {
+		if !slices.Contains(exchange.suites(), s) {
+			return nil, fmt.Errorf("%v does not go with the credentials or is not supported", s)
+		}
+		if slices.Contains(cfg.Suites[:i], s) {
+			return nil, fmt.Errorf("%v is listed twice", s)
+		}
+	}
+	cfg.Timeout = cmp.Or(cfg.Timeout, defaultTimeout)
+	cfg.RetransmitInitial = cmp.Or(cfg.RetransmitInitial, defaultRetransmitInitial)
+	cfg.RetransmitMax = cmp.Or(cfg.RetransmitMax, defaultRetransmitMax)
+	cfg.MTU = cmp.Or(cfg.MTU, defaultMTU)
+	switch {
+	case cfg.CIDLength > record.MaxCID:
+		return nil, fmt.Errorf("connection ID is longer than %d bytes", record.MaxCID)
+	case cfg.Timeout < 0 || cfg.RetransmitInitial < 0 || cfg.RetransmitMax < cfg.RetransmitInitial:
+		return nil, errors.New("time-outs are negative or out of order")
+	case cfg.MTU < handshake.MinMTU:
+		return nil, fmt.Errorf("MTU is below %d", handshake.MinMTU)
+	}
+	return exchange, nil
+}
+
+// credentials returns the key exchange of the credentials.
+func (cfg *Config) credentials() (keyExchange, error) {
+	if cfg.PSK != nil || cfg.Identity != nil {
+		return newPreSharedKey(cfg)
+	}
+	return newRawPublicKeys(cfg)
 }

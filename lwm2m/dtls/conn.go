@@ -1,19 +1,46 @@
 package dtls
 
 import (
-	"errors"
+	"fmt"
+	"io"
 	"net"
+	"sync"
 	"time"
+
+	"lwm2m-agent/lwm2m/dtls/internal/datagram"
+	"lwm2m-agent/lwm2m/dtls/internal/handshake"
+	"lwm2m-agent/lwm2m/dtls/internal/record"
 )
 
 // Conn is an established session over a datagram socket: a net.Conn on which each
-// Write sends, and each Read returns, one record of application data. Deadlines
-// and addresses are those of the socket. One Read may run beside one Write.
+// Write sends, and each Read returns, one record of application data. Deadlines and
+// addresses are those of the socket. Its methods may run at the same time.
 //
-// After an error other than that of an alert the Conn stays usable: a datagram
-// that could not be sent or received is like a lost one.
+// After an error other than that of an alert the Conn stays usable: a datagram that
+// could not be sent or received is like a lost one.
 type Conn struct {
-	conn net.Conn
+	conn              net.Conn
+	resumed, restored bool
+	mtu               int              // of last
+	last              handshake.Flight // our final flight, if the server may still wait for it
+
+	out struct {
+		sync.Mutex
+		sealer record.Sealer
+		buf    []byte
+		ended  error // why nothing more is sent
+	}
+	session Session // but for the record numbers; guarded by out
+
+	in struct {
+		sync.Mutex
+		opener record.Opener
+	}
+
+	reading sync.Mutex
+	buf     []byte // a datagram; guarded by reading
+	pending []byte // its records that are still to be opened, in buf; guarded by reading
+	eof     error  // why nothing more is received; guarded by reading
 }
 
 var _ net.Conn = (*Conn)(nil)
@@ -24,26 +51,157 @@ type Parameters struct {
 	Resumed              bool   // by the abbreviated handshake of this Conn
 	Restored             bool   // by [Restore]: there was no handshake
 	ExtendedMasterSecret bool   // RFC 7627
-	LocalCID, RemoteCID  []byte // on the server's records and on ours; nil without RFC 9146
+	LocalCID, RemoteCID  []byte // on the server's records and on ours (RFC 9146); empty if they have none
+}
+
+// newConn returns the connection that a handshake made.
+func newConn(conn net.Conn, h *handshaker) *Conn {
+	c := &Conn{conn: conn, resumed: h.last != nil, mtu: h.cfg.MTU, last: h.last, session: h.session()}
+	c.out.sealer, c.in.opener = h.link.Sealer, h.link.Opener
+	c.in.opener.Seal()
+	c.buf, c.pending = h.link.Rest()
+	return c
 }
 
 // Read returns the payload of the next record. Records that are not authentic, not
-// new or not application data never surface.
+// new, empty or not application data never surface.
 //
 // The error is io.EOF after the server's close_notify, an [*Error] after its fatal
 // alert, io.ErrShortBuffer if p is shorter than the payload, which is then lost,
 // and otherwise that of the socket, except for errors that an ICMP message can cause.
-func (c *Conn) Read(p []byte) (int, error) { return 0, errors.ErrUnsupported }
+func (c *Conn) Read(p []byte) (int, error) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	for c.eof == nil {
+		if len(c.pending) == 0 {
+			n, err := c.conn.Read(c.buf)
+			switch {
+			case err == nil:
+				c.pending = c.buf[:n]
+			case !datagram.IsLoss(err):
+				return 0, err
+			}
+			continue
+		}
+		switch r := c.open(); r.Type {
+		case record.ApplicationData:
+			switch {
+			case len(r.Payload) > len(p):
+				return 0, io.ErrShortBuffer
+			case len(r.Payload) > 0:
+				return copy(p, r.Payload), nil
+			}
+		case record.Handshake:
+			if handshake.IsFinished(r.Payload) {
+				c.repeatLast()
+			}
+		case record.Alert:
+			c.eof = c.alerted(r.Payload)
+		case record.ChangeCipherSpec, record.ConnectionID: // nothing that belongs into epoch 1
+		}
+	}
+	return 0, c.eof
+}
+
+// open takes the next record off the datagram. One that is dropped has no type.
+func (c *Conn) open() record.Record {
+	c.in.Lock()
+	defer c.in.Unlock()
+	r, rest, err := c.in.opener.Open(c.pending)
+	c.pending = rest
+	if err != nil {
+		return record.Record{}
+	}
+	return r
+}
+
+// alerted returns the error that an alert of the server ends the session with, nil
+// for a warning. A close_notify is answered (RFC 5246, section 7.2.1); a fatal alert
+// makes the session useless for good (section 7.2.2).
+func (c *Conn) alerted(payload []byte) error {
+	description, ends := handshake.ParseAlert(payload)
+	if !ends {
+		return nil
+	}
+	c.out.Lock()
+	defer c.out.Unlock()
+	alert := &Error{Alert: Alert(description), Remote: true}
+	if alert.Alert == AlertCloseNotify {
+		_ = c.closeNotify() // nobody acknowledges it
+		c.end(alert)
+		return io.EOF
+	}
+	c.end(alert)
+	clear(c.session.MasterSecret)
+	c.session.MasterSecret = nil
+	return alert
+}
+
+// end makes the reason the error of all later writes. The caller holds c.out.
+func (c *Conn) end(reason error) {
+	if c.out.ended == nil {
+		c.out.ended = reason
+	}
+	c.session.Ended = true
+}
+
+// repeatLast sends our final flight again: the server did not get it
+// (RFC 6347, section 4.2.4).
+func (c *Conn) repeatLast() {
+	c.out.Lock()
+	defer c.out.Unlock()
+	if c.out.ended != nil {
+		return
+	}
+	_, _ = c.last.Send(c.conn, &c.out.sealer, c.mtu) // a lost datagram is repeated at the server's next prompt
+}
 
 // Write sends p, at most 16384 bytes, as one record. It does not retransmit.
-func (c *Conn) Write(p []byte) (int, error) { return 0, errors.ErrUnsupported }
+//
+// The error is [ErrReserved] or [ErrExhausted] if there is no record number left,
+// wraps [ErrSessionEnded] after an alert or Close, and is otherwise that of the
+// socket.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.out.Lock()
+	defer c.out.Unlock()
+	if c.out.ended != nil {
+		return 0, fmt.Errorf("dtls: write: %w: %w", ErrSessionEnded, c.out.ended)
+	}
+	if err := c.send(record.ApplicationData, p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
 
-// Close sends close_notify, which nobody acknowledges, unless the session has
-// ended or its reserved record numbers are used up, and closes the socket.
+// send seals and sends a record. The caller holds c.out.
+func (c *Conn) send(typ record.Type, payload []byte) (err error) {
+	c.out.buf, err = c.out.sealer.Append(c.out.buf[:0], 1, typ, payload)
+	if err != nil {
+		return fmt.Errorf("dtls: write: %w", err)
+	}
+	return datagram.Write(c.conn, c.out.buf)
+}
+
+// closeNotify sends that alert. The caller holds c.out.
+func (c *Conn) closeNotify() error {
+	const warning = 1
+	return c.send(record.Alert, []byte{warning, byte(AlertCloseNotify)})
+}
+
+// Close sends close_notify, which nobody acknowledges, unless the session has ended
+// or its reserved record numbers are used up, and closes the socket.
 //
 // To keep the session for [Restore], call Session(0) before Close: nothing more is
 // sent then.
-func (c *Conn) Close() error { return c.conn.Close() }
+func (c *Conn) Close() error {
+	c.out.Lock()
+	if c.out.ended == nil && c.out.sealer.Remaining() > 0 {
+		_ = c.closeNotify()
+	}
+	c.end(net.ErrClosed)
+	c.out.Unlock()
+	return c.conn.Close()
+}
 
 // Session returns what [Restore] or [Config.Resume] needs, reserving the next
 // count record numbers for this Conn: Write fails with [ErrReserved] once they are
@@ -53,17 +211,49 @@ func (c *Conn) Close() error { return c.conn.Close() }
 //
 // It fails with [ErrSessionEnded] after a fatal alert, which ends a session for
 // good (RFC 5246, section 7.2.2).
-func (c *Conn) Session(count uint64) (*Session, error) { return nil, errors.ErrUnsupported }
+func (c *Conn) Session(count uint64) (*Session, error) {
+	c.out.Lock()
+	defer c.out.Unlock()
+	if c.session.MasterSecret == nil {
+		return nil, fmt.Errorf("dtls: save: %w: %w", ErrSessionEnded, c.out.ended)
+	}
+	s := c.session.clone()
+	s.NextSend = c.out.sealer.Reserve(count)
+	c.in.Lock()
+	defer c.in.Unlock()
+	s.NextReceive = c.in.opener.Received()
+	return &s, nil
+}
 
 // Remaining returns how many records the Conn may still send before Write fails
 // with [ErrReserved] or, if Session was never called, with [ErrExhausted].
-func (c *Conn) Remaining() uint64 { return 0 }
+func (c *Conn) Remaining() uint64 {
+	c.out.Lock()
+	defer c.out.Unlock()
+	return c.out.sealer.Remaining()
+}
 
 // Parameters returns what was negotiated.
-func (c *Conn) Parameters() Parameters { return Parameters{} }
+func (c *Conn) Parameters() Parameters {
+	c.out.Lock()
+	defer c.out.Unlock()
+	s := c.session.clone()
+	return Parameters{
+		Suite:                s.Suite,
+		Resumed:              c.resumed,
+		Restored:             c.restored,
+		ExtendedMasterSecret: s.ExtendedMasterSecret,
+		LocalCID:             s.LocalCID,
+		RemoteCID:            s.RemoteCID,
+	}
+}
 
 // Overhead returns the size in bytes that a record adds to its payload.
-func (c *Conn) Overhead() int { return 0 }
+func (c *Conn) Overhead() int {
+	c.out.Lock()
+	defer c.out.Unlock()
+	return c.out.sealer.Overhead(1)
+}
 
 // LocalAddr returns the address of the socket.
 func (c *Conn) LocalAddr() net.Addr { return c.conn.LocalAddr() }

@@ -4,17 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"lwm2m-agent/lwm2m/dtls/internal/record"
 )
 
 // Errors of a Conn whose session cannot send another record. Each is wrapped.
 var (
 	// ErrReserved means that the record numbers reserved by the last call of
 	// [Conn.Session] are used up: store a new Session before sending on.
-	ErrReserved = errors.New("reserved record numbers are used up")
+	ErrReserved = record.ErrReserved
 
 	// ErrExhausted means that all 2^48 record numbers are used up
 	// (RFC 6347, section 4.1): a new handshake is needed.
-	ErrExhausted = errors.New("record numbers are used up")
+	ErrExhausted = record.ErrExhausted
 
 	// ErrSessionEnded means that a session was closed or refused by an alert:
 	// it carries no more records.

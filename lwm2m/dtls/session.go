@@ -1,9 +1,15 @@
 package dtls
 
 import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
+
+	"lwm2m-agent/lwm2m/dtls/internal/handshake"
+	"lwm2m-agent/lwm2m/dtls/internal/record"
 )
 
 // Session is all it takes to carry on with records ([Restore]) or to shorten the
@@ -32,15 +38,75 @@ type Session struct {
 }
 
 // Matches reports whether the session was made with the credentials of cfg. One
-// that was not must not be restored after the credentials were changed.
-func (s *Session) Matches(cfg *Config) bool { return false }
+// that was not must not be restored: the credentials were changed since.
+func (s *Session) Matches(cfg *Config) bool {
+	exchange, err := cfg.credentials()
+	return err == nil && s.valid() == nil && hmac.Equal(s.Credentials, exchange.digest(s.MasterSecret))
+}
+
+// valid checks the form of a session that was stored.
+func (s *Session) valid() error {
+	switch {
+	case !s.Suite.known():
+		return fmt.Errorf("unknown %v", s.Suite)
+	case len(s.MasterSecret) != handshake.MasterSecretSize:
+		return fmt.Errorf("master secret of %d bytes", len(s.MasterSecret))
+	case len(s.ClientRandom) != handshake.RandomSize || len(s.ServerRandom) != handshake.RandomSize:
+		return errors.New("randoms are not of 32 bytes")
+	case len(s.LocalCID) > record.MaxCID || len(s.RemoteCID) > record.MaxCID:
+		return fmt.Errorf("connection ID is longer than %d bytes", record.MaxCID)
+	case s.NextSend == 0:
+		return errors.New("number of the next record is 0, that of the handshake's Finished")
+	}
+	return nil
+}
+
+// clone returns a copy that shares nothing with s.
+func (s *Session) clone() Session {
+	c := *s
+	for _, b := range []*[]byte{
+		&c.ID, &c.MasterSecret, &c.ClientRandom, &c.ServerRandom, &c.LocalCID, &c.RemoteCID, &c.Credentials,
+	} {
+		*b = bytes.Clone(*b)
+	}
+	return c
+}
 
 // Restore carries on with the records of a session over conn, without any message
-// to the server, which follows to a new address by the connection ID alone.
+// to the server, which follows to a new address by the connection ID alone. It
+// fails with [ErrSessionEnded] if an alert closed the session.
 //
-// A Session must be restored at most once: two connections would use the same
-// record numbers under the same key, which gives the plaintext away. Records that
-// the server sent before the Session was taken are never accepted again.
+// Nothing can be sent before [Conn.Session] reserved record numbers; store what it
+// returns before the first Write. A Session must be restored at most once: two
+// connections would use the same record numbers under the same key, which gives the
+// plaintext away. Records that the server sent before the Session was taken are
+// never accepted again.
 func Restore(conn net.Conn, s *Session) (*Conn, error) {
-	return nil, fmt.Errorf("dtls: restore session: %w", errors.ErrUnsupported)
+	if s.Ended {
+		return nil, fmt.Errorf("dtls: restore: %w", ErrSessionEnded)
+	}
+	if err := s.valid(); err != nil {
+		return nil, fmt.Errorf("dtls: restore: %w", err)
+	}
+	ours, theirs, err := handshake.Keys(s.Suite.aead(), s.MasterSecret, s.ClientRandom, s.ServerRandom)
+	if err != nil {
+		return nil, fmt.Errorf("dtls: restore: %w", err)
+	}
+	c := &Conn{conn: conn, session: s.clone(), restored: true, buf: make([]byte, record.MaxSize)}
+	c.out.sealer.Protect(ours, s.RemoteCID, s.NextSend)
+	c.out.sealer.Reserve(0)
+	c.in.opener.Protect(theirs, s.LocalCID, s.NextReceive)
+	c.in.opener.Seal()
+	return c, nil
+}
+
+// credentialsDigest is what Session.Credentials holds: an HMAC over the kind of the
+// credentials and its parts, each behind its length.
+func credentialsDigest(master []byte, kind string, parts ...[]byte) []byte {
+	mac := hmac.New(sha256.New, master)
+	mac.Write([]byte(kind))
+	for _, p := range parts {
+		mac.Write(opaque(3, p))
+	}
+	return mac.Sum(nil)
 }

@@ -1,6 +1,10 @@
 package dtls
 
-import "fmt"
+import (
+	"fmt"
+
+	"lwm2m-agent/lwm2m/dtls/internal/record"
+)
 
 // Suite is a cipher suite by its number in the IANA registry "TLS Cipher Suites",
 // the number that resource /0/x/16 (DTLS/TLS Ciphersuite) holds.
@@ -30,10 +34,23 @@ func (s Suite) String() string {
 	return fmt.Sprintf("cipher suite %#04x", uint16(s))
 }
 
-// psk reports whether the suite authenticates by a pre-shared key.
-func (s Suite) psk() bool {
-	return s == PSKWithAES128CCM8 || s == PSKWithAES128CCM || s == PSKWithAES128GCMSHA256
+// known reports whether the profile has the suite.
+func (s Suite) known() bool {
+	switch s {
+	case PSKWithAES128GCMSHA256, PSKWithAES128CCM, PSKWithAES128CCM8, ECDHEECDSAWithAES128CCM8:
+		return true
+	}
+	return false
 }
 
-// known reports whether the profile has the suite.
-func (s Suite) known() bool { return s.psk() || s == ECDHEECDSAWithAES128CCM8 }
+// aead returns the suite's record protection.
+func (s Suite) aead() record.AEAD {
+	switch s {
+	case PSKWithAES128GCMSHA256:
+		return record.GCM
+	case PSKWithAES128CCM:
+		return record.CCM
+	case PSKWithAES128CCM8, ECDHEECDSAWithAES128CCM8:
+	}
+	return record.CCM8
+}

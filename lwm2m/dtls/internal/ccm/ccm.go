@@ -116,19 +116,19 @@ func (c *CCM) start(nonce []byte, size int, additional []byte) {
 	switch {
 	case len(nonce) != c.nonceSize:
 		panic("ccm: nonce of the wrong size")
-	case uint64(size)>>(8*lengthSize) != 0:
+	case uint64(size)>>(8*lengthSize) != 0: //nolint:gosec // a length is not negative
 		panic("ccm: message too long")
 	case len(additional) > maxAdditional:
 		panic("ccm: additional data too long")
 	}
-	flags := byte(lengthSize - 1)
+	flags := byte(lengthSize - 1) //nolint:gosec // 1 to 7
 	c.counter = [blockSize]byte{flags}
 	copy(c.counter[1:], nonce)
 	c.block.Encrypt(c.tag[:], c.counter[:])
 
-	binary.BigEndian.PutUint64(c.mac[8:], uint64(size))
-	copy(c.mac[1:], nonce) // over the leading zeroes of the size
-	c.mac[0] = flags | byte(c.tagSize-2)/2<<3
+	binary.BigEndian.PutUint64(c.mac[8:], uint64(size)) //nolint:gosec // a length is not negative
+	copy(c.mac[1:], nonce)                              // over the leading zeroes of the size
+	c.mac[0] = flags | byte((c.tagSize-2)/2)<<3         //nolint:gosec // New bounds the tag
 	if len(additional) > 0 {
 		c.mac[0] |= 1 << 6
 	}
@@ -141,8 +141,8 @@ func (c *CCM) start(nonce []byte, size int, additional []byte) {
 // absorb takes the additional data into the MAC, behind its length and padded with
 // zeroes to whole blocks.
 func (c *CCM) absorb(additional []byte) {
-	c.mac[0] ^= byte(len(additional) >> 8)
-	c.mac[1] ^= byte(len(additional))
+	c.mac[0] ^= byte(len(additional) >> 8) //nolint:gosec // start bounds it
+	c.mac[1] ^= byte(len(additional))      //nolint:gosec // the low byte is meant
 	at := 2
 	for len(additional) > 0 {
 		n := subtle.XORBytes(c.mac[at:], c.mac[at:], additional)

@@ -11,24 +11,24 @@ import (
 	pion "github.com/pion/dtls/v3/pkg/crypto/ccm"
 )
 
-func newCCM(t testing.TB, key []byte, nonceSize, tagSize int) *CCM {
-	t.Helper()
+func newCCM(tb testing.TB, key []byte, nonceSize, tagSize int) *CCM {
+	tb.Helper()
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	c, err := New(block, nonceSize, tagSize)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
+func unhex(tb testing.TB, s string) []byte {
+	tb.Helper()
 	b, err := hex.DecodeString(s)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }
