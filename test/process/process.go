@@ -119,6 +119,14 @@ func (p *Process) Write(t workspace.T, text string) {
 	}
 }
 
+// CloseInput ends the program's standard input.
+func (p *Process) CloseInput(t workspace.T) {
+	t.Helper()
+	if err := p.stdin.Close(); err != nil {
+		t.Fatalf("close the input of %s: %v", p.cmd.Path, err)
+	}
+}
+
 // Output returns the lines printed so far, on standard output and standard error, without their ends.
 func (p *Process) Output() []string {
 	p.mu.Lock()

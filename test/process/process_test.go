@@ -64,6 +64,12 @@ func TestStopAsks(t *testing.T) {
 	p.Stop(t) // a second time changes nothing
 }
 
+func TestCloseInput(t *testing.T) {
+	p, _ := sh(t, "cat; echo end")
+	p.CloseInput(t)
+	p.WaitPrefix(t, soon, "end")
+}
+
 func TestKill(t *testing.T) {
 	p, _ := sh(t, "trap '' TERM; echo up; exec cat")
 	p.WaitPrefix(t, soon, "up")

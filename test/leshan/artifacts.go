@@ -1,0 +1,110 @@
+package leshan
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"lwm2m-agent/test/workspace"
+)
+
+//go:embed java
+var java embed.FS
+
+// The demo server is one jar with everything in it, of which Maven Central holds this version alone.
+const (
+	demoArtifact = "org.eclipse.leshan:leshan-server-demo:2.0.0-M4:jar:jar-with-dependencies"
+	demoJar      = "leshan-server-demo-2.0.0-M4-jar-with-dependencies.jar"
+	demoSHA256   = "6d1cf53a18d516f02ae0b7bc34dd06dac15f3d67797d163574dec4b5feecbd32"
+
+	dependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
+)
+
+// libraries returns the folder with the jars that java/pom.xml names.
+func libraries(t workspace.T) string {
+	t.Helper()
+	return workspace.Cached(t, "leshan-lib", []string{source(t, "pom.xml")}, func(dir string) error {
+		pom := filepath.Join(dir, "pom.xml")
+		if err := os.WriteFile(pom, []byte(source(t, "pom.xml")), 0o600); err != nil {
+			return err
+		}
+		return maven(t, "-f", pom, dependencyPlugin+":copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+dir)
+	})
+}
+
+// classPath returns the class path of our own Java programs, compiled.
+func classPath(t workspace.T) string {
+	t.Helper()
+	lib := filepath.Join(libraries(t), "*")
+	names, err := fs.Glob(java, "java/*.java")
+	if err != nil {
+		t.Fatalf("list the Java sources: %v", err)
+	}
+	inputs := append(make([]string, 0, 1+len(names)), lib)
+	for i, name := range names {
+		names[i] = filepath.Base(name)
+		inputs = append(inputs, source(t, names[i]))
+	}
+	classes := workspace.Cached(t, "leshan-classes", inputs, func(dir string) error {
+		for _, name := range names {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(source(t, name)), 0o600); err != nil {
+				return err
+			}
+		}
+		cmd := exec.CommandContext(t.Context(), "javac", append([]string{"-cp", lib, "-d", "."}, names...)...)
+		cmd.Dir = dir
+		return run(cmd)
+	})
+	return classes + string(os.PathListSeparator) + lib
+}
+
+// demo returns the path of the demo server's jar.
+func demo(t workspace.T) string {
+	t.Helper()
+	dir := workspace.Cached(t, "leshan-demo", []string{demoArtifact, demoSHA256}, func(dir string) error {
+		if err := maven(t, dependencyPlugin+":copy", "-Dartifact="+demoArtifact, "-DoutputDirectory="+dir); err != nil {
+			return err
+		}
+		jar, err := os.ReadFile(filepath.Join(dir, demoJar))
+		if err != nil {
+			return err
+		}
+		if sum := sha256.Sum256(jar); hex.EncodeToString(sum[:]) != demoSHA256 {
+			return fmt.Errorf("%s has SHA-256 %x, want %s", demoJar, sum, demoSHA256)
+		}
+		return nil
+	})
+	return filepath.Join(dir, demoJar)
+}
+
+func source(t workspace.T, name string) string {
+	t.Helper()
+	text, err := java.ReadFile("java/" + name)
+	if err != nil {
+		t.Fatalf("read %s: %v", name, err)
+	}
+	return string(text)
+}
+
+// maven runs Maven with a repository in our own cache.
+func maven(t workspace.T, arguments ...string) error {
+	t.Helper()
+	all := append([]string{"-q", "-B", "-Dmaven.repo.local=" + filepath.Join(workspace.Cache(t), "maven")}, arguments...)
+	return run(exec.CommandContext(t.Context(), "mvn", all...))
+}
+
+func run(cmd *exec.Cmd) error {
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out.String())
+	}
+	return nil
+}
