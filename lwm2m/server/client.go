@@ -50,7 +50,7 @@ func (c *Client) awake() bool {
 	if c.gone {
 		return false
 	}
-	return !c.reg.Queue || time.Since(c.conn.LastReceived()) < c.server.cfg.AwakeTime
+	return !c.reg.Queue || c.server.cfg.Now().Sub(c.conn.LastReceived()) < c.server.cfg.AwakeTime
 }
 
 func (c *Client) connection() *coap.Conn {

@@ -18,6 +18,7 @@ type Config struct {
 	Shapes lwm2m.Shapes // of the resources that clients may have; without it TLV is opaque
 	Keys   *Keys        // who may connect over DTLS; nil: nobody
 	Params coap.Params
+	Now    func() time.Time // judges who is awake; time.Now
 
 	// AwakeTime is how long a client in queue mode is taken to listen after its
 	// last message; 93 s (Transport, section 6.5).
@@ -51,6 +52,9 @@ func New(cfg Config) *Server {
 	}
 	if cfg.Keys == nil {
 		cfg.Keys = &Keys{}
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	setDefault(&cfg.AwakeTime, 93*time.Second)
 	setDefault(&cfg.Grace, 30*time.Second)
