@@ -231,8 +231,7 @@ type failure struct {
 }
 
 func failureOf(err error) failure {
-	var e *lwm2m.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*lwm2m.Error](err); ok {
 		return failure{Code: e.Code.String(), Message: e.Reason}
 	}
 	return failure{Message: err.Error()}

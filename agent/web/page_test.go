@@ -74,7 +74,7 @@ func serve(t *testing.T, b *board) (*httptest.Server, *Feed) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: h}} //nolint:gosec // a test
+	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: h}}
 	s.Start()
 	t.Cleanup(func() { _ = feed.Close(); s.Close() })
 	return s, feed

@@ -138,7 +138,7 @@ func (a Attribute) parse(text string) (float64, error) {
 		bad = bad || f < 0
 	case Edge, Con:
 		bad = bad || f != 0 && f != 1
-	default:
+	case Pmin, Pmax, EPmin, EPmax, HQmax, attributeCount:
 		bad = bad || f < 0 || f != math.Trunc(f)
 	}
 	if bad {

@@ -65,7 +65,7 @@ func (o *object) newInstanceID(p lwm2m.Path) (uint16, error) {
 	}
 	for i, in := range o.instances {
 		if int(in.id) != i {
-			return uint16(i), nil //nolint:gosec // below in.id
+			return uint16(i), nil
 		}
 	}
 	if len(o.instances) >= lwm2m.MaxID {

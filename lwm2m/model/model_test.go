@@ -497,7 +497,7 @@ func TestSubscription(t *testing.T) {
 	if len(got.Changes) != 2 || got.Structure || got.Lost {
 		t.Fatalf("took %+v, want two values", got)
 	}
-	if c := got.Changes[1]; c.Kind != Valued || c.Value != lwm2m.Float(3) || c.Path != lwm2m.MustPath("/100/0/0") || c.Time != start {
+	if c := got.Changes[1]; c.Kind != Valued || c.Value != lwm2m.Float(3) || c.Path != lwm2m.MustPath("/100/0/0") || !c.Time.Equal(start) {
 		t.Errorf("last change is %+v", c)
 	}
 	var b Batch
@@ -567,8 +567,9 @@ func TestQualityKeepsTheLastValue(t *testing.T) {
 
 func TestEntries(t *testing.T) {
 	tree, _ := newTestTree(t, Plain{})
-	var got []string
-	for _, e := range tree.Entries(lwm2m.MustPath("/100/0"), lwm2m.LevelResourceInstance) {
+	entries := tree.Entries(lwm2m.MustPath("/100/0"), lwm2m.LevelResourceInstance)
+	got := make([]string, 0, len(entries))
+	for _, e := range entries {
 		got = append(got, e.Path.String())
 	}
 	want := []string{"/100/0", "/100/0/0", "/100/0/1", "/100/0/2", "/100/0/3", "/100/0/3/0", "/100/0/3/1", "/100/0/4", "/100/0/5", "/100/0/6"}

@@ -74,7 +74,7 @@ func (b *Batch) SetInstance(iid, rid, riid uint16, v lwm2m.Value) {
 func (b *Batch) SetAll(iid, rid uint16, values ...lwm2m.Value) {
 	b.Declare(iid, rid)
 	for i, v := range values {
-		b.SetInstance(iid, rid, uint16(i), v) //nolint:gosec // far fewer than 65535
+		b.SetInstance(iid, rid, uint16(i), v)
 	}
 	b.steps = append(b.steps, step{kind: stepRemove, iid: iid, rid: rid, riid: uint16(len(values)), multiple: true}) //nolint:gosec // as above
 }

@@ -75,8 +75,7 @@ func commit(ctx context.Context, objects []*object, edits []*Edit) error {
 
 // refusal makes an owner's error one with a response code.
 func refusal(err error) error {
-	var e *lwm2m.Error
-	if errors.As(err, &e) {
+	if _, ok := errors.AsType[*lwm2m.Error](err); ok {
 		return err
 	}
 	return lwm2m.Errorf(lwm2m.InternalServerError, "%w", err)

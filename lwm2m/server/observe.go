@@ -41,15 +41,15 @@ func (c *Client) Observe(ctx context.Context, p lwm2m.Path, format ...lwm2m.Form
 		return nil, err
 	}
 	if obs != nil {
-		c.follow(p, obs)
+		c.follow(ctx, p, obs)
 	}
 	return c.server.decode(answer, p)
 }
 
 // follow starts the goroutine that takes an observation's notifications. It
 // ends with the observation, the registration or the connection.
-func (c *Client) follow(p lwm2m.Path, obs *coap.Observation) {
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // ended by stop, not by the request that began it
+func (c *Client) follow(began context.Context, p lwm2m.Path, obs *coap.Observation) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(began)) // ended by stop, not with the request that began it
 	o := &observation{coap: obs, stop: cancel}
 	c.mu.Lock()
 	if c.observations == nil {
@@ -130,7 +130,7 @@ func (c *Client) Forget(p lwm2m.Path) {
 func (c *Client) Observed() []lwm2m.Path {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var out []lwm2m.Path
+	out := make([]lwm2m.Path, 0, len(c.observations))
 	for p := range c.observations {
 		out = append(out, p)
 	}

@@ -173,7 +173,7 @@ func (r *Registration) parameter(name, value string) error {
 		if err != nil {
 			return lwm2m.Errorf(lwm2m.BadRequest, "lifetime %.20q is no number of seconds", value)
 		}
-		r.Lifetime = min(time.Duration(seconds)*time.Second, maxLifetime) //nolint:gosec // 32 bits
+		r.Lifetime = min(time.Duration(seconds)*time.Second, maxLifetime)
 	case "lwm2m":
 		v, err := lwm2m.ParseVersion(value)
 		if err != nil {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -79,7 +80,7 @@ func (s *Server) Serve(ctx context.Context, pc coap.PacketConn) error {
 	err := l.Run(ctx)
 	_ = l.Close() // it is only read from
 	s.drop(func(c *Client) bool { return !c.secure })
-	if ctx.Err() != nil {
+	if errors.Is(err, ctx.Err()) {
 		return nil
 	}
 	return fmt.Errorf("serve coap on %s: %w", l.Addr(), err)

@@ -201,23 +201,19 @@ func TestOperations(t *testing.T) {
 	s, addr := start(t, Config{Shapes: func(p lwm2m.Path) (lwm2m.Shape, bool) { return lwm2m.Shape{Type: lwm2m.TypeInteger}, true }})
 	d := connect(t, addr, func(x *coap.Exchange) {
 		m := &coap.Message{Code: coap.Changed}
-		switch x.Request.Code {
-		case coap.GET:
-			if f, ok := x.Request.Accept(); ok && f == uint16(lwm2m.FormatLink) {
-				m.Code, m.Payload = coap.Content, []byte("</3/0>;pmin=10,</3/0/1>")
-				m.SetContentFormat(f)
-				break
-			}
+		f, _ := x.Request.Accept()
+		switch method := x.Request.Code; {
+		case method == coap.GET && f == uint16(lwm2m.FormatLink):
+			m.Code, m.Payload = coap.Content, []byte("</3/0>;pmin=10,</3/0/1>")
+			m.SetContentFormat(f)
+		case method == coap.GET:
 			m.Code, m.Payload = coap.Content, []byte("42")
 			m.SetContentFormat(uint16(lwm2m.FormatText))
-		case coap.POST:
-			if x.Request.Path() == "/16" {
-				m.Code = coap.Created
-				m.SetLocationPath("/16/7")
-			}
-		case coap.DELETE:
-			m.Code = coap.Forbidden
-			m.Payload = []byte("keep it")
+		case method == coap.POST && x.Request.Path() == "/16":
+			m.Code = coap.Created
+			m.SetLocationPath("/16/7")
+		case method == coap.DELETE:
+			m.Code, m.Payload = coap.Forbidden, []byte("keep it")
 		}
 		_ = x.Respond(m)
 	})
