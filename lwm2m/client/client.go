@@ -1,49 +1,225 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
 	"time"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/model"
 )
 
-// Client registers one device with its servers. All methods may be called from
-// any goroutine.
+// Client registers one device with its servers. All methods may be called from any
+// goroutine.
 type Client struct {
-	config Config
+	config  Config
+	running sync.WaitGroup // accounts
+
+	mu       sync.Mutex
+	accounts map[uint16]*account
+	leaving  bool // Deregister was called: no account is started any more
 }
 
 // ErrNoAccount says that there is no account with a Short Server ID.
 var ErrNoAccount = errors.New("no such server account")
 
 // New returns a client that does nothing before Run.
-func New(c Config) *Client { return &Client{config: c} }
+func New(c Config) *Client {
+	return &Client{config: c.withDefaults(), accounts: make(map[uint16]*account)}
+}
 
 // Run serves all accounts that objects 0 and 1 name, follows changes of them, and
-// returns when ctx has ended and every goroutine of the Client with it. It does
-// not deregister: see Deregister. It is called once. The error is never ctx's.
+// returns when ctx has ended and every goroutine of the Client with it. It does not
+// deregister: see Deregister. It is called once. The error is nil: it is there so that
+// Run is a task.
 func (c *Client) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
+	sub := c.config.Tree.Subscribe()
+	defer sub.Close()
+	sub.Watch(lwm2m.NewPath(objectSecurity), lwm2m.NewPath(objectServer))
+	defer c.running.Wait()
+	var pending model.Pending
+	for {
+		c.follow(ctx)
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-sub.Wake():
+			}
+			if pending = sub.Take(pending.Changes); len(pending.Changes) > 0 || pending.Lost {
+				break
+			}
+		}
+	}
+}
+
+// follow starts, changes and ends accounts as objects 0 and 1 say.
+func (c *Client) follow(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.leaving {
+		return
+	}
+	named := make(map[uint16]bool)
+	for _, s := range readAccounts(c.config.Tree) {
+		ssid := s.server.ShortServerID
+		named[ssid] = true
+		if a := c.accounts[ssid]; a != nil {
+			a.inbox.put(resettled{s})
+			continue
+		}
+		c.start(ctx, s)
+	}
+	for ssid, a := range c.accounts {
+		if !named[ssid] {
+			delete(c.accounts, ssid)
+			a.inbox.put(command{event: leave})
+			c.forget(ssid)
+		}
+	}
+}
+
+// forget drops what the store has of an account that has been removed.
+func (c *Client) forget(ssid uint16) {
+	if c.config.Store == nil {
+		return
+	}
+	if err := c.config.Store.Save(attributeKey(ssid), nil); err != nil {
+		c.config.Log.Error("record of a removed account stays", slog.Any("err", fmt.Errorf("remove %q: %w", attributeKey(ssid), err)))
+	}
+}
+
+// start begins an account. The lock must be held.
+func (c *Client) start(ctx context.Context, s *settings) {
+	ssid := s.server.ShortServerID
+	a := &account{
+		client: c, ssid: ssid, settings: s,
+		tree: c.config.Tree, shapes: model.Shapes(c.config.Tree), sub: c.config.Tree.Subscribe(),
+		log:      c.config.Log.With(slog.Int("short_server_id", int(ssid))),
+		inbox:    newInbox(),
+		rendered: make(map[rendering]rendered), observations: newObservations(),
+	}
+	a.ctx, a.cancel = context.WithCancel(ctx)
+	c.accounts[ssid] = a
+	c.running.Go(a.run)
 }
 
 // Update sends a registration Update to a server as soon as it can (/1/x/8,
 // Registration Update Trigger). A disabled account is enabled by it, a waiting one
 // tries at once. Called while an Execute on object 1 by that server is being
 // answered, it waits for the answer to go out. It does not wait for the server.
-func (c *Client) Update(shortServerID uint16) error { return ErrNoAccount }
+func (c *Client) Update(shortServerID uint16) error {
+	return c.command(shortServerID, command{event: triggered})
+}
 
 // Disable deregisters from a server and registers again after the time-out (/1/x/4);
 // zero means /1/x/5 (Disable Timeout), 86400 s if that is absent. Like Update it
 // lets an answer go out first.
-func (c *Client) Disable(shortServerID uint16, timeout time.Duration) error { return ErrNoAccount }
+func (c *Client) Disable(shortServerID uint16, timeout time.Duration) error {
+	return c.command(shortServerID, command{event: disable, timeout: timeout})
+}
+
+func (c *Client) command(ssid uint16, what command) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a := c.accounts[ssid]
+	if a == nil {
+		return fmt.Errorf("%w: %d", ErrNoAccount, ssid)
+	}
+	a.inbox.put(what)
+	return nil
+}
 
 // NetworkChanged tells that addresses or routes have changed: waiting accounts try
 // at once, others look whether their local address still holds.
-func (c *Client) NetworkChanged() {}
+func (c *Client) NetworkChanged() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range c.accounts {
+		a.inbox.put(networkChanged{})
+	}
+}
 
-// Deregister ends all registrations, for good. It returns when the servers have
-// answered or ctx has ended.
-func (c *Client) Deregister(ctx context.Context) error { return nil }
+// Deregister ends all registrations, for good: Run goes on, but starts none any more.
+// It returns when the servers have answered or have been silent, or when ctx has
+// ended, with its error.
+func (c *Client) Deregister(ctx context.Context) error {
+	c.mu.Lock()
+	c.leaving = true
+	accounts := c.sorted()
+	for _, a := range accounts {
+		a.inbox.put(command{event: leave})
+	}
+	c.mu.Unlock()
+	for _, a := range accounts {
+		select {
+		case <-a.ctx.Done():
+		case <-ctx.Done():
+			return fmt.Errorf("deregister from server %d: %w", a.ssid, context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// sorted returns the accounts in order of Short Server ID. The lock must be held.
+func (c *Client) sorted() []*account {
+	accounts := make([]*account, 0, len(c.accounts))
+	for _, a := range c.accounts {
+		accounts = append(accounts, a)
+	}
+	slices.SortFunc(accounts, func(a, b *account) int { return cmp.Compare(a.ssid, b.ssid) })
+	return accounts
+}
 
 // Status returns the accounts in order of Short Server ID.
-func (c *Client) Status() []AccountStatus { return nil }
+func (c *Client) Status() []AccountStatus {
+	c.mu.Lock()
+	accounts := c.sorted()
+	c.mu.Unlock()
+	now := c.config.Now()
+	out := make([]AccountStatus, len(accounts))
+	for i, a := range accounts {
+		out[i] = a.view.read(now)
+	}
+	return out
+}
+
+func (c Config) withDefaults() Config {
+	if c.Dialer == nil {
+		c.Dialer = DefaultDialer{}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Float64
+	}
+	return c
+}
+
+// params returns the parameters of an account, with defaults.
+func (c *Client) params(ssid uint16) Params {
+	var p Params
+	if c.config.Params != nil {
+		p = c.config.Params(ssid)
+	}
+	if p.Version.IsZero() {
+		p.Version = lwm2m.Version12
+	}
+	if p.ConfirmEvery <= 0 {
+		p.ConfirmEvery = 24 * time.Hour
+	}
+	if p.RequestTime <= 0 {
+		p.RequestTime = time.Minute
+	}
+	return p
+}

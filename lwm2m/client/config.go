@@ -63,19 +63,3 @@ type Params struct {
 	// is answered with 5.03; 60 s.
 	RequestTime time.Duration
 }
-
-// Retry is the policy of repeated attempts to connect and register. The defaults
-// are for a device on Ethernet: 1 s, doubling up to 60 s, without end. /1/x/17 to
-// /1/x/20 (Communication Retry Count and Timer, Sequence Delay Timer and Count)
-// replace it where the server's instance has any of them: Timer * 2^(attempt-1),
-// Count attempts a sequence, then the Sequence Delay (Core, table of Registration
-// Procedures Default Values). OMA's own defaults, 60 s doubling over 5 attempts and
-// then 24 h, suit a metered bearer; an account on one sets them here.
-type Retry struct {
-	First         time.Duration // before the second attempt; 1 s
-	Max           time.Duration // bound of the doubling; 60 s; negative: none
-	Attempts      int           // in a sequence; 0: without end
-	SequenceDelay time.Duration // between sequences; 24 h
-	Sequences     int           // 0: without end
-	Jitter        float64       // up to this part of a delay is added or taken, at random; 0.2; negative: none
-}

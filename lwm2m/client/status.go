@@ -1,9 +1,13 @@
 package client
 
 import (
+	"fmt"
+	"log/slog"
+	"sync"
 	"time"
 
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/coap"
 )
 
 // AccountStatus is what is known about the account of one server at one moment.
@@ -14,7 +18,8 @@ type AccountStatus struct {
 	Words         string    // the state in words: "registered", "no answer; next attempt in 8 s"
 	Since         time.Time // of the state
 	NextUpdate    time.Time // zero: none due (not registered, or the lifetime is infinite)
-	NextAttempt   time.Time // to register again; zero: none due
+	NextAttempt   time.Time // to connect and register; zero: none due
+	Attempts      int       // that failed in a row
 
 	Version   lwm2m.Version // in use or to be offered
 	Lifetime  time.Duration // zero: infinite
@@ -25,31 +30,152 @@ type AccountStatus struct {
 	Local     string // local address
 	CID       string // Connection ID on our records, in hexadecimal; "" for none
 
-	ReceivedBytes, SentBytes       uint64 // of CoAP messages, over all connections of this run
+	// Of CoAP messages, over all connections of this run.
+	ReceivedBytes, SentBytes       uint64
 	ReceivedMessages, SentMessages uint64
 
 	Observations int // by the server
 	Queued       int // notifications that wait for the server
 
 	LastError     string // in words, "" for none yet
-	Remedy        string // what a person can do about it, "" if nothing
+	Remedy        string // what a person can do about it, "" if nothing is known
 	LastErrorTime time.Time
-	ErrorCleared  bool // the account has worked since
+	ErrorCleared  bool // the account has registered or updated since
 }
 
-// State is where an account stands.
-type State uint8
+// view is what others see of an account.
+type view struct {
+	mu       sync.Mutex
+	status   AccountStatus
+	conn     *coap.Conn // nil: there is none
+	earlier  coap.Counters
+	lastErr  string
+	remedy   string
+	failedAt time.Time
+	cleared  bool
+}
 
-// The states of an account.
-const (
-	Waiting       State = iota // for the next attempt to connect
-	Connecting                 // dialling, DTLS handshake
-	Registering                // Register sent
-	Registered                 // and awake
-	Updating                   // Update sent
-	Asleep                     // registered, queue mode: the server must not send
-	Disabling                  // Deregister sent because of Disable
-	Disabled                   // until a time-out
-	Deregistering              // Deregister sent, for good
-	Stopped                    // for good
-)
+// retire adds the counters of a connection that is over.
+func (v *view) retire(c *coap.Conn) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.earlier = sum(v.earlier, c.Counters())
+	v.conn = nil
+}
+
+func sum(a, b coap.Counters) coap.Counters {
+	a.ReceivedBytes += b.ReceivedBytes
+	a.SentBytes += b.SentBytes
+	a.ReceivedDatagrams += b.ReceivedDatagrams
+	a.SentDatagrams += b.SentDatagrams
+	return a
+}
+
+// read returns the status at a time.
+func (v *view) read(now time.Time) AccountStatus {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n := v.earlier
+	if v.conn != nil {
+		n = sum(n, v.conn.Counters())
+	}
+	s := v.status
+	s.ReceivedBytes, s.SentBytes = n.ReceivedBytes, n.SentBytes
+	s.ReceivedMessages, s.SentMessages = n.ReceivedDatagrams, n.SentDatagrams
+	s.LastError, s.Remedy, s.LastErrorTime, s.ErrorCleared = v.lastErr, v.remedy, v.failedAt, v.cleared
+	s.Words = s.words(now)
+	return s
+}
+
+// words says where the account stands.
+func (s *AccountStatus) words(now time.Time) string {
+	switch s.State {
+	case Waiting:
+		return s.waitingWords(now)
+	case Connecting, Registering:
+		if s.Attempts > 0 {
+			return fmt.Sprintf("%s, attempt %d; before: %s", s.State, s.Attempts+1, s.LastError)
+		}
+		return s.State.String()
+	case Updating:
+		return "registered, sending an Update"
+	case Asleep:
+		return "registered, asleep (queue mode)"
+	case Disabling:
+		return "disabled by the server, deregistering"
+	case Disabled:
+		return "disabled by the server until " + s.NextAttempt.Format(time.RFC3339)
+	case Registered, Deregistering, Stopped, stateCount:
+	}
+	return s.State.String()
+}
+
+func (s *AccountStatus) waitingWords(now time.Time) string {
+	when := "no further attempt until the network changes or an Update is asked for"
+	if !s.NextAttempt.IsZero() {
+		when = fmt.Sprintf("next attempt in %s", max(s.NextAttempt.Sub(now), 0).Round(time.Second))
+	}
+	if s.Attempts == 0 {
+		return "not registered yet; " + when
+	}
+	return fmt.Sprintf("not registered: %s; %s", s.LastError, when)
+}
+
+// show puts the present state on view and tells who asked for it.
+func (a *account) show() {
+	s := AccountStatus{
+		ShortServerID: a.ssid,
+		URI:           a.settings.server.URI,
+		State:         a.state,
+		Since:         a.since,
+		Attempts:      a.failed,
+		Version:       a.version,
+		Lifetime:      a.settings.lifetime,
+		QueueMode:     a.queueMode(),
+		Location:      a.location,
+		Observations:  len(a.observations.byToken),
+		Queued:        a.observations.waiting,
+	}
+	switch a.state {
+	case Waiting, Disabled:
+		s.NextAttempt = a.waitUntil
+	case Registered, Updating, Asleep:
+		s.NextUpdate, s.Attempts = a.updateAt, 0
+	case Connecting, Registering, Disabling, Deregistering, Stopped, stateCount:
+	}
+	v := &a.view
+	v.mu.Lock()
+	if a.state == Registered {
+		v.cleared = v.lastErr != ""
+	}
+	if a.connection != nil {
+		v.conn = a.connection.conn
+		s.Transport, s.CID, s.Local = a.connection.transport, a.connection.cid, a.connection.conn.LocalAddr().String()
+	}
+	v.status = s
+	v.mu.Unlock()
+	if f := a.client.config.OnStatus; f != nil {
+		f(v.read(a.now()))
+	}
+}
+
+// showCounts brings the counts on view up to date.
+func (a *account) showCounts() {
+	a.view.mu.Lock()
+	defer a.view.mu.Unlock()
+	a.view.status.Observations = len(a.observations.byToken)
+	a.view.status.Queued = a.observations.waiting
+}
+
+// trouble notes an error of the account.
+func (a *account) trouble(err error) {
+	if err == nil {
+		return
+	}
+	help := remedy(err)
+	a.log.Warn("server account in trouble", slog.Any("err", err), slog.String("remedy", help))
+	a.view.mu.Lock()
+	a.view.lastErr, a.view.remedy, a.view.failedAt, a.view.cleared = err.Error(), help, a.now(), false
+	a.view.mu.Unlock()
+	a.alert(err)
+}

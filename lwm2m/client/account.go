@@ -1,0 +1,297 @@
+package client
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/dtls"
+	"lwm2m-agent/lwm2m/model"
+)
+
+// The object list is registered anew when it has been still for settleQuiet, or
+// settleMost after the first change of a series, so that many instances that appear
+// at once cost one Update.
+const (
+	settleQuiet = time.Second
+	settleMost  = 10 * time.Second
+)
+
+// account is the registration with one server. Its goroutine (run) is the only one
+// that touches what stands below "state"; what stands above does not change, or is
+// safe for all.
+type account struct {
+	client *Client
+	ssid   uint16
+	tree   *model.Tree
+	shapes lwm2m.Shapes
+	log    *slog.Logger
+	inbox  *inbox
+	ctx    context.Context //nolint:containedctx // ends what the account's goroutines are at
+	cancel context.CancelFunc
+
+	running    sync.WaitGroup // its other goroutines
+	changes    atomic.Int32   // requests that change something and are not done
+	ownChanges atomic.Int32   // those of object 1
+	view       view           // for Status
+
+	// state
+	state    State
+	since    time.Time
+	settings *settings
+	params   Params
+	version  lwm2m.Version // in use or to be offered
+	sub      *model.Subscription
+	pending  []model.Change
+	timer    *time.Timer
+	scratch  scratch
+
+	connection *connection
+	attempt    int // number of the dial or request in flight; answers to others are late
+	abandon    context.CancelFunc
+	sentAt     time.Time     // of the request in flight, or of the last one
+	spokeAt    time.Time     // when a request or notification was sent last
+	session    *dtls.Session // to continue with the next dial, or nil
+	failed     int           // attempts in a row
+	held       []request     // while the Register is being answered
+	commands   []command     // while a request on object 1 is being answered
+	disabled   time.Duration
+	told       told // to the server, last
+	telling    told // in the request in flight
+	location   string
+	beganAt    time.Time // of the registration
+	waitUntil  time.Time // end of a back-off or Disable; zero: none
+	updateAt   time.Time // zero: never
+	changedAt  time.Time // the first of a series of changes of the object list; zero: none
+	settleAt   time.Time // look then at what is registered; zero: no need
+
+	observations *observations
+	attributes   attributeTable
+	rendered     map[rendering]rendered // in this round of notifications
+}
+
+// run lives as long as the account.
+func (a *account) run() {
+	defer a.end()
+	a.start()
+	for a.state != Stopped {
+		a.arm()
+		select {
+		case <-a.ctx.Done():
+			a.on(stop)
+		case <-a.inbox.wake:
+			a.receive()
+		case <-a.sub.Wake():
+			a.treeChanged()
+		case <-a.timer.C:
+		}
+		a.catchUp()
+	}
+}
+
+func (a *account) start() {
+	a.timer = time.NewTimer(a.settings.initialDelay)
+	a.adoptParams()
+	a.loadAttributes()
+	a.enter(Waiting)
+	a.waitUntil = a.now().Add(a.settings.initialDelay)
+	a.show()
+}
+
+func (a *account) end() {
+	a.cancel()
+	a.timer.Stop()
+	a.sub.Close()
+	a.running.Wait()
+	for _, item := range a.inbox.take(nil) {
+		if d, ok := item.(dialled); ok && d.nc != nil {
+			_ = d.nc.Close() // nobody needs it any more
+		}
+	}
+}
+
+func (a *account) now() time.Time { return a.client.config.Now() }
+
+// receive takes in what has come.
+func (a *account) receive() {
+	for _, item := range a.inbox.take(nil) {
+		switch item := item.(type) {
+		case request:
+			a.request(item)
+		case dialled:
+			a.dialled(item)
+		case answered:
+			a.answered(item)
+		case connectionEnded:
+			if item.connection == a.connection {
+				a.trouble(item.err)
+				a.on(lost)
+			}
+		case notified:
+			a.notified(item)
+		case resettled:
+			a.resettle(item.settings)
+		case command:
+			a.commands = append(a.commands, item)
+		case networkChanged:
+			a.networkChanged()
+		case ownChangeDone:
+		}
+	}
+	if a.ownChanges.Load() == 0 {
+		a.obey()
+	}
+}
+
+// obey carries out commands. A server whose Execute gave one gets its answer first.
+func (a *account) obey() {
+	for _, c := range a.commands {
+		if c.event == disable {
+			a.disabled = c.timeout
+		}
+		a.on(c.event)
+	}
+	a.commands = nil
+}
+
+// resettle takes over what objects 0 and 1 say now.
+func (a *account) resettle(s *settings) {
+	old := a.settings
+	a.settings = s
+	if !s.sameTarget(old) {
+		a.version, a.failed = lwm2m.Version{}, 0
+		a.on(reconfigured)
+	}
+	if s.pmin != old.pmin || s.pmax != old.pmax {
+		a.regovern(slices.Collect(a.observations.all()))
+	}
+	a.settleAt = a.now()
+}
+
+// treeChanged takes in changes of the object tree.
+func (a *account) treeChanged() {
+	p := a.sub.Take(a.pending)
+	a.pending = p.Changes
+	if p.Structure {
+		now := a.now()
+		if a.changedAt.IsZero() {
+			a.changedAt = now
+		}
+		a.settleAt = earliest(now.Add(settleQuiet), a.changedAt.Add(settleMost))
+	}
+	if p.Lost {
+		a.log.Warn("observed values changed faster than they were reported")
+		for o := range a.observations.all() {
+			a.observations.tell(o, true)
+		}
+	}
+	for i := range p.Changes {
+		a.observations.changed(&p.Changes[i])
+	}
+}
+
+// catchUp does what is due.
+func (a *account) catchUp() {
+	now := a.now()
+	switch a.state {
+	case Waiting, Disabled:
+		if passed(a.waitUntil, now) {
+			a.waitUntil = time.Time{}
+			a.on(waitOver)
+		}
+	case Registered:
+		a.updateIfDue(now)
+		if a.state == Registered {
+			a.report(now)
+		}
+		if a.state == Registered && a.queueMode() && !a.awakeUntil().After(now) {
+			a.on(awakeOver)
+		}
+	case Asleep:
+		a.updateIfDue(now)
+		if at, ok := a.observations.nextDue(); ok && a.state == Asleep && !at.After(now) {
+			a.on(reportDue)
+		}
+	case Connecting, Registering, Updating, Disabling, Deregistering, Stopped:
+	}
+}
+
+// updateIfDue begins an Update when the lifetime asks for it or when something that
+// the server was told has changed. An answer to a write of it goes out first.
+func (a *account) updateIfDue(now time.Time) {
+	if passed(a.updateAt, now) {
+		a.on(updateDue)
+		return
+	}
+	if !passed(a.settleAt, now) || a.ownChanges.Load() > 0 {
+		return
+	}
+	a.settleAt, a.changedAt = time.Time{}, time.Time{}
+	a.endVanished()
+	if now, _ := a.describe(); now.differs(&a.told) {
+		a.on(updateDue)
+	}
+}
+
+// arm sets the timer to what is due first, or stops it.
+func (a *account) arm() {
+	at := a.nextDue()
+	if at.IsZero() {
+		a.timer.Stop()
+		return
+	}
+	a.timer.Reset(at.Sub(a.now()))
+}
+
+// nextDue returns when something is due in the present state, zero: nothing is.
+func (a *account) nextDue() time.Time {
+	switch a.state {
+	case Waiting, Disabled:
+		return a.waitUntil
+	case Registered, Asleep:
+		at := a.updateAt
+		if a.ownChanges.Load() == 0 {
+			at = earliest(at, a.settleAt)
+		}
+		if report, ok := a.observations.nextDue(); ok {
+			at = earliest(at, report)
+		}
+		if a.state == Registered && a.queueMode() {
+			at = earliest(at, a.awakeUntil())
+		}
+		return at
+	case Connecting, Registering, Updating, Disabling, Deregistering, Stopped:
+	}
+	return time.Time{}
+}
+
+// awakeUntil returns when the awake time of queue mode ends: a while after the last
+// message in either direction, and not while a request is being carried out.
+func (a *account) awakeUntil() time.Time {
+	last := a.spokeAt
+	if r := a.connection.conn.LastReceived(); r.After(last) {
+		last = r
+	}
+	if a.changes.Load() > 0 {
+		last = a.now()
+	}
+	awake := a.params.Awake
+	if awake <= 0 {
+		awake = a.connection.conn.Params().MaxTransmitWait()
+	}
+	return last.Add(awake)
+}
+
+func passed(at, now time.Time) bool { return !at.IsZero() && !at.After(now) }
+
+// earliest returns the earlier of two times of which zero means never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,288 @@
+package client
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/coap"
+)
+
+// on takes an event in: it enters the state that the table names and does what the
+// table says.
+func (a *account) on(e event) {
+	to, do := next(a.state, e)
+	if to == a.state && do == nil {
+		return
+	}
+	a.log.Debug("registration", slog.String("from", a.state.String()), slog.String("on", e.String()), slog.String("to", to.String()))
+	a.enter(to)
+	for _, what := range do {
+		a.do(what)
+	}
+	a.show()
+}
+
+func (a *account) enter(s State) {
+	a.state, a.since = s, a.now()
+	a.waitUntil = time.Time{}
+}
+
+func (a *account) do(what action) {
+	switch what {
+	case dial:
+		a.dial()
+	case hangUp:
+		a.hangUp()
+	case suspend:
+		a.suspend()
+	case lowerVersion:
+		a.version, _ = versionBelow(a.version)
+	case sendRegister:
+		a.sendRegister()
+	case sendUpdate:
+		a.sendUpdate()
+	case sendDeregister:
+		a.sendDeregister()
+	case begin:
+		a.beginRegistration()
+	case goOn:
+		a.goOn()
+	case backOff:
+		a.backOff()
+	case waitDisabled:
+		a.waitDisabled()
+	case actionCount:
+	}
+}
+
+// dial begins to connect, with the parameters that hold now.
+func (a *account) dial() {
+	a.giveUp()
+	a.adoptParams()
+	server := a.settings.server
+	server.CIDLength, server.Session = a.params.CIDLength, a.session
+	a.session = nil // it can be continued once only
+	ctx, attempt := a.attemptContext()
+	a.running.Go(func() {
+		nc, err := a.client.config.Dialer.Dial(ctx, server)
+		a.inbox.put(dialled{attempt, nc, err})
+	})
+}
+
+// adoptParams asks for the account's parameters. A version that the server refused
+// is not offered again while the account exists.
+func (a *account) adoptParams() {
+	a.params = a.client.params(a.ssid)
+	if a.version.IsZero() || a.params.Version.Less(a.version) {
+		a.version = a.params.Version
+	}
+}
+
+// giveUp abandons the dial or request in flight.
+func (a *account) giveUp() {
+	if a.abandon != nil {
+		a.abandon()
+		a.abandon = nil
+	}
+	a.attempt++ // what it still brings is late
+}
+
+// attemptContext begins the next dial or request.
+func (a *account) attemptContext() (context.Context, int) {
+	ctx, cancel := context.WithCancel(a.ctx)
+	a.abandon = cancel
+	return ctx, a.attempt
+}
+
+func (a *account) dialled(d dialled) {
+	switch {
+	case d.attempt != a.attempt:
+		if d.nc != nil {
+			_ = d.nc.Close() // it was given up meanwhile
+		}
+	case d.err != nil:
+		a.trouble(d.err)
+		a.on(unreachable)
+	default:
+		a.connection = newConnection(a, d.nc)
+		a.running.Go(func() { a.connection.run(a.ctx) })
+		a.on(a.connection.kind())
+	}
+}
+
+// hangUp ends the connection and what is in flight on it. Nobody answers what the
+// server still asks.
+func (a *account) hangUp() {
+	a.giveUp()
+	a.session, a.held = nil, nil
+	if a.connection == nil {
+		return
+	}
+	a.connection.open.Store(nil)
+	a.view.retire(a.connection.conn)
+	if err := a.connection.conn.Close(); err != nil {
+		a.log.Debug("connection not closed in order", slog.Any("err", err))
+	}
+	a.connection = nil
+}
+
+// suspend leaves the connection but keeps its security context, so that it can be
+// continued from another address.
+func (a *account) suspend() {
+	session := a.connection.session()
+	a.hangUp()
+	a.session = session
+}
+
+// send sends a request of the registration interface.
+func (a *account) send(m *coap.Message) {
+	a.giveUp()
+	ctx, attempt := a.attemptContext()
+	conn := a.connection.conn
+	a.sentAt = a.now()
+	a.spokeAt = a.sentAt
+	a.running.Go(func() {
+		response, err := conn.Do(ctx, m)
+		a.inbox.put(answered{attempt, response, err})
+	})
+}
+
+func (a *account) answered(r answered) {
+	if r.attempt != a.attempt {
+		return
+	}
+	e, err := a.outcome(&r)
+	if err != nil {
+		a.trouble(err)
+	}
+	if e == accepted && a.state == Registering {
+		a.location = r.response.LocationPath()
+	}
+	a.on(e)
+}
+
+func (a *account) sendRegister() {
+	a.connection.open.Store(nil)
+	a.endObservations()
+	a.location, a.settleAt, a.changedAt = "", time.Time{}, time.Time{}
+	t, list := a.describe()
+	a.telling = t
+	a.send(registerMessage(a.client.config.Endpoint, a.version, &t, list))
+}
+
+func (a *account) sendUpdate() {
+	a.settleAt, a.changedAt = time.Time{}, time.Time{}
+	t, list := a.describe()
+	a.telling = t
+	a.send(updateMessage(a.location, &a.told, &t, list))
+}
+
+func (a *account) sendDeregister() {
+	a.connection.open.Store(nil)
+	a.endObservations()
+	m := &coap.Message{Code: coap.DELETE}
+	m.SetPath(a.location)
+	a.send(m)
+}
+
+// beginRegistration opens a new registration. Requests that came before the answer to
+// the Register are served now (the order of datagrams is nobody's promise).
+func (a *account) beginRegistration() {
+	a.beganAt = a.now()
+	a.goOn()
+	a.log.Info("registered", slog.String("server", a.settings.server.URI), slog.String("location", a.location), slog.String("version", a.version.String()))
+	held := a.held
+	a.held = nil
+	for i := range held {
+		a.attend(&held[i])
+	}
+}
+
+// goOn notes what the server knows now and when it wants to hear more.
+func (a *account) goOn() {
+	a.told = a.telling
+	a.updateAt = time.Time{}
+	if after, ok := updateAfter(a.told.lifetime, a.connection.conn.Params(), a.client.config.Rand()); ok {
+		a.updateAt = a.sentAt.Add(after)
+	}
+	version := a.version
+	a.connection.open.Store(&version)
+}
+
+// settledAfter is how long a registration must have stood for the next attempt to
+// count as the first one.
+const settledAfter = time.Minute
+
+func (a *account) backOff() {
+	now := a.now()
+	if !a.beganAt.IsZero() && now.Sub(a.beganAt) >= settledAfter {
+		a.failed = 0
+	}
+	a.beganAt = time.Time{}
+	a.failed++
+	policy := a.params.Retry
+	if own := a.settings.retry; own != nil {
+		policy = *own
+		policy.Jitter = a.params.Retry.Jitter
+	}
+	if delay, ok := policy.withDefaults().delay(a.failed, a.client.config.Rand()); ok {
+		a.waitUntil = now.Add(delay)
+	}
+}
+
+func (a *account) waitDisabled() {
+	timeout := a.disabled
+	if timeout <= 0 {
+		timeout = a.settings.disableTimeout
+	}
+	a.waitUntil = a.now().Add(timeout)
+}
+
+// networkChanged makes an account that waits try at once, and one whose own address
+// is another one now connect anew.
+func (a *account) networkChanged() {
+	switch a.state {
+	case Waiting:
+		a.on(networkBack)
+	case Connecting:
+		a.on(moved)
+	case Registering, Registered, Updating, Asleep:
+		if a.connection.moved(a.ctx) {
+			a.on(moved)
+		}
+	case Disabling, Disabled, Deregistering, Stopped:
+	}
+}
+
+// request takes in what only this goroutine can answer, or what came before the
+// registration stood (Core, section 6.2.1: such requests are not for answering yet).
+func (a *account) request(r request) {
+	if r.connection != a.connection {
+		return // its connection is over
+	}
+	switch a.state {
+	case Registered, Updating, Asleep:
+		a.attend(&r)
+	case Registering:
+		a.held = append(a.held, r)
+	case Waiting, Connecting, Disabling, Disabled, Deregistering, Stopped:
+		a.refuse(r.exchange, lwm2m.Errorf(lwm2m.ServiceUnavailable, "the client is not registered"))
+	}
+}
+
+func (a *account) attend(r *request) {
+	switch r.op {
+	case opObserve:
+		a.observe(r)
+	case opCancel:
+		a.cancelObservation(r)
+	case opDiscover:
+		a.discover(r)
+	case opWriteAttributes:
+		a.writeAttributes(r)
+	case opRead, opReplace, opUpdate, opExecute, opCreate, opDelete:
+		a.serve(r, a.version, &a.scratch)
+	}
+}

@@ -1,0 +1,153 @@
+package client
+
+import (
+	"context"
+	"encoding/hex"
+	"log/slog"
+	"net"
+	"sync/atomic"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/dtls"
+)
+
+// connection is what an account has with its server at a time. Its goroutine reads the socket,
+// answers plain reads itself, starts what changes something, and hands the rest to
+// the account.
+type connection struct {
+	account   *account
+	nc        net.Conn
+	conn      *coap.Conn
+	transport string
+	cid       string
+
+	// open holds the version of the registration while requests are answered.
+	open atomic.Pointer[lwm2m.Version]
+
+	scratch scratch // of the reader
+}
+
+// scratch is memory that is used again for each answer; it belongs to one goroutine.
+type scratch struct {
+	nodes   []lwm2m.Node
+	payload []byte
+	message coap.Message
+}
+
+// secured is a connection that can tell what its handshake negotiated.
+type secured interface{ Parameters() dtls.Parameters }
+
+func newConnection(a *account, nc net.Conn) *connection {
+	c := &connection{account: a, nc: nc, transport: "UDP"}
+	if s, ok := nc.(secured); ok {
+		c.transport = "DTLS " + a.settings.server.Mode.String()
+		c.cid = hex.EncodeToString(s.Parameters().RemoteCID)
+	}
+	o := coap.Options{Params: a.params.CoAP, Limits: a.params.Limits}
+	if trace, ssid := a.client.config.Trace, a.ssid; trace != nil {
+		o.Trace = func(d coap.Direction, datagram []byte) { trace(ssid, d, datagram) }
+	}
+	c.conn = coap.New(nc, c.handle, o)
+	return c
+}
+
+// kind tells whether the connection continues a security context that the server knows.
+func (c *connection) kind() event {
+	if s, ok := c.nc.(secured); ok && s.Parameters().Restored {
+		return continued
+	}
+	return connected
+}
+
+// session returns the security context, to be continued on another connection, nil if
+// that is not possible.
+func (c *connection) session() *dtls.Session {
+	k, ok := c.nc.(interface {
+		Session(count uint64) (*dtls.Session, error)
+	})
+	if !ok {
+		return nil
+	}
+	s, err := k.Session(0)
+	if err != nil {
+		return nil // it has ended: a new handshake follows
+	}
+	return s
+}
+
+// moved reports whether the system would send from another address now. Without a way
+// to the server there is no other address.
+func (c *connection) moved(ctx context.Context) bool {
+	local, ok := c.conn.LocalAddr().(*net.UDPAddr)
+	if !ok {
+		return false
+	}
+	var d net.Dialer
+	probe, err := d.DialContext(ctx, "udp", c.conn.RemoteAddr().String()) // sends nothing
+	if err != nil {
+		return false
+	}
+	defer func() { _ = probe.Close() }() // nothing was sent on it
+	present, ok := probe.LocalAddr().(*net.UDPAddr)
+	return ok && !present.IP.Equal(local.IP)
+}
+
+// run reads until the connection ends and tells the account.
+func (c *connection) run(ctx context.Context) {
+	err := c.conn.Run(ctx)
+	c.account.inbox.put(connectionEnded{c, err})
+}
+
+// handle takes a request in, on the reader's goroutine.
+func (c *connection) handle(x *coap.Exchange) {
+	a := c.account
+	r, err := parse(a.tree, x.Request)
+	if err != nil {
+		a.refuse(x, err)
+		return
+	}
+	r.exchange, r.connection = x, c
+	version := c.open.Load()
+	if version == nil || !r.op.immediate() && !r.op.changes() {
+		a.inbox.put(r)
+		return
+	}
+	a.serve(&r, *version, &c.scratch)
+}
+
+// serve carries out what needs nothing of the account's own state. Any goroutine of
+// the account may call it, with its own scratch.
+func (a *account) serve(r *request, v lwm2m.Version, s *scratch) {
+	if r.op.changes() {
+		a.begin(r)
+		return
+	}
+	m, err := a.read(r, v, s)
+	if err != nil {
+		a.refuse(r.exchange, err)
+		return
+	}
+	a.respond(r.exchange, m)
+}
+
+// respond sends an answer. That it cannot be sent any more is of no consequence: the
+// server asks again or has gone.
+func (a *account) respond(x *coap.Exchange, m *coap.Message) {
+	if err := x.Respond(m); err != nil {
+		a.log.Debug("answer not sent", slog.Any("err", err))
+	}
+}
+
+// maxReason bounds the diagnostic payload of a refusal, in bytes.
+const maxReason = 120
+
+// refuse answers with the code of an error, and its reason as diagnostic payload (RFC
+// 7252, section 5.5.2). It is the one place where errors become codes.
+func (a *account) refuse(x *coap.Exchange, err error) {
+	code := lwm2m.CodeOf(err)
+	if a.log.Enabled(a.ctx, slog.LevelDebug) {
+		a.log.Debug("request refused", slog.String("method", x.Request.Code.String()), slog.String("path", x.Request.Path()), slog.Any("err", err))
+	}
+	a.respond(x, &coap.Message{Code: coap.Code(code), Payload: reason(err)})
+}

@@ -1,0 +1,124 @@
+package client
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/lwm2m/wire/link"
+)
+
+// discover answers a Discover with what is at a path and below, and the attributes
+// that this server has attached (Core, section 6.3.2).
+func (a *account) discover(r *request) {
+	entries, err := a.discoverable(r.path)
+	if err != nil {
+		a.refuse(r.exchange, err)
+		return
+	}
+	m := &coap.Message{Code: coap.Content, Payload: a.links(r.path, entries)}
+	m.SetContentFormat(uint16(lwm2m.FormatLink))
+	a.respond(r.exchange, m)
+}
+
+// discoverable returns the entries that a Discover lists: an object with its instances
+// and their resources, an instance with its resources, a resource from 1.1 on with its
+// instances.
+func (a *account) discoverable(p lwm2m.Path) ([]model.Entry, error) {
+	if err := a.tree.MayTouch(a.origin(), p); err != nil {
+		return nil, err
+	}
+	down := lwm2m.LevelResource
+	switch {
+	case p.Level() == lwm2m.LevelResourceInstance:
+		return nil, lwm2m.Errorf(lwm2m.MethodNotAllowed, "a resource instance has nothing to discover")
+	case p.Level() == lwm2m.LevelResource && a.version != lwm2m.Version10:
+		down = lwm2m.LevelResourceInstance
+	}
+	entries := a.tree.Entries(p, down)
+	if len(entries) == 0 {
+		return nil, lwm2m.Errorf(lwm2m.NotFound, "there is no %s", p)
+	}
+	return entries, nil
+}
+
+// links lists entries. At a resource that is asked for itself, inherited attributes
+// are told too.
+func (a *account) links(base lwm2m.Path, entries []model.Entry) []byte {
+	links := make([]link.Link, len(entries))
+	for i, e := range entries {
+		var attrs []link.Attr
+		if e.Path.Level() == lwm2m.LevelObject && announced(a.version, e.Path.Object(), e.Version) {
+			attrs = append(attrs, versionAttr(a.version, e.Version))
+		}
+		if e.Dim >= 0 {
+			attrs = append(attrs, link.Int("dim", int64(e.Dim)))
+		}
+		as := a.attributes[e.Path]
+		if e.Path == base && base.Level() == lwm2m.LevelResource {
+			as = a.attributes.effective(base, &model.Attributes{})
+		}
+		for _, q := range as.Queries() {
+			name, value, _ := strings.Cut(q, "=")
+			attrs = append(attrs, link.Token(name, value))
+		}
+		links[i] = link.To("", e.Path, attrs...)
+	}
+	return link.Append(nil, links)
+}
+
+// writeAttributes carries out a Write-Attributes (Core, section 6.3.4).
+func (a *account) writeAttributes(r *request) {
+	if err := a.attach(r); err != nil {
+		a.refuse(r.exchange, err)
+		return
+	}
+	single := r.path.Level() == lwm2m.LevelResource && !shapeAt(a.tree, r.path).Multiple
+	a.regovern(a.observations.around(r.path, !single && r.path.Level() < lwm2m.LevelResourceInstance))
+	a.saveAttributes()
+	a.respond(r.exchange, &coap.Message{Code: coap.Changed})
+}
+
+func (a *account) attach(r *request) error {
+	if err := a.tree.MayTouch(a.origin(), r.path); err != nil {
+		return err
+	}
+	if len(a.tree.Entries(r.path, r.path.Level())) == 0 {
+		return lwm2m.Errorf(lwm2m.NotFound, "there is no %s", r.path)
+	}
+	return a.attributes.attach(r.path, r.exchange.Request.Queries(), shapeAt(a.tree, r.path).Type)
+}
+
+func (a *account) loadAttributes() {
+	a.attributes = make(attributeTable)
+	store := a.client.config.Store
+	if store == nil {
+		return
+	}
+	key := attributeKey(a.ssid)
+	record, err := store.Load(key)
+	if err == nil {
+		a.attributes, err = parseAttributes(record)
+	}
+	if err != nil {
+		a.log.Error("attributes of an earlier run are lost", slog.Any("err", fmt.Errorf("load %q: %w", key, err)))
+	}
+}
+
+func (a *account) saveAttributes() {
+	store := a.client.config.Store
+	if store == nil {
+		return
+	}
+	key := attributeKey(a.ssid)
+	record, err := a.attributes.record()
+	if err == nil {
+		err = store.Save(key, record)
+	}
+	if err != nil {
+		a.log.Error("attributes will be lost at the next start", slog.Any("err", fmt.Errorf("save %q: %w", key, err)))
+	}
+}

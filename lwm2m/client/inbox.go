@@ -1,0 +1,77 @@
+package client
+
+import (
+	"net"
+	"sync"
+	"time"
+
+	"lwm2m-agent/lwm2m/coap"
+)
+
+// inbox brings events to an account's goroutine. Its length is bounded by what the
+// message layer lets a server have in progress and by the account's few goroutines.
+type inbox struct {
+	wake chan struct{}
+
+	mu    sync.Mutex
+	items []any
+}
+
+func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
+
+func (b *inbox) put(item any) {
+	b.mu.Lock()
+	b.items = append(b.items, item)
+	b.mu.Unlock()
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns what has come, in order, and uses the memory of last again.
+func (b *inbox) take(last []any) []any {
+	clear(last)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	items := b.items
+	b.items = last[:0]
+	return items
+}
+
+// What comes into an inbox, beside requests.
+type (
+	// dialled is the outcome of the attempt with the given number.
+	dialled struct {
+		attempt int
+		nc      net.Conn
+		err     error
+	}
+	// answered is the outcome of the request with the given number.
+	answered struct {
+		attempt  int
+		response *coap.Message
+		err      error
+	}
+	// connectionEnded says that a connection is over.
+	connectionEnded struct {
+		connection *connection
+		err        error
+	}
+	// notified is the outcome of a notification.
+	notified struct {
+		observation *observation
+		err         error
+	}
+	// ownChangeDone says that a request that changes object 1 has been answered.
+	ownChangeDone struct{}
+	// resettled brings what objects 0 and 1 say now.
+	resettled struct{ settings *settings }
+	// command is asked for by the agent or by a server's Execute.
+	command struct {
+		event   event
+		timeout time.Duration // of disable; 0: that of the settings
+	}
+	// networkChanged says that addresses or routes have changed.
+	networkChanged struct{}
+)

@@ -1,0 +1,424 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/objects/registry"
+)
+
+// pipeEnd is one end of an in-memory datagram connection that works in a synctest
+// bubble. Datagrams that find no room are lost, as are those that the cut swallows.
+type pipeEnd struct {
+	in, out     chan []byte
+	closed      chan struct{}
+	close       func()
+	interrupted chan struct{}
+	once        sync.Once
+	cut         func() bool // nil: never
+}
+
+func pipe(cut func() bool) (a, b *pipeEnd) {
+	up, down := make(chan []byte, 1024), make(chan []byte, 1024)
+	end := func(in, out chan []byte) *pipeEnd {
+		e := &pipeEnd{in: in, out: out, closed: make(chan struct{}), interrupted: make(chan struct{}), cut: cut}
+		e.close = sync.OnceFunc(func() { close(e.closed) })
+		return e
+	}
+	return end(down, up), end(up, down)
+}
+
+func (e *pipeEnd) Read(b []byte) (int, error) {
+	select {
+	case d := <-e.in:
+		return copy(b, d), nil
+	case <-e.closed:
+		return 0, net.ErrClosed
+	case <-e.interrupted:
+		return 0, os.ErrDeadlineExceeded
+	}
+}
+
+func (e *pipeEnd) Write(b []byte) (int, error) {
+	select {
+	case <-e.closed:
+		return 0, net.ErrClosed
+	default:
+	}
+	if e.cut != nil && e.cut() {
+		return len(b), nil
+	}
+	select {
+	case e.out <- append([]byte(nil), b...):
+	default:
+	}
+	return len(b), nil
+}
+
+func (e *pipeEnd) SetReadDeadline(t time.Time) error {
+	if !t.IsZero() && t.Before(time.Unix(2, 0)) {
+		e.once.Do(func() { close(e.interrupted) })
+	}
+	return nil
+}
+
+type pipeAddr struct{}
+
+func (pipeAddr) Network() string { return "pipe" }
+func (pipeAddr) String() string  { return "pipe" }
+
+func (e *pipeEnd) Close() error                     { e.close(); return nil }
+func (e *pipeEnd) LocalAddr() net.Addr              { return pipeAddr{} }
+func (e *pipeEnd) RemoteAddr() net.Addr             { return pipeAddr{} }
+func (e *pipeEnd) SetDeadline(time.Time) error      { return nil }
+func (e *pipeEnd) SetWriteDeadline(time.Time) error { return nil }
+
+// call is a request that a scripted server has received.
+type call struct {
+	at      time.Time
+	typ     coap.Type
+	code    coap.Code
+	path    string
+	queries []string
+	payload string
+}
+
+func (c call) String() string { return fmt.Sprintf("%s %s %v", c.code, c.path, c.queries) }
+
+// scripted is a server that answers as a test tells it. The zero script registers
+// whoever comes under /rd/N.
+type scripted struct {
+	t  *testing.T
+	wg sync.WaitGroup
+
+	mu       sync.Mutex
+	dead     bool                                 // swallows all datagrams
+	refuse   error                                // of dialling
+	restored bool                                 // the next dial continues a session
+	script   func(c call) *coap.Message           // nil, or nil returned: the default
+	onDial   func(ctx context.Context, to Server) // nil: nothing
+	calls    []call
+	dials    []time.Time
+	conn     *coap.Conn // the last
+	count    int
+}
+
+func (s *scripted) Dial(ctx context.Context, to Server) (net.Conn, error) {
+	s.mu.Lock()
+	s.dials = append(s.dials, time.Now())
+	refuse, onDial := s.refuse, s.onDial
+	s.mu.Unlock()
+	if onDial != nil {
+		onDial(ctx, to)
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	if refuse != nil {
+		return nil, refuse
+	}
+	near, far := pipe(s.isDead)
+	conn := coap.New(far, s.handle, coap.Options{})
+	s.mu.Lock()
+	s.conn = conn
+	s.mu.Unlock()
+	s.wg.Go(func() {
+		defer far.Close()
+		_ = conn.Run(s.t.Context())
+	})
+	return near, nil
+}
+
+func (s *scripted) isDead() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dead
+}
+
+func (s *scripted) set(f func(s *scripted)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(s)
+}
+
+func (s *scripted) handle(x *coap.Exchange) {
+	m := x.Request
+	c := call{time.Now(), m.Type, m.Code, m.Path(), m.Queries(), string(m.Payload)}
+	s.mu.Lock()
+	s.calls = append(s.calls, c)
+	script := s.script
+	s.mu.Unlock()
+	var answer *coap.Message
+	if script != nil {
+		answer = script(c)
+	}
+	if answer == nil {
+		answer = s.accept(c)
+	}
+	_ = x.Respond(answer)
+}
+
+func (s *scripted) accept(c call) *coap.Message {
+	switch {
+	case c.code == coap.DELETE:
+		return &coap.Message{Code: coap.Deleted}
+	case c.path != "/rd":
+		return &coap.Message{Code: coap.Changed}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count++
+	m := &coap.Message{Code: coap.Created}
+	m.SetLocationPath(fmt.Sprintf("/rd/%d", s.count))
+	return m
+}
+
+// take returns the calls since the last time.
+func (s *scripted) take() []call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	calls := s.calls
+	s.calls = nil
+	return calls
+}
+
+// lab is a device with a client and its scripted server.
+type lab struct {
+	t        *testing.T
+	server   *scripted
+	tree     *model.Tree
+	client   *Client
+	security *model.Publisher
+	accounts *model.Publisher
+	device   *model.Publisher
+	sensors  *model.Publisher // 3303
+	states   []AccountStatus
+	mu       sync.Mutex
+	stop     func()
+}
+
+// serverObject lets a server use the triggers of object 1.
+type serverObject struct {
+	model.Plain
+	lab *lab
+}
+
+func (o serverObject) Execute(_ context.Context, origin model.Origin, p lwm2m.Path, _ model.Arguments) error {
+	switch p.Resource() {
+	case 4:
+		return o.lab.client.Disable(origin.Server, 0)
+	case 8:
+		return o.lab.client.Update(origin.Server)
+	}
+	return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s cannot be executed", p)
+}
+
+// newLab returns a lab with one account (101, lifetime 600 s) that does not run yet.
+func newLab(t *testing.T, change func(*Config)) *lab {
+	t.Helper()
+	l := &lab{t: t, server: &scripted{t: t}}
+	l.tree = model.NewTree(registry.Definitions(), time.Now)
+	add := func(oid uint16, owner model.Object) *model.Publisher {
+		t.Helper()
+		p, err := l.tree.AddRegistered(oid, owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	l.security, l.accounts = add(0, model.Plain{}), add(1, serverObject{lab: l})
+	l.device, l.sensors = add(3, model.Plain{}), add(3303, model.Plain{})
+	l.account(0, 101, 600)
+	l.publish(l.device, func(b *model.Batch) {
+		b.Create(0)
+		b.Set(0, 0, lwm2m.String("Example"))
+		b.Set(0, 9, lwm2m.Integer(80))
+		b.Set(0, 13, lwm2m.UnixTime(1_700_000_000))
+		b.SetAll(0, 6, lwm2m.Integer(1), lwm2m.Integer(5))
+		b.Declare(0, 4)
+		b.SetAll(0, 11, lwm2m.Integer(0))
+	})
+	l.temperature(0, 20)
+	c := Config{
+		Endpoint: "lab", Tree: l.tree, Dialer: l.server, Rand: func() float64 { return 0.5 },
+		OnStatus: func(s AccountStatus) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.states = append(l.states, s)
+		},
+	}
+	if change != nil {
+		change(&c)
+	}
+	l.client = New(c)
+	return l
+}
+
+// run starts the client and waits until nothing moves.
+func (l *lab) run() {
+	l.t.Helper()
+	ctx, cancel := context.WithCancel(l.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- l.client.Run(ctx) }()
+	l.stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			l.t.Errorf("Run: %v", err)
+		}
+		l.server.mu.Lock()
+		conn := l.server.conn
+		l.server.mu.Unlock()
+		if conn != nil {
+			conn.Close()
+		}
+	}
+	synctest.Wait()
+}
+
+// after lets simulated time pass.
+func (l *lab) after(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func (l *lab) publish(p *model.Publisher, f func(*model.Batch)) {
+	l.t.Helper()
+	var b model.Batch
+	f(&b)
+	if err := p.Publish(&b); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *lab) account(iid, ssid uint16, lifetime int64) {
+	l.t.Helper()
+	l.publish(l.security, func(b *model.Batch) {
+		b.Create(iid)
+		b.Set(iid, 0, lwm2m.String(fmt.Sprintf("coap://server%d.invalid", ssid)))
+		b.Set(iid, 1, lwm2m.Boolean(false))
+		b.Set(iid, 2, lwm2m.Integer(3))
+		b.Set(iid, 10, lwm2m.Integer(int64(ssid)))
+	})
+	l.publish(l.accounts, func(b *model.Batch) {
+		b.Create(iid)
+		b.Set(iid, 0, lwm2m.Integer(int64(ssid)))
+		b.Set(iid, 1, lwm2m.Integer(lifetime))
+		b.Set(iid, 6, lwm2m.Boolean(true))
+		b.Set(iid, 7, lwm2m.String("U"))
+		b.Declare(iid, 4, 8)
+	})
+}
+
+func (l *lab) temperature(iid uint16, celsius float64) {
+	l.t.Helper()
+	l.publish(l.sensors, func(b *model.Batch) {
+		b.Create(iid)
+		b.Set(iid, 5700, lwm2m.Float(celsius))
+	})
+}
+
+// status returns the status of the only account.
+func (l *lab) status() AccountStatus {
+	l.t.Helper()
+	all := l.client.Status()
+	if len(all) != 1 {
+		l.t.Fatalf("there are %d accounts, want 1", len(all))
+	}
+	return all[0]
+}
+
+func (l *lab) wantState(want State) {
+	l.t.Helper()
+	if s := l.status(); s.State != want {
+		l.t.Fatalf("state is %v (%s), want %v", s.State, s.Words, want)
+	}
+}
+
+// wantCalls compares what the server has received since the last time.
+func (l *lab) wantCalls(want ...string) []call {
+	l.t.Helper()
+	calls := l.server.take()
+	got := make([]string, len(calls))
+	for i, c := range calls {
+		got[i] = c.String()
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		l.t.Fatalf("server received %q, want %q", got, want)
+	}
+	return calls
+}
+
+const register = "POST /rd [ep=lab lt=600 lwm2m=1.2 b=U]"
+
+// registered starts the client and takes its Register.
+func (l *lab) registered() {
+	l.t.Helper()
+	l.run()
+	l.wantState(Registered)
+	l.wantCalls(register)
+}
+
+// do sends a request from the server to the client.
+func (l *lab) do(m *coap.Message) *coap.Message {
+	l.t.Helper()
+	l.server.mu.Lock()
+	conn := l.server.conn
+	l.server.mu.Unlock()
+	answer, err := conn.Do(l.t.Context(), m)
+	if err != nil {
+		l.t.Fatalf("%s %s: %v", m.Code, m.Path(), err)
+	}
+	return answer
+}
+
+// ask sends a request without payload; accept and content are left out if negative.
+func (l *lab) ask(code coap.Code, path string, queries ...string) *coap.Message {
+	l.t.Helper()
+	m := &coap.Message{Code: code}
+	m.SetPath(path)
+	for _, q := range queries {
+		m.AddQuery(q)
+	}
+	return l.do(m)
+}
+
+// send sends a request with a payload.
+func (l *lab) send(code coap.Code, path string, f lwm2m.Format, payload string) *coap.Message {
+	l.t.Helper()
+	m := &coap.Message{Code: code, Payload: []byte(payload)}
+	m.SetPath(path)
+	m.SetContentFormat(uint16(f))
+	return l.do(m)
+}
+
+func (l *lab) wantCode(m *coap.Message, want coap.Code) *coap.Message {
+	l.t.Helper()
+	if m.Code != want {
+		l.t.Fatalf("answer is %v %q, want %v", m.Code, m.Payload, want)
+	}
+	return m
+}
+
+// simulate runs a test with a lab in simulated time.
+func simulate(t *testing.T, change func(*Config), f func(t *testing.T, l *lab)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, change)
+		f(t, l)
+		if l.stop != nil {
+			l.stop()
+		}
+	})
+}
+
+var errNoRoute = errors.New("no route")

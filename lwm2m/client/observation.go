@@ -1,0 +1,259 @@
+package client
+
+import (
+	"container/heap"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/model"
+)
+
+// maxObservations bounds what one server can observe at a time.
+const maxObservations = 16384
+
+// observation is a path that the server observes.
+type observation struct {
+	path    lwm2m.Path
+	format  lwm2m.Format
+	request *coap.Message // the Observe, whose token and options notifications answer
+	periods periods
+	tracks  map[lwm2m.Path]*track // of the resources with limits; nil: there are none
+
+	sent      time.Time // the last notification
+	confirmed time.Time // the last one that was confirmable
+	news      bool      // there is something to tell
+	inFlight  bool      // a confirmable notification is on its way: the next waits
+	stale     bool      // tracks do not fit what the path holds
+	outcome   func(error)
+
+	due   time.Time
+	index int // in the queue, -1: not due at all
+}
+
+// track is what limits of one resource are judged by.
+type track struct {
+	limits         limits
+	last, reported float64
+}
+
+// observations are all of one server. It does no I/O.
+type observations struct {
+	byToken map[coap.Token]*observation
+	byPath  map[lwm2m.Path][]*observation
+	queue   dueQueue
+	waiting int // observations that have something to tell
+}
+
+func newObservations() *observations {
+	return &observations{byToken: make(map[coap.Token]*observation), byPath: make(map[lwm2m.Path][]*observation)}
+}
+
+// add enters an observation, in place of that with the same token.
+func (s *observations) add(o *observation) {
+	s.remove(o.request.Token)
+	o.index = -1
+	s.byToken[o.request.Token] = o
+	s.byPath[o.path] = append(s.byPath[o.path], o)
+	s.schedule(o)
+}
+
+// remove ends an observation.
+func (s *observations) remove(token coap.Token) {
+	o, ok := s.byToken[token]
+	if !ok {
+		return
+	}
+	delete(s.byToken, token)
+	if o.news {
+		s.waiting--
+	}
+	if o.index >= 0 {
+		heap.Remove(&s.queue, o.index)
+	}
+	rest := slices.DeleteFunc(s.byPath[o.path], func(other *observation) bool { return other == o })
+	if s.byPath[o.path] = rest; len(rest) == 0 {
+		delete(s.byPath, o.path)
+	}
+}
+
+// has reports whether o has not ended.
+func (s *observations) has(o *observation) bool { return s.byToken[o.request.Token] == o }
+
+// schedule puts an observation where it belongs in the queue.
+func (s *observations) schedule(o *observation) {
+	at, ok := o.periods.due(o.sent, o.news)
+	switch {
+	case (!ok || o.inFlight) && o.index >= 0:
+		heap.Remove(&s.queue, o.index)
+	case !ok || o.inFlight:
+	case o.index < 0:
+		o.due = at
+		heap.Push(&s.queue, o)
+	case !o.due.Equal(at):
+		o.due = at
+		heap.Fix(&s.queue, o.index)
+	}
+}
+
+// nextDue returns when the first notification is due.
+func (s *observations) nextDue() (time.Time, bool) {
+	if len(s.queue) == 0 {
+		return time.Time{}, false
+	}
+	return s.queue[0].due, true
+}
+
+// take returns an observation that is due, nil if there is none. It has to be
+// scheduled again.
+func (s *observations) take(now time.Time) *observation {
+	if len(s.queue) == 0 || s.queue[0].due.After(now) {
+		return nil
+	}
+	return heap.Pop(&s.queue).(*observation) //nolint:forcetypeassert,errcheck // it holds nothing else
+}
+
+// tell sets or clears that an observation has something to tell, and schedules it.
+func (s *observations) tell(o *observation, news bool) {
+	if news != o.news {
+		o.news = news
+		if news {
+			s.waiting++
+		} else {
+			s.waiting--
+		}
+	}
+	s.schedule(o)
+}
+
+// changed takes a change in for all observations that cover its path.
+func (s *observations) changed(c *model.Change) {
+	for p := c.Path; ; p = p.Parent() {
+		for _, o := range s.byPath[p] {
+			if o.notable(c) && !o.news {
+				s.tell(o, true)
+			}
+		}
+		if p.IsRoot() {
+			return
+		}
+	}
+}
+
+// postpone lets an observation with something to tell wait until a time.
+func (s *observations) postpone(o *observation, until time.Time) {
+	s.tell(o, true)
+	o.due = until
+	heap.Fix(&s.queue, o.index)
+}
+
+// all yields the observations in no order. Meanwhile none may be added or removed.
+func (s *observations) all() iter.Seq[*observation] { return maps.Values(s.byToken) }
+
+// around returns the observations for which attributes at p matter: of p, of what
+// contains it and, if below is set, of what lies below it.
+func (s *observations) around(p lwm2m.Path, below bool) []*observation {
+	var out []*observation
+	for at := p; !at.IsRoot(); at = at.Parent() {
+		out = append(out, s.byPath[at]...)
+	}
+	if !below {
+		return out
+	}
+	for at, list := range s.byPath {
+		if at != p && p.Contains(at) {
+			out = append(out, list...)
+		}
+	}
+	return out
+}
+
+// notable takes a change in and reports whether it has to be told.
+func (o *observation) notable(c *model.Change) bool {
+	if o.tracks == nil {
+		return true
+	}
+	t := o.tracks[c.Path]
+	to, ok := c.Value.Number()
+	if t == nil || c.Kind != model.Valued || !ok {
+		o.stale = true
+		return true
+	}
+	from := t.last
+	t.last = to
+	return t.limits.notable(from, to, t.reported)
+}
+
+// reported notes what a notification tells and when it was sent.
+func (o *observation) reported(nodes []lwm2m.Node, now time.Time, confirmable bool) {
+	o.sent = now
+	if confirmable {
+		o.confirmed = now
+	}
+	if len(o.tracks) == 0 {
+		return
+	}
+	for i := range nodes {
+		if t := o.tracks[nodes[i].Path]; t != nil {
+			t.reported, _ = nodes[i].Value.Number()
+			t.last = t.reported
+		}
+	}
+}
+
+// govern gives the observation the attributes that hold for it. nodes is what its
+// path holds now.
+func (o *observation) govern(t attributeTable, account *model.Attributes, nodes []lwm2m.Node) {
+	as := t.effective(o.path, account)
+	o.periods, o.stale = newPeriods(&as), false
+	old := o.tracks
+	o.tracks = nil
+	if len(t) == 0 {
+		return
+	}
+	for _, n := range nodes {
+		number, ok := n.Value.Number()
+		as := t.effective(n.Path, account)
+		l := newLimits(&as)
+		if !ok || l.isZero() {
+			continue
+		}
+		if o.tracks == nil {
+			o.tracks = make(map[lwm2m.Path]*track)
+		}
+		o.tracks[n.Path] = &track{limits: l, last: number, reported: number}
+		if was := old[n.Path]; was != nil {
+			o.tracks[n.Path].reported = was.reported
+		}
+	}
+}
+
+// dueQueue is a heap of observations by due.
+type dueQueue []*observation
+
+func (q dueQueue) Len() int           { return len(q) }
+func (q dueQueue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
+
+func (q dueQueue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].index, q[j].index = i, j
+}
+
+// Push implements heap.Interface.
+func (q *dueQueue) Push(x any) {
+	o := x.(*observation) //nolint:forcetypeassert,errcheck // heap.Push is given nothing else
+	o.index = len(*q)
+	*q = append(*q, o)
+}
+
+// Pop implements heap.Interface.
+func (q *dueQueue) Pop() any {
+	last := len(*q) - 1
+	o := (*q)[last]
+	(*q)[last], *q = nil, (*q)[:last]
+	o.index = -1
+	return o
+}

@@ -1,0 +1,190 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/lwm2m/wire"
+)
+
+// maxChanges bounds the requests of one server that change something and are not
+// done yet, hanging ones included.
+const maxChanges = 64
+
+// read answers a Read (Core, section 6.3.1). The message lies in s.
+func (a *account) read(r *request, v lwm2m.Version, s *scratch) (*coap.Message, error) {
+	format, err := r.answerFormat(v, shapeAt(a.tree, r.path))
+	if err != nil {
+		return nil, errors.Join(a.tree.MayTouch(a.origin(), r.path), err) // the first decides the code
+	}
+	return a.content(r.path, format, s)
+}
+
+// content returns a 2.05 with what the server may read at a path.
+func (a *account) content(p lwm2m.Path, f lwm2m.Format, s *scratch) (*coap.Message, error) {
+	var err error
+	if s.nodes, err = a.tree.Read(a.origin(), p, s.nodes[:0]); err != nil {
+		return nil, err
+	}
+	if s.payload, err = wire.Append(s.payload[:0], f, p, s.nodes); err != nil {
+		return nil, err
+	}
+	m := &s.message
+	m.Reset()
+	m.Code, m.Payload = coap.Content, s.payload
+	m.SetContentFormat(uint16(f))
+	return m, nil
+}
+
+func (a *account) origin() model.Origin { return model.FromServer(a.ssid) }
+
+// begin starts a request that changes something, on a goroutine of its own: the owner
+// of what it changes may take long, or hang.
+func (a *account) begin(r *request) {
+	if a.changes.Add(1) > maxChanges {
+		a.changes.Add(-1)
+		a.refuse(r.exchange, lwm2m.Errorf(lwm2m.ServiceUnavailable, "%d requests are being carried out already", maxChanges))
+		return
+	}
+	own := !r.path.IsRoot() && r.path.Object() == objectServer
+	if own {
+		a.ownChanges.Add(1)
+	}
+	a.running.Go(func() {
+		a.change(r)
+		a.changes.Add(-1)
+		if own {
+			a.ownChanges.Add(-1)
+			a.inbox.put(ownChangeDone{})
+		}
+	})
+}
+
+var errSlow = errors.New("it takes too long")
+
+// change carries out a request that changes something and answers it, with 5.03 when
+// its time is over.
+func (a *account) change(r *request) {
+	ctx, cancel := context.WithTimeoutCause(a.ctx, a.params.RequestTime, errSlow)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		a.refuse(r.exchange, lwm2m.Errorf(lwm2m.ServiceUnavailable, "%s: %w", r.path, context.Cause(ctx)))
+	})
+	m, err := a.carryOut(ctx, r)
+	if !stop() {
+		return // it was answered when its time was over
+	}
+	if err != nil {
+		a.refuse(r.exchange, err)
+		return
+	}
+	a.respond(r.exchange, m)
+}
+
+func (a *account) carryOut(ctx context.Context, r *request) (*coap.Message, error) {
+	switch r.op {
+	case opReplace:
+		return a.write(ctx, r, model.Replace)
+	case opUpdate:
+		return a.write(ctx, r, model.Update)
+	case opExecute:
+		return a.execute(ctx, r)
+	case opCreate:
+		return a.create(ctx, r)
+	case opDelete:
+		if r.path.IsRoot() {
+			return nil, lwm2m.Errorf(lwm2m.MethodNotAllowed, "the root cannot be deleted")
+		}
+		return &coap.Message{Code: coap.Deleted}, a.tree.Delete(ctx, a.origin(), r.path)
+	case opRead, opObserve, opCancel, opDiscover, opWriteAttributes:
+	}
+	return nil, fmt.Errorf("operation %d changes nothing", r.op)
+}
+
+// write carries out a Write (Core, section 6.3.3).
+func (a *account) write(ctx context.Context, r *request, mode model.WriteMode) (*coap.Message, error) {
+	if err := a.tree.MayTouch(a.origin(), r.path); err != nil {
+		return nil, err
+	}
+	format, err := r.payloadFormat(shapeAt(a.tree, r.path))
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := wire.Decode(format, r.exchange.Request.Payload, r.path, a.shapes)
+	if err != nil {
+		return nil, err
+	}
+	return &coap.Message{Code: coap.Changed}, a.tree.Write(ctx, a.origin(), mode, r.path, nodes)
+}
+
+// execute carries out an Execute (Core, section 6.3.5).
+func (a *account) execute(ctx context.Context, r *request) (*coap.Message, error) {
+	payload := r.exchange.Request.Payload
+	if r.given && r.format != lwm2m.FormatText && len(payload) > 0 {
+		return nil, lwm2m.Errorf(lwm2m.UnsupportedContentFormat, "the arguments of an Execute are text/plain, not %s", r.format)
+	}
+	args, err := model.ParseArguments(string(payload))
+	if err != nil {
+		return nil, err
+	}
+	return &coap.Message{Code: coap.Changed}, a.tree.Execute(ctx, a.origin(), r.path, args)
+}
+
+// create carries out a Create (Core, section 6.3.6): the payload names the instance,
+// or leaves the choice to the client.
+func (a *account) create(ctx context.Context, r *request) (*coap.Message, error) {
+	if err := a.tree.MayTouch(a.origin(), r.path); err != nil {
+		return nil, err
+	}
+	at, nodes, err := a.createNodes(r)
+	if err != nil {
+		return nil, err
+	}
+	iid, err := a.tree.Create(ctx, a.origin(), at, nodes)
+	if err != nil {
+		return nil, err
+	}
+	m := &coap.Message{Code: coap.Created}
+	m.SetLocationPath(r.path.Child(iid).String())
+	return m, nil
+}
+
+// createNodes decodes the payload of a Create and returns where to create.
+func (a *account) createNodes(r *request) (lwm2m.Path, []lwm2m.Node, error) {
+	payload := r.exchange.Request.Payload
+	if len(payload) == 0 {
+		return r.path, nil, nil
+	}
+	format, err := r.payloadFormat(lwm2m.Shape{})
+	if err != nil {
+		return r.path, nil, err
+	}
+	nodes, named, err := wire.DecodeCreate(format, payload, r.path, 0, a.shapes)
+	if err != nil || !named || len(nodes) == 0 {
+		return r.path, nodes, err
+	}
+	at := nodes[0].Path.At(lwm2m.LevelInstance)
+	for _, n := range nodes {
+		if n.Path.At(lwm2m.LevelInstance) != at {
+			return at, nil, lwm2m.Errorf(lwm2m.BadRequest, "the payload has more than one instance: %s and %s", at, n.Path.At(lwm2m.LevelInstance))
+		}
+	}
+	return at, nodes, nil
+}
+
+// reason returns an error's text as a diagnostic payload.
+func reason(err error) []byte {
+	text := err.Error()
+	var e *lwm2m.Error
+	if errors.As(err, &e) {
+		text = e.Reason
+	}
+	if len(text) > maxReason {
+		text = text[:maxReason]
+	}
+	return []byte(text)
+}

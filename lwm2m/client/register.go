@@ -1,0 +1,120 @@
+package client
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/coap"
+)
+
+// told is what a server was told of the client (Core, table of Registration
+// Parameters).
+type told struct {
+	lifetime time.Duration
+	binding  string
+	queue    bool
+	list     [sha256.Size]byte // digest of the object list
+}
+
+func (t *told) differs(o *told) bool { return *t != *o }
+
+// describe returns what the server should know now, and the object list.
+func (a *account) describe() (told, []byte) {
+	list := appendObjectList(nil, a.version, a.tree.Entries(lwm2m.Path{}, lwm2m.LevelInstance))
+	t := told{lifetime: a.settings.lifetime, binding: "U", queue: a.queueMode(), list: sha256.Sum256(list)}
+	if t.queue && a.version == lwm2m.Version10 {
+		t.binding = "UQ"
+	}
+	return t, list
+}
+
+// queueMode reports whether the account is in queue mode: by the agent's wish, or by a
+// binding of 1.0.
+func (a *account) queueMode() bool {
+	return a.params.QueueMode || strings.Contains(a.settings.binding, "Q")
+}
+
+// registerMessage returns a Register. The order of the parameters never changes.
+func registerMessage(endpoint string, v lwm2m.Version, t *told, list []byte) *coap.Message {
+	m := &coap.Message{Code: coap.POST, Payload: list}
+	m.SetPath("/rd")
+	m.AddQuery("ep=" + endpoint)
+	m.AddQuery(lifetimeQuery(t.lifetime))
+	m.AddQuery("lwm2m=" + v.String())
+	m.AddQuery("b=" + t.binding)
+	if t.queue && v != lwm2m.Version10 {
+		m.AddQuery("Q")
+	}
+	m.SetContentFormat(uint16(lwm2m.FormatLink))
+	return m
+}
+
+// updateMessage returns an Update with what differs from what the server knows, and
+// the list only if it has changed. Queue mode can be begun and ended by a Register
+// only, from 1.1 on.
+func updateMessage(location string, known, t *told, list []byte) *coap.Message {
+	m := &coap.Message{Code: coap.POST}
+	m.SetPath(location)
+	if t.lifetime != known.lifetime {
+		m.AddQuery(lifetimeQuery(t.lifetime))
+	}
+	if t.binding != known.binding {
+		m.AddQuery("b=" + t.binding)
+	}
+	if t.list != known.list {
+		m.SetContentFormat(uint16(lwm2m.FormatLink))
+		m.Payload = list
+	}
+	return m
+}
+
+func lifetimeQuery(d time.Duration) string {
+	return "lt=" + strconv.FormatInt(int64(d/time.Second), 10)
+}
+
+// outcome turns what came of the request in flight into an event, and the error to be
+// shown.
+func (a *account) outcome(r *answered) (event, error) {
+	switch {
+	case errors.Is(r.err, coap.ErrClosed):
+		return lost, r.err
+	case r.err != nil:
+		return silent, r.err
+	case r.response.Code.IsSuccess():
+		if a.state == Registering && r.response.LocationPath() == "" {
+			return rejected, errNoLocation
+		}
+		return accepted, nil
+	}
+	text, _, _ := bytes.Cut(r.response.Payload, []byte{0})
+	err := &codeError{what: requestNames[a.state], code: r.response.Code, text: string(text[:min(len(text), maxDiagnostic)])}
+	switch r.response.Code {
+	case coap.PreconditionFailed:
+		if _, ok := versionBelow(a.version); ok && a.state == Registering {
+			return versionRefused, err
+		}
+	case coap.NotFound, coap.BadRequest, coap.Unauthorized, coap.Forbidden:
+		return unknown, err
+	}
+	return rejected, err
+}
+
+var requestNames = map[State]string{
+	Registering: "Register", Updating: "Update", Disabling: "Deregister", Deregistering: "Deregister",
+}
+
+// versionBelow returns the version of the enabler before v, false if there is none.
+func versionBelow(v lwm2m.Version) (lwm2m.Version, bool) {
+	switch {
+	case lwm2m.Version11.Less(v):
+		return lwm2m.Version11, true
+	case lwm2m.Version10.Less(v):
+		return lwm2m.Version10, true
+	}
+	return v, false
+}

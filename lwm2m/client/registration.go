@@ -1,0 +1,202 @@
+package client
+
+import "strconv"
+
+//go:generate go test -run ^TestPicture$ -update .
+
+// State is where an account stands.
+type State uint8
+
+// The states of an account.
+const (
+	Waiting       State = iota // for the next attempt to connect
+	Connecting                 // dialling, DTLS handshake
+	Registering                // Register sent
+	Registered                 // and awake
+	Updating                   // Update sent
+	Asleep                     // registered, queue mode: the server must not send
+	Disabling                  // Deregister sent because of Disable
+	Disabled                   // until a time-out
+	Deregistering              // Deregister sent, for good
+	Stopped                    // for good
+	stateCount
+)
+
+var stateNames = [stateCount]string{
+	"waiting", "connecting", "registering", "registered", "updating", "asleep",
+	"disabling", "disabled", "deregistering", "stopped",
+}
+
+// String returns the state's name: "registered".
+func (s State) String() string {
+	if s < stateCount {
+		return stateNames[s]
+	}
+	return "state " + strconv.Itoa(int(s))
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// event is what an account's registration reacts to.
+type event uint8
+
+const (
+	waitOver       event = iota // the time of a back-off or of a Disable is up
+	connected                   // a new security context, or NoSec from a new address
+	continued                   // the server knows the security context: a Connection ID continues
+	unreachable                 // no connection could be made
+	accepted                    // the request in flight was answered with success
+	versionRefused              // 4.12, and a lower version is left
+	unknown                     // the server does not know the registration
+	rejected                    // any other error code
+	silent                      // no answer
+	lost                        // the connection has ended
+	updateDue                   // the lifetime is running out, or what was registered has changed
+	reportDue                   // a notification wants to be sent
+	awakeOver                   // nothing was exchanged during the awake time of queue mode
+	triggered                   // an Update is asked for
+	networkBack                 // addresses or routes have changed
+	moved                       // the own address has changed
+	reconfigured                // URI or credentials have changed
+	disable                     // Disable is asked for
+	leave                       // the account is to end with a Deregister
+	stop                        // the account is to end at once
+	eventCount
+)
+
+var eventNames = [eventCount]string{
+	"wait over", "connected", "session continued", "unreachable", "accepted", "version refused (4.12)",
+	"registration unknown", "rejected", "no answer", "connection lost", "update due", "report due", "awake time over",
+	"update triggered", "network changed", "own address changed", "account changed", "disable", "leave", "stop",
+}
+
+func (e event) String() string { return eventNames[e] }
+
+// action is what an account does on entering a state.
+type action uint8
+
+const (
+	dial           action = iota // begin to connect
+	hangUp                       // end the connection, its session and what is in flight
+	suspend                      // leave the connection, but keep its session
+	lowerVersion                 // offer the next lower version
+	sendRegister                 // the old registration and its observations are void
+	sendUpdate                   // with what differs from what was registered
+	sendDeregister               //
+	begin                        // a new registration stands: note its location, answer requests
+	goOn                         // the registration goes on: send what waited
+	backOff                      // set the time of the next attempt
+	waitDisabled                 // set the time at which Disable ends
+	actionCount
+)
+
+var actionNames = [actionCount]string{
+	"dial", "hang up", "suspend", "lower the version", "send Register", "send Update", "send Deregister",
+	"begin the registration", "go on", "back off", "wait until enabled",
+}
+
+func (a action) String() string { return actionNames[a] }
+
+// transition is one line of the table.
+type transition struct {
+	from State
+	on   event
+	to   State
+	do   []action
+}
+
+// transitions is the life of a registration (Core, sections 6.2.1 to 6.2.4).
+// What is not in it changes nothing.
+var transitions = []transition{
+	{Waiting, waitOver, Connecting, []action{dial}},
+	{Waiting, triggered, Connecting, []action{dial}},
+	{Waiting, networkBack, Connecting, []action{dial}},
+	{Waiting, reconfigured, Connecting, []action{dial}},
+	{Waiting, disable, Disabled, []action{waitDisabled}},
+	{Waiting, leave, Stopped, nil},
+	{Waiting, stop, Stopped, nil},
+
+	{Connecting, connected, Registering, []action{sendRegister}},
+	{Connecting, continued, Updating, []action{sendUpdate}},
+	{Connecting, unreachable, Waiting, []action{hangUp, backOff}},
+	{Connecting, moved, Connecting, []action{hangUp, dial}},
+	{Connecting, reconfigured, Connecting, []action{hangUp, dial}},
+	{Connecting, disable, Disabled, []action{hangUp, waitDisabled}},
+	{Connecting, leave, Stopped, []action{hangUp}},
+	{Connecting, stop, Stopped, []action{hangUp}},
+
+	{Registering, accepted, Registered, []action{begin}},
+	{Registering, versionRefused, Registering, []action{lowerVersion, sendRegister}},
+	{Registering, unknown, Waiting, []action{hangUp, backOff}},
+	{Registering, rejected, Waiting, []action{hangUp, backOff}},
+	{Registering, silent, Waiting, []action{hangUp, backOff}},
+	{Registering, lost, Waiting, []action{hangUp, backOff}},
+	{Registering, moved, Connecting, []action{hangUp, dial}},
+	{Registering, reconfigured, Connecting, []action{hangUp, dial}},
+	{Registering, disable, Disabled, []action{hangUp, waitDisabled}},
+	{Registering, leave, Stopped, []action{hangUp}},
+	{Registering, stop, Stopped, []action{hangUp}},
+
+	{Registered, updateDue, Updating, []action{sendUpdate}},
+	{Registered, triggered, Updating, []action{sendUpdate}},
+	{Registered, awakeOver, Asleep, nil},
+	{Registered, lost, Waiting, []action{hangUp, backOff}},
+	{Registered, moved, Connecting, []action{suspend, dial}},
+	{Registered, reconfigured, Connecting, []action{hangUp, dial}},
+	{Registered, disable, Disabling, []action{sendDeregister}},
+	{Registered, leave, Deregistering, []action{sendDeregister}},
+	{Registered, stop, Stopped, []action{hangUp}},
+
+	{Updating, accepted, Registered, []action{goOn}},
+	{Updating, unknown, Registering, []action{sendRegister}},
+	{Updating, rejected, Registering, []action{sendRegister}},
+	{Updating, silent, Connecting, []action{hangUp, dial}},
+	{Updating, lost, Connecting, []action{hangUp, dial}},
+	{Updating, moved, Connecting, []action{suspend, dial}},
+	{Updating, reconfigured, Connecting, []action{hangUp, dial}},
+	{Updating, disable, Disabling, []action{sendDeregister}},
+	{Updating, leave, Deregistering, []action{sendDeregister}},
+	{Updating, stop, Stopped, []action{hangUp}},
+
+	{Asleep, updateDue, Updating, []action{sendUpdate}},
+	{Asleep, reportDue, Updating, []action{sendUpdate}},
+	{Asleep, triggered, Updating, []action{sendUpdate}},
+	{Asleep, lost, Waiting, []action{hangUp, backOff}},
+	{Asleep, moved, Connecting, []action{suspend, dial}},
+	{Asleep, reconfigured, Connecting, []action{hangUp, dial}},
+	{Asleep, disable, Disabling, []action{sendDeregister}},
+	{Asleep, leave, Deregistering, []action{sendDeregister}},
+	{Asleep, stop, Stopped, []action{hangUp}},
+
+	{Disabling, accepted, Disabled, []action{hangUp, waitDisabled}},
+	{Disabling, unknown, Disabled, []action{hangUp, waitDisabled}},
+	{Disabling, rejected, Disabled, []action{hangUp, waitDisabled}},
+	{Disabling, silent, Disabled, []action{hangUp, waitDisabled}},
+	{Disabling, lost, Disabled, []action{hangUp, waitDisabled}},
+	{Disabling, leave, Deregistering, nil},
+	{Disabling, stop, Stopped, []action{hangUp}},
+
+	{Disabled, waitOver, Connecting, []action{dial}},
+	{Disabled, triggered, Connecting, []action{dial}},
+	{Disabled, disable, Disabled, []action{waitDisabled}},
+	{Disabled, leave, Stopped, nil},
+	{Disabled, stop, Stopped, nil},
+
+	{Deregistering, accepted, Stopped, []action{hangUp}},
+	{Deregistering, unknown, Stopped, []action{hangUp}},
+	{Deregistering, rejected, Stopped, []action{hangUp}},
+	{Deregistering, silent, Stopped, []action{hangUp}},
+	{Deregistering, lost, Stopped, []action{hangUp}},
+	{Deregistering, stop, Stopped, []action{hangUp}},
+}
+
+// next says where a state goes on an event and what is done on the way, in order.
+func next(s State, e event) (State, []action) {
+	for i := range transitions {
+		if t := &transitions[i]; t.from == s && t.on == e {
+			return t.to, t.do
+		}
+	}
+	return s, nil
+}

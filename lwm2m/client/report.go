@@ -1,0 +1,222 @@
+package client
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/model"
+)
+
+// maxReports bounds the notifications that are sent before the account looks at what
+// else there is to do.
+const maxReports = 256
+
+// retryNotification is how long a notification waits that the connection did not take.
+const retryNotification = time.Second
+
+// observe answers an Observe and begins the observation (Core, section 6.4.1).
+func (a *account) observe(r *request) {
+	a.sub.Add(r.path) // before the value is read, so that no change is missed
+	o, m, err := a.newObservation(r)
+	if err != nil {
+		a.unwatch(r.path)
+		a.refuse(r.exchange, err)
+		return
+	}
+	if o != nil {
+		a.observations.add(o)
+		m.SetObserve(a.connection.conn.NextObserve())
+	}
+	a.respond(r.exchange, m)
+	a.showCounts()
+}
+
+// newObservation reads what is observed, for the answer. The observation is nil if
+// there are too many: the server then gets a plain answer (RFC 7641, section 4.1).
+func (a *account) newObservation(r *request) (*observation, *coap.Message, error) {
+	m, err := a.read(r, a.version, &a.scratch)
+	if err != nil {
+		return nil, nil, err
+	}
+	token := r.exchange.Request.Token
+	if len(a.observations.byToken) >= maxObservations && a.observations.byToken[token] == nil {
+		a.log.Warn("observation declined: there are too many", slog.String("path", r.path.String()))
+		return nil, m, nil
+	}
+	format, _ := m.ContentFormat()
+	now := a.now()
+	o := &observation{
+		path: r.path, format: lwm2m.Format(format), request: r.exchange.Request.Clone(),
+		sent: now, confirmed: now,
+	}
+	o.outcome = func(err error) { a.inbox.put(notified{o, err}) }
+	o.govern(a.attributes, a.settings.periods(), a.scratch.nodes)
+	return o, m, nil
+}
+
+// cancelObservation ends an observation and answers like a Read.
+func (a *account) cancelObservation(r *request) {
+	a.endObservation(r.exchange.Request.Token)
+	a.serve(r, a.version, &a.scratch)
+}
+
+func (a *account) endObservation(token coap.Token) {
+	if o := a.observations.byToken[token]; o != nil {
+		a.observations.remove(token)
+		a.unwatch(o.path)
+		a.showCounts()
+	}
+}
+
+// unwatch stops watching a path that nothing observes any more.
+func (a *account) unwatch(p lwm2m.Path) {
+	if len(a.observations.byPath[p]) == 0 {
+		a.sub.Drop(p)
+	}
+}
+
+// endObservations ends all: they do not outlive their registration (Core, section
+// 6.4.1).
+func (a *account) endObservations() {
+	a.observations = newObservations()
+	a.sub.Watch()
+	a.showCounts()
+}
+
+// report sends the notifications that are due.
+func (a *account) report(now time.Time) {
+	clear(a.rendered)
+	sent := 0
+	for ; sent < maxReports; sent++ {
+		o := a.observations.take(now)
+		if o == nil {
+			break
+		}
+		a.notify(o, now)
+	}
+	if sent > 0 {
+		a.showCounts()
+	}
+}
+
+// rendering is a payload that several observers of a path get.
+type rendering struct {
+	path   lwm2m.Path
+	format lwm2m.Format
+}
+
+type rendered struct {
+	nodes   []lwm2m.Node
+	payload []byte
+}
+
+// notification returns what an observation has to tell, encoded once for all that
+// observe the same in the same format.
+func (a *account) notification(o *observation) (*coap.Message, error) {
+	shared := len(a.observations.byPath[o.path]) > 1
+	key := rendering{o.path, o.format}
+	if r, ok := a.rendered[key]; ok && shared {
+		s := &a.scratch
+		s.nodes = append(s.nodes[:0], r.nodes...)
+		s.message.Reset()
+		s.message.Code, s.message.Payload = coap.Content, r.payload
+		s.message.SetContentFormat(uint16(o.format))
+		return &s.message, nil
+	}
+	m, err := a.content(o.path, o.format, &a.scratch)
+	if err == nil && shared {
+		a.rendered[key] = rendered{append([]lwm2m.Node(nil), a.scratch.nodes...), append([]byte(nil), m.Payload...)}
+	}
+	return m, err
+}
+
+// notify sends one notification. It is confirmable at least every ConfirmEvery, so
+// that a server that has gone is noticed (RFC 7641, section 4.5).
+func (a *account) notify(o *observation, now time.Time) {
+	m, err := a.notification(o)
+	if err != nil {
+		a.notifyEnd(o, err)
+		return
+	}
+	if o.stale {
+		o.govern(a.attributes, a.settings.periods(), a.scratch.nodes)
+	}
+	m.Type = coap.NON
+	if now.Sub(o.confirmed) >= a.params.ConfirmEvery {
+		m.Type, o.inFlight = coap.CON, true
+	}
+	if err := a.connection.conn.Notify(o.request, m, o.outcome); err != nil {
+		o.inFlight = false
+		a.log.Debug("notification not sent", slog.String("path", o.path.String()), slog.Any("err", err))
+		a.observations.postpone(o, now.Add(retryNotification))
+		return
+	}
+	a.spokeAt = now
+	o.reported(a.scratch.nodes, now, m.Type == coap.CON)
+	a.observations.tell(o, false)
+}
+
+// notifyEnd sends the last notification of an observation whose path has gone (RFC
+// 7641, section 4.2).
+func (a *account) notifyEnd(o *observation, cause error) {
+	m := &coap.Message{Type: coap.NON, Code: coap.Code(lwm2m.CodeOf(cause)), Payload: reason(cause)}
+	if err := a.connection.conn.Notify(o.request, m, nil); err != nil {
+		a.log.Debug("end of observation not told", slog.String("path", o.path.String()), slog.Any("err", err))
+	}
+	a.endObservation(o.request.Token)
+}
+
+// notified takes in what became of a notification.
+func (a *account) notified(n notified) {
+	o := n.observation
+	if !a.observations.has(o) {
+		return
+	}
+	switch {
+	case errors.Is(n.err, coap.ErrReset):
+		a.endObservation(o.request.Token)
+		return
+	case n.err != nil:
+		o.inFlight = false
+		a.observations.tell(o, true)
+		if errors.Is(n.err, coap.ErrTimeout) {
+			a.trouble(n.err)
+			a.on(updateDue) // finds out whether the server is still there
+		}
+		return
+	}
+	o.inFlight = false
+	a.observations.schedule(o)
+}
+
+// endVanished makes observations tell that their path has gone, if it has.
+func (a *account) endVanished() {
+	for o := range a.observations.all() {
+		if !a.exists(o.path) {
+			a.observations.tell(o, true)
+		}
+	}
+}
+
+func (a *account) exists(p lwm2m.Path) bool {
+	if p.Level() >= lwm2m.LevelResource {
+		_, err := a.tree.Read(model.FromAgent(), p, nil)
+		return err == nil
+	}
+	return len(a.tree.Entries(p, p.Level())) > 0
+}
+
+// regovern gives observations the attributes that hold for them now.
+func (a *account) regovern(list []*observation) {
+	for _, o := range list {
+		var err error
+		if a.scratch.nodes, err = a.tree.Read(a.origin(), o.path, a.scratch.nodes[:0]); err != nil {
+			continue // its end will be told
+		}
+		o.govern(a.attributes, a.settings.periods(), a.scratch.nodes)
+		a.observations.schedule(o)
+	}
+}

@@ -1,0 +1,71 @@
+package client
+
+import (
+	"time"
+
+	"lwm2m-agent/lwm2m/model"
+)
+
+// periods are the effective pmin and pmax of an observation; zero: none.
+type periods struct{ min, max time.Duration }
+
+// newPeriods takes the periods from attributes. A pmax that is shorter than pmin is
+// ignored (Core, table of notification attributes).
+func newPeriods(as *model.Attributes) periods {
+	var p periods
+	p.min, _ = as.Seconds(model.Pmin)
+	p.max, _ = as.Seconds(model.Pmax)
+	if p.max < p.min {
+		p.max = 0
+	}
+	return p
+}
+
+// due says when to notify, if the last notification was sent at the given time and
+// there has been something to tell since or not. A time in the past means now; false
+// means not before something happens.
+func (p periods) due(sent time.Time, news bool) (time.Time, bool) {
+	switch {
+	case news:
+		return sent.Add(p.min), true
+	case p.max > 0:
+		return sent.Add(p.max), true
+	}
+	return time.Time{}, false
+}
+
+// limits are the effective gt, lt and st of one resource or resource instance.
+type limits struct {
+	gt, lt, st          float64
+	hasGT, hasLT, hasST bool
+}
+
+func newLimits(as *model.Attributes) limits {
+	var l limits
+	l.gt, l.hasGT = as.Get(model.GT)
+	l.lt, l.hasLT = as.Get(model.LT)
+	l.st, l.hasST = as.Get(model.ST)
+	return l
+}
+
+func (l limits) isZero() bool { return !l.hasGT && !l.hasLT && !l.hasST }
+
+// notable reports whether a change from one value to another has to be told, if
+// reported is the value of the last notification: it crosses gt or lt in either
+// direction, or has gone st or more from the reported one (Core, section 7.3.2).
+// Without limits every change has.
+func (l limits) notable(from, to, reported float64) bool {
+	if l.isZero() {
+		return true
+	}
+	return l.hasGT && (from > l.gt) != (to > l.gt) ||
+		l.hasLT && (from < l.lt) != (to < l.lt) ||
+		l.hasST && distance(to, reported) >= l.st
+}
+
+func distance(a, b float64) float64 {
+	if a < b {
+		return b - a
+	}
+	return a - b
+}

@@ -1,0 +1,200 @@
+package client
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/model"
+)
+
+// Objects and resources that the client itself reads.
+const (
+	objectSecurity = 0
+	objectServer   = 1
+
+	securityURI       = 0
+	securityBootstrap = 1
+	securityMode      = 2
+	securityIdentity  = 3
+	securityServerKey = 4
+	securitySecretKey = 5
+	securityShortID   = 10
+
+	serverShortID        = 0
+	serverLifetime       = 1
+	serverPmin           = 2
+	serverPmax           = 3
+	serverDisableTimeout = 5
+	serverStoring        = 6
+	serverBinding        = 7
+	serverInitialDelay   = 14
+	serverRetryCount     = 17
+	serverRetryTimer     = 18
+	serverSequenceDelay  = 19
+	serverSequenceCount  = 20
+)
+
+// Defaults of absent resources (Core, appendix E.2, and the table of Registration
+// Procedures Default Values).
+const (
+	defaultLifetime       = 24 * time.Hour
+	defaultDisableTimeout = 24 * time.Hour
+	defaultRetryCount     = 5
+	defaultRetryTimer     = time.Minute
+	defaultSequenceDelay  = 24 * time.Hour
+	never                 = 1<<32 - 1 // as Sequence Delay Timer: no further sequence
+	maxSeconds            = 1 << 32   // longer periods are cut to this
+)
+
+// settings is what objects 0 and 1 say about one server account.
+type settings struct {
+	security, instance uint16 // instances of objects 0 and 1
+	server             Server
+	lifetime           time.Duration // zero: infinite
+	binding            string        // as written: "U", "UQ"
+	pmin, pmax         time.Duration // zero: none
+	disableTimeout     time.Duration
+	initialDelay       time.Duration
+	retry              *Retry // nil: none of its resources is there
+	storing            bool
+}
+
+// sameTarget reports whether a connection made for s serves o as well.
+func (s *settings) sameTarget(o *settings) bool {
+	a, b := &s.server, &o.server
+	return a.URI == b.URI && a.Mode == b.Mode && slices.Equal(a.Identity, b.Identity) &&
+		slices.Equal(a.ServerKey, b.ServerKey) && slices.Equal(a.SecretKey, b.SecretKey)
+}
+
+// periods returns the account's own periods, which hold where no attribute does.
+func (s *settings) periods() *model.Attributes {
+	var as model.Attributes
+	if s.pmin > 0 {
+		as.Set(model.Pmin, s.pmin.Seconds())
+	}
+	if s.pmax > 0 {
+		as.Set(model.Pmax, s.pmax.Seconds())
+	}
+	return &as
+}
+
+// readAccounts pairs the instances of objects 0 and 1 that have the same Short
+// Server ID (Core, section 6.1.1.2), in order of it. A second pair with the same ID
+// is left out, as are bootstrap servers.
+func readAccounts(t *model.Tree) []*settings {
+	securities := make(map[uint16]instance)
+	for _, iid := range t.Instances(objectSecurity) {
+		r := readInstance(t, objectSecurity, iid)
+		ssid := r.shortID(securityShortID)
+		if _, dup := securities[ssid]; !dup && ssid != 0 && !r.values[securityBootstrap].Bool() {
+			securities[ssid] = r
+		}
+	}
+	var accounts []*settings
+	for _, iid := range t.Instances(objectServer) {
+		r := readInstance(t, objectServer, iid)
+		ssid := r.shortID(serverShortID)
+		if security, ok := securities[ssid]; ok {
+			accounts = append(accounts, newSettings(ssid, security, r))
+			delete(securities, ssid)
+		}
+	}
+	slices.SortFunc(accounts, func(a, b *settings) int {
+		return cmp.Compare(a.server.ShortServerID, b.server.ShortServerID)
+	})
+	return accounts
+}
+
+// instance holds the single resources of an object instance.
+type instance struct {
+	id     uint16
+	values map[uint16]lwm2m.Value
+}
+
+func readInstance(t *model.Tree, oid, iid uint16) instance {
+	in := instance{id: iid, values: make(map[uint16]lwm2m.Value)}
+	nodes, err := t.Read(model.FromAgent(), lwm2m.NewPath(oid, iid), nil)
+	if err != nil {
+		return in // it has gone meanwhile
+	}
+	for _, n := range nodes {
+		if n.Path.Level() == lwm2m.LevelResource {
+			in.values[n.Path.Resource()] = n.Value
+		}
+	}
+	return in
+}
+
+// shortID returns a Short Server ID, 0 if it is missing or none.
+func (in instance) shortID(rid uint16) uint16 {
+	if id := in.integer(rid); id >= 1 && id < lwm2m.MaxID {
+		return uint16(id)
+	}
+	return 0
+}
+
+// integer returns an Integer or Unsigned Integer, 0 if it is missing.
+func (in instance) integer(rid uint16) int64 {
+	v, err := in.values[rid].Convert(lwm2m.TypeInteger)
+	if err != nil {
+		return 0
+	}
+	return v.Int()
+}
+
+func (in instance) has(rid uint16) bool { return !in.values[rid].IsZero() }
+
+// seconds returns a period, or otherwise if it is missing.
+func (in instance) seconds(rid uint16, otherwise time.Duration) time.Duration {
+	if !in.has(rid) {
+		return otherwise
+	}
+	return time.Duration(min(max(in.integer(rid), 0), maxSeconds)) * time.Second
+}
+
+func newSettings(ssid uint16, security, server instance) *settings {
+	return &settings{
+		security: security.id,
+		instance: server.id,
+		server: Server{
+			ShortServerID: ssid,
+			URI:           strings.TrimSpace(security.values[securityURI].Text()),
+			Mode:          SecurityMode(security.integer(securityMode)), //nolint:gosec // others are refused when dialled
+			Identity:      security.values[securityIdentity].Bytes(),
+			ServerKey:     security.values[securityServerKey].Bytes(),
+			SecretKey:     security.values[securitySecretKey].Bytes(),
+		},
+		lifetime:       server.seconds(serverLifetime, defaultLifetime),
+		binding:        server.values[serverBinding].Text(),
+		pmin:           server.seconds(serverPmin, 0),
+		pmax:           server.seconds(serverPmax, 0),
+		disableTimeout: server.seconds(serverDisableTimeout, defaultDisableTimeout),
+		initialDelay:   server.seconds(serverInitialDelay, 0),
+		retry:          server.retry(),
+		storing:        server.values[serverStoring].Bool(),
+	}
+}
+
+// retry returns the policy of resources 17 to 20, nil if there is none of them. The
+// Sequence Count has no effect: what would follow the last sequence is a bootstrap.
+func (in instance) retry() *Retry {
+	if !in.has(serverRetryCount) && !in.has(serverRetryTimer) && !in.has(serverSequenceDelay) && !in.has(serverSequenceCount) {
+		return nil
+	}
+	p := &Retry{
+		First:         in.seconds(serverRetryTimer, defaultRetryTimer),
+		Max:           -1,
+		Attempts:      defaultRetryCount,
+		SequenceDelay: in.seconds(serverSequenceDelay, defaultSequenceDelay),
+	}
+	if in.has(serverRetryCount) {
+		p.Attempts = int(min(max(in.integer(serverRetryCount), 1), maxSeconds/2-1))
+	}
+	if in.integer(serverSequenceDelay) == never {
+		p.SequenceDelay = -1
+	}
+	return p
+}

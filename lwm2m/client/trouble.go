@@ -1,0 +1,114 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+
+	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/dtls"
+)
+
+// codeError is an answer that refuses.
+type codeError struct {
+	what string // Register, Update, Deregister
+	code coap.Code
+	text string // the server's diagnostic payload
+}
+
+// Error names the request, the code and what the server says to it.
+func (e *codeError) Error() string {
+	s := fmt.Sprintf("%s was answered with %s", e.what, e.code)
+	if e.text != "" {
+		s += fmt.Sprintf(" (%q)", e.text)
+	}
+	return s
+}
+
+// alert tells the agent of a DTLS alert that ended a handshake or a session.
+func (a *account) alert(err error) {
+	var e *dtls.Error
+	if f := a.client.config.OnAlert; f != nil && errors.As(err, &e) {
+		f(a.ssid, e.Alert)
+	}
+}
+
+// maxDiagnostic bounds what is kept of a server's diagnostic payload, in bytes.
+const maxDiagnostic = 80
+
+// errNoLocation says that a Register was accepted without telling where.
+var errNoLocation = errors.New("Register was answered without a Location-Path")
+
+// remedy says what a person can do about an error of an account, "" if nothing is
+// known.
+func remedy(err error) string {
+	var (
+		code    *codeError
+		alert   *dtls.Error
+		timeout *dtls.TimeoutError
+		dns     *net.DNSError
+	)
+	switch {
+	case errors.As(err, &code):
+		return codeRemedy(code.code)
+	case errors.As(err, &alert):
+		return alertRemedy(alert)
+	case errors.As(err, &timeout):
+		return timeoutRemedy(timeout)
+	case errors.As(err, &dns):
+		return "check the host name in the server's URI and this device's DNS"
+	case errors.Is(err, ErrAccount):
+		return "correct the server's URI and credentials in the configuration"
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETDOWN):
+		return "check this device's network connection: there is no route to the server"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "check that the server runs and listens on this port"
+	case errors.Is(err, coap.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
+		return "check that the server runs, that its address is right and that no firewall blocks UDP"
+	}
+	return ""
+}
+
+func codeRemedy(c coap.Code) string {
+	switch c {
+	case coap.Unauthorized, coap.Forbidden:
+		return "check that the server knows this endpoint name and that it belongs to the identity used"
+	case coap.PreconditionFailed:
+		return "the server speaks none of the LwM2M versions 1.0 to 1.2; check what it wants"
+	case coap.NotFound, coap.MethodNotAllowed:
+		return "check the URI: what answers there is no LwM2M server"
+	case coap.BadRequest:
+		return "the server does not accept the registration: check endpoint name, lifetime and version"
+	}
+	if c.Class() == 5 {
+		return "the server has trouble of its own; see its log"
+	}
+	return ""
+}
+
+const checkCredentials = "compare identity and key with those that the server has for this device"
+
+func alertRemedy(e *dtls.Error) string {
+	switch e.Alert {
+	case dtls.AlertUnknownPSKIdentity:
+		return "the server does not know the identity: compare it with what the server has for this device"
+	case dtls.AlertDecryptError, dtls.AlertBadRecordMAC, dtls.AlertAccessDenied, dtls.AlertBadCertificate,
+		dtls.AlertUnsupportedCertificate, dtls.AlertCertificateUnknown, dtls.AlertUnknownCA:
+		return checkCredentials
+	case dtls.AlertHandshakeFailure, dtls.AlertInsufficientSecurity, dtls.AlertProtocolVersion:
+		return "client and server have no cipher suite or key type in common, or the identity is unknown there"
+	}
+	return ""
+}
+
+func timeoutRemedy(e *dtls.TimeoutError) string {
+	if e.Awaited == "Finished" {
+		return "the server fell silent on our key: " + checkCredentials
+	}
+	if errors.Is(e, syscall.ECONNREFUSED) {
+		return "check that the server runs and listens on this port"
+	}
+	return "check that the server runs, that its address is right and that no firewall blocks UDP"
+}
