@@ -1,5 +1,26 @@
 package config
 
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// The bounds of what is read.
+const (
+	maxFileSize = 1 << 20
+	maxFiles    = 256
+	maxKeyFile  = 4096
+	maxProblems = 100 // told at once
+)
+
 // Options are what a configuration is read with besides its files.
 type Options struct {
 	// StateDir and Socket are flags; "" is the default.
@@ -17,7 +38,153 @@ type Driver struct {
 	Optional         []string
 }
 
+// OverlayName is the file of the state directory that holds the committed
+// overlay.
+const OverlayName = "overlay.toml"
+
 // Load reads a configuration. path names the main file; the folder agent.d
 // beside it and the overlay in the state directory need not exist. All that is
 // wrong is found at once: the error is then a Problems.
-func Load(path string, opts Options) (*Config, error) { return &Config{}, nil }
+func Load(path string, opts Options) (*Config, error) {
+	sources, problems := readSources(path, cmp.Or(opts.StateDir, DefaultStateDir))
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return build(sources, opts, readKeyFile)
+}
+
+// build makes a configuration of its sources, the earliest first.
+func build(sources []*source, opts Options, keys keyReader) (*Config, error) {
+	root := &node{table: make(map[string]*node)}
+	var c checker
+	for _, src := range sources {
+		n, problem := parse(src)
+		src.text = "" // it may hold keys, and the nodes remember their source
+		if problem != nil {
+			c.problems = append(c.problems, problem)
+			continue
+		}
+		c.table(&schema, n, "")
+		merge(&schema, root, n)
+	}
+	c.required(&schema, root, "")
+	b := builder{checker: c, opts: opts, readKey: keys}
+	cfg := b.config(root)
+	cfg.StateDir = cmp.Or(opts.StateDir, DefaultStateDir)
+	cfg.Socket = cmp.Or(opts.Socket, DefaultSocket)
+	for _, src := range sources {
+		cfg.Files = append(cfg.Files, src.file)
+	}
+	if len(b.problems) > 0 {
+		return nil, b.problems.inOrder(sources)
+	}
+	return cfg, nil
+}
+
+// inOrder sorts problems by source and line and drops what is said twice.
+func (ps Problems) inOrder(sources []*source) Problems {
+	rank := make(map[string]int, len(sources))
+	for i, src := range sources {
+		rank[src.file] = i
+	}
+	slices.SortStableFunc(ps, func(a, b *Problem) int {
+		return cmp.Or(cmp.Compare(rank[a.File], rank[b.File]), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Text, b.Text))
+	})
+	ps = slices.CompactFunc(ps, func(a, b *Problem) bool { return *a == *b })
+	if n := len(ps) - maxProblems; n > 0 {
+		ps = append(ps[:maxProblems:maxProblems], &Problem{File: ps[maxProblems].File, Line: ps[maxProblems].Line, Text: fmt.Sprintf("and %d more from here on", n)})
+	}
+	return ps
+}
+
+// readSources reads the files of a configuration in order of precedence.
+func readSources(path, stateDir string) ([]*source, Problems) {
+	var (
+		sources  []*source
+		problems Problems
+	)
+	files := []string{path}
+	folder := filepath.Join(filepath.Dir(path), "agent.d")
+	entries, err := os.ReadDir(folder) // in lexical order
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		problems = append(problems, &Problem{File: folder, Text: "cannot be read: " + reason(err)})
+	}
+	for _, e := range entries {
+		if name := e.Name(); strings.HasSuffix(name, ".toml") && !strings.HasPrefix(name, ".") {
+			files = append(files, filepath.Join(folder, name))
+		}
+	}
+	if len(files) > maxFiles {
+		return nil, append(problems, &Problem{File: folder, Text: "has more than 256 files; put some together"})
+	}
+	files = append(files, filepath.Join(stateDir, OverlayName))
+	for i, file := range files {
+		src, problem := readSource(file)
+		switch {
+		case problem != nil:
+			problems = append(problems, problem)
+		case src != nil:
+			sources = append(sources, src)
+		case i == 0:
+			problems = append(problems, &Problem{File: file, Text: `there is no such file; -config FILE names another, "lwm2m-agent scan" prints lines to begin with`})
+		}
+	}
+	return sources, problems
+}
+
+// readSource returns nil for a file that is not there.
+func readSource(file string) (*source, *Problem) {
+	text, mode, err := readBounded(file, maxFileSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, &Problem{File: file, Text: "cannot be read: " + reason(err)}
+	}
+	return &source{file: file, text: string(text), open: mode&0o007 != 0}, nil
+}
+
+var (
+	errTooLong    = errors.New("is longer than it may be")
+	errNotRegular = errors.New("is not a regular file")
+)
+
+// readBounded reads a regular file of at most most bytes.
+func readBounded(file string, most int64) (text []byte, mode fs.FileMode, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, errNotRegular
+	}
+	text, err = io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(text)) > most {
+		err = errTooLong
+	}
+	return text, info.Mode().Perm(), err
+}
+
+// reason is an error without the path that the problem names already.
+func reason(err error) string {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathError.Err.Error()
+	}
+	return err.Error()
+}
+
+// driverNames lists the drivers that fit, in order of name.
+func driverNames(drivers map[string]Driver, fits func(Driver) bool) []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(drivers)) {
+		if fits(drivers[name]) {
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -8,7 +8,7 @@ import (
 // Problem is one thing that is wrong with a configuration:
 //
 //	/etc/lwm2m-agent/agent.toml:12: sensor "cold room".address: 0x180 is not an I2C address; allowed: 0x03 to 0x77
-type Problem struct {
+type Problem struct { //nolint:errname // it is a finding first; Problems is the error that is returned
 	File string // "" if it was built in code
 	Line int    // from 1; 0 for the file as a whole
 	Key  string // "sensor \"cold room\".address", or ""
@@ -33,7 +33,7 @@ func (p *Problem) Error() string {
 }
 
 // Problems is everything that is wrong, in order of file and line.
-type Problems []*Problem
+type Problems []*Problem //nolint:errname // as above
 
 // Error returns one line for each problem.
 func (ps Problems) Error() string {
@@ -42,15 +42,4 @@ func (ps Problems) Error() string {
 		lines[i] = p.Error()
 	}
 	return strings.Join(lines, "\n")
-}
-
-// Section remembers where a section of the configuration stands. The zero
-// Section stands nowhere: it was built in code.
-type Section struct{}
-
-// Problem returns what is wrong with a key of the section ("" for the section
-// itself), at its file and line. It is for those who find out later, such as the
-// tables of drivers and objects.
-func (s Section) Problem(key, format string, args ...any) *Problem {
-	return &Problem{Key: key, Text: fmt.Sprintf(format, args...)}
 }

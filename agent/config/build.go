@@ -1,0 +1,144 @@
+package config
+
+import (
+	"time"
+
+	"lwm2m-agent/lwm2m"
+)
+
+// builder turns checked nodes into a Config, and checks what concerns more than
+// one key.
+type builder struct {
+	checker
+	opts    Options
+	readKey keyReader
+	cfg     Config
+}
+
+// get returns what a key's kind made of its value, or the default where it is not
+// given.
+func get[T any](n *node, key string, fallback T) T {
+	if child := n.table[key]; child != nil {
+		if v, ok := child.value.(T); ok {
+			return v
+		}
+	}
+	return fallback
+}
+
+func (b *builder) config(root *node) *Config {
+	b.cfg.Endpoint = get(root, "endpoint", "")
+	if n := root.table["device"]; n != nil {
+		b.cfg.Device = Device{
+			Section:      Section{n, "device"},
+			Manufacturer: get(n, "manufacturer", ""), Model: get(n, "model", ""),
+			Serial: get(n, "serial", ""), HardwareVersion: get(n, "hardware_version", ""),
+		}
+	}
+	if n := root.table["location"]; n != nil {
+		b.cfg.Location = &Location{
+			Section:  Section{n, "location"},
+			Latitude: get(n, "latitude", 0.0), Longitude: get(n, "longitude", 0.0), Altitude: get(n, "altitude", 0.0),
+		}
+	}
+	b.cfg.Log = Log{Level: "info"}
+	if n := root.table["log"]; n != nil {
+		b.cfg.Log = Log{Section{n, "log"}, get(n, "level", "info")}
+	}
+	b.accounts(root)
+	b.devices(root)
+	return &b.cfg
+}
+
+func elements(root *node, name string) []*node {
+	if n := root.table[name]; n != nil {
+		return n.list
+	}
+	return nil
+}
+
+func (b *builder) accounts(root *node) {
+	servers := schema.section("server")
+	wanted := make(map[int]Section)
+	for _, n := range elements(root, "server") {
+		s := Server{
+			Account:       b.account(n, servers.title(n)),
+			ShortServerID: uint16(get(n, "short_server_id", int64(0))), //nolint:gosec // within range, says its kind
+			Lifetime:      get(n, "lifetime", DefaultLifetime),
+		}
+		if other, taken := wanted[s.Instance]; taken && s.Instance != NoInstance {
+			b.problems = append(b.problems, s.Problem("instance", "%d is what %s has; each server needs its own", s.Instance, other.title))
+		}
+		wanted[s.Instance] = s.Section
+		b.cfg.Servers = append(b.cfg.Servers, s)
+	}
+	if n := root.table["bootstrap"]; n != nil {
+		b.cfg.Bootstrap = &Bootstrap{
+			Account: b.account(n, "bootstrap"),
+			HoldOff: get(n, "hold_off", time.Duration(0)),
+		}
+	}
+}
+
+func (b *builder) devices(root *node) {
+	var u uniqueness
+	section := schema.section("sensor")
+	for _, n := range elements(root, "sensor") {
+		s := Sensor{
+			Section: Section{n, section.title(n)},
+			Name:    get(n, "name", ""), Driver: get(n, "driver", ""),
+			Object: id(n, "object"), Instance: optional(n, "instance"),
+			ApplicationType: get(n, "application_type", ""), Settings: settings(n),
+		}
+		for _, c := range elements(n, "channel") {
+			s.Channels = append(s.Channels, Channel{
+				Section: Section{c, within(s.title, section.section("channel").title(c))},
+				Name:    get(c, "name", ""), Object: id(c, "object"), Resource: optional(c, "resource"),
+				Instance: optional(c, "instance"), ApplicationType: get(c, "application_type", ""),
+			})
+		}
+		b.driver(s.Section, s.Driver, "sensor", func(d Driver) bool { return d.Sensor })
+		b.unique(&u, s.Section, s.Settings)
+		b.cfg.Sensors = append(b.cfg.Sensors, s)
+	}
+	section = schema.section("actuator")
+	for _, n := range elements(root, "actuator") {
+		a := Actuator{
+			Section: Section{n, section.title(n)},
+			Name:    get(n, "name", ""), Driver: get(n, "driver", ""),
+			Object: id(n, "object"), Instance: optional(n, "instance"),
+			ApplicationType: get(n, "application_type", ""), Settings: settings(n),
+			Safe: get(n, "safe", Safe{}),
+		}
+		b.driver(a.Section, a.Driver, "actuator", func(d Driver) bool { return d.Actuator })
+		b.unique(&u, a.Section, a.Settings)
+		b.cfg.Actuators = append(b.cfg.Actuators, a)
+	}
+}
+
+func settings(n *node) Settings {
+	s := Settings{
+		Bus: get(n, "bus", ""), Address: id(n, "address"),
+		Chip: get(n, "chip", ""), Line: get(n, "line", Line{}), Device: get(n, "device", ""),
+		Interval: get(n, "interval", DefaultInterval), Debounce: get(n, "debounce", time.Duration(0)),
+		Active: get(n, "active", ""), Bias: get(n, "bias", ""), Edge: get(n, "edge", ""), Drive: get(n, "drive", ""),
+		Unit: get(n, "unit", ""), Wave: get(n, "wave", ""),
+		Min: get(n, "min", 0.0), Max: get(n, "max", 0.0), Period: get(n, "period", time.Duration(0)),
+		Seed: uint64(get(n, "seed", int64(0))), //nolint:gosec // not negative, says its kind
+	}
+	if file := n.table["file"]; file != nil {
+		s.File = file.path(get(n, "file", ""))
+	}
+	return s
+}
+
+// id returns an identifier or an address, 0 where it is not given.
+func id(n *node, key string) uint16 {
+	return uint16(get(n, key, int64(0))) //nolint:gosec // within range, says its kind
+}
+
+// optional returns an identifier, NoInstance (or NoResource) where it is not given.
+func optional(n *node, key string) int { return int(get(n, key, int64(-1))) }
+
+// versionOf returns the highest version to offer, zero where it is not given.
+func versionOf(n *node) lwm2m.Version { return get(n, "version", lwm2m.Version{}) }

@@ -1,0 +1,148 @@
+package config
+
+import (
+	"math"
+	"time"
+
+	"lwm2m-agent/lwm2m"
+)
+
+// section describes one table of the configuration, or each table of a list.
+// docs/configuration.md is made from it by go generate.
+type section struct {
+	name     string
+	identity string // of a list of tables: the key that tells them apart; "" for a table
+	help     string
+	keys     []key
+	sections []section
+}
+
+// key describes one key.
+type key struct {
+	name     string
+	kind     kind
+	required bool
+	fallback string // the default, in words; "" if there is none to tell
+	help     string
+	secret   bool // problems do not quote it
+	driver   bool // only drivers that say so take it
+}
+
+const (
+	maxID   = lwm2m.MaxID - 1
+	longest = math.MaxInt32 * time.Second // what an Integer of 32 bits can say
+	day     = 24 * time.Hour
+)
+
+var (
+	anyText   = text(255)
+	uniqueFor = text(64)
+	filePath  = text(1024)
+)
+
+// accountKeys are what a server and the bootstrap server have in common.
+var accountKeys = []key{
+	{name: "uri", kind: serverURI, required: true, help: "address of the server; the port is 5683 (coap) or 5684 (coaps) if not given"},
+	{name: "security", kind: oneOf(string(SecurityNone), string(SecurityPSK)), fallback: `"psk" when identity is given, else "none"`, help: "how the connection is secured"},
+	{name: "identity", kind: text(maxIdentity), help: "identity of the pre-shared key"},
+	{name: "key_file", kind: filePath, help: "file with the pre-shared key in hexadecimal; nobody but owner and group may have access to it"},
+	{name: "key", kind: hexKey, secret: true, help: "the pre-shared key itself, for tests"},
+	{name: "queue_mode", kind: boolean, fallback: "false", help: "sleep between messages; the server holds its requests until the next one"},
+	{name: "version", kind: protocolVersion, fallback: "the highest implemented", help: "highest LwM2M version to offer"},
+}
+
+// deviceKeys are what sensors and actuators have in common.
+var deviceKeys = []key{
+	{name: "name", kind: uniqueFor, required: true, help: "unique; instance numbers are bound to it"},
+	{name: "driver", kind: uniqueFor, required: true, help: "what serves the part; docs/drivers.md lists them"},
+	{name: "instance", kind: integer(0, maxID), fallback: "the next free one, then kept for this name", help: "object instance"},
+	{name: "application_type", kind: anyText, fallback: "the name", help: "Application Type (5750), until a server writes it"},
+	{name: "bus", kind: anyText, driver: true, help: `the bus's device node, such as "/dev/i2c-1"`},
+	{name: "address", kind: address, driver: true, help: "7-bit I2C address"},
+	{name: "chip", kind: anyText, driver: true, help: `GPIO chip, such as "/dev/gpiochip0"`},
+	{name: "line", kind: lineName, driver: true, help: "line of the chip"},
+	{name: "device", kind: anyText, driver: true, help: "an IIO, hwmon or thermal device by name or folder"},
+	{name: "interval", kind: duration(10*time.Millisecond, 7*day), driver: true, fallback: `"` + short(DefaultInterval) + `"`, help: "time between samples"},
+	{name: "debounce", kind: duration(0, 10*time.Second), driver: true, fallback: `"0s"`, help: "how long an input must be steady"},
+	{name: "active", kind: anyText, driver: true, help: `level at which a line counts as active: "high" or "low"`},
+	{name: "bias", kind: anyText, driver: true, help: `pull of an input line: "off", "pull-up" or "pull-down"`},
+	{name: "edge", kind: anyText, driver: true, help: `what is counted: "active", "inactive" or "both"`},
+	{name: "drive", kind: anyText, driver: true, help: `"push-pull", "open-drain" or "open-source"`},
+	{name: "unit", kind: anyText, driver: true, help: "unit of a simulated value"},
+	{name: "wave", kind: anyText, driver: true, help: "course of a simulated value"},
+	{name: "min", kind: number(-math.MaxFloat64, math.MaxFloat64), driver: true, help: "lowest simulated value"},
+	{name: "max", kind: number(-math.MaxFloat64, math.MaxFloat64), driver: true, help: "highest simulated value"},
+	{name: "period", kind: duration(10*time.Millisecond, 365*day), driver: true, help: "length of a simulated wave"},
+	{name: "seed", kind: integer(0, math.MaxInt64), driver: true, help: "of a simulated random course"},
+	{name: "file", kind: filePath, driver: true, help: "recording to play"},
+}
+
+// channelKeys map one channel of a sensor.
+var channelKeys = []key{
+	{name: "name", kind: uniqueFor, required: true, help: "the driver's name of the channel"},
+	{name: "object", kind: integer(1, maxID), fallback: "the one that suits what is measured", help: "object that it feeds"},
+	{name: "resource", kind: integer(0, maxID), fallback: "5700 or the one that suits", help: "resource that it feeds"},
+	{name: "instance", kind: integer(0, maxID), fallback: "that of the sensor", help: "object instance"},
+	{name: "application_type", kind: anyText, fallback: "that of the sensor", help: "Application Type (5750), until a server writes it"},
+}
+
+// schema is the table of all that a configuration may say.
+var schema = section{
+	keys: []key{
+		{name: "endpoint", kind: endpointName, fallback: "chosen once from what identifies the machine, then kept", help: "endpoint client name"},
+	},
+	sections: []section{
+		{name: "device", help: "What the machine does not say about itself: object 3.", keys: []key{
+			{name: "manufacturer", kind: anyText, help: "3/0/0"},
+			{name: "model", kind: anyText, help: "3/0/1"},
+			{name: "serial", kind: anyText, help: "3/0/2"},
+			{name: "hardware_version", kind: anyText, help: "3/0/18"},
+		}},
+		{name: "location", help: "A fixed position: object 6.", keys: []key{
+			{name: "latitude", kind: number(-90, 90), required: true, help: "degrees north (WGS 84)"},
+			{name: "longitude", kind: number(-180, 180), required: true, help: "degrees east (WGS 84)"},
+			{name: "altitude", kind: number(-500, 10000), fallback: "0", help: "metres above sea level"},
+		}},
+		{name: "server", identity: "short_server_id", help: "A server to register with: objects 0 and 1.", keys: append([]key{
+			{name: "short_server_id", kind: integer(1, maxID), required: true, help: "Short Server ID"},
+			{name: "lifetime", kind: wholeSeconds(longest), fallback: `"` + short(DefaultLifetime) + `"`, help: `lifetime of the registration; "0s" is without end (1.2)`},
+			{name: "instance", kind: integer(0, maxID), fallback: "its place in the file", help: "instance of object 1"},
+		}, accountKeys...)},
+		{name: "bootstrap", help: "The bootstrap server: object 0.", keys: append([]key{
+			{name: "hold_off", kind: wholeSeconds(longest), fallback: `"0s"`, help: "how long to wait before asking it (Client Hold Off Time)"},
+			{name: "instance", kind: integer(0, maxID), fallback: "the next free one", help: "instance of object 0"},
+		}, accountKeys...)},
+		{
+			name: "sensor", identity: "name", help: "A sensor or another source of values.",
+			keys: append([]key{
+				{name: "object", kind: integer(1, maxID), fallback: "the one that suits what is measured", help: "object that it feeds"},
+			}, deviceKeys...),
+			sections: []section{{name: "channel", identity: "name", help: "What becomes of one channel of the sensor.", keys: channelKeys}},
+		},
+		{name: "actuator", identity: "name", help: "Something to switch or set.", keys: append([]key{
+			{name: "object", kind: integer(1, maxID), fallback: "3306, Actuation", help: "object that drives it"},
+			{name: "safe", kind: safeState, fallback: `"off"`, help: "state at start and when the agent ends in order"},
+		}, deviceKeys...)},
+		{name: "log", help: "The agent's log.", keys: []key{
+			{name: "level", kind: oneOf("debug", "info", "warn", "error"), fallback: `"info"`, help: "how much is logged"},
+		}},
+	},
+}
+
+func (s *section) key(name string) *key {
+	for i := range s.keys {
+		if s.keys[i].name == name {
+			return &s.keys[i]
+		}
+	}
+	return nil
+}
+
+func (s *section) section(name string) *section {
+	for i := range s.sections {
+		if s.sections[i].name == name {
+			return &s.sections[i]
+		}
+	}
+	return nil
+}
