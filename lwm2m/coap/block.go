@@ -7,7 +7,6 @@ import (
 
 // Limits of the Block options (RFC 7959 section 2.2).
 const (
-	maxBlockValue  = 1<<24 - 1
 	maxBlockNumber = 1<<20 - 1
 	maxSZX         = 6 // 7 is reserved
 )

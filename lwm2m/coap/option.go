@@ -167,10 +167,7 @@ func (m *Message) SetAccept(format uint16) { m.SetOptionUint(Accept, uint32(form
 
 // Observe returns the Observe option: 0 register or 1 deregister in a request, the
 // 24-bit sequence number in a notification (RFC 7641 section 2).
-func (m *Message) Observe() (value uint32, ok bool) {
-	v, ok := m.OptionUint(Observe)
-	return v & maxSequence, ok
-}
+func (m *Message) Observe() (value uint32, ok bool) { return m.shortUint(Observe, 3) }
 
 // SetObserve sets the Observe option; only 24 bits of value are used.
 func (m *Message) SetObserve(value uint32) { m.SetOptionUint(Observe, value&maxSequence) }
@@ -205,19 +202,22 @@ func (m *Message) Block1() (b Block, ok bool) { return m.block(Block1) }
 func (m *Message) Block2() (b Block, ok bool) { return m.block(Block2) }
 
 func (m *Message) block(id OptionID) (Block, bool) {
-	v, ok := m.OptionUint(id)
-	if !ok || v > maxBlockValue {
-		return Block{}, false
-	}
-	return parseBlock(v), true
+	v, ok := m.shortUint(id, 3)
+	return parseBlock(v), ok
 }
 
 func (m *Message) uint16(id OptionID) (uint16, bool) {
-	v, ok := m.OptionUint(id)
-	if !ok || v > 0xffff {
+	v, ok := m.shortUint(id, 2)
+	return uint16(v), ok //nolint:gosec // two bytes
+}
+
+// shortUint is OptionUint for an option of at most length bytes: a longer value counts as
+// missing (RFC 7252 section 5.4.3).
+func (m *Message) shortUint(id OptionID, length int) (uint32, bool) {
+	if v, ok := m.Option(id); !ok || len(v) > length {
 		return 0, false
 	}
-	return uint16(v), true
+	return m.OptionUint(id)
 }
 
 func (m *Message) strings(id OptionID) []string {

@@ -2,11 +2,13 @@ package coap
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -156,4 +158,138 @@ func pair(t testing.TB, client, server Handler, o Options) (*Conn, *Conn, *end, 
 	run(t, ca)
 	run(t, cb)
 	return ca, cb, a, b
+}
+
+// silence is longer than anything that a test waits for, in the bubble's time.
+const silence = 2000 * time.Second
+
+// receive returns the next message that the other end sends within a time of the bubble,
+// or nil. Within 0 means before everybody waits for something.
+func (e *end) receive(t *testing.T, within time.Duration) *Message {
+	t.Helper()
+	var b []byte
+	select {
+	case b = <-e.in:
+	case <-after(within):
+		synctest.Wait() // for what happens at the same instant
+		select {
+		case b = <-e.in:
+		default:
+			return nil
+		}
+	}
+	m, err := Parse(b)
+	if err != nil {
+		t.Fatalf("received %x: %v", b, err)
+	}
+	return m
+}
+
+// after is time.After, at once for 0.
+func after(d time.Duration) <-chan time.Time {
+	if d > 0 {
+		return time.After(d)
+	}
+	now := make(chan time.Time)
+	close(now)
+	return now
+}
+
+// expect is receive of a message that has to come, of a type and code.
+func (e *end) expect(t *testing.T, within time.Duration, typ Type, code Code) *Message {
+	t.Helper()
+	m := e.receive(t, within)
+	if m == nil {
+		t.Fatalf("nothing came within %v, want %v %v", within, typ, code)
+	}
+	if m.Type != typ || m.Code != code {
+		t.Fatalf("got %v, want %v %v", show(m), typ, code)
+	}
+	return m
+}
+
+// expectNothing fails if a message comes within a time.
+func (e *end) expectNothing(t *testing.T, within time.Duration) {
+	t.Helper()
+	if m := e.receive(t, within); m != nil {
+		t.Fatalf("got %v, want nothing", show(m))
+	}
+}
+
+// send sends a message with the type, message ID and token that it has.
+func (e *end) send(t *testing.T, m *Message) {
+	t.Helper()
+	if _, err := e.Write(wire(t, m)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wire(t testing.TB, m *Message) []byte {
+	t.Helper()
+	b, err := appendMessage(nil, m.Type, m.Code, m.ID, m.Token, m.options, m.Payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func show(m *Message) string {
+	s := fmt.Sprintf("%v %v id=%d token=%v", m.Type, m.Code, m.ID, m.Token)
+	for id, v := range m.Options() {
+		s += fmt.Sprintf(" %d=%x", id, v)
+	}
+	return s + fmt.Sprintf(" %d bytes", len(m.Payload))
+}
+
+func token(b ...byte) Token {
+	t, err := MakeToken(b)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// scripted runs one Conn and returns it with the end that the test plays the peer at.
+func scripted(t testing.TB, h Handler, o Options) (*Conn, *end) {
+	t.Helper()
+	a, b := pipe()
+	c := New(a, h, o)
+	run(t, c)
+	return c, b
+}
+
+// elapse lets the bubble's time pass.
+func elapse(d time.Duration) { <-time.After(d) }
+
+// idle fails if a timer of c is armed.
+func idle(t *testing.T, c *Conn) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.alarm.armed.IsZero() || len(c.alarm.heap) > 0 {
+		t.Errorf("a timer is armed until %v, %d deadlines", c.alarm.armed, len(c.alarm.heap))
+	}
+	if n := len(c.queue) + len(c.sent) + len(c.calls) + c.deferred + c.outstanding + c.transfers.count() + c.transfers.bytes; n > 0 {
+		t.Errorf("left over: %d queued, %d sent, %d calls, %d deferred, %d outstanding, %d transfers of %d bytes",
+			len(c.queue), len(c.sent), len(c.calls), c.deferred, c.outstanding, c.transfers.count(), c.transfers.bytes)
+	}
+}
+
+// request makes a request as a scripted peer sends it.
+func request(typ Type, code Code, id uint16, tok Token, path string) *Message {
+	m := &Message{Type: typ, Code: code, ID: id, Token: tok}
+	m.SetPath(path)
+	return m
+}
+
+// with returns m with an option of format uint.
+func (m *Message) with(id OptionID, v uint32) *Message {
+	m.SetOptionUint(id, v)
+	return m
+}
+
+// carrying returns m with a payload.
+func (m *Message) carrying(payload []byte) *Message {
+	m.Payload = payload
+	return m
 }

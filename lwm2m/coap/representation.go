@@ -34,12 +34,14 @@ type representation struct {
 }
 
 // part returns the block of m that is to be sent, and whether it is sent as a block at
-// all and not as the whole.
+// all and not as the whole. Errors are sent from their beginning, whatever was asked for.
 func (s *selection) part(m *Message, preferred uint8) (b Block, isPart bool) {
 	b.SZX = preferred
 	if s.hasBlock2 {
 		b.SZX = min(preferred, s.block2.SZX)
-		b.Number = s.block2.Number << (s.block2.SZX - b.SZX) // 20 bits and at most 6
+	}
+	if m.Code.IsSuccess() {
+		b.Number = s.block2.Number << (max(s.block2.SZX, b.SZX) - b.SZX) // 20 bits and at most 6
 	}
 	b.More = b.Offset()+int64(b.Size()) < m.size()
 	return b, b.Number > 0 || b.More || s.hasBlock2 && m.Code == Content
@@ -149,6 +151,20 @@ func (c *Conn) newRepresentation(request, m *Message) *held {
 
 // abandoned closes the body. It is called when the peer asks no more.
 func (r *representation) abandoned(error) { closeBody(r.m) }
+
+// supersede lets go what is kept of the representation that is asked for anew.
+func (c *Conn) supersede(x *Exchange) {
+	key := appendKey(nil, download, x.Request)
+	c.mu.Lock()
+	r, _ := c.transfers.find(key).(*representation)
+	if r != nil {
+		c.transfers.forget(&r.held)
+	}
+	c.mu.Unlock()
+	if r != nil {
+		closeBody(r.m)
+	}
+}
 
 // serveKept answers a request for a block that is not the first.
 func (c *Conn) serveKept(x *Exchange) {

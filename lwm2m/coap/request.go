@@ -14,12 +14,13 @@ func (c *Conn) request(in *inbox, now time.Time) (taken bool) {
 	x := &Exchange{Request: m, conn: c, typ: m.Type, id: m.ID, token: m.Token, selection: selection{request: m}}
 	x.serial = c.seen.add(m.ID, now, c.lifetime(m.Type))
 	full := c.deferred >= c.options.Limits.MaxDeferred
+	transfers := c.transfers.count()
 	c.mu.Unlock()
 
 	if code := c.refusal(x, full); code != Empty {
 		_ = x.Reply(code) // fails only if the connection has ended
 	} else if x.state == serving {
-		c.serve(x)
+		c.serve(x, transfers > 0)
 	}
 	return c.hold(x, now)
 }
@@ -53,14 +54,17 @@ func (c *Conn) refusal(x *Exchange, full bool) Code {
 	return Empty
 }
 
-// serve hands the request on: to its upload, to a representation that is kept, or to
+// serve hands the request on: to its upload, to a representation that may be kept, or to
 // the Handler.
-func (c *Conn) serve(x *Exchange) {
+func (c *Conn) serve(x *Exchange, transfers bool) {
 	switch {
 	case x.hasBlock1:
 		c.serveUpload(x)
 	case x.block2.Number > 0:
 		c.serveKept(x)
+	case transfers:
+		c.supersede(x)
+		c.handler(x)
 	default:
 		c.handler(x)
 	}
