@@ -34,9 +34,12 @@ type command struct {
 
 // commands is the table of commands, in the order in which help lists them.
 func commands() []command {
-	return []command{
+	return append(demoCommand(), []command{
+		{"run", "", "the agent in the foreground", runRun},
+		{"check", "", "validate the configuration and probe what it names", runCheck},
+		{"scan", "", "list what this board has, with configuration lines", runScan},
 		{"version", "", "print version, commit, Go version and supported LwM2M versions", runVersion},
-	}
+	}...)
 }
 
 func main() {

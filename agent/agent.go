@@ -1,0 +1,206 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"lwm2m-agent/agent/bind"
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/control"
+	"lwm2m-agent/agent/health"
+	"lwm2m-agent/agent/store"
+	"lwm2m-agent/host"
+	"lwm2m-agent/hw"
+	"lwm2m-agent/lwm2m/client"
+	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/objects/registry"
+)
+
+// Options are what an Agent is made of. Config is required; the zero value of
+// another field is what a real gateway has.
+type Options struct {
+	Config  *config.Config
+	Version string // of this program
+	Built   time.Time
+	Log     *slog.Logger
+
+	Root     fs.FS        // of the operating system's files
+	Control  host.Control // reboots and sets the clock
+	Hardware hw.Options
+	Now      func() time.Time
+
+	RefuseVolatile bool // the state directory must survive a reboot
+	Deregister     bool // when the agent ends
+
+	// Trace sees each CoAP message as sent and received; see client.Config.
+	Trace func(shortServerID uint16, d coap.Direction, datagram []byte)
+}
+
+// Agent is a gateway that serves its objects to LwM2M servers and its control
+// interface to local users.
+type Agent struct {
+	opts     Options
+	log      *slog.Logger
+	started  time.Time
+	endpoint string
+
+	registry *registry.Registry
+	store    *store.Store
+	health   *health.Tracker
+	tree     *model.Tree
+	client   *client.Client
+	board    *bind.Board
+	accounts *bind.Accounts
+	objects  coreObjects
+	counters *bind.Counters
+	status   statusFeed
+	deferred chan func(context.Context) // work that must follow an answer
+	config   atomic.Pointer[config.Config]
+}
+
+// New opens the state directory and makes the tree of objects. Nothing runs
+// before Run; Close releases what New took if Run is not called.
+func New(opts Options) (*Agent, error) {
+	fillIn(&opts)
+	a := &Agent{
+		opts: opts, log: opts.Log, started: opts.Now(), registry: registry.Definitions(),
+		health: health.NewTracker(opts.Now), deferred: make(chan func(context.Context), 8),
+	}
+	a.config.Store(opts.Config)
+	var err error
+	a.store, err = store.Open(opts.Config.StateDir, store.Options{
+		Log: opts.Log, RefuseVolatile: opts.RefuseVolatile, OnFailure: a.storeFailure,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the state directory %s: %w", opts.Config.StateDir, err)
+	}
+	if err := a.compose(); err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+	return a, nil
+}
+
+func fillIn(opts *Options) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Root == nil {
+		opts.Root = host.Root()
+	}
+	if opts.Control == nil {
+		opts.Control = host.NewControl(host.Detect(opts.Root), opts.Root)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Hardware.Log == nil {
+		opts.Hardware.Log = opts.Log
+	}
+}
+
+// compose makes the parts and joins them.
+func (a *Agent) compose() error {
+	for _, d := range a.store.Damages() {
+		a.health.Set(health.StateDamaged, d.File, d.Err.Error())
+	}
+	var err error
+	if a.endpoint, err = a.chooseEndpoint(); err != nil {
+		return err
+	}
+	a.tree = model.NewTree(a.registry, a.opts.Now)
+	a.accounts = bind.NewAccounts(a.store)
+	a.counters = &bind.Counters{Root: a.opts.Root, Messages: a.messages}
+	if err := a.addObjects(); err != nil {
+		return err
+	}
+	if err := a.accounts.Seed(a.tree, a.objects.security, a.objects.server, a.opts.Config); err != nil {
+		return fmt.Errorf("seed the server accounts: %w", err)
+	}
+	a.client = client.New(client.Config{
+		Endpoint: a.endpoint, Tree: a.tree, Store: a.store.Bucket(store.Client), Params: a.params,
+		Log: a.log, Now: a.opts.Now, OnStatus: a.accountChanged, OnAlert: a.alert, Trace: a.trace,
+	})
+	a.board = bind.NewBoard(bind.BoardConfig{
+		Tree: a.tree, Definitions: a.registry, Store: a.store, Health: a.health, Location: a.objects.location,
+		Hardware: a.opts.Hardware, Log: a.log, Now: a.opts.Now,
+	})
+	for _, w := range a.opts.Config.Warnings {
+		a.health.Set(health.ConfigurationUnsafe, w.Key, w.Error())
+	}
+	return nil
+}
+
+// Close releases the state directory; Run does it by itself.
+func (a *Agent) Close() error { return a.store.Close() }
+
+// Tree returns the object tree.
+func (a *Agent) Tree() *model.Tree { return a.tree }
+
+// Endpoint returns the endpoint client name.
+func (a *Agent) Endpoint() string { return a.endpoint }
+
+// Run serves until ctx ends. It returns nil after an orderly end.
+func (a *Agent) Run(ctx context.Context, more ...Task) error {
+	defer a.objects.statistics.Close()
+	if err := a.board.Apply(ctx, a.opts.Config); err != nil {
+		return errors.Join(err, a.store.Close())
+	}
+	tasks := append([]Task{
+		named{"client", a.client.Run},
+		a.board.Hardware(),
+		named{"store", a.store.Run},
+		named{"health", a.showErrors},
+		named{"deferred work", a.runDeferred},
+		optional(a.log, named{"network watch", a.watchNetwork}),
+		optional(a.log, named{"power watch", a.watchPower}),
+	}, more...)
+	err := runAll(ctx, tasks, func(parting context.Context) error {
+		if a.opts.Deregister {
+			return a.client.Deregister(parting)
+		}
+		return nil
+	})
+	return errors.Join(err, a.store.Close())
+}
+
+// Apply takes over a configuration that was read anew: sensors, actuators and
+// the sections of accounts that were edited. What has not changed is not
+// disturbed.
+func (a *Agent) Apply(ctx context.Context, cfg *config.Config) error {
+	if err := a.board.Apply(ctx, cfg); err != nil {
+		return err
+	}
+	a.config.Store(cfg)
+	return a.accounts.Seed(a.tree, a.objects.security, a.objects.server, cfg)
+}
+
+// reloaded shows how reading the configuration anew went.
+func (a *Agent) reloaded(err error) {
+	if err == nil {
+		a.health.Clear(health.ConfigurationInvalid, "")
+		a.log.Info("configuration read anew")
+		return
+	}
+	a.health.Set(health.ConfigurationInvalid, "", err.Error())
+}
+
+// ControlTask returns the task that serves the control socket.
+func (a *Agent) ControlTask(opts control.SocketOptions) *control.SocketServer {
+	return control.NewSocketServer(&backend{a}, opts)
+}
+
+// storeFailure shows that the state directory cannot be written, and that it
+// can again.
+func (a *Agent) storeFailure(err error) {
+	if err == nil {
+		a.health.Clear(health.StateUnwritable, "")
+		return
+	}
+	a.health.Set(health.StateUnwritable, "", err.Error())
+}

@@ -1,0 +1,153 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"lwm2m-agent/agent/control"
+	"lwm2m-agent/agent/health"
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/model"
+)
+
+// backend is the agent as the control interface sees it.
+type backend struct{ *Agent }
+
+var _ control.Backend = (*backend)(nil)
+
+// Status implements control.Backend.
+func (b *backend) Status() control.Status {
+	s := control.Status{
+		Endpoint: b.endpoint, Version: b.opts.Version, Started: b.started, StateDir: b.store.Dir(), Servers: []control.Server{},
+	}
+	for _, account := range b.client.Status() {
+		s.Servers = append(s.Servers, serverStatus(account))
+	}
+	return s
+}
+
+// Health implements control.Backend.
+func (b *backend) Health() []health.Trouble { return b.health.Troubles() }
+
+// ParsePath implements control.Backend.
+func (b *backend) ParsePath(s string) (lwm2m.Path, error) { return b.registry.ParsePath(s) }
+
+// Definition implements control.Backend.
+func (b *backend) Definition(oid uint16) *model.Definition { return b.tree.Definition(oid) }
+
+// Entries implements control.Backend.
+func (b *backend) Entries(p lwm2m.Path) []model.Entry {
+	return b.tree.Entries(p, lwm2m.LevelResource)
+}
+
+// Readings implements control.Backend.
+func (b *backend) Readings(p lwm2m.Path) ([]model.Reading, error) {
+	return b.tree.Readings(model.FromLocal(), p)
+}
+
+// Write implements control.Backend.
+func (b *backend) Write(ctx context.Context, nodes []lwm2m.Node) error {
+	return b.tree.WriteAll(ctx, model.FromLocal(), nodes)
+}
+
+// Execute implements control.Backend.
+func (b *backend) Execute(ctx context.Context, p lwm2m.Path, args model.Arguments) error {
+	return b.tree.Execute(ctx, model.FromLocal(), p, args)
+}
+
+// Update implements control.Backend.
+func (b *backend) Update(servers []uint16) error {
+	if len(servers) == 0 {
+		for _, s := range b.client.Status() {
+			servers = append(servers, s.ShortServerID)
+		}
+	}
+	var problems []error
+	for _, id := range servers {
+		problems = append(problems, b.client.Update(id))
+	}
+	return errors.Join(problems...)
+}
+
+// Subscribe implements control.Backend.
+func (b *backend) Subscribe(paths []lwm2m.Path) control.Subscription {
+	s := &backendSubscription{
+		agent: b.Agent, tree: b.tree.Subscribe(), health: b.health.Subscribe(),
+		wake: make(chan struct{}, 1), end: make(chan struct{}),
+	}
+	s.tree.Watch(paths...)
+	b.status.add(s)
+	s.merging.Go(s.merge)
+	return s
+}
+
+// backendSubscription makes one subscription of the tree's, the health's and
+// the accounts'.
+type backendSubscription struct {
+	agent  *Agent
+	tree   *model.Subscription
+	health interface {
+		Wake() <-chan struct{}
+		Take() []health.Change
+		Close()
+	}
+	wake    chan struct{}
+	end     chan struct{}
+	merging sync.WaitGroup
+
+	mu      sync.Mutex
+	servers []control.Server
+}
+
+// merge passes on what wakes either source.
+func (s *backendSubscription) merge() {
+	for {
+		select {
+		case <-s.tree.Wake():
+		case <-s.health.Wake():
+		case <-s.end:
+			return
+		}
+		s.signal()
+	}
+}
+
+func (s *backendSubscription) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// server takes an account's new state; of one account only the newest is kept.
+func (s *backendSubscription) server(server control.Server) {
+	s.mu.Lock()
+	s.servers = slices.DeleteFunc(s.servers, func(old control.Server) bool { return old.ShortServerID == server.ShortServerID })
+	s.servers = append(s.servers, server)
+	s.mu.Unlock()
+	s.signal()
+}
+
+// Wake implements control.Subscription.
+func (s *backendSubscription) Wake() <-chan struct{} { return s.wake }
+
+// Take implements control.Subscription.
+func (s *backendSubscription) Take() control.Happened {
+	p := s.tree.Take(nil)
+	h := control.Happened{Changes: p.Changes, Lost: p.Lost, Health: s.health.Take()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h.Servers, s.servers = s.servers, nil
+	return h
+}
+
+// Close implements control.Subscription.
+func (s *backendSubscription) Close() {
+	close(s.end)
+	s.merging.Wait()
+	s.agent.status.remove(s)
+	s.tree.Close()
+	s.health.Close()
+}

@@ -1,0 +1,296 @@
+package bind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/health"
+	"lwm2m-agent/agent/store"
+	"lwm2m-agent/hw"
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/objects"
+)
+
+// BoardConfig is what a Board joins.
+type BoardConfig struct {
+	Tree        *model.Tree
+	Definitions model.Definitions
+	Store       *store.Store
+	Health      *health.Tracker
+	Location    *objects.Location // takes the position of a sensor that has one; nil: none does
+	Hardware    hw.Options
+	Log         *slog.Logger
+	Now         func() time.Time
+}
+
+// Board keeps the smart objects in step with the sensors and actuators of a
+// hw.Board.
+type Board struct {
+	cfg   BoardConfig
+	board *hw.Board
+
+	mu        sync.Mutex // not held while the board or a store is asked to wait
+	sensors   map[string]*config.Sensor
+	actuators map[string]*config.Actuator
+	objects   map[uint16]*objects.SmartObject
+	units     map[hw.Unit]*bound
+}
+
+// bound is a sensor or an actuator whose channels are known.
+type bound struct {
+	groups   []*group
+	iids     []uint16 // of the groups, in order
+	targets  map[string]target
+	position *positionReader // of a receiver, else nil
+	failing  bool
+}
+
+// target is where a channel's readings go.
+type target struct {
+	object  *objects.SmartObject
+	iid     uint16
+	rid     uint16
+	counter *store.Counter // of a count, else nil
+	counted int64          // what the source has counted so far
+}
+
+// NewBoard returns a board without sensors.
+func NewBoard(cfg BoardConfig) *Board {
+	b := &Board{cfg: cfg, objects: make(map[uint16]*objects.SmartObject), units: make(map[hw.Unit]*bound)}
+	b.board = hw.NewBoard(b, cfg.Hardware)
+	return b
+}
+
+// Hardware returns the board below, for its life and its status.
+func (b *Board) Hardware() *hw.Board { return b.board }
+
+// Apply makes the configuration's sensors and actuators those of the board; what
+// has not changed is not disturbed. The error is a config.Problems for what is
+// wrong with the configuration.
+func (b *Board) Apply(ctx context.Context, cfg *config.Config) error {
+	if problems := Check(cfg, b.cfg.Definitions); len(problems) > 0 {
+		return problems
+	}
+	sensors, actuators := make(map[string]*config.Sensor), make(map[string]*config.Actuator)
+	for i := range cfg.Sensors {
+		sensors[cfg.Sensors[i].Name] = &cfg.Sensors[i]
+	}
+	for i := range cfg.Actuators {
+		actuators[cfg.Actuators[i].Name] = &cfg.Actuators[i]
+	}
+	b.mu.Lock()
+	b.sensors, b.actuators = sensors, actuators
+	b.mu.Unlock()
+	if err := b.board.Apply(ctx, SetupOf(cfg)); err != nil {
+		return fmt.Errorf("apply sensors and actuators: %w", err)
+	}
+	return nil
+}
+
+// Describe implements hw.Sink: it makes the instances for a sensor's or an
+// actuator's channels.
+func (b *Board) Describe(unit hw.Unit, channels []hw.Channel) {
+	if err := b.describe(unit, channels); err != nil {
+		b.cfg.Log.Error("channels have no place", slog.String("unit", unit.Name), slog.Any("error", err))
+		b.cfg.Health.Set(failing(unit), unit.Name, err.Error())
+	}
+}
+
+func (b *Board) describe(unit hw.Unit, channels []hw.Channel) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	next := &bound{targets: make(map[string]target)}
+	switch s, a := b.sensors[unit.Name], b.actuators[unit.Name]; {
+	case unit.Role == hw.RoleSensor && s != nil && isPosition(channels):
+		next.position = newPositionReader(channels)
+		channels = withoutPosition(channels)
+		next.groups = arrange(b.cfg.Definitions, unit.Name, channels, sensorWish(s))
+	case unit.Role == hw.RoleSensor && s != nil:
+		next.groups = arrange(b.cfg.Definitions, unit.Name, channels, sensorWish(s))
+	case unit.Role == hw.RoleActuator && a != nil:
+		next.groups = arrange(b.cfg.Definitions, unit.Name, channels, actuatorWish(a))
+	default:
+		return nil // no longer configured: Removed comes next
+	}
+	b.clear(unit)
+	b.units[unit] = next
+	if err := b.number(); err != nil {
+		return err
+	}
+	var problems []error
+	for i, g := range next.groups {
+		problems = append(problems, b.add(unit, next, g, next.iids[i]))
+	}
+	return errors.Join(problems...)
+}
+
+func withoutPosition(channels []hw.Channel) []hw.Channel {
+	var out []hw.Channel
+	for _, c := range channels {
+		if !positionChannels[c.Quantity] {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// number gives every group its instance number, stable over restarts.
+func (b *Board) number() error {
+	var (
+		claims []store.Claim
+		owners []*bound
+	)
+	for unit, u := range b.units {
+		u.iids = u.iids[:0]
+		for _, g := range u.groups {
+			claims = append(claims, store.Claim{Object: g.oid, Name: unit.Role.String() + " " + g.name, Wanted: g.wanted})
+			owners = append(owners, u)
+		}
+	}
+	numbers, err := b.cfg.Store.Instances(claims)
+	if err != nil {
+		return fmt.Errorf("number the instances: %w", err)
+	}
+	for i, n := range numbers {
+		owners[i].iids = append(owners[i].iids, n)
+	}
+	return nil
+}
+
+// add makes one instance.
+func (b *Board) add(unit hw.Unit, u *bound, g *group, iid uint16) error {
+	object, err := b.object(g.oid)
+	if err != nil {
+		return err
+	}
+	in := objects.SmartInstance{
+		ID: iid, Name: g.name, ApplicationType: b.applicationType(g), Unit: g.first.Unit,
+		Min: g.first.Range.Min, Max: g.first.Range.Max, Feeds: g.resources(), Offsets: make(map[uint16]float64),
+	}
+	if unit.Role == hw.RoleActuator {
+		in.Drives = g.resources()
+		in.Setter = &setter{board: b.board, actuator: unit.Name, channels: g.channels}
+	}
+	for channel, rid := range g.channels {
+		t := target{object: object, iid: iid, rid: rid}
+		if rid == resourceCounter {
+			t.counter = b.cfg.Store.Counter("count/" + g.name)
+			in.Offsets[rid] = float64(t.counter.Value())
+		}
+		u.targets[channel] = t
+	}
+	return object.Add(in)
+}
+
+// resourceCounter is the count of a Digital Input, which outlives restarts.
+const resourceCounter = 5501
+
+// object returns the smart object of that identifier, entered in the tree when
+// it is first needed.
+func (b *Board) object(oid uint16) (*objects.SmartObject, error) {
+	if o := b.objects[oid]; o != nil {
+		return o, nil
+	}
+	o, err := objects.NewSmartObject(b.cfg.Tree, oid, objects.SmartHooks{
+		Now:  b.cfg.Now,
+		Save: func(_ context.Context, iid, rid uint16, v lwm2m.Value) error { return b.save(oid, iid, rid, v) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.objects[oid] = o
+	return o, nil
+}
+
+// Removed implements hw.Sink.
+func (b *Board) Removed(unit hw.Unit) {
+	b.mu.Lock()
+	b.clear(unit)
+	b.mu.Unlock()
+	b.cfg.Health.Clear(failing(unit), unit.Name)
+}
+
+// clear takes a unit's instances away; mu is held.
+func (b *Board) clear(unit hw.Unit) {
+	u := b.units[unit]
+	if u == nil {
+		return
+	}
+	delete(b.units, unit)
+	for i, g := range u.groups {
+		if o := b.objects[g.oid]; o != nil && i < len(u.iids) {
+			o.Remove(u.iids[i])
+		}
+	}
+}
+
+// Deliver implements hw.Sink: readings become values of resources.
+func (b *Board) Deliver(unit hw.Unit, readings []hw.Reading) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	u := b.units[unit]
+	if u == nil {
+		return
+	}
+	for i := range readings {
+		if err := u.publish(&readings[i]); err != nil {
+			b.cfg.Log.Error("reading not published", slog.String("unit", unit.Name), slog.String("channel", readings[i].Channel), slog.Any("error", err))
+		}
+	}
+	if u.position != nil && b.cfg.Location != nil {
+		if err := u.position.publish(b.cfg.Location, readings); err != nil {
+			b.cfg.Log.Error("position not published", slog.String("unit", unit.Name), slog.Any("error", err))
+		}
+	}
+	b.judge(unit, u, readings)
+}
+
+func (u *bound) publish(r *hw.Reading) error {
+	t, ok := u.targets[r.Channel]
+	if !ok {
+		return nil // a channel that the configuration leaves out
+	}
+	if t.counter != nil && r.Quality != hw.Invalid {
+		if n, ok := r.Value.Integer(); ok && n > t.counted {
+			t.counter.Add(uint64(n - t.counted)) //nolint:gosec // positive
+			t.counted = n
+			u.targets[r.Channel] = t
+		}
+	}
+	reading := objects.Reading{Value: valueOf(r.Value), Time: r.Time, Quality: qualityOf(r.Quality)}
+	if r.Quality == hw.Invalid {
+		reading.Value = lwm2m.Value{} // the last good one stays, with its time
+	}
+	return t.object.Publish(t.iid, t.rid, reading)
+}
+
+// judge tells health when a unit begins and ceases to fail.
+func (b *Board) judge(unit hw.Unit, u *bound, readings []hw.Reading) {
+	reason := ""
+	for i := range readings {
+		if readings[i].Quality == hw.Invalid {
+			reason = readings[i].Reason
+		}
+	}
+	switch {
+	case reason != "":
+		b.cfg.Health.Set(failing(unit), unit.Name, reason)
+		u.failing = true
+	case u.failing:
+		b.cfg.Health.Clear(failing(unit), unit.Name)
+		u.failing = false
+	}
+}
+
+func failing(unit hw.Unit) health.Code {
+	if unit.Role == hw.RoleActuator {
+		return health.ActuatorFailing
+	}
+	return health.SensorFailing
+}

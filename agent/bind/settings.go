@@ -1,0 +1,101 @@
+package bind
+
+import (
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/hw"
+	"lwm2m-agent/lwm2m/model"
+)
+
+// Drivers returns the table of drivers as the configuration wants it.
+func Drivers() map[string]config.Driver {
+	out := make(map[string]config.Driver)
+	for _, d := range hw.Drivers() {
+		entry := config.Driver{Sensor: d.Sensor(), Actuator: d.Actuator()}
+		for _, s := range d.Settings {
+			if s.Required {
+				entry.Required = append(entry.Required, s.Key)
+			} else {
+				entry.Optional = append(entry.Optional, s.Key)
+			}
+		}
+		out[d.Name] = entry
+	}
+	return out
+}
+
+// SetupOf returns a configuration's sensors and actuators in hw's terms.
+func SetupOf(cfg *config.Config) hw.Setup {
+	var setup hw.Setup
+	for i := range cfg.Sensors {
+		s := &cfg.Sensors[i]
+		c := hardwareConfig(s.Name, s.Driver, &s.Settings)
+		for _, ch := range s.Channels {
+			c.Channels = append(c.Channels, hw.ChannelConfig{Name: ch.Name})
+		}
+		setup.Sensors = append(setup.Sensors, c)
+	}
+	for i := range cfg.Actuators {
+		a := &cfg.Actuators[i]
+		c := hardwareConfig(a.Name, a.Driver, &a.Settings)
+		c.Safe = hw.Safe{Keep: a.Safe.Keep, Value: hw.Bool(a.Safe.On)}
+		if a.Safe.Level != 0 {
+			c.Safe.Value = hw.Float(a.Safe.Level)
+		}
+		setup.Actuators = append(setup.Actuators, c)
+	}
+	return setup
+}
+
+func hardwareConfig(name, driver string, s *config.Settings) hw.Config {
+	return hw.Config{
+		Name: name, Driver: driver,
+		Bus: s.Bus, Address: s.Address, Chip: s.Chip, Line: lineOf(s.Line), Device: s.Device,
+		Interval: s.Interval, Debounce: s.Debounce,
+		Active: hw.Active(s.Active), Bias: hw.Bias(s.Bias), Edge: hw.Edge(s.Edge), Drive: hw.Drive(s.Drive),
+		Unit: s.Unit, Wave: hw.Wave(s.Wave), Min: s.Min, Max: s.Max, Period: s.Period, Seed: s.Seed, File: s.File,
+	}
+}
+
+func lineOf(l config.Line) hw.Line {
+	switch {
+	case l.Name != "":
+		return hw.LineName(l.Name)
+	case l.Given:
+		return hw.LineOffset(l.Offset)
+	default:
+		return hw.Line{}
+	}
+}
+
+// Check finds what reading a configuration cannot: objects that the registry
+// does not have, settings that do not fit their driver.
+func Check(cfg *config.Config, defs model.Definitions) config.Problems {
+	var problems config.Problems
+	object := func(s config.Section, oid uint16) {
+		if oid == 0 {
+			return
+		}
+		if _, ok := defs.Object(oid); !ok {
+			problems = append(problems, s.Problem("object", "object %d is not in the registry", oid))
+		}
+	}
+	for i := range cfg.Sensors {
+		object(cfg.Sensors[i].Section, cfg.Sensors[i].Object)
+		for _, c := range cfg.Sensors[i].Channels {
+			object(c.Section, c.Object)
+		}
+	}
+	for i := range cfg.Actuators {
+		object(cfg.Actuators[i].Section, cfg.Actuators[i].Object)
+	}
+	for _, p := range hw.Validate(SetupOf(cfg)) {
+		section := config.Section{}
+		if p.Unit.Role == hw.RoleSensor {
+			section = cfg.Sensors[p.Index].Section
+		} else {
+			section = cfg.Actuators[p.Index].Section
+		}
+		problems = append(problems, section.Problem(p.Key, "%s", p.Text))
+	}
+	return problems
+}

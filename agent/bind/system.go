@@ -1,0 +1,222 @@
+package bind
+
+import (
+	"context"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"lwm2m-agent/host"
+	"lwm2m-agent/objects"
+)
+
+// Machine is the operating system as the Device object wants it
+// (objects.DeviceHost).
+type Machine struct {
+	Root    fs.FS
+	Control host.Control
+	Clock   func() time.Time
+	Built   time.Time // when this program was built: the clock is never right before
+}
+
+var _ objects.DeviceHost = (*Machine)(nil)
+
+// MemoryFree implements objects.DeviceHost.
+func (m *Machine) MemoryFree() (int64, bool) {
+	mem, err := host.ReadMemory(m.Root)
+	return mem.Free, err == nil
+}
+
+// Now implements objects.DeviceHost.
+func (m *Machine) Now() time.Time { return m.Clock() }
+
+// NotBefore implements objects.DeviceHost.
+func (m *Machine) NotBefore() time.Time { return m.Built }
+
+// SetTime implements objects.DeviceHost.
+func (m *Machine) SetTime(ctx context.Context, t time.Time) error { return m.Control.SetTime(ctx, t) }
+
+// UTCOffset implements objects.DeviceHost.
+func (m *Machine) UTCOffset() string { return host.UTCOffset(m.Root, m.Clock()) }
+
+// ZoneOf implements objects.DeviceHost.
+func (m *Machine) ZoneOf(offset int) string { return host.ZoneOf(offset) }
+
+// Timezone implements objects.DeviceHost.
+func (m *Machine) Timezone() string { return host.Timezone(m.Root) }
+
+// HasTimezone implements objects.DeviceHost.
+func (m *Machine) HasTimezone(name string) bool { return host.HasTimezone(m.Root, name) }
+
+// SetTimezone implements objects.DeviceHost.
+func (m *Machine) SetTimezone(ctx context.Context, name string) error {
+	return m.Control.SetTimezone(ctx, name)
+}
+
+// Power returns the power supplies of this machine for object 3. Where the
+// kernel knows none, it is fed by a source that it cannot see: DC.
+func Power(root fs.FS) ([]objects.Power, *objects.Battery, error) {
+	supplies, err := host.ReadPower(root)
+	if err != nil {
+		return nil, nil, err
+	}
+	var (
+		sources []objects.Power
+		battery *objects.Battery
+	)
+	for _, s := range supplies {
+		if s.Device || !s.Online {
+			continue
+		}
+		p := objects.Power{Source: powerSource(s.Kind), Voltage: s.Voltage, Current: s.Current}
+		sources = append(sources, p)
+		if s.Kind == host.SupplyBattery && battery == nil {
+			battery = &objects.Battery{Level: s.Capacity, Status: batteryStatus(&s)}
+		}
+	}
+	if len(sources) == 0 {
+		sources = []objects.Power{{Source: objects.SourceDC}}
+	}
+	return sources, battery, nil
+}
+
+func powerSource(k host.SupplyKind) objects.PowerSource {
+	switch k {
+	case host.SupplyBattery:
+		return objects.SourceInternalBattery
+	case host.SupplyUPS:
+		return objects.SourceExternalBattery
+	case host.SupplyMains:
+		return objects.SourceMains
+	case host.SupplyUSB:
+		return objects.SourceUSB
+	case host.SupplyWireless:
+	}
+	return objects.SourceDC
+}
+
+// lowBattery is the level in percent from which on a battery counts as low where
+// the kernel does not judge.
+const lowBattery = 15
+
+func batteryStatus(s *host.Supply) objects.BatteryStatus {
+	switch {
+	case s.Health == "Dead" || s.Health == "Unspecified failure" || s.Health == "Over voltage" || s.Health == "Overheat":
+		return objects.BatteryDamaged
+	case s.Status == "Full":
+		return objects.BatteryCharged
+	case s.Status == "Charging":
+		return objects.BatteryCharging
+	case s.Level == "Low" || s.Level == "Critical" || s.Capacity != nil && *s.Capacity < lowBattery:
+		return objects.BatteryLow
+	case s.Status == "Unknown" || s.Status == "":
+		return objects.BatteryUnknown
+	default:
+		return objects.BatteryNormal
+	}
+}
+
+// Connectivity returns how this machine is connected, for object 4.
+func Connectivity(root fs.FS) (objects.Connectivity, error) {
+	network, err := host.ReadNetwork(root)
+	if err != nil {
+		return objects.Connectivity{}, err
+	}
+	c := objects.Connectivity{Bearer: objects.BearerEthernet}
+	primary := network.Primary()
+	if primary != nil {
+		c.Bearer, c.Signal = bearer(primary.Kind), primary.Signal
+	}
+	for i := range network.Interfaces {
+		in := &network.Interfaces[i]
+		if !in.Running || in.Kind == host.LinkLoopback {
+			continue
+		}
+		if b := bearer(in.Kind); physical(in.Kind) && !slices.Contains(c.Available, b) {
+			c.Available = append(c.Available, b)
+		}
+		if primary == nil || in.Name == primary.Name {
+			c.Addresses = append(c.Addresses, usable(in.Addresses)...)
+		}
+	}
+	if len(c.Available) == 0 {
+		c.Available = []objects.Bearer{c.Bearer}
+	}
+	for _, r := range network.Defaults {
+		if r.Gateway.IsValid() && !slices.Contains(c.Routers, r.Gateway) {
+			c.Routers = append(c.Routers, r.Gateway)
+		}
+	}
+	return c, nil
+}
+
+func usable(prefixes []netip.Prefix) []netip.Addr {
+	var out []netip.Addr
+	for _, p := range prefixes {
+		if !p.Addr().IsLinkLocalUnicast() && !p.Addr().IsLoopback() {
+			out = append(out, p.Addr())
+		}
+	}
+	return out
+}
+
+func physical(k host.LinkKind) bool {
+	switch k {
+	case host.LinkEthernet, host.LinkWLAN, host.LinkWWAN, host.Link802154:
+		return true
+	case host.LinkBridge, host.LinkTunnel, host.LinkLoopback, host.LinkVirtual, host.LinkOther:
+	}
+	return false
+}
+
+func bearer(k host.LinkKind) objects.Bearer {
+	switch k {
+	case host.LinkWLAN:
+		return objects.BearerWLAN
+	case host.LinkWWAN:
+		return objects.BearerLTEFDD // what the modem says comes from package modem
+	case host.Link802154:
+		return objects.Bearer802154
+	case host.LinkEthernet, host.LinkBridge, host.LinkTunnel, host.LinkLoopback, host.LinkVirtual, host.LinkOther:
+	}
+	return objects.BearerEthernet
+}
+
+// Counters are the numbers of object 7: bytes of the machine's interfaces and
+// messages of the LwM2M client.
+type Counters struct {
+	Root     fs.FS
+	Messages func() (count, bytes uint64) // both ways
+
+	largest atomic.Int64
+}
+
+var _ objects.Counters = (*Counters)(nil)
+
+// Traffic implements objects.Counters.
+func (c *Counters) Traffic() objects.Traffic {
+	t := objects.Traffic{}
+	if tx, rx, err := host.ReadTraffic(c.Root); err == nil {
+		t.TxBytes, t.RxBytes = tx, rx
+	}
+	t.Messages, t.MessageBytes = c.Messages()
+	return t
+}
+
+// Note takes the size of a message, in bytes.
+func (c *Counters) Note(size int) {
+	for {
+		old := c.largest.Load()
+		if int64(size) <= old || c.largest.CompareAndSwap(old, int64(size)) {
+			return
+		}
+	}
+}
+
+// MaxMessage implements objects.Counters.
+func (c *Counters) MaxMessage() int64 { return c.largest.Load() }
+
+// ResetMaxMessage implements objects.Counters.
+func (c *Counters) ResetMaxMessage() { c.largest.Store(0) }

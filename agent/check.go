@@ -1,0 +1,85 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"lwm2m-agent/agent/bind"
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/hw"
+	"lwm2m-agent/objects/registry"
+)
+
+// CheckRow is what Check found about one part.
+type CheckRow struct {
+	Part   string `json:"part"` // "sensor", "actuator", "server"
+	Name   string `json:"name"`
+	Where  string `json:"where"` // "/dev/i2c-1 0x76", a URI
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"` // the values read, or what is wrong and what to do
+}
+
+// checkTime bounds the check of one part.
+const checkTime = 5 * time.Second
+
+// Check reads a configuration and probes what it names: each sensor is read
+// once, each actuator looked at, each server's name resolved. It changes
+// nothing. An error that is a config.Problems is the configuration's.
+func Check(ctx context.Context, path, stateDir string) ([]CheckRow, error) {
+	cfg, err := Load(path, stateDir, "")
+	if err != nil {
+		return nil, err
+	}
+	if problems := bind.Check(cfg, registry.Definitions()); len(problems) > 0 {
+		return nil, problems
+	}
+	var rows []CheckRow
+	for _, w := range cfg.Warnings {
+		rows = append(rows, CheckRow{Part: "configuration", Name: w.Key, Where: w.File, Detail: w.Text})
+	}
+	for i := range cfg.Servers {
+		rows = append(rows, checkServer(ctx, &cfg.Servers[i]))
+	}
+	setup := bind.SetupOf(cfg)
+	for _, c := range setup.Sensors {
+		rows = append(rows, probe(ctx, hw.RoleSensor, c))
+	}
+	for _, c := range setup.Actuators {
+		rows = append(rows, probe(ctx, hw.RoleActuator, c))
+	}
+	return rows, nil
+}
+
+func checkServer(ctx context.Context, s *config.Server) CheckRow {
+	row := CheckRow{Part: "server", Name: ssid(s.ShortServerID), Where: s.URI.String()}
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	addresses, err := net.DefaultResolver.LookupHost(ctx, s.URI.Hostname())
+	if err != nil {
+		row.Detail = fmt.Sprintf("the name does not resolve: %v; check the network and the DNS servers", err)
+		return row
+	}
+	row.OK, row.Detail = true, "resolves to "+strings.Join(addresses, ", ")
+	return row
+}
+
+func probe(ctx context.Context, role hw.Role, c hw.Config) CheckRow {
+	row := CheckRow{Part: role.String(), Name: c.Name, Where: c.Where()}
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	readings, err := hw.Probe(ctx, role, c, hw.Options{})
+	if err != nil {
+		row.Detail = err.Error()
+		return row
+	}
+	row.OK = true
+	var values []string
+	for _, r := range readings {
+		values = append(values, r.Channel+" "+r.Value.String())
+	}
+	row.Detail = strings.Join(values, ", ")
+	return row
+}

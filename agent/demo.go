@@ -1,0 +1,291 @@
+//go:build !small
+
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/control"
+	"lwm2m-agent/agent/demo"
+	"lwm2m-agent/agent/web"
+	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/lwm2m/server"
+	"lwm2m-agent/objects/registry"
+)
+
+// DemoOptions say where the demo listens and where its board registers.
+type DemoOptions struct {
+	Web    string    // address of the page: "127.0.0.1:8080"
+	CoAP   string    // of the embedded server, plain: "127.0.0.1:15683"
+	CoAPS  string    // of the embedded server, DTLS: "127.0.0.1:15684"
+	Server string    // URI of a server elsewhere; "": the embedded one
+	ID     string    // PSK identity at the server elsewhere; "": NoSec
+	Key    []byte    // PSK at the server elsewhere
+	Out    io.Writer // takes what a person is told
+	Log    *slog.Logger
+	// Version of this program.
+	Version string
+	Built   time.Time
+}
+
+// demoLifetime is short, so that a person sees Updates.
+const demoLifetime = 10 * time.Minute
+
+// demoServerID is the Short Server ID of the demo's server.
+const demoServerID = 101
+
+// demoEndpoint is the endpoint client name of the demo's board.
+const demoEndpoint = "urn:dev:ops:32473-demo-gateway"
+
+// Demo runs the simulated board, an LwM2M server unless one elsewhere is given,
+// and the page, until ctx ends. It leaves nothing behind.
+func Demo(ctx context.Context, opts DemoOptions) error {
+	dir, err := os.MkdirTemp("", "lwm2m-agent-demo-")
+	if err != nil {
+		return fmt.Errorf("make a private directory: %w", err)
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
+	d := &demonstration{opts: opts, dir: dir, feed: &web.Feed{}, token: rand.Text()}
+	if err := d.prepare(ctx); err != nil {
+		return errors.Join(err, d.close())
+	}
+	return d.run(ctx)
+}
+
+// demonstration is one run of Demo.
+type demonstration struct {
+	opts  DemoOptions
+	dir   string
+	feed  *web.Feed
+	token string
+
+	page    net.Listener
+	plain   *net.UDPConn // nil: the server is elsewhere
+	secure  *server.Secure
+	server  *server.Server
+	machine *demo.Machine
+	agent   *Agent
+}
+
+func (d *demonstration) close() error {
+	var problems []error
+	if d.page != nil {
+		problems = append(problems, d.page.Close())
+	}
+	if d.plain != nil {
+		problems = append(problems, d.plain.Close())
+	}
+	if d.secure != nil {
+		problems = append(problems, d.secure.Close())
+	}
+	return errors.Join(problems...)
+}
+
+// prepare takes the addresses and makes the parts.
+func (d *demonstration) prepare(ctx context.Context) error {
+	var err error
+	if d.page, err = (&net.ListenConfig{}).Listen(ctx, "tcp", d.opts.Web); err != nil {
+		return fmt.Errorf("serve the page on %s: %w; choose another address with -web", d.opts.Web, err)
+	}
+	account := config.Account{Security: config.SecurityNone, Instance: config.NoInstance}
+	if d.opts.Server != "" {
+		err = d.useServer(&account)
+	} else {
+		err = d.embedServer(&account)
+	}
+	if err != nil {
+		return err
+	}
+	d.machine = &demo.Machine{Say: func(text string) { fmt.Fprintln(d.opts.Out, text) }}
+	decoder := &demo.Decoder{
+		Feed: d.feed, Shapes: model.Shapes(registry.Definitions()), Protected: account.URI.Scheme == "coaps", Now: time.Now,
+	}
+	d.agent, err = New(Options{
+		Config: &config.Config{
+			Endpoint:  demoEndpoint,
+			Device:    config.Device{Manufacturer: "lwm2m-agent", Model: "simulated board", Serial: "demo-1"},
+			Servers:   []config.Server{{Account: account, ShortServerID: demoServerID, Lifetime: demoLifetime}},
+			Sensors:   append(demo.Sensors(), ownSensors()...),
+			Actuators: demo.Actuators(),
+			StateDir:  filepath.Join(d.dir, "state"),
+		},
+		Version: d.opts.Version, Built: d.opts.Built, Log: d.opts.Log, Control: d.machine, Now: d.machine.Now,
+		Deregister: true, Trace: decoder.Trace,
+	})
+	return err
+}
+
+// useServer points the account to a server elsewhere.
+func (d *demonstration) useServer(a *config.Account) error {
+	u, err := url.Parse(d.opts.Server)
+	if err != nil || u.Scheme != "coap" && u.Scheme != "coaps" || u.Host == "" {
+		return fmt.Errorf("-server %q is not a URI like coaps://host:5684", d.opts.Server)
+	}
+	a.URI = u
+	switch {
+	case u.Scheme == "coaps" && (d.opts.ID == "" || len(d.opts.Key) == 0):
+		return errors.New("a coaps server needs -identity and -key")
+	case u.Scheme == "coaps":
+		a.Security, a.Identity, a.Key = config.SecurityPSK, d.opts.ID, config.NewSecret(d.opts.Key)
+	}
+	return nil
+}
+
+// embedServer makes the server and points the account to its DTLS port, with a
+// key of this run.
+func (d *demonstration) embedServer(a *config.Account) error {
+	key := make([]byte, 16)
+	rand.Read(key) //nolint:errcheck // never fails
+	keys := &server.Keys{}
+	keys.Add(demoEndpoint, key, demoEndpoint)
+	d.server = server.New(server.Config{Log: d.opts.Log, Shapes: model.Shapes(registry.Definitions()), Keys: keys})
+	plain, err := net.ResolveUDPAddr("udp", d.opts.CoAP)
+	if err != nil {
+		return fmt.Errorf("-coap %q: %w", d.opts.CoAP, err)
+	}
+	secure, err := net.ResolveUDPAddr("udp", d.opts.CoAPS)
+	if err != nil {
+		return fmt.Errorf("-coaps %q: %w", d.opts.CoAPS, err)
+	}
+	if d.plain, err = net.ListenUDP("udp", plain); err != nil {
+		return fmt.Errorf("listen for coap on %s: %w; is another demo running? choose another address with -coap", d.opts.CoAP, err)
+	}
+	if d.secure, err = d.server.ListenSecure(secure); err != nil {
+		return fmt.Errorf("%w; is another demo running? choose another address with -coaps", err)
+	}
+	a.Security, a.Identity, a.Key = config.SecurityPSK, demoEndpoint, config.NewSecret(key)
+	a.URI = &url.URL{Scheme: "coaps", Host: d.secure.Addr().String()}
+	return nil
+}
+
+// run runs the parts until ctx ends.
+func (d *demonstration) run(ctx context.Context) error {
+	socket := filepath.Join(d.dir, "agent.sock")
+	b := &backend{d.agent}
+	operator, follow := d.operator()
+	page, err := web.Handler(web.Config{
+		Operator: operator, Definitions: registry.Definitions(), Feed: d.feed, Token: d.token, Addr: d.page.Addr(), Log: d.agent.log,
+		Values: control.Handler(b, func(*http.Request, control.Access) error { return nil }, control.HandlerOptions{Log: d.agent.log}),
+	})
+	if err != nil {
+		return errors.Join(err, d.agent.Close(), d.close())
+	}
+	tasks := []Task{
+		d.agent.ControlTask(control.SocketOptions{Path: socket, Log: d.opts.Log}),
+		named{"page", func(ctx context.Context) error { return servePage(ctx, d.page, page, d.feed) }},
+		named{"follow", follow},
+		named{"registration", func(ctx context.Context) error { return d.followStatus(ctx, b) }},
+	}
+	if d.server != nil {
+		tasks = append(tasks,
+			named{"coap server", func(ctx context.Context) error { return d.server.Serve(ctx, d.plain) }},
+			named{"coaps server", func(ctx context.Context) error { return d.server.ServeSecure(ctx, d.secure) }})
+		defer d.server.Wait()
+	}
+	d.greet(socket)
+	return d.agent.Run(ctx, tasks...)
+}
+
+// operator returns how the page reaches the board, and what keeps it informed.
+func (d *demonstration) operator() (web.Operator, func(context.Context) error) {
+	if d.server != nil {
+		r := &demo.Remote{Server: d.server, Endpoint: demoEndpoint, Definitions: registry.Definitions(), State: d.registration}
+		return r, func(ctx context.Context) error { return r.Follow(ctx, d.feed) }
+	}
+	l := demo.NewLocal(d.agent.tree, d.registration)
+	return l, func(ctx context.Context) error { return l.Follow(ctx, d.feed) }
+}
+
+// registration is the state of the board's registration for the page.
+func (d *demonstration) registration() web.Registration {
+	for _, s := range (&backend{d.agent}).Status().Servers {
+		return registrationOf(d.agent.endpoint, &s)
+	}
+	return web.Registration{Endpoint: d.agent.endpoint, State: "there is no server"}
+}
+
+func registrationOf(endpoint string, s *control.Server) web.Registration {
+	r := web.Registration{
+		Endpoint: endpoint, Server: s.URI, State: s.Words, Registered: s.Location != "", Version: s.Version,
+		Lifetime: s.Lifetime, Transport: s.Transport,
+	}
+	if s.CID != "" {
+		r.Transport += ", Connection ID " + s.CID
+	}
+	if !s.Since.IsZero() {
+		r.Updated = s.Since.UTC().Format(time.RFC3339)
+	}
+	return r
+}
+
+// followStatus tells the page each change of the registration.
+func (d *demonstration) followStatus(ctx context.Context, b *backend) error {
+	sub := b.Subscribe(nil)
+	defer sub.Close()
+	for {
+		select {
+		case <-sub.Wake():
+		case <-ctx.Done():
+			return nil
+		}
+		for _, s := range sub.Take().Servers {
+			d.feed.Registration(registrationOf(d.agent.endpoint, &s))
+		}
+	}
+}
+
+// servePage serves the page until ctx ends.
+func servePage(ctx context.Context, l net.Listener, h http.Handler, feed *web.Feed) error {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 1 << 16}
+	stop := context.AfterFunc(ctx, func() {
+		_ = feed.Close() // it cannot fail, and ends the event streams
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), partingTime)
+		defer cancel()
+		if srv.Shutdown(within) != nil {
+			_ = srv.Close() // the listener is closed either way
+		}
+	})
+	defer stop()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the page: %w", err)
+	}
+	return nil
+}
+
+// greet tells a person what there is.
+func (d *demonstration) greet(socket string) {
+	where := "an embedded LwM2M server on coap://" + d.opts.CoAP + " and coaps://" + d.opts.CoAPS
+	if d.server == nil {
+		where = d.opts.Server
+	}
+	fmt.Fprintf(d.opts.Out, `lwm2m-agent demo: a simulated board, registered at %s
+
+  page            http://%s/?token=%s
+  control socket  %s
+                  try: lwm2m-agent status -socket %s
+
+Reboot, clock and time zone are simulated. Ctrl-C ends the demo and leaves nothing behind.
+`, where, d.page.Addr(), d.token, socket, socket)
+}
+
+// ParseKey reads a pre-shared key in hexadecimal.
+func ParseKey(text string) ([]byte, error) {
+	key, err := hex.DecodeString(text)
+	if err != nil {
+		return nil, errors.New("the key is not in hexadecimal") // without what was given: it may be a key
+	}
+	return key, nil
+}

@@ -1,0 +1,196 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"lwm2m-agent/agent/bind"
+	"lwm2m-agent/agent/store"
+	"lwm2m-agent/host"
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/objects"
+)
+
+// coreObjects are the objects that every agent has.
+type coreObjects struct {
+	security     *objects.Security
+	server       *objects.Server
+	device       *objects.Device
+	connectivity *objects.ConnectivityMonitor
+	location     *objects.Location
+	statistics   *objects.Statistics
+}
+
+// transports are the letters of the transports that this agent speaks.
+const transports = "U"
+
+// unknown is what a gateway answers that does not know its maker.
+const unknown = "unknown"
+
+func (a *Agent) addObjects() error {
+	o := &a.objects
+	var err error
+	if o.security, err = objects.NewSecurity(a.tree, func(_ context.Context, nodes []lwm2m.Node) error {
+		return a.accounts.SaveSecurity(nodes)
+	}); err != nil {
+		return err
+	}
+	if o.server, err = objects.NewServer(a.tree, transports, a.serverHooks()); err != nil {
+		return err
+	}
+	machine := &bind.Machine{Root: a.opts.Root, Control: a.opts.Control, Clock: a.opts.Now, Built: a.opts.Built}
+	if o.device, err = objects.NewDevice(a.tree, machine, a.facts(), a.deviceHooks()); err != nil {
+		return err
+	}
+	if o.connectivity, err = objects.NewConnectivityMonitor(a.tree); err != nil {
+		return err
+	}
+	if o.location, err = objects.NewLocation(a.tree); err != nil {
+		return err
+	}
+	if o.statistics, err = objects.NewStatistics(a.tree, a.counters, nil); err != nil {
+		return err
+	}
+	return a.firstValues()
+}
+
+// firstValues publishes what the watches will keep up to date.
+func (a *Agent) firstValues() error {
+	a.publishNetwork()
+	a.publishPower()
+	if l := a.opts.Config.Location; l != nil {
+		altitude := l.Altitude
+		p := objects.Position{Latitude: l.Latitude, Longitude: l.Longitude, Altitude: &altitude, Time: a.opts.Now()}
+		if err := a.objects.location.Publish(p); err != nil {
+			return fmt.Errorf("publish the configured location: %w", err)
+		}
+	}
+	return nil
+}
+
+func (a *Agent) serverHooks() objects.ServerHooks {
+	return objects.ServerHooks{
+		Save: func(_ context.Context, nodes []lwm2m.Node) error { return a.accounts.SaveServer(nodes) },
+		Disable: func(_ context.Context, id uint16, timeout time.Duration) error {
+			return a.client.Disable(id, timeout)
+		},
+		Update: func(_ context.Context, id uint16) error { return a.client.Update(id) },
+	}
+}
+
+func (a *Agent) deviceHooks() objects.DeviceHooks {
+	return objects.DeviceHooks{
+		Reboot: func(ctx context.Context, origin model.Origin) error {
+			if err := a.opts.Control.CanReboot(ctx); err != nil {
+				return fmt.Errorf("reboot: %w", err)
+			}
+			a.log.Warn("reboot was asked for", slog.Int("server", int(origin.Server)))
+			return a.afterAnswer("reboot", a.opts.Control.Reboot)
+		},
+		Errors: a.deviceErrors,
+	}
+}
+
+// facts are what the Device object says about this machine; the configuration
+// knows better than DMI.
+func (a *Agent) facts() objects.DeviceFacts {
+	cfg, id, release := a.opts.Config.Device, host.ReadIdentity(a.opts.Root), host.ReadRelease(a.opts.Root)
+	facts := objects.DeviceFacts{
+		Manufacturer: cmp.Or(cfg.Manufacturer, id.Manufacturer, unknown),
+		Model:        cmp.Or(cfg.Model, id.Model, unknown),
+		Serial:       cmp.Or(cfg.Serial, id.Serial, unknown),
+		Hardware:     cmp.Or(cfg.HardwareVersion, id.Hardware),
+		Firmware:     cmp.Or(release.Version, release.Kernel, unknown),
+		Software:     a.opts.Version,
+		Type:         "gateway",
+		Bindings:     transports,
+	}
+	if m, err := host.ReadMemory(a.opts.Root); err == nil {
+		facts.MemoryTotal = m.Total
+	}
+	return facts
+}
+
+func (a *Agent) publishNetwork() {
+	c, err := bind.Connectivity(a.opts.Root)
+	if err == nil {
+		err = a.objects.connectivity.Publish(c)
+	}
+	if err != nil {
+		a.log.Warn("network not read", slog.Any("error", err))
+	}
+}
+
+func (a *Agent) publishPower() {
+	sources, battery, err := bind.Power(a.opts.Root)
+	if err == nil {
+		err = a.objects.device.SetPower(sources, battery)
+	}
+	if err != nil {
+		a.log.Warn("power supplies not read", slog.Any("error", err))
+	}
+}
+
+func (a *Agent) watchNetwork(ctx context.Context) error {
+	w := host.NetworkWatch{Log: a.log, Changed: func() {
+		a.publishNetwork()
+		a.client.NetworkChanged()
+	}}
+	return w.Run(ctx)
+}
+
+func (a *Agent) watchPower(ctx context.Context) error {
+	return host.WatchPower(ctx, a.publishPower)
+}
+
+// keyEndpoint is where the chosen endpoint name is kept.
+const keyEndpoint = "endpoint"
+
+// applicationID makes identifiers of this machine that are the agent's own.
+var applicationID = [16]byte{
+	0x6c, 0x77, 0x4d, 0x32, 0x4d, 0x9a, 0x4e, 0x1f, 0x8b, 0x0c, 0x5d, 0x61, 0xe3, 0x27, 0xf4, 0x90,
+}
+
+// chooseEndpoint returns the configured endpoint name, else the one chosen
+// before, else one from a MAC address or the machine ID, which is kept.
+func (a *Agent) chooseEndpoint() (string, error) {
+	if a.opts.Config.Endpoint != "" {
+		return a.opts.Config.Endpoint, nil
+	}
+	bucket := a.store.Bucket(store.Meta)
+	kept, err := bucket.Load(keyEndpoint)
+	if err != nil {
+		return "", fmt.Errorf("read the endpoint name: %w", err)
+	}
+	if kept != nil {
+		return string(kept), nil
+	}
+	name, err := a.inventEndpoint()
+	if err != nil {
+		return "", err
+	}
+	if err := bucket.Save(keyEndpoint, []byte(name)); err != nil {
+		return "", fmt.Errorf("keep the endpoint name: %w", err)
+	}
+	return name, nil
+}
+
+// inventEndpoint makes a name as RFC 9039 writes device identifiers.
+func (a *Agent) inventEndpoint() (string, error) {
+	if mac := host.PermanentMAC(a.opts.Root); len(mac) == 6 {
+		return fmt.Sprintf("urn:dev:mac:%02x%02x%02xfffe%02x%02x%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]), nil
+	}
+	id, err := host.MachineID(a.opts.Root, applicationID)
+	if err != nil {
+		return "", fmt.Errorf("this machine has neither a MAC address nor a machine ID to be named by; set endpoint in the configuration: %w", err)
+	}
+	return "urn:dev:os:32473-" + id, nil
+}
+
+// ssid is a Short Server ID as the subject of a trouble.
+func ssid(id uint16) string { return strconv.Itoa(int(id)) }

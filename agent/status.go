@@ -1,0 +1,150 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"lwm2m-agent/agent/control"
+	"lwm2m-agent/agent/health"
+	"lwm2m-agent/lwm2m/client"
+	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/dtls"
+)
+
+// statusFeed tells local users when an account's state changes.
+type statusFeed struct {
+	mu   sync.Mutex
+	subs map[*backendSubscription]struct{}
+}
+
+func (f *statusFeed) add(s *backendSubscription) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.subs == nil {
+		f.subs = make(map[*backendSubscription]struct{})
+	}
+	f.subs[s] = struct{}{}
+}
+
+func (f *statusFeed) remove(s *backendSubscription) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.subs, s)
+}
+
+func (f *statusFeed) send(server control.Server) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for s := range f.subs {
+		s.server(server)
+	}
+}
+
+// accountChanged is client.Config.OnStatus.
+func (a *Agent) accountChanged(s client.AccountStatus) {
+	a.status.send(serverStatus(s))
+	on := ssid(s.ShortServerID)
+	if s.LastError == "" || s.ErrorCleared {
+		a.health.Clear(health.ServerUnreachable, on)
+		return
+	}
+	a.health.Set(health.ServerUnreachable, on, s.LastError)
+}
+
+// alert is client.Config.OnAlert.
+func (a *Agent) alert(id uint16, alert dtls.Alert) {
+	if err := a.objects.server.SetAlert(id, uint8(alert)); err != nil {
+		a.log.Debug("alert not recorded", slog.Int("server", int(id)), slog.Any("error", err))
+	}
+}
+
+// trace is client.Config.Trace.
+func (a *Agent) trace(id uint16, d coap.Direction, datagram []byte) {
+	a.counters.Note(len(datagram))
+	if a.opts.Trace != nil {
+		a.opts.Trace(id, d, datagram)
+	}
+}
+
+// messages counts the LwM2M messages of all accounts, both ways.
+func (a *Agent) messages() (count, bytes uint64) {
+	for _, s := range a.client.Status() {
+		count += s.SentMessages + s.ReceivedMessages
+		bytes += s.SentBytes + s.ReceivedBytes
+	}
+	return count, bytes
+}
+
+// params are an account's settings that objects 0 and 1 do not have.
+func (a *Agent) params(id uint16) client.Params {
+	p := client.Params{CIDLength: cidLength}
+	servers := a.config.Load().Servers
+	for i := range servers {
+		if s := &servers[i]; s.ShortServerID == id {
+			p.Version, p.QueueMode = s.Version, s.QueueMode
+		}
+	}
+	return p
+}
+
+// cidLength is the length of the Connection ID that servers put on their
+// records. The client has one server behind each socket and needs none to tell
+// them apart: an empty one still lets the server give one (RFC 9146).
+const cidLength = 0
+
+func serverStatus(s client.AccountStatus) control.Server {
+	return control.Server{
+		ShortServerID: s.ShortServerID, URI: s.URI, State: s.State.String(), Words: s.Words, Since: s.Since,
+		NextUpdate: s.NextUpdate, NextAttempt: s.NextAttempt, Lifetime: int64(s.Lifetime.Seconds()), Version: version(s),
+		QueueMode: s.QueueMode, Location: s.Location, Transport: s.Transport, Local: s.Local, CID: s.CID,
+		SentBytes: s.SentBytes, ReceivedBytes: s.ReceivedBytes, Observations: s.Observations, Queued: s.Queued,
+		LastError: s.LastError, Remedy: s.Remedy, LastErrorTime: s.LastErrorTime, ErrorCleared: s.ErrorCleared,
+	}
+}
+
+func version(s client.AccountStatus) string {
+	if s.Version.IsZero() {
+		return ""
+	}
+	return s.Version.String()
+}
+
+// deviceErrors are the codes of /3/0/11 for what is wrong now.
+func (a *Agent) deviceErrors() []int {
+	var codes []int
+	for _, e := range a.health.DeviceErrors() {
+		if e != health.DeviceOK {
+			codes = append(codes, int(e))
+		}
+	}
+	return codes
+}
+
+// showErrors keeps /3/0/11 in step with health and logs troubles.
+func (a *Agent) showErrors(ctx context.Context) error {
+	sub := a.health.Subscribe()
+	defer sub.Close()
+	for {
+		if err := a.objects.device.SetErrors(a.deviceErrors()...); err != nil {
+			return err
+		}
+		select {
+		case <-sub.Wake():
+		case <-ctx.Done():
+			return nil
+		}
+		for _, c := range sub.Take() {
+			a.logTrouble(c)
+		}
+	}
+}
+
+func (a *Agent) logTrouble(c health.Change) {
+	if !c.Set {
+		a.log.Info("trouble is over", slog.String("code", string(c.Trouble.Code)), slog.String("on", c.Trouble.On))
+		return
+	}
+	a.log.Warn("trouble", slog.String("code", string(c.Trouble.Code)), slog.String("on", c.Trouble.On),
+		slog.String("detail", c.Trouble.Detail), slog.String("remedy", c.Trouble.Remedy))
+}

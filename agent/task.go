@@ -1,0 +1,104 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Task is a part of the agent that runs. Run returns nil when ctx has ended; an
+// error ends the agent.
+type Task interface {
+	Run(ctx context.Context) error
+	fmt.Stringer
+}
+
+// named makes a function a Task.
+type named struct {
+	name string
+	run  func(context.Context) error
+}
+
+func (n named) Run(ctx context.Context) error { return n.run(ctx) }
+func (n named) String() string                { return n.name }
+
+// optional makes a task one whose failure is logged and does not end the agent.
+func optional(log *slog.Logger, t Task) Task {
+	return named{t.String(), func(ctx context.Context) error {
+		if err := t.Run(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("a part of the agent has ended", slog.String("task", t.String()), slog.Any("error", err))
+		}
+		return nil
+	}}
+}
+
+// partingTime is how long parting may take when the agent ends.
+const partingTime = 4 * time.Second
+
+// runAll runs tasks until ctx ends or one of them fails, then calls parting
+// while they still run, and then ends them.
+func runAll(ctx context.Context, tasks []Task, parting func(context.Context) error) error {
+	group, failed := errgroup.WithContext(context.WithoutCancel(ctx))
+	run, end := context.WithCancel(failed)
+	defer end()
+	for _, t := range tasks {
+		group.Go(func() error {
+			if err := t.Run(run); err != nil {
+				return fmt.Errorf("%s: %w", t, err)
+			}
+			return nil
+		})
+	}
+	group.Go(func() error {
+		defer end()
+		select {
+		case <-ctx.Done():
+		case <-run.Done():
+			return nil
+		}
+		within, cancel := context.WithTimeout(run, partingTime)
+		defer cancel()
+		return parting(within)
+	})
+	return group.Wait()
+}
+
+// runDeferred runs what must happen after an answer has gone out.
+func (a *Agent) runDeferred(ctx context.Context) error {
+	for {
+		select {
+		case work := <-a.deferred:
+			work(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// answerTime is how long an answer may take to reach a server before what it
+// announced happens.
+const answerTime = 2 * time.Second
+
+// afterAnswer does work when the answer to the present request has had time to
+// go out.
+func (a *Agent) afterAnswer(what string, work func(context.Context) error) error {
+	do := func(ctx context.Context) {
+		select {
+		case <-time.After(answerTime):
+		case <-ctx.Done():
+			return
+		}
+		if err := work(ctx); err != nil {
+			a.log.Error("what a server asked for has failed", slog.String("what", what), slog.Any("error", err))
+		}
+	}
+	select {
+	case a.deferred <- do:
+		return nil
+	default:
+		return fmt.Errorf("%s: too much waits to be done", what)
+	}
+}

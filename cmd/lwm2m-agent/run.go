@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"lwm2m-agent/agent"
+	"lwm2m-agent/agent/config"
+)
+
+// built is set by the linker: -X main.built=2026-01-02T03:04:05Z.
+var built = ""
+
+// buildTime is when this program was built, zero if the linker did not say.
+func buildTime() time.Time {
+	t, err := time.Parse(time.RFC3339, built)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+func runRun(ctx context.Context, c *call) error {
+	opts := agent.RunOptions{Log: c.stderr, Version: buildVersions().Version, Built: buildTime()}
+	c.flags.StringVar(&opts.Config, "config", config.DefaultFile, "main configuration `file`")
+	c.flags.StringVar(&opts.StateDir, "state", "", "state `directory` instead of the default")
+	c.flags.StringVar(&opts.Socket, "socket", "", "`path` of the control socket instead of the default")
+	c.flags.BoolVar(&opts.Deregister, "deregister", false, "end the registrations when the agent ends")
+	if err := c.parse(0, 0); err != nil {
+		return err
+	}
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
+	opts.Reload = reload
+	return agent.Run(ctx, opts)
+}

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+
+	"lwm2m-agent/agent"
+)
+
+func runScan(ctx context.Context, c *call) error {
+	asJSON := c.flags.Bool("json", false, "print JSON")
+	if err := c.parse(0, 0); err != nil {
+		return err
+	}
+	findings, lines := agent.Scan(ctx)
+	if *asJSON {
+		return json.NewEncoder(c.stdout).Encode(map[string]any{"findings": findings, "configuration": lines})
+	}
+	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	for _, f := range findings {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Bus, f.Where, f.What, f.Detail)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if len(findings) == 0 {
+		fmt.Fprintln(c.stdout, "nothing was found: no I2C bus, GPIO chip, IIO, hwmon or 1-wire device that this user may see")
+	}
+	if lines != "" {
+		fmt.Fprintf(c.stdout, "\n# for agent.toml:\n%s", lines)
+	}
+	return nil
+}
