@@ -1,23 +1,164 @@
 package hw
 
-import "context"
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
 
-// Access is a driver's way to the buses, made for one sensor or actuator.
-type Access struct{}
+	"golang.org/x/sys/unix"
+	"periph.io/x/conn/v3/i2c"
 
-// sensor is one configured sensor. It lives as long as its configuration, and
-// is opened and closed as its device comes and goes. It is a sampler or a
-// watcher. Its methods are called by one goroutine.
-type sensor interface {
-	// Channels are the channels known so far.
-	Channels() []Channel
-	Open(ctx context.Context) error
-	Close() error
+	"lwm2m-agent/hw/gpio"
+	"lwm2m-agent/hw/i2cdev"
+)
+
+// platform is the machine below the drivers: where its files are and how its
+// kernel is called. Tests put recorded transfers and fixture folders here.
+type platform struct {
+	sys, dev string
+	gpio     gpio.Ioctl // nil is the kernel's
+	buses    *buses
+	// clock returns the wall clock and CLOCK_MONOTONIC of one instant.
+	clock func() (wall time.Time, monotonic time.Duration)
 }
 
-type actuator interface {
-	Channels() []Channel
-	Open(ctx context.Context) error
-	Set(ctx context.Context, channel string, v Value) error
-	Close() error
+func newPlatform(opts Options) *platform {
+	p := &platform{sys: opts.Sys, dev: opts.Dev, clock: clock, buses: &buses{openI2C: openI2C}}
+	if p.sys == "" {
+		p.sys = "/sys"
+	}
+	if p.dev == "" {
+		p.dev = "/dev"
+	}
+	return p
+}
+
+func openI2C(path string) (i2c.BusCloser, error) { return i2cdev.Open(path, nil) }
+
+func clock() (wall time.Time, monotonic time.Duration) {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return time.Now(), 0 // not on any Linux
+	}
+	return time.Now(), time.Duration(now.Nano())
+}
+
+// node maps a device path of the configuration into the root of devices:
+// "/dev/i2c-1" and "i2c-1" are the same.
+func (p *platform) node(path string) string {
+	if rest, ok := strings.CutPrefix(path, "/dev/"); ok {
+		return filepath.Join(p.dev, rest)
+	}
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(p.dev, path)
+}
+
+// access is a driver's way to the machine, made for one sensor or actuator.
+type access struct {
+	*platform
+	cfg       Config
+	bus       *bus     // nil if the driver's parts are on none
+	inherited *os.File // line handle kept by a former process, or nil
+}
+
+// take takes the bus that the device needs until give.
+func (a *access) take(id Unit, kind BusKind) {
+	switch kind {
+	case BusI2C:
+		a.bus = a.buses.i2c(a.node(a.cfg.Bus))
+	case BusSysfs, BusGPIO:
+		a.bus = a.buses.lane(id.Role.String() + " " + id.Name) // a lane of its own
+	case BusNone:
+	}
+}
+
+func (a *access) give() {
+	if a.bus != nil {
+		a.buses.put(a.bus)
+	}
+}
+
+func (a *access) hold() {
+	if a.bus != nil {
+		a.bus.hold()
+	}
+}
+
+func (a *access) release(ctx context.Context) {
+	if a.bus != nil {
+		a.bus.release(ctx)
+	}
+}
+
+// i2c returns the configured device for the length of ctx.
+func (a *access) i2c(ctx context.Context) *i2c.Dev {
+	return &i2c.Dev{Bus: boundBus{ctx, a.bus}, Addr: a.cfg.Address}
+}
+
+// blocking runs f, which reads files that may block, in the lane of a.
+func blocking[T any](ctx context.Context, a *access, f func() (T, error)) (T, error) {
+	result := new(T)
+	err := a.bus.do(ctx, func() (err error) {
+		*result, err = f()
+		return err
+	})
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return *result, nil
+}
+
+// acquire is blocking for an f that takes something: if it comes too late, it
+// is closed.
+func acquire[T io.Closer](ctx context.Context, a *access, f func() (T, error)) (T, error) {
+	var (
+		mu     sync.Mutex
+		result T
+		got    bool
+		gaveUp bool
+	)
+	err := a.bus.do(ctx, func() error {
+		v, err := f()
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if gaveUp {
+			return v.Close()
+		}
+		result, got = v, true
+		return nil
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	if err == nil {
+		return result, nil
+	}
+	gaveUp = true
+	if got {
+		err = errors.Join(err, result.Close())
+	}
+	var none T
+	return none, err
+}
+
+// pause waits for a conversion.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

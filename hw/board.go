@@ -2,8 +2,14 @@ package hw
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
+	"reflect"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -47,26 +53,122 @@ type Options struct {
 	Log    *slog.Logger   // nil discards
 	Jitter func() float64 // in [0,1), spreads retries; math/rand/v2.Float64
 
+	// Changed, if not nil, is called when a sensor or actuator begins to fail,
+	// fails for another reason, or works (again). It is bound like a Sink.
+	Changed func(Status)
+
 	// Handles are GPIO lines kept from a former process by [Board.Handles],
 	// by actuator name. Those that no actuator claims are closed.
 	Handles map[string]*os.File
 }
 
+// Status is the state of one sensor or actuator.
+type Status struct {
+	Unit   Unit
+	Driver string
+	Where  string    // "/dev/i2c-1 0x76"
+	Since  time.Time // of the present state; zero until it was tried
+	Err    error     // nil when it works; a *Error otherwise
+	// Tries counts the attempts that failed since it worked last.
+	Tries int
+}
+
 // Board owns the sensors and actuators: it opens, samples and drives them, and
 // brings those back that were away. The zero Board is not usable.
-type Board struct{}
+type Board struct {
+	sink     Sink
+	opts     Options
+	platform *platform
+	schedule *schedule
+	ready    chan struct{}
+	keep     atomic.Bool
+	applying chan struct{} // holds one element while Apply, or the beginning or end of Run, changes the units
+
+	mu      sync.Mutex
+	order   []Unit
+	units   map[Unit]*unit
+	run     context.Context // Run's; nil before
+	pending int             // units of the first setup that were not tried yet; -1 when told
+}
 
 // NewBoard returns a board that hands everything to sink.
-func NewBoard(sink Sink, opts Options) *Board { return &Board{} }
+func NewBoard(sink Sink, opts Options) *Board {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Jitter == nil {
+		opts.Jitter = rand.Float64
+	}
+	return &Board{
+		sink:     sink,
+		opts:     opts,
+		platform: newPlatform(opts),
+		schedule: newSchedule(),
+		ready:    make(chan struct{}),
+		applying: make(chan struct{}, 1),
+		units:    make(map[Unit]*unit),
+	}
+}
+
+// stopLimit bounds the end of Run.
+const stopLimit = 4 * time.Second
 
 // Run serves the setup until ctx ends, and then puts every actuator into its
 // safe state, or leaves it where [Board.Keep] said so. It returns nil after an
-// orderly end, and an error that names what could not be ended in time.
-func (b *Board) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+// orderly end, and an error that names what could not be ended in time. It is
+// called once.
+func (b *Board) Run(ctx context.Context) error {
+	b.applying <- struct{}{}
+	b.mu.Lock()
+	b.run = ctx
+	b.pending = len(b.units)
+	units := b.inOrder()
+	b.mu.Unlock()
+	b.closeUnclaimed()
+	var scheduling sync.WaitGroup
+	scheduling.Go(func() { b.schedule.run(ctx) })
+	for _, u := range units {
+		u.start(ctx)
+	}
+	b.tried(false)
+	<-b.applying
+	<-ctx.Done()
+	b.applying <- struct{}{} // and never given back: nothing starts from here on
+	err := b.stop(ctx)
+	scheduling.Wait()
+	return err
+}
+
+// stop waits for what Run started.
+func (b *Board) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
+	defer cancel()
+	b.mu.Lock()
+	units := b.inOrder()
+	b.mu.Unlock()
+	var errs []error
+	for _, u := range units {
+		errs = append(errs, u.stop(ctx))
+	}
+	return errors.Join(append(errs, b.platform.buses.wait(ctx))...)
+}
 
 // Ready is closed when every sensor and actuator of the first setup was tried
-// once, or has not answered in time.
-func (b *Board) Ready() <-chan struct{} { return nil }
+// once; whatever hangs counts as tried when its time is up.
+func (b *Board) Ready() <-chan struct{} { return b.ready }
+
+// tried counts down to readiness.
+func (b *Board) tried(one bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if one {
+		b.pending--
+	}
+	if b.pending == 0 {
+		b.pending = -1
+		close(b.ready)
+	}
+}
 
 // String returns "board".
 func (b *Board) String() string { return "board" }
@@ -76,37 +178,164 @@ func (b *Board) String() string { return "board" }
 // be called before and during Run. If setup is not valid nothing changes, and
 // the error joins the [Problem]s. It waits, within ctx, until what is gone has
 // released its bus and lines.
-func (b *Board) Apply(ctx context.Context, setup Setup) error { return nil }
+func (b *Board) Apply(ctx context.Context, setup Setup) error {
+	if problems := Validate(setup); len(problems) > 0 {
+		errs := make([]error, len(problems))
+		for i, p := range problems {
+			errs[i] = p
+		}
+		return errors.Join(errs...)
+	}
+	select {
+	case b.applying <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("apply the setup of sensors: %w", context.Cause(ctx))
+	}
+	defer func() { <-b.applying }()
+	wanted, order := wantedUnits(setup)
+	err := b.endUnwanted(ctx, wanted)
+	return errors.Join(err, b.startMissing(wanted, order))
+}
 
-// Set drives a channel of an actuator and waits until it is done or ctx ends.
-// The reading that follows goes to the sink.
-func (b *Board) Set(ctx context.Context, actuator, channel string, v Value) error { return nil }
+type wantedUnit struct {
+	driver Driver
+	cfg    Config
+}
 
-// CanSet says without touching the device whether Set would be tried: the
-// actuator is there and v fits the channel.
-func (b *Board) CanSet(actuator, channel string, v Value) error { return nil }
+// wantedUnits returns the units of a valid setup and their order.
+func wantedUnits(setup Setup) (map[Unit]wantedUnit, []Unit) {
+	drivers := driversByName()
+	wanted := make(map[Unit]wantedUnit)
+	var order []Unit
+	add := func(role Role, configs []Config) {
+		for _, cfg := range configs {
+			id := Unit{role, cfg.Name}
+			wanted[id] = wantedUnit{drivers[cfg.Driver], cfg}
+			order = append(order, id)
+		}
+	}
+	add(RoleSensor, setup.Sensors)
+	add(RoleActuator, setup.Actuators)
+	return wanted, order
+}
 
-// Safe puts an actuator into its safe state.
-func (b *Board) Safe(ctx context.Context, actuator string) error { return nil }
+// endUnwanted ends the units that are not wanted as they are, and waits.
+func (b *Board) endUnwanted(ctx context.Context, wanted map[Unit]wantedUnit) error {
+	b.mu.Lock()
+	var ending []*unit
+	for _, u := range b.inOrder() {
+		if w, ok := wanted[u.id]; !ok || !reflect.DeepEqual(w.cfg, u.cfg) {
+			ending = append(ending, u)
+			delete(b.units, u.id)
+		}
+	}
+	b.mu.Unlock()
+	for _, u := range ending {
+		u.cancel()
+	}
+	errs := make([]error, 0, len(ending))
+	for _, u := range ending {
+		errs = append(errs, u.stop(ctx))
+		if _, ok := wanted[u.id]; !ok {
+			b.sink.Removed(u.id)
+		}
+	}
+	return errors.Join(errs...)
+}
 
-// Keep makes the end of Run leave the outputs as they are.
-func (b *Board) Keep() {}
+// startMissing makes the wanted units that are not there, and starts them if
+// the board runs.
+func (b *Board) startMissing(wanted map[Unit]wantedUnit, order []Unit) error {
+	b.mu.Lock()
+	run := b.run
+	b.order = order
+	var fresh []*unit
+	var errs []error
+	for _, id := range order {
+		if b.units[id] != nil {
+			continue
+		}
+		u, err := b.newUnit(id, wanted[id])
+		if err != nil {
+			errs = append(errs, err) // Validate made one just like it: does not happen
+			continue
+		}
+		b.units[id] = u
+		fresh = append(fresh, u)
+	}
+	b.mu.Unlock()
+	for _, u := range fresh {
+		u.describe(u.device.Channels())
+		if run != nil {
+			u.start(run)
+		}
+	}
+	return errors.Join(errs...)
+}
 
-// Handles returns duplicates of the line handles of all actuators that have
-// one, by actuator name, to be kept open over a restart. The caller closes
-// them.
-func (b *Board) Handles() (map[string]*os.File, error) { return nil, nil }
+// newUnit makes a unit that is not started.
+func (b *Board) newUnit(id Unit, w wantedUnit) (*unit, error) {
+	u := &unit{
+		id:       id,
+		cfg:      w.cfg,
+		driver:   w.driver,
+		access:   &access{platform: b.platform, cfg: w.cfg},
+		schedule: b.schedule,
+		backoff:  newBackoff(w.cfg.interval(), b.opts.Jitter),
+		sink:     b.sink,
+		log:      b.opts.Log,
+		tried:    sync.OnceFunc(func() { b.tried(true) }),
+		changed:  func(Status) {},
+		keep:     b.keep.Load,
+		cancel:   func() {},
+		last:     make(map[string]Value),
+		jobs:     make(chan job),
+		ended:    make(chan struct{}),
+		status:   Status{Unit: id, Driver: w.cfg.Driver, Where: w.cfg.Where()},
+	}
+	if b.opts.Changed != nil {
+		u.changed = b.opts.Changed
+	}
+	if id.Role == RoleActuator {
+		u.access.inherited = b.opts.Handles[id.Name]
+		delete(b.opts.Handles, id.Name)
+	}
+	var err error
+	u.device, err = w.driver.device(id.Role, u.access)
+	return u, err
+}
+
+// closeUnclaimed closes the handles of a former process that nobody asked for.
+func (b *Board) closeUnclaimed() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for name, file := range b.opts.Handles {
+		if err := file.Close(); err != nil {
+			b.opts.Log.Debug("close a kept line", slog.String("actuator", name), slog.Any("error", err))
+		}
+	}
+	b.opts.Handles = nil
+}
+
+// inOrder returns the units in setup order. b.mu is held.
+func (b *Board) inOrder() []*unit {
+	units := make([]*unit, 0, len(b.units))
+	for _, id := range b.order {
+		if u := b.units[id]; u != nil {
+			units = append(units, u)
+		}
+	}
+	return units
+}
 
 // Status returns the state of every sensor and actuator, in setup order.
-func (b *Board) Status() []Status { return nil }
-
-// Status is the state of one sensor or actuator.
-type Status struct {
-	Unit   Unit
-	Driver string
-	Where  string    // "/dev/i2c-1 0x76"
-	Since  time.Time // of the present state
-	Err    error     // nil when it works; a *Error otherwise
-	// Tries counts the attempts that failed since it worked last.
-	Tries int
+func (b *Board) Status() []Status {
+	b.mu.Lock()
+	units := b.inOrder()
+	b.mu.Unlock()
+	all := make([]Status, len(units))
+	for i, u := range units {
+		all[i], _ = u.snapshot()
+	}
+	return all
 }

@@ -1,6 +1,10 @@
 package hw
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Quantity says what a channel measures or sets, independent of the part that
 // does it. A consumer maps channels by their quantity.
@@ -95,4 +99,27 @@ type Reading struct {
 	Quality Quality
 	// Reason says in words why Quality is not Good.
 	Reason string
+}
+
+// withinRange returns readings, or ErrGarbage if a value lies a fifth of its
+// range or more outside of it: no part reports that honestly.
+func withinRange(channels []Channel, readings []Reading) ([]Reading, error) {
+	for _, r := range readings {
+		for _, c := range channels {
+			f, ok := r.Value.Float()
+			margin := (c.Range.Max - c.Range.Min) / 5
+			if c.Name == r.Channel && ok && c.Range.Known() && !(f >= c.Range.Min-margin && f <= c.Range.Max+margin) {
+				return nil, fmt.Errorf("%w: %s %v %s", ErrGarbage, c.Name, f, c.Unit)
+			}
+		}
+	}
+	return readings, nil
+}
+
+func channelNames(channels []Channel) string {
+	names := make([]string, len(channels))
+	for i, c := range channels {
+		names[i] = c.Name
+	}
+	return strings.Join(names, ", ")
 }

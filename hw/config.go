@@ -1,6 +1,8 @@
 package hw
 
 import (
+	"cmp"
+	"fmt"
 	"strconv"
 	"time"
 )
@@ -32,7 +34,10 @@ type Config struct {
 	Drive    Drive         // "drive" of an output line
 	Safe     Safe          // "safe" state of an actuator
 
-	Channels []ChannelConfig // "channel": which channels to feed; none is all
+	// Channels are those that the configuration speaks of. A device whose
+	// channels vary has them before it is seen, and must have them then. All
+	// others it has are fed as well.
+	Channels []ChannelConfig
 
 	Unit   string        // "unit" of a simulated value
 	Wave   Wave          // "wave" of a simulated sensor
@@ -43,13 +48,33 @@ type Config struct {
 	File   string        // "file" of a simulated recording
 }
 
-// ChannelConfig picks one channel of a sensor.
+// ChannelConfig is what the configuration says of one channel.
 type ChannelConfig struct {
 	Name string // "name": the Channel.Name
 }
 
 // DefaultInterval is the sampling interval where none is configured.
 const DefaultInterval = 60 * time.Second
+
+func (c Config) interval() time.Duration { return cmp.Or(c.Interval, DefaultInterval) }
+
+// Where says where the device is, for messages: "/dev/i2c-1 0x76",
+// "/dev/gpiochip0 line 17", "dps310"; "" for a simulated one.
+func (c Config) Where() string {
+	switch {
+	case c.Bus != "" && c.Address != 0:
+		return fmt.Sprintf("%s 0x%02x", c.Bus, c.Address)
+	case c.Bus != "":
+		return c.Bus
+	case c.Line.Given() && c.Chip != "":
+		return c.Chip + " line " + c.Line.String()
+	case c.Line.Given():
+		return "line " + c.Line.String()
+	case c.Device != "":
+		return c.Device
+	}
+	return c.File
+}
 
 // Line names a GPIO line by its offset on the chip or by its name.
 type Line struct {

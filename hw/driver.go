@@ -30,8 +30,8 @@ type Driver struct {
 	// Proof says how the driver was shown to work.
 	Proof string
 
-	newSensor   func(*Access, Config) (sensor, error)
-	newActuator func(*Access, Config) (actuator, error)
+	newSensor   func(*access) (device, error)
+	newActuator func(*access) (actuator, error)
 }
 
 // Setting is one key of the configuration file that a driver takes.
@@ -47,5 +47,10 @@ func (d Driver) Sensor() bool { return d.newSensor != nil }
 // Actuator reports whether the driver serves actuators.
 func (d Driver) Actuator() bool { return d.newActuator != nil }
 
-// Drivers returns the table of drivers, ordered by name.
-func Drivers() []Driver { return nil }
+// device makes the device that a.cfg describes, without touching it.
+func (d Driver) device(role Role, a *access) (device, error) {
+	if role == RoleActuator {
+		return d.newActuator(a)
+	}
+	return d.newSensor(a)
+}

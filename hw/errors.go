@@ -54,7 +54,7 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // Problem is something wrong with a [Config] itself.
-type Problem struct {
+type Problem struct { //nolint:errname // data first: a line of a list, and an error where one is needed
 	Unit  Unit
 	Index int    // in Setup.Sensors or Setup.Actuators
 	Key   string // the key that is to blame, or ""
@@ -64,8 +64,3 @@ type Problem struct {
 func (p *Problem) Error() string {
 	return fmt.Sprintf("%s %q: %s", p.Unit.Role, p.Unit.Name, p.Text)
 }
-
-// Validate returns all that is wrong with a setup, without touching a device:
-// unknown drivers, settings that a driver does not take or lacks, values out of
-// range, names, addresses and lines used twice.
-func Validate(setup Setup) []*Problem { return nil }

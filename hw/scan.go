@@ -1,17 +1,48 @@
 package hw
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 
-// Probe opens the device of one sensor or actuator, reads it once and closes
-// it again. It changes nothing: an output line is only looked at. The error is
-// a *Error.
-func Probe(ctx context.Context, role Role, cfg Config, opts Options) ([]Reading, error) {
-	return nil, nil
+	"golang.org/x/sys/unix"
+
+	"lwm2m-agent/hw/gpio"
+	"lwm2m-agent/hw/i2cdev"
+)
+
+// Scan lists what a board has, without writing data to any device. What cannot
+// be looked at is listed with its error. It ends with ctx, and with what it has
+// found by then.
+func Scan(ctx context.Context, opts Options) Inventory {
+	p := newPlatform(opts)
+	return p.scan(ctx, func(path string) (prober, error) { return i2cdev.Open(path, nil) })
 }
 
-// Scan lists what a board has, without writing to any device. What cannot be
-// looked at is listed with its error.
-func Scan(ctx context.Context, opts Options) Inventory { return Inventory{} }
+// prober is an adapter that can be asked who answers.
+type prober interface {
+	Probe(address uint16) (bool, error)
+	Close() error
+}
+
+func (p *platform) scan(ctx context.Context, open func(path string) (prober, error)) Inventory {
+	inv := Inventory{
+		I2C:     p.scanI2C(ctx, open),
+		GPIO:    p.scanGPIO(),
+		IIO:     p.scanClass(iioClass()),
+		HWMon:   p.scanClass(hwmonClass()),
+		Thermal: p.scanClass(thermalClass()),
+		OneWire: p.scanOneWire(),
+		Serial:  p.scanSerial(),
+	}
+	return inv
+}
 
 // Inventory is what [Scan] found.
 type Inventory struct {
@@ -78,6 +109,206 @@ type SerialPort struct {
 	Driver string // the kernel's: "cp210x"
 }
 
+// The addresses that parts have; the others are reserved (I2C specification
+// UM10204 table 4).
+const (
+	firstAddress = 0x08
+	lastAddress  = 0x77
+)
+
+func (p *platform) scanI2C(ctx context.Context, open func(path string) (prober, error)) []I2CBus {
+	paths, err := filepath.Glob(filepath.Join(p.dev, "i2c-*"))
+	if err != nil {
+		return []I2CBus{{Path: p.dev, Err: err}}
+	}
+	slices.SortFunc(paths, naturally)
+	found := make([]I2CBus, len(paths))
+	for i, path := range paths {
+		name, _ := readAttribute(filepath.Join(p.sys, "class/i2c-dev", filepath.Base(path), "name"))
+		found[i] = I2CBus{Path: p.shown(path), Name: name}
+		lane := p.buses.lane("scan " + path) // an adapter that hangs ends with its own listing
+		found[i].Devices, found[i].Err = scanAdapter(ctx, lane, func() (prober, error) { return open(path) })
+		p.buses.put(lane)
+		for j := range found[i].Devices {
+			d := &found[i].Devices[j]
+			d.Kernel = p.kernelDevice(path, d.Address)
+		}
+	}
+	return found
+}
+
+// scanAdapter asks every address of an adapter.
+func scanAdapter(ctx context.Context, lane *bus, open func() (prober, error)) ([]I2CDevice, error) {
+	a := &access{bus: lane}
+	adapter, err := acquire(ctx, a, open)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = lane.do(ctx, adapter.Close) }() // was only asked
+	var devices []I2CDevice
+	for address := uint16(firstAddress); address <= lastAddress; address++ {
+		answers, err := blocking(ctx, a, func() (bool, error) { return adapter.Probe(address) })
+		switch {
+		case errors.Is(err, unix.EBUSY), answers:
+			devices = append(devices, I2CDevice{Address: address, Drivers: driversAt(address)})
+		case errors.Is(err, unix.EOPNOTSUPP):
+			// This address cannot be asked without harm on this adapter.
+		case err != nil:
+			return devices, fmt.Errorf("ask address %#02x: %w", address, err)
+		}
+	}
+	return devices, nil
+}
+
+// kernelDevice returns the name of the kernel's device at an address, or "".
+func (p *platform) kernelDevice(adapter string, address uint16) string {
+	number := strings.TrimPrefix(filepath.Base(adapter), "i2c-")
+	folder := filepath.Join(p.sys, "bus/i2c/devices", fmt.Sprintf("%s-%04x", number, address))
+	name, _ := readAttribute(filepath.Join(folder, "name"))
+	return name
+}
+
+// shown is the path as the configuration has it.
+func (p *platform) shown(path string) string {
+	if rest, err := filepath.Rel(p.dev, path); err == nil {
+		return "/dev/" + rest
+	}
+	return path
+}
+
+func (p *platform) scanGPIO() []GPIOChip {
+	paths, err := p.chips()
+	if err != nil {
+		return []GPIOChip{{Path: p.dev, Err: err}}
+	}
+	found := make([]GPIOChip, len(paths))
+	for i, path := range paths {
+		found[i] = p.scanChip(path)
+	}
+	return found
+}
+
+func (p *platform) scanChip(path string) GPIOChip {
+	found := GPIOChip{Path: p.shown(path), Name: filepath.Base(path)}
+	chip, err := gpio.OpenChip(path, p.gpio)
+	if err != nil {
+		found.Err = nodeError(found.Path, err)
+		return found
+	}
+	defer func() { _ = chip.Close() }() // was only asked
+	found.Label = chip.Label()
+	for offset := range chip.Lines() {
+		info, err := chip.Line(offset)
+		if err != nil {
+			found.Err = err
+			return found
+		}
+		line := GPIOLine{
+			Offset: offset, Name: info.Name, Consumer: info.Consumer,
+			Used: info.Used, Output: info.Output, Active: ActiveHigh,
+		}
+		if info.ActiveLow {
+			line.Active = ActiveLow
+		}
+		found.Lines = append(found.Lines, line)
+	}
+	return found
+}
+
+// scanClass lists the devices of a class that measure something.
+func (p *platform) scanClass(class sysClass) []SysDevice {
+	folders, err := class.folders(p.sys)
+	if err != nil {
+		return nil // no such class on this kernel
+	}
+	var found []SysDevice
+	for _, folder := range folders {
+		device := SysDevice{Folder: filepath.Base(folder), Name: class.name(folder)}
+		channels, err := class.list(folder)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && len(channels) == 0 {
+			continue // a cooling device, an IIO trigger, a hwmon that only names something
+		}
+		device.Err = err
+		for _, c := range channels {
+			device.Channels = append(device.Channels, c.Channel)
+		}
+		found = append(found, device)
+	}
+	return found
+}
+
+// scanOneWire lists /sys/bus/w1/devices: a slave is called by its family and
+// serial number, "28-00000a3b4c5d".
+func (p *platform) scanOneWire() []OneWireDevice {
+	entries, err := os.ReadDir(filepath.Join(p.sys, "bus/w1/devices"))
+	if err != nil {
+		return nil // no 1-wire on this kernel
+	}
+	var found []OneWireDevice
+	for _, e := range entries {
+		family, _, ok := strings.Cut(e.Name(), "-")
+		number, err := strconv.ParseUint(family, 16, 8)
+		if ok && err == nil {
+			found = append(found, OneWireDevice{ID: e.Name(), Family: uint8(number)})
+		}
+	}
+	return found
+}
+
+// scanSerial lists the serial lines that a driver stands behind; a UART without
+// hardware has none.
+func (p *platform) scanSerial() []SerialPort {
+	folders, err := filepath.Glob(filepath.Join(p.sys, "class/tty/*/device/driver"))
+	if err != nil {
+		return nil
+	}
+	slices.SortFunc(folders, naturally)
+	var found []SerialPort
+	for _, folder := range folders {
+		target, err := os.Readlink(folder)
+		driver := filepath.Base(target)
+		if err != nil || driver == "serial8250" {
+			continue // a place for a UART that was not found
+		}
+		tty := filepath.Base(filepath.Dir(filepath.Dir(folder)))
+		found = append(found, SerialPort{Path: "/dev/" + tty, Driver: driver})
+	}
+	return found
+}
+
 // Suggest returns a ready configuration for each device that a driver can
 // serve without more being known.
-func (inv Inventory) Suggest() Setup { return Setup{} }
+func (inv Inventory) Suggest() Setup {
+	var setup Setup
+	for _, bus := range inv.I2C {
+		for _, d := range bus.Devices {
+			if len(d.Drivers) > 0 && d.Kernel == "" {
+				setup.Sensors = append(setup.Sensors, Config{
+					Name: fmt.Sprintf("%s %02x", filepath.Base(bus.Path), d.Address), Driver: d.Drivers[0],
+					Bus: bus.Path, Address: d.Address,
+				})
+			}
+		}
+	}
+	add := func(driver string, devices []SysDevice) {
+		for _, d := range devices {
+			if d.Err == nil {
+				setup.Sensors = append(setup.Sensors, Config{Name: driver + " " + d.Folder, Driver: driver, Device: uniqueName(d, devices)})
+			}
+		}
+	}
+	add("iio", inv.IIO)
+	add("hwmon", inv.HWMon)
+	add("thermal", inv.Thermal)
+	return setup
+}
+
+// uniqueName is the device's name, or its folder where several have that name.
+func uniqueName(d SysDevice, among []SysDevice) string {
+	for _, other := range among {
+		if d.Name == "" || other.Name == d.Name && other.Folder != d.Folder {
+			return d.Folder
+		}
+	}
+	return d.Name
+}

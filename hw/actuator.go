@@ -1,0 +1,191 @@
+package hw
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"time"
+)
+
+// actuator is a device that takes settings. Its Open leaves the output in its
+// safe state without passing through another.
+type actuator interface {
+	device
+	// Set drives a channel. The value fits it (see fits).
+	Set(ctx context.Context, channel string, v Value) error
+	// State reads back what is driven.
+	State(ctx context.Context) ([]Reading, error)
+}
+
+// keeper is an actuator whose output stays while a descriptor is open.
+type keeper interface {
+	Handle() (*os.File, error)
+}
+
+// job is something to be done to an actuator by its goroutine.
+type job struct {
+	do   func(ctx context.Context, a actuator) error
+	done chan error // holds one
+}
+
+// endLimit bounds what is done to one actuator when the board ends.
+const endLimit = 2 * time.Second
+
+// runActuator serves a until ctx ends.
+func (u *unit) runActuator(ctx context.Context, a actuator) {
+	due := u.schedule.add(0)
+	defer u.schedule.remove(due)
+	open := false
+	for {
+		select {
+		case <-ctx.Done():
+			if open {
+				u.endActuator(ctx, a, u.keep())
+			}
+			return
+		case <-due.tick:
+			if !open {
+				_ = u.serve(ctx, a, &open, due, nil) // told to the sink and the log
+			}
+		case j := <-u.jobs:
+			j.done <- u.serve(ctx, a, &open, due, j.do)
+		}
+	}
+}
+
+// serve opens a if it is not open, does what is asked, and tells the sink what
+// a drives then. A device that was open and fails is opened anew and asked once
+// more.
+func (u *unit) serve(ctx context.Context, a actuator, open *bool, due *entry, do func(context.Context, actuator) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, sampleLimit, errors.New("the actuator took too long"))
+	defer cancel()
+	u.access.hold()
+	defer u.access.release(ctx)
+	for {
+		fresh := !*open
+		state, err := u.attempt(ctx, a, open, do)
+		switch {
+		case err == nil:
+			u.works()
+			u.deliver(state)
+			return nil
+		case errors.Is(err, ErrUnfit), errors.Is(err, errGaveUp):
+			return newError(u.id, u.cfg, err)
+		}
+		if *open {
+			u.closeDevice(a)
+			*open = false
+		}
+		if fresh || errors.Is(err, ErrHung) {
+			u.fails(err)
+			u.retry(due)
+			return newError(u.id, u.cfg, err)
+		}
+	}
+}
+
+func (u *unit) attempt(ctx context.Context, a actuator, open *bool, do func(context.Context, actuator) error) ([]Reading, error) {
+	if !*open {
+		if err := a.Open(ctx); err != nil {
+			return nil, err
+		}
+		*open = true
+		u.describe(a.Channels())
+	}
+	if do != nil {
+		if err := do(ctx, a); err != nil {
+			return nil, err
+		}
+	}
+	return a.State(ctx)
+}
+
+// endActuator leaves a in its safe state, or as it is.
+func (u *unit) endActuator(ctx context.Context, a actuator, keep bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endLimit)
+	defer cancel()
+	u.access.hold()
+	defer u.access.release(ctx)
+	if !keep {
+		if err := u.makeSafe(ctx, a); err != nil {
+			u.fails(fmt.Errorf("take the safe state: %w", err))
+		}
+	}
+	u.closeDevice(a)
+}
+
+// makeSafe drives every channel to its safe value.
+func (u *unit) makeSafe(ctx context.Context, a actuator) error {
+	if u.cfg.Safe.Keep {
+		return nil
+	}
+	for _, c := range a.Channels() {
+		if err := a.Set(ctx, c.Name, u.cfg.Safe.value(c)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errGaveUp is a job whose caller did not wait for it.
+var errGaveUp = errors.New("given up")
+
+// ask has do done by the unit's goroutine, with a context that ends with ctx.
+func (u *unit) ask(ctx context.Context, do func(context.Context, actuator) error) error {
+	j := job{done: make(chan error, 1)}
+	j.do = func(inner context.Context, a actuator) error {
+		inner, cancel := context.WithCancelCause(inner)
+		defer cancel(nil)
+		defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+		err := do(inner, a)
+		if ctx.Err() != nil && err != nil {
+			return fmt.Errorf("%w: %w", errGaveUp, err)
+		}
+		return err
+	}
+	select {
+	case u.jobs <- j:
+	case <-u.ended:
+		return fmt.Errorf("actuator %q has ended: %w", u.id.Name, ErrNotKnown)
+	case <-ctx.Done():
+		return fmt.Errorf("actuator %q is busy: %w", u.id.Name, context.Cause(ctx))
+	}
+	select {
+	case err := <-j.done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("actuator %q: %w", u.id.Name, context.Cause(ctx))
+	}
+}
+
+// value is the safe value of a channel.
+func (s Safe) value(c Channel) Value {
+	on, isBool := s.Value.Bool()
+	number, _ := s.Value.Float()
+	switch {
+	case c.Kind == KindBool:
+		return Bool(on || !isBool && number != 0)
+	case isBool && on && c.Range.Known():
+		return Float(c.Range.Max)
+	}
+	return Float(number)
+}
+
+// fits converts v to the channel's kind. The error is ErrUnfit.
+func (c Channel) fits(v Value) (Value, error) {
+	if v.Kind() == KindInteger && c.Kind == KindFloat {
+		f, _ := v.Float()
+		v = Float(f)
+	}
+	if v.Kind() != c.Kind {
+		return Value{}, fmt.Errorf("%s takes a %s, not a %s: the value %w", c.Name, c.Kind, v.Kind(), ErrUnfit)
+	}
+	if f, ok := v.Float(); ok && c.Kind != KindBool {
+		if math.IsNaN(f) || math.IsInf(f, 0) || c.Range.Known() && (f < c.Range.Min || f > c.Range.Max) {
+			return Value{}, fmt.Errorf("%s takes %v to %v: %s %w", c.Name, c.Range.Min, c.Range.Max, v, ErrUnfit)
+		}
+	}
+	return v, nil
+}

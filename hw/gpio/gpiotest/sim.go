@@ -1,0 +1,349 @@
+// Package gpiotest is a GPIO controller for tests: it answers the ioctls of
+// Linux's character device as the kernel does (drivers/gpio/gpiolib-cdev.c), and
+// hands out real file descriptors from which edges are read.
+//
+// It knows the kernel's structures and none of the code that it is there to
+// test.
+package gpiotest
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Flags and requests of linux/gpio.h.
+const (
+	flagUsed      = 1 << 0
+	flagActiveLow = 1 << 1
+	flagInput     = 1 << 2
+	flagOutput    = 1 << 3
+	flagEdges     = 1<<4 | 1<<5
+
+	setConfig = 0xc110b40d
+)
+
+// Sim is a set of chips. Its Ioctl stands in for the kernel's.
+type Sim struct {
+	mu    sync.Mutex
+	chips map[string]*chip // by path
+	block chan struct{}    // not nil: ioctls on lines wait for it
+}
+
+type chip struct {
+	name, label string
+	lines       []*line
+}
+
+type line struct {
+	name     string
+	consumer string
+	flags    uint64
+	level    bool // of the wire
+	debounce time.Duration
+	pipe     string // what /proc calls the handed out descriptor
+	events   int    // the other end of it, or -1
+	seq      uint32
+	lose     int
+}
+
+// New returns a Sim without chips.
+func New() *Sim { return &Sim{chips: make(map[string]*chip)} }
+
+// AddChip makes the node dir/name of a chip with lines of these names.
+func (s *Sim) AddChip(dir, name, label string, lines ...string) error {
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		return err
+	}
+	c := &chip{name: name, label: label}
+	for _, l := range lines {
+		c.lines = append(c.lines, &line{name: l, events: -1})
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.chips[path] = c
+	return nil
+}
+
+// RemoveChip takes a chip away: its node vanishes and its lines fail.
+func (s *Sim) RemoveChip(path string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.chips[path].lines {
+		l.release()
+	}
+	delete(s.chips, path)
+	return os.Remove(path)
+}
+
+// Drive puts a level on the wire of a line from outside.
+func (s *Sim) Drive(path string, offset int, high bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.chips[path].lines[offset]
+	if l.level == high {
+		return nil
+	}
+	l.level = high
+	if l.flags&flagEdges == 0 || l.events < 0 {
+		return nil
+	}
+	l.seq++
+	if l.lose > 0 {
+		l.lose--
+		return nil
+	}
+	return l.emit(offset)
+}
+
+// Lose makes the next n edges of a line find the kernel's buffer full.
+func (s *Sim) Lose(path string, offset, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.chips[path].lines[offset].lose = n
+}
+
+// Take makes the kernel use a line itself.
+func (s *Sim) Take(path string, offset int, consumer string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.chips[path].lines[offset]
+	l.consumer, l.flags = consumer, l.flags|flagUsed
+}
+
+// Level is what a line's wire carries.
+func (s *Sim) Level(path string, offset int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.chips[path].lines[offset].level
+}
+
+// Used reports whether a line is requested, and by whom.
+func (s *Sim) Used(path string, offset int) (consumer string, used bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.chips[path].lines[offset]
+	l.sweep()
+	return l.consumer, l.flags&flagUsed != 0
+}
+
+// Debounce is the period that a line was requested with.
+func (s *Sim) Debounce(path string, offset int) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.chips[path].lines[offset].debounce
+}
+
+// Hang makes calls on lines block until the function that it returns is called.
+func (s *Sim) Hang() (release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	block := make(chan struct{})
+	s.block = block
+	return func() {
+		s.mu.Lock()
+		s.block = nil
+		s.mu.Unlock()
+		close(block)
+	}
+}
+
+// Ioctl answers as the kernel does.
+func (s *Sim) Ioctl(fd uintptr, request uint, arg unsafe.Pointer) error {
+	s.mu.Lock()
+	block := s.block
+	s.mu.Unlock()
+	if block != nil && request != unix.GPIO_GET_CHIPINFO_IOCTL {
+		<-block
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	file, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+	if err != nil {
+		return unix.EBADF
+	}
+	switch request {
+	case unix.GPIO_GET_CHIPINFO_IOCTL:
+		return s.chipInfo(file, (*unix.GPIOChipInfo)(arg))
+	case unix.GPIO_V2_GET_LINEINFO_IOCTL:
+		return s.lineInfo(file, (*unix.GPIOV2LineInfo)(arg))
+	case unix.GPIO_V2_GET_LINE_IOCTL:
+		return s.getLine(file, (*unix.GPIOV2LineRequest)(arg))
+	case unix.GPIO_V2_LINE_GET_VALUES_IOCTL:
+		return s.values(file, (*unix.GPIOV2LineValues)(arg), false)
+	case unix.GPIO_V2_LINE_SET_VALUES_IOCTL:
+		return s.values(file, (*unix.GPIOV2LineValues)(arg), true)
+	case setConfig:
+		return s.setConfig(file, (*unix.GPIOV2LineConfig)(arg))
+	}
+	return unix.ENOTTY
+}
+
+func (s *Sim) chipInfo(file string, info *unix.GPIOChipInfo) error {
+	c := s.chips[file]
+	if c == nil {
+		return unix.ENOTTY
+	}
+	copy(info.Name[:], c.name)
+	copy(info.Label[:], c.label)
+	info.Lines = uint32(len(c.lines)) //nolint:gosec // a handful
+	return nil
+}
+
+func (s *Sim) lineInfo(file string, info *unix.GPIOV2LineInfo) error {
+	c := s.chips[file]
+	if c == nil {
+		return unix.ENODEV
+	}
+	if int(info.Offset) >= len(c.lines) {
+		return unix.EINVAL
+	}
+	l := c.lines[info.Offset]
+	l.sweep()
+	copy(info.Name[:], l.name)
+	copy(info.Consumer[:], l.consumer)
+	info.Flags = l.flags
+	return nil
+}
+
+func (s *Sim) getLine(file string, r *unix.GPIOV2LineRequest) error {
+	c := s.chips[file]
+	if c == nil {
+		return unix.ENODEV
+	}
+	if r.Num_lines != 1 || int(r.Offsets[0]) >= len(c.lines) {
+		return unix.EINVAL
+	}
+	l := c.lines[r.Offsets[0]]
+	if l.sweep(); l.flags&flagUsed != 0 {
+		return unix.EBUSY
+	}
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return err
+	}
+	if err := l.configure(&r.Config); err != nil {
+		return err
+	}
+	l.flags |= flagUsed
+	l.consumer = text(r.Consumer[:])
+	l.pipe, _ = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fds[0]))
+	l.events, l.seq = fds[1], 0
+	r.Fd = int32(fds[0]) //nolint:gosec // a descriptor
+	return nil
+}
+
+// requested returns the line that a descriptor was handed out for.
+func (s *Sim) requested(pipe string) *line {
+	for _, c := range s.chips {
+		for _, l := range c.lines {
+			if l.pipe == pipe && l.events >= 0 {
+				return l
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Sim) values(file string, v *unix.GPIOV2LineValues, set bool) error {
+	l := s.requested(file)
+	switch {
+	case l == nil:
+		return unix.ENODEV
+	case v.Mask != 1:
+		return unix.EINVAL
+	case set && l.flags&flagOutput == 0:
+		return unix.EPERM
+	case set:
+		l.level = (v.Bits&1 != 0) != (l.flags&flagActiveLow != 0)
+		return nil
+	}
+	v.Bits = 0
+	if l.active() {
+		v.Bits = 1
+	}
+	return nil
+}
+
+func (s *Sim) setConfig(file string, c *unix.GPIOV2LineConfig) error {
+	l := s.requested(file)
+	if l == nil {
+		return unix.ENODEV
+	}
+	if err := l.configure(c); err != nil {
+		return err
+	}
+	l.flags |= flagUsed
+	return nil
+}
+
+func (l *line) active() bool { return l.level != (l.flags&flagActiveLow != 0) }
+
+func (l *line) configure(c *unix.GPIOV2LineConfig) error {
+	output := c.Flags&flagOutput != 0
+	if output && c.Flags&(flagInput|flagEdges) != 0 || !output && c.Flags&flagInput == 0 && c.Flags&flagEdges != 0 {
+		return unix.EINVAL
+	}
+	l.flags = c.Flags
+	for _, a := range c.Attrs[:c.Num_attrs] {
+		switch a.Attr.Id {
+		case unix.GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES:
+			l.level = (a.Attr.Flags&1 != 0) != (l.flags&flagActiveLow != 0)
+		case unix.GPIO_V2_LINE_ATTR_ID_DEBOUNCE:
+			l.debounce = time.Duration(*(*uint32)(unsafe.Pointer(&a.Attr.Flags))) * time.Microsecond
+		default:
+			return unix.EINVAL
+		}
+	}
+	return nil
+}
+
+// emit writes struct gpio_v2_line_event.
+func (l *line) emit(offset int) error {
+	id := uint32(unix.GPIO_V2_LINE_EVENT_FALLING_EDGE)
+	if l.active() {
+		id = unix.GPIO_V2_LINE_EVENT_RISING_EDGE
+	}
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return err
+	}
+	raw := make([]byte, unsafe.Sizeof(unix.GPIOV2LineEvent{}))
+	order := binary.NativeEndian
+	order.PutUint64(raw, uint64(now.Nano())) //nolint:gosec // since boot
+	order.PutUint32(raw[8:], id)
+	order.PutUint32(raw[12:], uint32(offset)) //nolint:gosec // a handful
+	order.PutUint32(raw[16:], l.seq)
+	order.PutUint32(raw[20:], l.seq)
+	_, err := unix.Write(l.events, raw)
+	return err
+}
+
+// sweep frees the line if its descriptor was closed.
+func (l *line) sweep() {
+	if l.events < 0 {
+		return
+	}
+	poll := []unix.PollFd{{Fd: int32(l.events)}} //nolint:gosec // a descriptor
+	if n, err := unix.Poll(poll, 0); err == nil && n == 1 && poll[0].Revents&unix.POLLERR != 0 {
+		l.release()
+	}
+}
+
+func (l *line) release() {
+	if l.events >= 0 {
+		_ = unix.Close(l.events)
+	}
+	l.events, l.consumer, l.debounce = -1, "", 0
+	l.flags &^= flagUsed
+}
+
+func text(b []byte) string { return string(b[:bytes.IndexByte(b, 0)]) }

@@ -1,0 +1,157 @@
+package hw
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"lwm2m-agent/hw/gpio"
+)
+
+func gpioInChannels() []Channel {
+	return []Channel{
+		{Name: "state", Quantity: State, Kind: KindBool},
+		{Name: "count", Quantity: Count, Kind: KindInteger},
+	}
+}
+
+func gpioInDriver() Driver {
+	return Driver{
+		Name:     "gpio-in",
+		Bus:      BusGPIO,
+		Summary:  "a GPIO line as input: its state, and its edges counted by the kernel",
+		Channels: gpioInChannels(),
+		Settings: []Setting{
+			settingChip, settingLine, settingActive,
+			{Key: "debounce", Help: "how long the line must be quiet after an edge; none"},
+			{Key: "bias", Help: `"off", "pull-up" or "pull-down"; as it is`},
+			{Key: "edge", Help: `what is counted: becoming "active", "inactive" or "both"; active`},
+		},
+		newSensor: func(a *access) (device, error) { return &gpioIn{access: a}, nil },
+	}
+}
+
+// gpioIn is an input line. It costs nothing while nothing happens: the kernel
+// debounces, stamps and queues the edges, and wakes the agent.
+type gpioIn struct {
+	access *access
+	line   *gpio.Line // while it is open
+	edges  edgeCounter
+}
+
+func (d *gpioIn) Channels() []Channel { return gpioInChannels() }
+
+func (d *gpioIn) Open(ctx context.Context) error {
+	o := lineOptions(d.access.cfg)
+	o.Direction, o.Edges, o.Debounce = gpio.Input, true, d.access.cfg.Debounce
+	switch d.access.cfg.Bias {
+	case BiasOff:
+		o.Bias = gpio.BiasDisabled
+	case BiasPullUp:
+		o.Bias = gpio.PullUp
+	case BiasPullDown:
+		o.Bias = gpio.PullDown
+	}
+	line, err := takeLine(ctx, d.access, func() (*gpio.Line, error) { return d.access.requestLine(d.access.cfg, o) })
+	if err != nil {
+		return err
+	}
+	d.line = line
+	return nil
+}
+
+func (d *gpioIn) Close() error { return d.line.Close() }
+
+func (d *gpioIn) Watch(ctx context.Context, deliver func([]Reading)) error {
+	defer context.AfterFunc(ctx, func() { _ = d.line.Close() })() // ends the wait for edges
+	active, err := blocking(ctx, d.access, d.line.Value)
+	if err != nil {
+		return nodeError(d.access.cfg.Chip, err)
+	}
+	d.edges.begin(active)
+	deliver([]Reading{
+		{Channel: "state", Value: Bool(active), Quality: Good},
+		{Channel: "count", Value: Integer(d.edges.count(d.access.cfg.Edge)), Quality: Good},
+	})
+	var events []gpio.Event
+	for {
+		if events, err = d.line.Events(events); err != nil {
+			return nodeError(d.access.cfg.Chip, err)
+		}
+		deliver(d.readings(events))
+	}
+}
+
+// readings are the states that the edges led to, and the count after the last.
+func (d *gpioIn) readings(events []gpio.Event) []Reading {
+	wall, monotonic := d.access.clock()
+	readings := make([]Reading, 0, len(events)+1)
+	missed := uint32(0)
+	var at time.Time
+	for _, e := range events {
+		missed += d.edges.add(e)
+		at = wall.Add(e.Time - monotonic)
+		readings = append(readings, Reading{Channel: "state", Value: Bool(e.Active), Time: at, Quality: Good})
+	}
+	count := Reading{Channel: "count", Value: Integer(d.edges.count(d.access.cfg.Edge)), Time: at, Quality: Good}
+	if missed > 0 {
+		count.Quality = Uncertain
+		count.Reason = fmt.Sprintf("%d edges came faster than they were read; they are counted by their sequence numbers", missed)
+	}
+	return append(readings, count)
+}
+
+// edgeCounter counts the edges of a line since the agent began, over any number
+// of openings.
+type edgeCounter struct {
+	level    bool   // after the last edge
+	seq      uint32 // of the last edge
+	active   int64  // edges to active
+	inactive int64  // edges to inactive
+}
+
+// begin starts with a freshly requested line: the kernel counts from 1.
+func (c *edgeCounter) begin(level bool) { c.level, c.seq = level, 0 }
+
+// add counts e and those before it that the kernel had no room to keep, and
+// returns how many these were. Edges alternate, so the level before and after
+// tells which they were; where the kernel saw two of a kind in a row there was
+// one between them that was too short for it.
+func (c *edgeCounter) add(e gpio.Event) (missed uint32) {
+	missed = e.Seq - c.seq - 1
+	if missed > 1<<31 {
+		missed = 0 // backwards: not something to count by
+	}
+	for _, parity := range [2]uint32{missed - missed/2, missed / 2} {
+		c.level = !c.level
+		c.bump(c.level, int64(parity))
+	}
+	if missed%2 == 1 {
+		c.level = !c.level
+	}
+	if c.level == e.Active && e.Seq != 1 { // the first may have come before the level was read
+		c.bump(!e.Active, 1)
+	}
+	c.bump(e.Active, 1)
+	c.level, c.seq = e.Active, e.Seq
+	return missed
+}
+
+func (c *edgeCounter) bump(active bool, n int64) {
+	if active {
+		c.active += n
+	} else {
+		c.inactive += n
+	}
+}
+
+func (c *edgeCounter) count(edge Edge) int64 {
+	switch edge {
+	case EdgeInactive:
+		return c.inactive
+	case EdgeBoth:
+		return c.active + c.inactive
+	case EdgeActive:
+	}
+	return c.active
+}

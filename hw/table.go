@@ -1,0 +1,41 @@
+package hw
+
+import "slices"
+
+// Drivers returns the table of drivers, ordered by name. A new driver is one
+// file and one line here.
+func Drivers() []Driver {
+	return []Driver{
+		bme280Driver(),
+		bmp280Driver(),
+		gpioInDriver(),
+		gpioOutDriver(),
+		hwmonDriver(),
+		iioDriver(),
+		lm75Driver(),
+		lm75bDriver(),
+		simDriver(),
+		thermalDriver(),
+		tmp102Driver(),
+		tmp105Driver(),
+	}
+}
+
+func driversByName() map[string]Driver {
+	byName := make(map[string]Driver)
+	for _, d := range Drivers() {
+		byName[d.Name] = d
+	}
+	return byName
+}
+
+// driversAt returns the names of the drivers whose parts can have an address.
+func driversAt(address uint16) []string {
+	var names []string
+	for _, d := range Drivers() {
+		if slices.Contains(d.Addresses, address) {
+			names = append(names, d.Name)
+		}
+	}
+	return names
+}

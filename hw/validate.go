@@ -1,0 +1,223 @@
+package hw
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Limits of what can be configured.
+const (
+	minInterval = 10 * time.Millisecond
+	maxInterval = 7 * 24 * time.Hour
+	maxDebounce = time.Hour // the kernel counts microseconds in 32 bits
+	maxName     = 64
+)
+
+// Validate returns all that is wrong with a setup, without touching a device:
+// unknown drivers, settings that a driver does not take or lacks, values out of
+// range, names, addresses and lines used twice.
+func Validate(setup Setup) []*Problem {
+	v := validator{drivers: driversByName(), taken: make(map[string]Unit)}
+	for i, cfg := range setup.Sensors {
+		v.check(RoleSensor, i, cfg)
+	}
+	for i, cfg := range setup.Actuators {
+		v.check(RoleActuator, i, cfg)
+	}
+	return v.problems
+}
+
+// validator collects the problems of a setup.
+type validator struct {
+	drivers  map[string]Driver
+	taken    map[string]Unit // names, addresses and lines
+	problems []*Problem
+
+	unit  Unit
+	index int
+}
+
+// problem notes what is wrong with the present unit.
+func (v *validator) problem(key, format string, args ...any) {
+	v.problems = append(v.problems, &Problem{Unit: v.unit, Index: v.index, Key: key, Text: fmt.Sprintf(format, args...)})
+}
+
+func (v *validator) check(role Role, index int, cfg Config) {
+	v.unit, v.index = Unit{role, cfg.Name}, index
+	switch {
+	case cfg.Name == "":
+		v.problem("name", "%s without a name", role)
+	case len(cfg.Name) > maxName:
+		v.problem("name", "a name has %d bytes at most", maxName)
+	}
+	v.claim("name", cfg.Name)
+	driver, ok := v.drivers[cfg.Driver]
+	serves := role == RoleSensor && driver.Sensor() || role == RoleActuator && driver.Actuator()
+	if !ok || !serves {
+		v.problem("driver", "no driver %q for a %s; there are: %s", cfg.Driver, role, v.driversFor(role))
+		return
+	}
+	before := len(v.problems)
+	v.checkKeys(driver, cfg)
+	v.checkValues(driver, cfg)
+	v.checkPlace(driver, cfg)
+	if len(v.problems) > before {
+		return
+	}
+	d, err := driver.device(role, &access{cfg: cfg})
+	if err != nil {
+		v.problem("channel", "%v", err)
+		return
+	}
+	for _, c := range cfg.Channels {
+		known := d.Channels()
+		if len(known) > 0 && !slices.ContainsFunc(known, func(k Channel) bool { return k.Name == c.Name }) {
+			v.problem("channel", "%s has no channel %q; it has: %s", driver.Name, c.Name, channelNames(known))
+		}
+	}
+}
+
+func (v *validator) driversFor(role Role) string {
+	var names []string
+	for _, d := range Drivers() {
+		if role == RoleSensor && d.Sensor() || role == RoleActuator && d.Actuator() {
+			names = append(names, d.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// claim notes that the present unit uses something that only one can use.
+func (v *validator) claim(key, what string) {
+	id := v.unit.Role.String() + " " + what
+	if key != "name" {
+		id = what
+	}
+	if other, ok := v.taken[id]; ok && what != "" {
+		v.problem(key, "%s is used by %s %q already", what, other.Role, other.Name)
+		return
+	}
+	v.taken[id] = v.unit
+}
+
+// givenKeys are the keys of cfg that are not at their zero value, besides name
+// and driver.
+func givenKeys(cfg Config) []string {
+	given := []struct {
+		key string
+		set bool
+	}{
+		{"bus", cfg.Bus != ""},
+		{"address", cfg.Address != 0},
+		{"chip", cfg.Chip != ""},
+		{"line", cfg.Line.Given()},
+		{"device", cfg.Device != ""},
+		{"interval", cfg.Interval != 0},
+		{"debounce", cfg.Debounce != 0},
+		{"active", cfg.Active != ""},
+		{"bias", cfg.Bias != ""},
+		{"edge", cfg.Edge != ""},
+		{"drive", cfg.Drive != ""},
+		{"safe", cfg.Safe != Safe{}},
+		{"unit", cfg.Unit != ""},
+		{"wave", cfg.Wave != ""},
+		{"min", cfg.Min != 0},
+		{"max", cfg.Max != 0},
+		{"period", cfg.Period != 0},
+		{"seed", cfg.Seed != 0},
+		{"file", cfg.File != ""},
+	}
+	var keys []string
+	for _, g := range given {
+		if g.set {
+			keys = append(keys, g.key)
+		}
+	}
+	return keys
+}
+
+func (v *validator) checkKeys(driver Driver, cfg Config) {
+	given := givenKeys(cfg)
+	takes := make([]string, 0, len(driver.Settings))
+	for _, s := range driver.Settings {
+		takes = append(takes, s.Key)
+		if s.Required && !slices.Contains(given, s.Key) {
+			v.problem(s.Key, "%s needs %s: %s", driver.Name, s.Key, s.Help)
+		}
+	}
+	for _, key := range given {
+		if !slices.Contains(takes, key) {
+			v.problem(key, "%s takes no %s; it takes: %s", driver.Name, key, strings.Join(takes, ", "))
+		}
+	}
+}
+
+func (v *validator) checkValues(driver Driver, cfg Config) {
+	if cfg.Address != 0 && !slices.Contains(driver.Addresses, cfg.Address) {
+		v.problem("address", "%s has no address %#02x; it can have: %s", driver.Name, cfg.Address, hexList(driver.Addresses))
+	}
+	v.between("interval", cfg.Interval, minInterval, maxInterval)
+	v.between("debounce", cfg.Debounce, time.Microsecond, maxDebounce)
+	v.between("period", cfg.Period, minInterval, maxInterval)
+	oneOf(v, "active", cfg.Active, ActiveHigh, ActiveLow)
+	oneOf(v, "bias", cfg.Bias, BiasOff, BiasPullUp, BiasPullDown)
+	oneOf(v, "edge", cfg.Edge, EdgeActive, EdgeInactive, EdgeBoth)
+	oneOf(v, "drive", cfg.Drive, DrivePushPull, DriveOpenDrain, DriveOpenSource)
+	oneOf(v, "wave", cfg.Wave, WaveSine, WaveRamp, WaveSquare, WaveWalk, WaveCSV, WaveContact, WaveTrack)
+	if !(cfg.Min < cfg.Max) && (cfg.Min != 0 || cfg.Max != 0) || math.IsInf(cfg.Max-cfg.Min, 0) {
+		v.problem("max", "max (%v) must be above min (%v)", cfg.Max, cfg.Min)
+	}
+	if cfg.Line.name == "" && cfg.Line.offset < 0 {
+		v.problem("line", "a line is a number from 0, or a name")
+	}
+	if cfg.Wave == WaveCSV && cfg.File == "" {
+		v.problem("file", `wave = "csv" needs file`)
+	}
+	if kind := cfg.Safe.Value.Kind(); kind != KindNone && kind != KindBool && kind != KindFloat {
+		v.problem("safe", `safe is "off", "on", "keep" or a number`)
+	}
+}
+
+func hexList(addresses []uint16) string {
+	texts := make([]string, len(addresses))
+	for i, a := range addresses {
+		texts[i] = fmt.Sprintf("%#02x", a)
+	}
+	return strings.Join(texts, ", ")
+}
+
+func (v *validator) between(key string, d, low, high time.Duration) {
+	if d != 0 && (d < low || d > high) {
+		v.problem(key, "%s is %v to %v, not %v", key, low, high, d)
+	}
+}
+
+// oneOf notes a value that is given and not allowed.
+func oneOf[T ~string](v *validator, key string, value T, allowed ...T) {
+	if value == "" || slices.Contains(allowed, value) {
+		return
+	}
+	texts := make([]string, len(allowed))
+	for i, a := range allowed {
+		texts[i] = fmt.Sprintf("%q", string(a))
+	}
+	v.problem(key, "%s is %s, not %q", key, strings.Join(texts, ", "), string(value))
+}
+
+// checkPlace finds two units at one place.
+func (v *validator) checkPlace(driver Driver, cfg Config) {
+	if driver.Bus == BusI2C && cfg.Bus != "" && cfg.Address != 0 {
+		v.claim("address", fmt.Sprintf("%s %#02x", filepath.Base(cfg.Bus), cfg.Address))
+	}
+	if driver.Bus == BusGPIO && cfg.Line.Given() {
+		chip := cfg.Chip
+		if chip == "" {
+			chip = "any chip"
+		}
+		v.claim("line", strings.TrimPrefix(chip, "/dev/")+" line "+cfg.Line.String())
+	}
+}
