@@ -1,7 +1,6 @@
 package coap
 
 import (
-	"context"
 	"net"
 	"net/netip"
 	"slices"
@@ -19,33 +18,44 @@ func constant() Handler {
 	return func(x *Exchange) { _ = x.Respond(&m) }
 }
 
-// loopback runs a server connection on UDP loopback and returns a connected socket
-// to it.
-func loopback(tb testing.TB, h Handler, o Options) *net.UDPConn {
+// listenLoopback returns a UDP socket on loopback.
+func listenLoopback(tb testing.TB) *net.UDPConn {
 	tb.Helper()
-	server, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
+	socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	l := Listen(server, h, ListenOptions{Conn: o})
-	ctx, cancel := context.WithCancel(tb.Context())
+	return socket
+}
+
+// serve runs a listener until the test has ended.
+func serve(tb testing.TB, socket *net.UDPConn, h Handler, o Options) *Listener {
+	tb.Helper()
+	l := Listen(socket, h, ListenOptions{Conn: o})
 	var done sync.WaitGroup
-	done.Go(func() { _ = l.Run(ctx) })
-	socket, err := net.DialUDP("udp", nil, server.LocalAddr().(*net.UDPAddr))
+	done.Go(func() { _ = l.Run(tb.Context()) })
+	tb.Cleanup(func() {
+		_ = l.Close()
+		done.Wait()
+	})
+	return l
+}
+
+// dial returns a socket connected to another.
+func dial(tb testing.TB, to net.Addr) *net.UDPConn {
+	tb.Helper()
+	socket, err := net.DialUDP("udp", nil, to.(*net.UDPAddr))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() {
-		_ = socket.Close()
-		cancel()
-		done.Wait()
-		_ = l.Close()
-	})
+	tb.Cleanup(func() { _ = socket.Close() })
 	return socket
 }
 
 func BenchmarkReadRaw(b *testing.B) {
-	socket := loopback(b, constant(), Options{})
+	server := listenLoopback(b)
+	serve(b, server, constant(), Options{})
+	socket := dial(b, server.LocalAddr())
 	var req Message
 	req.SetPath("/3/0/0")
 	datagram, err := appendMessage(nil, CON, GET, 0, Token{len: 2}, req.options, nil)
