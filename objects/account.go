@@ -1,7 +1,12 @@
 package objects
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
+	"math"
+	"net/url"
+	"strings"
 	"time"
 
 	"lwm2m-agent/lwm2m"
@@ -25,8 +30,8 @@ type Secret []byte
 // String returns "***".
 func (Secret) String() string { return "***" }
 
-// GoString returns "***".
-func (Secret) GoString() string { return "***" }
+// Format writes "***" for every verb.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("***")) }
 
 // LogValue returns "***".
 func (Secret) LogValue() slog.Value { return slog.StringValue("***") }
@@ -59,4 +64,54 @@ type Account struct {
 	// Security and Server hold further resources of the two objects by
 	// identifier, single ones only: {17: lwm2m.Unsigned(5)}.
 	Security, Server map[uint16]lwm2m.Value
+}
+
+// validate tells what is wrong with an account.
+func (a *Account) validate() error {
+	scheme, err := uriScheme(a.URI)
+	if err != nil {
+		return err
+	}
+	secured := strings.HasPrefix(scheme, "coaps")
+	switch {
+	case a.Mode < ModePSK || a.Mode > ModeEST:
+		return fmt.Errorf("there is no security mode %d", a.Mode)
+	case secured && a.Mode == ModeNoSec:
+		return fmt.Errorf("%s needs a key: the security mode is NoSec", a.URI)
+	case !secured && a.Mode != ModeNoSec:
+		return fmt.Errorf("%s is not secured, so the security mode must be NoSec", a.URI)
+	case a.Bootstrap && a.ShortServerID != 0:
+		return errors.New("a bootstrap server has no Short Server ID")
+	case !a.Bootstrap && (a.ShortServerID == 0 || a.ShortServerID == lwm2m.MaxID):
+		return fmt.Errorf("Short Server ID %d is not one of 1 to %d", a.ShortServerID, lwm2m.MaxID-1)
+	case a.Lifetime < 0 || a.HoldOff < 0 || a.Timeout < 0:
+		return errors.New("a time is negative")
+	}
+	return nil
+}
+
+// uriScheme returns the scheme of a server's URI (Transport, section 6.1).
+func uriScheme(uri string) (string, error) {
+	u, err := url.Parse(uri)
+	if err != nil || len(uri) > 255 || u.Scheme == "" || u.Host == "" && u.Opaque == "" {
+		return "", fmt.Errorf("%.255q is not the URI of a server, such as coaps://host:5684", uri)
+	}
+	return u.Scheme, nil
+}
+
+// seconds returns a duration in whole seconds, rounded up.
+func seconds(d time.Duration) lwm2m.Value {
+	return lwm2m.Integer(int64(math.Ceil(d.Seconds())))
+}
+
+// instanceNodes returns the nodes of an instance: single resources by identifier.
+func instanceNodes(at lwm2m.Path, values ...map[uint16]lwm2m.Value) []lwm2m.Node {
+	var nodes []lwm2m.Node
+	for _, m := range values {
+		for rid, v := range m {
+			nodes = append(nodes, lwm2m.Node{Path: at.Child(rid), Value: v})
+		}
+	}
+	lwm2m.SortNodes(nodes)
+	return nodes
 }
