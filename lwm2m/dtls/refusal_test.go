@@ -126,6 +126,7 @@ func TestLies(t *testing.T) {
 		"renegotiation":           {false, hello, replace("\xff\x01\x00\x01\x00", "\xff\x01\x00\x01\x01"), dtls.AlertDecodeError},
 		"malformed connection ID": {false, hello, replace("\x00\x36\x00\x01\x00", "\x00\x36\x00\x01\x05"), dtls.AlertDecodeError},
 		"hello done with a body":  {false, done, longer, dtls.AlertDecodeError},
+		"bytes behind the hint":   {false, keyExchange, longer, dtls.AlertDecodeError},
 		"finished":                {false, finished, at(3, 0), dtls.AlertDecryptError},
 		"short finished":          {false, finished, cut(11), dtls.AlertDecryptError},
 		"long finished":           {false, finished, longer, dtls.AlertDecryptError},
@@ -148,17 +149,17 @@ func TestLies(t *testing.T) {
 		"done with a body":              {true, done, longer, dtls.AlertDecodeError},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client, server := pskClient, pskServer
+			client, server := pskClient, with(pskServer, func(s *dtlstest.Config) { s.Hint = []byte("hint") })
 			if v.rpk {
 				client, server = rpkClient, rpkServer
 			}
 			applied := false
-			server.Mutate = func(typ uint8, body []byte) []byte {
+			server.Mutate = func(typ uint8, body []byte) (uint8, []byte) {
 				if typ == v.typ {
 					applied = true
-					return v.lie(body)
+					return typ, v.lie(body)
 				}
-				return body
+				return typ, body
 			}
 			synctest.Test(t, func(t *testing.T) {
 				_, _, err, _ := shake(t, client, server, nil, nil)
@@ -171,6 +172,74 @@ func TestLies(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Messages out of order, missing, doubled, or of another key exchange.
+func TestUnexpectedMessage(t *testing.T) {
+	const certificate, keyExchange, request, done = 11, 12, 13, 14
+	hinting := with(pskServer, func(s *dtlstest.Config) { s.Hint = []byte("hint") })
+	for name, v := range map[string]struct {
+		client   dtls.Config
+		server   dtlstest.Config
+		typ, lie uint8
+	}{
+		"Certificate for a pre-shared key": {pskClient, hinting, keyExchange, certificate},
+		"request for a pre-shared key":     {pskClient, hinting, keyExchange, request},
+		"two hints":                        {pskClient, hinting, done, keyExchange},
+		"no Certificate":                   {rpkClient, rpkServer, certificate, keyExchange},
+		"two Certificates":                 {rpkClient, rpkServer, keyExchange, certificate},
+		"request before the key share":     {rpkClient, rpkServer, keyExchange, request},
+		"two requests":                     {rpkClient, rpkServer, done, request},
+		"two key shares":                   {rpkClient, rpkServer, request, keyExchange},
+		"client's message":                 {rpkClient, rpkServer, done, 16},
+		"unknown message":                  {pskClient, pskServer, done, 99},
+		"ServerHello again":                {pskClient, pskServer, done, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v.server.Mutate = func(typ uint8, body []byte) (uint8, []byte) {
+				if typ == v.typ {
+					typ = v.lie
+				}
+				return typ, body
+			}
+			synctest.Test(t, func(t *testing.T) {
+				_, _, err, _ := shake(t, v.client, v.server, nil, nil)
+				var e *dtls.Error
+				if !errors.As(err, &e) || e.Remote || e.Alert != dtls.AlertUnexpectedMessage {
+					t.Errorf("error %v", err)
+				}
+			})
+		})
+	}
+}
+
+// A server that keeps asking for another cookie is left.
+func TestCookies(t *testing.T) {
+	verify := func(change func([]byte) []byte) error {
+		var err error
+		synctest.Test(t, func(t *testing.T) {
+			server := with(pskServer, func(s *dtlstest.Config) { s.Cookie = true })
+			server.Mutate = func(typ uint8, body []byte) (uint8, []byte) {
+				if typ == 3 {
+					body = change(body)
+				}
+				return typ, body
+			}
+			_, _, err, _ = shake(t, pskClient, server, nil, nil)
+		})
+		return err
+	}
+	count := byte(0)
+	for name, change := range map[string]func([]byte) []byte{
+		"another each time": func(b []byte) []byte { count++; b[3] ^= count; return b },
+		"truncated":         func(b []byte) []byte { return b[:5] },
+		"too long":          func(b []byte) []byte { return append(b, 0) },
+	} {
+		var e *dtls.Error
+		if err := verify(change); !errors.As(err, &e) || e.Remote {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -344,11 +344,11 @@ func TestResumeLies(t *testing.T) {
 			sessions := new(dtlstest.Sessions)
 			first := variant{"", pskClient, with(pskServer, func(s *dtlstest.Config) { s.Sessions = sessions })}
 			second := first
-			second.server.Mutate = func(typ uint8, body []byte) []byte {
+			second.server.Mutate = func(typ uint8, body []byte) (uint8, []byte) {
 				if typ == v.typ {
-					return v.lie(body)
+					return typ, v.lie(body)
 				}
-				return body
+				return typ, body
 			}
 			_, err := resumption(t, first, second)
 			var e *dtls.Error

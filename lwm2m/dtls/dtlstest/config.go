@@ -44,11 +44,11 @@ type Config struct {
 	Timeout    time.Duration
 	MTU        int
 
-	// Mutate, if not nil, may change the body of each handshake message before it
-	// is sent. The server then goes on as if it had meant it: the change is in the
-	// transcript, and a changed ServerHello counts. So the client's checks of
-	// signature and Finished pass.
-	Mutate func(typ uint8, body []byte) []byte
+	// Mutate, if not nil, may change the type and the body of each handshake
+	// message before it is sent. The server then goes on as if it had meant it: the
+	// change is in the transcript, and a changed ServerHello counts. So the client's
+	// checks of signature and Finished pass.
+	Mutate func(typ uint8, body []byte) (uint8, []byte)
 
 	// MutateParams, if not nil, may change the key share before it is signed.
 	MutateParams func(params []byte) []byte

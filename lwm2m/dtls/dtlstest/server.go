@@ -299,8 +299,9 @@ func (s *server) clientFinished(ctx context.Context) error {
 // message makes our next message, as far as the test lets it.
 func (s *server) message(typ handshake.Type, body []byte) handshake.Message {
 	if s.cfg.Mutate != nil {
-		body = s.cfg.Mutate(uint8(typ), body)
-		body = body[:min(len(body), handshake.MaxBody)]
+		var t uint8
+		t, body = s.cfg.Mutate(uint8(typ), body)
+		typ, body = handshake.Type(t), body[:min(len(body), handshake.MaxBody)]
 	}
 	m := handshake.Message{Type: typ, Seq: s.sent, Body: body}
 	s.sent++

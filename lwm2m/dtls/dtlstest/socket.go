@@ -24,7 +24,8 @@ func (s *socket) Read(b []byte) (int, error) {
 		return 0, err
 	}
 	if old := s.peer.Load(); old == nil || *old != from {
-		s.peer.Store(&from)
+		peer := from // only this one goes to the heap
+		s.peer.Store(&peer)
 	}
 	return n, nil
 }
