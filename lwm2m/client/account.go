@@ -169,7 +169,9 @@ func (a *account) resettle(s *settings) {
 	if s.pmin != old.pmin || s.pmax != old.pmax {
 		a.regovern(slices.Collect(a.observations.all()))
 	}
-	a.settleAt = a.now()
+	if s.lifetime != old.lifetime || s.binding != old.binding {
+		a.settleAt = a.now()
+	}
 }
 
 // treeChanged takes in changes of the object tree.
@@ -191,6 +193,9 @@ func (a *account) treeChanged() {
 	}
 	for i := range p.Changes {
 		a.observations.changed(&p.Changes[i])
+	}
+	if a.state != Registered {
+		a.showCounts()
 	}
 }
 

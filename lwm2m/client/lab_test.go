@@ -101,16 +101,16 @@ type scripted struct {
 	t  *testing.T
 	wg sync.WaitGroup
 
-	mu       sync.Mutex
-	dead     bool                                 // swallows all datagrams
-	refuse   error                                // of dialling
-	restored bool                                 // the next dial continues a session
-	script   func(c call) *coap.Message           // nil, or nil returned: the default
-	onDial   func(ctx context.Context, to Server) // nil: nothing
-	calls    []call
-	dials    []time.Time
-	conn     *coap.Conn // the last
-	count    int
+	mu     sync.Mutex
+	dead   bool                                 // swallows all datagrams
+	refuse error                                // of dialling
+	script func(c call) *coap.Message           // nil, or nil returned: the default
+	onDial func(ctx context.Context, to Server) // nil: nothing
+	calls  []call
+	dials  []time.Time
+	conn   *coap.Conn // the last
+	near   net.Conn   // the client's end of it
+	count  int
 }
 
 func (s *scripted) Dial(ctx context.Context, to Server) (net.Conn, error) {
@@ -130,7 +130,7 @@ func (s *scripted) Dial(ctx context.Context, to Server) (net.Conn, error) {
 	near, far := pipe(s.isDead)
 	conn := coap.New(far, s.handle, coap.Options{})
 	s.mu.Lock()
-	s.conn = conn
+	s.conn, s.near = conn, near
 	s.mu.Unlock()
 	s.wg.Go(func() {
 		defer far.Close()
@@ -181,6 +181,27 @@ func (s *scripted) accept(c call) *coap.Message {
 	m := &coap.Message{Code: coap.Created}
 	m.SetLocationPath(fmt.Sprintf("/rd/%d", s.count))
 	return m
+}
+
+// hangUp ends the connection from the client's side, as an alert of the server does.
+func (s *scripted) hangUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.near.Close()
+}
+
+// dialled returns when the client has dialled.
+func (s *scripted) dialled() []time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]time.Time(nil), s.dials...)
+}
+
+// connection returns the server's end of the last connection.
+func (s *scripted) connection() *coap.Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn
 }
 
 // take returns the calls since the last time.
@@ -275,10 +296,7 @@ func (l *lab) run() {
 		if err := <-ended; err != nil {
 			l.t.Errorf("Run: %v", err)
 		}
-		l.server.mu.Lock()
-		conn := l.server.conn
-		l.server.mu.Unlock()
-		if conn != nil {
+		if conn := l.server.connection(); conn != nil {
 			conn.Close()
 		}
 	}
@@ -371,10 +389,7 @@ func (l *lab) registered() {
 // do sends a request from the server to the client.
 func (l *lab) do(m *coap.Message) *coap.Message {
 	l.t.Helper()
-	l.server.mu.Lock()
-	conn := l.server.conn
-	l.server.mu.Unlock()
-	answer, err := conn.Do(l.t.Context(), m)
+	answer, err := l.server.connection().Do(l.t.Context(), m)
 	if err != nil {
 		l.t.Fatalf("%s %s: %v", m.Code, m.Path(), err)
 	}
@@ -422,3 +437,78 @@ func simulate(t *testing.T, change func(*Config), f func(t *testing.T, l *lab)) 
 }
 
 var errNoRoute = errors.New("no route")
+
+// note is a notification as the server got it.
+type note struct {
+	after   time.Duration // since the observation began
+	typ     coap.Type
+	code    coap.Code
+	payload string
+}
+
+func (n note) String() string {
+	s := fmt.Sprintf("%v %s", n.after, n.payload)
+	if n.code != coap.Content {
+		s = fmt.Sprintf("%v %s", n.after, n.code)
+	}
+	if n.typ == coap.CON {
+		s += " CON"
+	}
+	return s
+}
+
+// watcher collects the notifications of one observation.
+type watcher struct {
+	lab         *lab
+	began       time.Time
+	first       *coap.Message
+	observation *coap.Observation
+	mu          sync.Mutex
+	notes       []note
+}
+
+// observe begins an observation; accept is left out if negative.
+func (l *lab) observe(path string, accept int) *watcher {
+	l.t.Helper()
+	m := &coap.Message{Code: coap.GET}
+	m.SetPath(path)
+	if accept >= 0 {
+		m.SetAccept(uint16(accept))
+	}
+	o, first, err := l.server.connection().Observe(l.t.Context(), m)
+	if err != nil {
+		l.t.Fatalf("observe %s: %v", path, err)
+	}
+	if o == nil {
+		l.t.Fatalf("observation of %s declined: %v", path, first)
+	}
+	w := &watcher{lab: l, began: time.Now(), first: first, observation: o}
+	l.server.wg.Go(func() {
+		for {
+			m, err := o.Next(l.t.Context())
+			if err != nil {
+				return
+			}
+			w.mu.Lock()
+			w.notes = append(w.notes, note{time.Since(w.began).Round(time.Millisecond), m.Type, m.Code, string(m.Payload)})
+			w.mu.Unlock()
+		}
+	})
+	return w
+}
+
+// want compares what was notified since the last time.
+func (w *watcher) want(want ...string) {
+	w.lab.t.Helper()
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	got := make([]string, len(w.notes))
+	for i, n := range w.notes {
+		got[i] = n.String()
+	}
+	w.notes = nil
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		w.lab.t.Fatalf("notified %q, want %q", got, want)
+	}
+}

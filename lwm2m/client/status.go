@@ -134,7 +134,7 @@ func (a *account) show() {
 		QueueMode:     a.queueMode(),
 		Location:      a.location,
 		Observations:  len(a.observations.byToken),
-		Queued:        a.observations.waiting,
+		Queued:        a.queued(),
 	}
 	switch a.state {
 	case Waiting, Disabled:
@@ -164,7 +164,15 @@ func (a *account) showCounts() {
 	a.view.mu.Lock()
 	defer a.view.mu.Unlock()
 	a.view.status.Observations = len(a.observations.byToken)
-	a.view.status.Queued = a.observations.waiting
+	a.view.status.Queued = a.queued()
+}
+
+// queued returns how many notifications wait for the server.
+func (a *account) queued() int {
+	if a.state == Registered {
+		return 0 // what waits, waits for its pmin
+	}
+	return a.observations.waiting
 }
 
 // trouble notes an error of the account.

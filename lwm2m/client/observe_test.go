@@ -1,0 +1,443 @@
+package client
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/model"
+)
+
+var defaultCoAP = coap.DefaultParams()
+
+const temperature = "/3303/0/5700"
+
+func TestObserve(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, l *lab) {
+		l.registered()
+		w := l.observe(temperature, -1)
+		if string(w.first.Payload) != "20" {
+			t.Errorf("first value is %q", w.first.Payload)
+		}
+		if s := l.status(); s.Observations != 1 {
+			t.Errorf("status knows %d observations", s.Observations)
+		}
+		l.after(time.Second)
+		l.temperature(0, 21)
+		w.want("1s 21")
+		l.after(time.Hour)
+		w.want() // nothing has changed
+		l.temperature(0, 22)
+		l.after(0)
+		l.temperature(0, 23)
+		w.want("1h0m1s 22", "1h0m1s 23")
+	})
+}
+
+func TestObserveNotThere(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, l *lab) {
+		l.registered()
+		m := &coap.Message{Code: coap.GET}
+		m.SetObserve(0)
+		m.SetPath("/3303/7")
+		if a := l.wantCode(l.do(m), coap.NotFound); a.Code.IsSuccess() {
+			t.Error("observes what is not there")
+		}
+		if s := l.status(); s.Observations != 0 {
+			t.Errorf("%d observations", s.Observations)
+		}
+	})
+}
+
+// TestPmin shows that a change within pmin is told when it is over, with the value of then.
+func TestPmin(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, l *lab) {
+		l.registered()
+		l.wantCode(l.ask(coap.PUT, temperature, "pmin=10"), coap.Changed)
+		w := l.observe(temperature, -1)
+		l.after(2 * time.Second)
+		l.temperature(0, 21)
+		l.after(2 * time.Second)
+		l.temperature(0, 22)
+		w.want()
+		l.after(6 * time.Second)
+		w.want("10s 22")
+		l.after(30 * time.Second)
+		l.temperature(0, 23)
+		w.want("40s 23")
+	})
+}
+
+func TestPmax(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, l *lab) {
+		l.registered()
+		w := l.observe(temperature, -1)
+		l.after(5 * time.Second)
+		l.wantCode(l.ask(coap.PUT, temperature, "pmin=2", "pmax=20"), coap.Changed)
+		l.after(40 * time.Second)
+		w.want("20s 20", "40s 20")
+		l.temperature(0, 21)
+		w.want("45s 21")
+		l.after(20 * time.Second)
+		w.want("1m5s 21")
+		l.wantCode(l.ask(coap.PUT, temperature, "pmax"), coap.Changed) // takes it away
+		l.after(time.Minute)
+		w.want()
+	})
+}
+
+// TestPeriodsAreInherited shows the order: resource, instance, object, account.
+func TestPeriodsAreInherited(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, l *lab) {
+		l.registered()
+		w := l.observe(temperature, -1)
+		step := func(want string) {
+			t.Helper()
+			l.after(200 * time.Second)
+			w.want() // synchronises: no change, no pmax
+			l.temperature(0, 1)
+			l.after(200 * time.Second)
+			w.mu.Lock()
+			w.notes, w.began = nil, time.Now()
+			w.mu.Unlock()
+			l.temperature(0, 2)
+			l.after(0)
+			l.temperature(0, 3)
+			l.after(200 * time.Second)
+			w.want("0s 2", want+" 3")
+		}
+		step("0s")
+		l.publish(l.accounts, func(b *model.Batch) { b.Set(0, 2, lwm2m.Integer(50)) })
+		step("50s")
+		l.wantCode(l.ask(coap.PUT, "/3303", "pmin=40"), coap.Changed)
+		step("40s")
+		l.wantCode(l.ask(coap.PUT, "/3303/0", "pmin=30"), coap.Changed)
+		step("30s")
+		l.wantCode(l.ask(coap.PUT, temperature, "pmin=20"), coap.Changed)
+		step("20s")
+		l.wantCode(l.ask(coap.PUT, temperature, "pmin"), coap.Changed)
+		step("30s")
+	})
+}
+
+// TestGreaterAndLess shows gt and lt with a value that rises and falls.
+func TestGreaterAndLess(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, l *lab) {
+		l.registered()
+		l.wantCode(l.ask(coap.PUT, temperature, "gt=25", "lt=15"), coap.Changed)
+		w := l.observe(temperature, -1)
+		for _, c := range []float64{22, 25, 26, 28, 25, 20, 15, 14, 13, 15, 30, 10} {
+			l.after(time.Second)
+			l.temperature(0, c)
+			synctest.Wait()
+		}
+		w.want("3s 26", "5s 25", "8s 14", "10s 15", "11s 30", "12s 10")
+	})
+}
+
+func TestStep(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, l *lab) {
+		l.registered()
+		w := l.observe(temperature, -1)
+		l.wantCode(l.ask(coap.PUT, temperature, "st=2"), coap.Changed)
+		for _, c := range []float64{21, 21.9, 22, 20.5, 19, 21, 21.5} {
+			l.after(time.Second)
+			l.temperature(0, c)
+			synctest.Wait()
+		}
+		w.want("3s 22", "5s 19", "6s 21")
+	})
+}
+
+// TestLimitsWithinPmin shows that a crossing within pmin is told when it is over, even
+// if the value has come back: it had to be told.
+func TestLimitsWithinPmin(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, l *lab) {
+		l.registered()
+		l.wantCode(l.ask(coap.PUT, temperature, "gt=25", "pmin=10"), coap.Changed)
+		w := l.observe(temperature, -1)
+		for _, c := range []float64{26, 24} {
+			l.after(time.Second)
+			l.temperature(0, c)
+			synctest.Wait()
+		}
+		l.after(time.Minute)
+		w.want("10s 24")
+	})
+}
+
+// TestLimitsBelowTheObservedPath shows that limits of a resource hold when its instance
+// is observed; the other resources have none.
+func TestLimitsBelowTheObservedPath(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, l *lab) {
+		l.registered()
+		l.wantCode(l.ask(coap.PUT, temperature, "gt=25"), coap.Changed)
+		w := l.observe("/3303/0", int(lwm2m.FormatSenMLJSON))
+		l.after(time.Second)
+		l.temperature(0, 24)
+		w.want()
+		l.temperature(0, 26)
+		w.want(`1s [{"bn":"/3303/0/","n":"5700","v":26}]`)
+		l.publish(l.sensors, func(b *model.Batch) { b.Set(0, 5750, lwm2m.String("roof")) })
+		l.after(time.Second)
+		if len(w.notes) != 1 || !strings.Contains(w.notes[0].payload, "roof") {
+			t.Errorf("notified %v", w.notes)
+		}
+	})
+}
+
+func TestObserveObject(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, l *lab) {
+		l.registered()
+		w := l.observe("/3303", int(lwm2m.FormatSenMLJSON))
+		l.temperature(0, 21)
+		w.want(`0s [{"bn":"/3303/","n":"0/5700","v":21}]`)
+		l.temperature(1, 5)
+		w.want(`0s [{"bn":"/3303/","n":"0/5700","v":21},{"n":"1/5700","v":5}]`)
+		l.publish(l.sensors, func(b *model.Batch) { b.Delete(0) })
+		w.want(`0s [{"bn":"/3303/","n":"1/5700","v":5}]`)
+	})
+}
+
+// TestObservedInstanceGoes shows the last notification of an observation.
+func TestObservedInstanceGoes(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, l *lab) {
+		l.registered()
+		w := l.observe(temperature, -1)
+		l.publish(l.sensors, func(b *model.Batch) { b.Delete(0) })
+		l.after(settleQuiet)
+		w.want("1s 4.04")
+		if s := l.status(); s.Observations != 0 {
+			t.Errorf("%d observations are left", s.Observations)
+		}
+	})
+}
+
+func TestCancel(t *testing.T) {
+	t.Run("Observe 1", func(t *testing.T) {
+		simulate(t, nil, func(t *testing.T, l *lab) {
+			l.registered()
+			w := l.observe(temperature, -1)
+			m, err := w.observation.Cancel(t.Context())
+			if err != nil || m.Code != coap.Content || string(m.Payload) != "20" {
+				t.Fatalf("answer is %v, %v", m, err)
+			}
+			if _, ok := m.Observe(); ok {
+				t.Error("the answer has an Observe option")
+			}
+			l.wantNoObservation(w)
+		})
+	})
+	t.Run("RST", func(t *testing.T) {
+		simulate(t, nil, func(t *testing.T, l *lab) {
+			l.registered()
+			w := l.observe(temperature, -1)
+			w.observation.Forget()
+			l.temperature(0, 30) // answered with RST
+			l.after(time.Second)
+			l.wantNoObservation(w)
+		})
+	})
+}
+
+func (l *lab) wantNoObservation(w *watcher) {
+	l.t.Helper()
+	if s := l.status(); s.Observations != 0 {
+		l.t.Errorf("%d observations are left", s.Observations)
+	}
+	sent := l.status().SentMessages
+	l.temperature(0, 31)
+	l.after(time.Second)
+	w.want()
+	if got := l.status().SentMessages; got != sent {
+		l.t.Errorf("%d messages sent after the end", got-sent)
+	}
+}
+
+// TestObservationEndsWithRegister is the specification's rule (Core, section 6.4.1).
+func TestObservationEndsWithRegister(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, l *lab) {
+		l.registered()
+		w := l.observe(temperature, -1)
+		l.server.set(func(s *scripted) {
+			s.script = func(c call) *coap.Message {
+				if c.path == "/rd/1" {
+					return &coap.Message{Code: coap.NotFound}
+				}
+				return nil
+			}
+		})
+		if err := l.client.Update(101); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		l.wantState(Registered)
+		l.wantNoObservation(w)
+	})
+}
+
+// TestConfirmableOnceADay is RFC 7641, section 4.5.
+func TestConfirmableOnceADay(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, l *lab) {
+		l.registered()
+		w := l.observe(temperature, -1)
+		for i := range 60 {
+			l.after(time.Hour)
+			l.temperature(0, float64(i))
+			synctest.Wait()
+		}
+		var confirmed []time.Duration
+		for _, n := range w.notes {
+			if n.typ == coap.CON {
+				confirmed = append(confirmed, n.after)
+			}
+		}
+		if got := fmt.Sprint(confirmed); got != "[24h0m0s 48h0m0s]" || len(w.notes) != 60 {
+			t.Errorf("%d notifications, confirmable after %s", len(w.notes), got)
+		}
+	})
+}
+
+// TestUnconfirmedNotificationFindsTheServerGone shows what follows a CON without ACK: an
+// Update, and when that is not answered either, a new connection.
+func TestUnconfirmedNotificationFindsTheServerGone(t *testing.T) {
+	simulate(t, func(c *Config) {
+		c.Params = func(uint16) Params { return Params{ConfirmEvery: time.Second} }
+	}, func(t *testing.T, l *lab) {
+		l.publish(l.accounts, func(b *model.Batch) { b.Set(0, 1, lwm2m.Integer(86400)) })
+		l.run()
+		l.observe(temperature, -1)
+		l.after(2 * time.Second)
+		l.server.set(func(s *scripted) { s.dead = true })
+		l.temperature(0, 21)
+		l.after(94 * time.Second)
+		l.wantState(Updating)
+		if s := l.status(); s.Queued != 1 {
+			t.Errorf("%d notifications wait, want 1", s.Queued)
+		}
+		l.after(94 * time.Second)
+		l.server.set(func(s *scripted) { s.dead = false })
+		l.after(94*time.Second + 72*time.Second)
+		l.wantState(Registered)
+	})
+}
+
+// TestOneEncodingForSeveralObservers shows that observers of the same path get the same.
+func TestOneEncodingForSeveralObservers(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, l *lab) {
+		l.registered()
+		text, json, again := l.observe(temperature, -1), l.observe(temperature, int(lwm2m.FormatSenMLJSON)), l.observe(temperature, -1)
+		l.temperature(0, 21)
+		text.want("0s 21")
+		again.want("0s 21")
+		json.want(`0s [{"bn":"/3303/0/5700","v":21}]`)
+		if _, err := text.observation.Cancel(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l.temperature(0, 22)
+		text.want()
+		again.want("0s 22")
+	})
+}
+
+// TestChangesFasterThanReported shows that an overload costs notifications, not memory,
+// and that the last value arrives.
+func TestChangesFasterThanReported(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, l *lab) {
+		l.registered()
+		w := l.observe(temperature, -1)
+		l.publish(l.sensors, func(b *model.Batch) {
+			for i := range 10_000 {
+				b.Set(0, 5700, lwm2m.Float(float64(i)))
+			}
+		})
+		l.after(time.Second)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if n := len(w.notes); n == 0 || n > 5 || w.notes[n-1].payload != "9999" {
+			t.Errorf("notified %v", w.notes)
+		}
+	})
+}
+
+func TestWriteAttributesRefusals(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, l *lab) {
+		l.registered()
+		for _, c := range []struct {
+			path    string
+			queries []string
+			want    coap.Code
+		}{
+			{temperature, []string{"pmin=10", "gt=30", "lt=20", "st=4"}, coap.Changed},
+			{temperature, []string{"lt=30"}, coap.BadRequest}, // not less than gt
+			{temperature, []string{"st=5"}, coap.BadRequest},  // lt + 2 st is not less than gt
+			{temperature, []string{"gt=x"}, coap.BadRequest},
+			{temperature, []string{"pmin=-1"}, coap.BadRequest},
+			{temperature, []string{"nonsense=1"}, coap.BadRequest},
+			{temperature, []string{"gt", "lt", "st"}, coap.Changed},
+			{"/3303/0", []string{"gt=1"}, coap.BadRequest},
+			{"/3/0/0", []string{"gt=1"}, coap.BadRequest}, // a string
+			{"/3303/0/5701", []string{"pmin=1"}, coap.NotFound},
+			{"/3303/9", []string{"pmin=1"}, coap.NotFound},
+			{"/4711", []string{"pmin=1"}, coap.NotFound},
+			{"/0/0", []string{"pmin=1"}, coap.Unauthorized},
+			{"/", []string{"pmin=1"}, coap.MethodNotAllowed},
+		} {
+			if got := l.ask(coap.PUT, c.path, c.queries...); got.Code != c.want {
+				t.Errorf("%s %v: %v %q, want %v", c.path, c.queries, got.Code, got.Payload, c.want)
+			}
+		}
+		m := &coap.Message{Code: coap.PUT, Payload: []byte("1")}
+		m.SetPath(temperature)
+		m.AddQuery("pmin=1")
+		l.wantCode(l.do(m), coap.BadRequest)
+	})
+}
+
+// memory is a Store in memory.
+type memory map[string][]byte
+
+func (m memory) Load(key string) ([]byte, error) { return m[key], nil }
+func (m memory) Save(key string, record []byte) error {
+	if record == nil {
+		delete(m, key)
+		return nil
+	}
+	m[key] = record
+	return nil
+}
+
+func TestAttributesOutliveTheProcess(t *testing.T) {
+	store := memory{}
+	with := func(c *Config) { c.Store = store }
+	simulate(t, with, func(t *testing.T, l *lab) {
+		l.registered()
+		l.wantCode(l.ask(coap.PUT, temperature, "pmin=10"), coap.Changed)
+		l.wantCode(l.ask(coap.PUT, "/3", "pmax=60"), coap.Changed)
+	})
+	if got := string(store["attributes/101"]); got != `{"version":1,"attributes":{"/3":["pmax=60"],"/3303/0/5700":["pmin=10"]}}` {
+		t.Errorf("record is %s", got)
+	}
+	simulate(t, with, func(t *testing.T, l *lab) {
+		l.registered()
+		w := l.observe(temperature, -1)
+		l.temperature(0, 21)
+		l.after(10 * time.Second)
+		w.want("10s 21")
+		// They go with the account.
+		l.publish(l.security, func(b *model.Batch) { b.Delete(0) })
+		synctest.Wait()
+		if len(store) != 0 {
+			t.Errorf("store has %v", store)
+		}
+	})
+	store["attributes/101"] = []byte("{broken")
+	simulate(t, with, func(t *testing.T, l *lab) {
+		l.registered()
+		l.wantCode(l.ask(coap.GET, temperature), coap.Content)
+	})
+}
