@@ -80,6 +80,8 @@ func TestImports(t *testing.T) {
 		{"agent/store/a.go", "m/lwm2m", "does not know what its records mean"},
 		{"agent/web/a.go", "m/hw", "stands on the control interface"},
 		{"agent/control/a.go", "m/objects", "through its own interfaces"},
+		{"agent/demo/a.go", "m/lwm2m/server", ""},
+		{"agent/demo/a.go", "m/agent/bind", "the agent composes them"},
 		{"cmd/x/a.go", "m/agent", ""},
 		{"cmd/x/a.go", "m/hw", "calls the agent"},
 		{"test/x/a.go", "m/hw", ""},
@@ -90,6 +92,7 @@ func TestImports(t *testing.T) {
 		{"lwm2m/server/a.go", "github.com/pion/dtls/v3", ""},
 		{"lwm2m/client/a.go", "github.com/pion/dtls/v3", "at home in lwm2m/dtls"},
 		{"objects/a.go", "github.com/example/left-pad", "has no home yet"},
+		{"test/x/a.go", "periph.io/x/conn/v3/i2c", ""},
 	}
 	for _, tt := range tests {
 		t.Run(path.Dir(tt.file)+" imports "+tt.path, func(t *testing.T) {

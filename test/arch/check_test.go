@@ -47,7 +47,7 @@ func (r *report) checkImport(module string, p pkg, s source, path string) {
 	switch {
 	case ok:
 		r.checkArrow(p.dir, s.file, inside)
-	case strings.Contains(strings.Split(path, "/")[0], "."):
+	case strings.Contains(strings.Split(path, "/")[0], ".") && !matches("test/...", p.dir):
 		r.checkHome(p.dir, s.file, path)
 	}
 }

@@ -36,12 +36,18 @@ var arrows = []arrow{
 	{"agent/control/...", []string{"lwm2m", "lwm2m/model/...", "agent/config", "agent/health"}, "the control interface asks the tree and the agent through its own interfaces"},
 	{"agent/web/...", []string{"lwm2m", "lwm2m/model/...", "agent/control", "agent/health"}, "the page stands on the control interface"},
 
+	{
+		"agent/demo/...",
+		[]string{"lwm2m", "lwm2m/wire/...", "lwm2m/model/...", "lwm2m/coap", "lwm2m/server", "agent/config", "agent/web"},
+		"the demo's own parts stand on the page and the small server; the agent composes them",
+	},
+
 	{"cmd/...", []string{"agent", "agent/config", "agent/control", "lwm2m"}, "a command parses flags and calls the agent, or its control interface"},
 	{"test/...", []string{"..."}, "tests may look at everything"},
 }
 
 // home says which packages may import a library from outside this module and the standard library. A library that no home names is refused:
-// a new dependency is a decision, and its place belongs to it.
+// a new dependency is a decision, and its place belongs to it. Packages of test/... are free.
 type home struct {
 	library string // an import path, or a prefix of one ending in /...
 	of      []string
@@ -52,6 +58,7 @@ var homes = []home{
 	{"github.com/plgd-dev/go-coap/v3/...", []string{"lwm2m/coap/..."}, "its message codec is used; its connection layer is not"},
 	{"github.com/pion/...", []string{"lwm2m/dtls/...", "lwm2m/server/..."}, "building blocks of the client profile, and the server's side"},
 	{"golang.org/x/crypto/...", []string{"lwm2m/dtls/..."}, "key agreement and HKDF"},
+	{"github.com/google/go-cmp/...", []string{"lwm2m/wire/internal/wiretest"}, "tests"},
 	{"github.com/fxamacker/cbor/v2", []string{"lwm2m/wire/...", "agent/store/..."}, "CBOR is a matter of formats and records"},
 	{"periph.io/x/...", []string{"hw/..."}, "buses"},
 	{"github.com/warthog618/go-gpiocdev/...", []string{"hw/..."}, "GPIO lines"},
@@ -63,8 +70,7 @@ var homes = []home{
 	{"go.etcd.io/bbolt/...", []string{"agent/store/..."}, "the state directory"},
 	{"golang.org/x/sys/unix", []string{"lwm2m/coap/...", "hw/...", "modem/...", "host/...", "fota/...", "agent/...", "cmd/..."}, "the kernel, below the pure protocol packages"},
 	{"golang.org/x/sync/...", []string{"agent/...", "lwm2m/client/...", "lwm2m/server/..."}, "errgroup"},
-	{"golang.org/x/net/...", []string{"lwm2m/coap/...", "test/..."}, "socket options"},
-	{"github.com/google/go-cmp/...", []string{"test/..."}, "tests"},
+	{"golang.org/x/net/...", []string{"lwm2m/coap/..."}, "socket options"},
 }
 
 // pure packages do no I/O and no logging. Commands below them, which generate code, are no part of them.

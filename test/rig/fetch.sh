@@ -1,0 +1,28 @@
+#!/bin/bash
+# fetch.sh DIR: downloads Debian's armhf kernel and static busybox and unpacks them in DIR, installing nothing.
+# It asks this machine's own sources, of either notation, with an apt state of its own: the system's package lists stay as they are.
+set -euo pipefail
+dir=$(realpath "$1")
+apt=$(mktemp -d)
+trap 'rm -rf "$apt"' EXIT
+mkdir -p "$apt"/{state,lists/partial,cache/archives/partial,parts}
+: >"$apt/status"
+# Without their limits to this machine's architecture.
+for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources}; do
+  if [ -e "$file" ]; then sed -E '/^Architectures:/d; s/(\[[^]]*)\barch=[^] ]*/\1/; s/\[ *\]//' "$file" >"$apt/parts/$(basename "$file")"; fi
+done
+cat >"$apt/apt.conf" <<CONFIG
+Dir::Etc::sourcelist "/dev/null"; Dir::Etc::sourceparts "$apt/parts";
+Dir::State "$apt/state"; Dir::State::lists "$apt/lists"; Dir::State::status "$apt/status"; Dir::Cache "$apt/cache";
+APT::Architecture "armhf"; APT::Architectures {"armhf";}; APT::Sandbox::User "root"; Acquire::Retries "3"; Acquire::Languages "none";
+CONFIG
+if [ -e "$apt/parts/sources.list" ]; then mv "$apt/parts/sources.list" "$apt/parts/main.list"; fi # the name decides how it is read
+export APT_CONFIG=$apt/apt.conf
+apt-get update -qq || true # a source without this architecture must not stop the others
+cd "$apt"
+for kernel in $(apt-cache depends linux-image-armmp | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p') \
+  $(apt-cache search --names-only '^linux-image-[0-9].*-armmp$' | cut -d' ' -f1 | sort -Vr); do
+  apt-get download -qq "$kernel" && break # the newest may be on its way to the mirrors
+done
+apt-get download -qq busybox-static
+for package in *.deb; do dpkg-deb -x "$package" "$dir"; done

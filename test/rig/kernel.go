@@ -1,0 +1,172 @@
+package rig
+
+import (
+	"bufio"
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"lwm2m-agent/test/workspace"
+)
+
+//go:embed fetch.sh
+var fetchScript string
+
+//go:embed guest/init.sh
+var guestInit string
+
+// modules are what the board needs; those that a kernel has built in are left out by modprobe.
+var modules = []string{"i2c-imx", "i2c-dev", "lm75", "tmp102", "dps310", "gpio-mxc", "imx2_wdt", "fec"}
+
+// What a cached system holds.
+const (
+	kernelFile = "vmlinuz"
+	treeFile   = "sabrelite.dtb"
+	systemFile = "system.cpio"
+)
+
+// system returns a folder with the kernel, the board's device tree and the initramfs without a payload.
+func system(t workspace.T) string {
+	t.Helper()
+	inputs := append([]string{fetchScript, guestInit}, modules...)
+	return workspace.Cached(t, "rig", inputs, func(dir string) error {
+		packages := t.TempDir()
+		script := exec.CommandContext(t.Context(), "bash", "-s", packages)
+		script.Stdin = strings.NewReader(fetchScript)
+		if err := run(script); err != nil {
+			return err
+		}
+		return errors.Join(
+			take(packages, "vmlinuz-*", filepath.Join(dir, kernelFile)),
+			take(packages, "imx6q-sabrelite.dtb", filepath.Join(dir, treeFile)),
+			makeSystem(t, packages, filepath.Join(dir, systemFile)),
+		)
+	})
+}
+
+// take copies the one file below dir whose name matches.
+func take(dir, pattern, to string) error {
+	from, err := find(dir, pattern)
+	if err != nil {
+		return err
+	}
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, 0o600)
+}
+
+// find returns the first file below dir whose name matches.
+func find(dir, pattern string) (string, error) {
+	found := ""
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if match, err := filepath.Match(pattern, d.Name()); err != nil || !match {
+			return err
+		}
+		found = name
+		return fs.SkipAll
+	})
+	if err == nil && found == "" {
+		err = fmt.Errorf("no %s in %s", pattern, dir)
+	}
+	return found, err
+}
+
+// makeSystem writes an initramfs with busybox, the modules in the order they load, and the init script.
+func makeSystem(t workspace.T, packages, to string) error {
+	t.Helper()
+	files, err := moduleFiles(t, packages)
+	if err != nil {
+		return err
+	}
+	var a archive
+	var order strings.Builder
+	for _, file := range files {
+		content, err := expand(t, file)
+		if err != nil {
+			return err
+		}
+		name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(file), ".xz"), ".zst")
+		a.add("/lib/modules/"+name, content)
+		fmt.Fprintln(&order, name)
+	}
+	busybox, err := find(packages, "busybox")
+	if err != nil {
+		return err
+	}
+	content, err := os.ReadFile(busybox)
+	if err != nil {
+		return err
+	}
+	a.add("/lib/modules/order", []byte(order.String()))
+	a.add("/bin/busybox", content)
+	a.add("/init", []byte(guestInit))
+	return os.WriteFile(to, a.finish(), 0o600)
+}
+
+// moduleFiles returns the files of the modules and of what they depend on, in the order they load.
+func moduleFiles(t workspace.T, packages string) ([]string, error) {
+	t.Helper()
+	anyModule, err := find(packages, "i2c-imx.ko*")
+	if err != nil {
+		return nil, err
+	}
+	base, rest, _ := strings.Cut(anyModule, "/lib/modules/")
+	version, _, _ := strings.Cut(rest, "/")
+	if err := run(exec.CommandContext(t.Context(), sbin("depmod"), "-b", base, version)); err != nil {
+		return nil, err
+	}
+	var files []string
+	seen := map[string]bool{}
+	for _, module := range modules {
+		// It fails for what is built in, or not there: the board's start tells.
+		out, _ := exec.CommandContext(t.Context(), sbin("modprobe"), "-d", base, "-S", version, "-D", module).Output()
+		lines := bufio.NewScanner(bytes.NewReader(out))
+		for lines.Scan() {
+			words := strings.Fields(lines.Text())
+			if len(words) > 1 && words[0] == "insmod" && !seen[words[1]] {
+				seen[words[1]] = true
+				files = append(files, words[1])
+			}
+		}
+	}
+	return files, nil
+}
+
+// sbin finds a program that is not on the PATH of a user who is not root.
+func sbin(name string) string {
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	return "/usr/sbin/" + name
+}
+
+// expand reads a file that may be compressed.
+func expand(t workspace.T, file string) ([]byte, error) {
+	t.Helper()
+	switch filepath.Ext(file) {
+	case ".xz":
+		return exec.CommandContext(t.Context(), "xz", "-dc", file).Output()
+	case ".zst":
+		return exec.CommandContext(t.Context(), "zstd", "-qdc", file).Output()
+	default:
+		return os.ReadFile(file)
+	}
+}
+
+func run(cmd *exec.Cmd) error {
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)
+	}
+	return nil
+}
