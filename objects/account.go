@@ -83,7 +83,7 @@ func (a *Account) validate() error {
 	case a.Bootstrap && a.ShortServerID != 0:
 		return errors.New("a bootstrap server has no Short Server ID")
 	case !a.Bootstrap && (a.ShortServerID == 0 || a.ShortServerID == lwm2m.MaxID):
-		return fmt.Errorf("Short Server ID %d is not one of 1 to %d", a.ShortServerID, lwm2m.MaxID-1)
+		return fmt.Errorf("short server ID %d is not one of 1 to %d", a.ShortServerID, lwm2m.MaxID-1)
 	case a.Lifetime < 0 || a.HoldOff < 0 || a.Timeout < 0:
 		return errors.New("a time is negative")
 	}

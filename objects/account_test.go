@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -330,7 +331,7 @@ func TestRestore(t *testing.T) {
 
 	g := newFixture(t)
 	again := g.servers(ServerHooks{Bootstrap: func(context.Context, uint16) error { return nil }})
-	newer := append(servers.saved[0], lwm2m.Node{Path: lwm2m.MustPath("/1/0/999"), Value: lwm2m.String("of a newer agent")})
+	newer := slices.Concat(servers.saved[0], []lwm2m.Node{{Path: lwm2m.MustPath("/1/0/999"), Value: lwm2m.String("of a newer agent")}})
 	g.check(again.Restore(newer))
 	security, err = NewSecurity(g.tree, nil)
 	g.check(err)

@@ -3,10 +3,12 @@ package objects
 import (
 	"net/netip"
 
+	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
 )
 
-// Bearer is a kind of network (/4/0/0).
+// Bearer is a kind of network (/4/0/0): 0 to 20 are cellular, 21 to 40 other
+// wireless ones, 41 to 50 wired.
 type Bearer int
 
 // The bearers.
@@ -28,6 +30,9 @@ const (
 	BearerDSL       Bearer = 42
 	BearerPLC       Bearer = 43
 )
+
+// wired reports whether the bearer has no radio.
+func (b Bearer) wired() bool { return b >= 41 }
 
 // Cell is the serving cell of a cellular bearer. Pointers are nil where nothing
 // is known.
@@ -52,13 +57,103 @@ type Connectivity struct {
 	Cell        *Cell
 }
 
-// ConnectivityMonitor is object 4.
-type ConnectivityMonitor struct{ model.Plain }
+// The resources of object 4 (Core, appendix E.5).
+const (
+	ridBearer           = 0
+	ridAvailableBearers = 1
+	ridSignalStrength   = 2
+	ridLinkQuality      = 3
+	ridIPAddresses      = 4
+	ridRouters          = 5
+	ridLinkUtilization  = 6
+	ridAPN              = 7
+	ridCellID           = 8
+	ridMNC              = 9
+	ridMCC              = 10
+	ridSINR             = 11
+	ridLAC              = 12
+	ridCoverage         = 13
+)
 
-// NewConnectivityMonitor adds object 4 with its instance to the tree.
+// ConnectivityMonitor is object 4.
+type ConnectivityMonitor struct {
+	model.Plain
+	pub *model.Publisher
+}
+
+// NewConnectivityMonitor adds object 4 to the tree; its instance appears with
+// the first Publish.
 func NewConnectivityMonitor(tree *model.Tree) (*ConnectivityMonitor, error) {
-	return &ConnectivityMonitor{}, nil
+	m := &ConnectivityMonitor{}
+	var err error
+	m.pub, err = tree.AddRegistered(4, m)
+	return m, err
 }
 
 // Publish enters what is known now.
-func (m *ConnectivityMonitor) Publish(c Connectivity) error { return nil }
+func (m *ConnectivityMonitor) Publish(c Connectivity) error {
+	var b model.Batch
+	b.Create(0)
+	b.Set(0, ridBearer, lwm2m.Integer(int64(c.Bearer)))
+	available := make([]lwm2m.Value, len(c.Available))
+	for i, bearer := range c.Available {
+		available[i] = lwm2m.Integer(int64(bearer))
+	}
+	b.SetAll(0, ridAvailableBearers, available...)
+	c.signal(&b)
+	setOrRemoveNumber(&b, ridLinkQuality, c.LinkQuality)
+	setOrRemoveNumber(&b, ridLinkUtilization, c.Utilization)
+	b.SetAll(0, ridIPAddresses, addresses(c.Addresses)...)
+	setAllOrRemove(&b, ridRouters, addresses(c.Routers))
+	cell := c.Cell
+	if cell == nil {
+		cell = &Cell{}
+	}
+	cell.enter(&b)
+	return m.pub.Publish(&b)
+}
+
+// signal enters the radio signal strength, which is mandatory: 0 where there is
+// no radio, and an uncertain 0, impossibly strong, where it is not known.
+func (c *Connectivity) signal(b *model.Batch) {
+	switch {
+	case c.Signal != nil:
+		b.Set(0, ridSignalStrength, lwm2m.Integer(*c.Signal))
+	case c.Bearer.wired():
+		b.Set(0, ridSignalStrength, lwm2m.Integer(0))
+	default:
+		b.SetAt(0, ridSignalStrength, lwm2m.Integer(0), noTime, model.Uncertain)
+	}
+}
+
+func (c *Cell) enter(b *model.Batch) {
+	names := make([]lwm2m.Value, len(c.APN))
+	for i, name := range c.APN {
+		names[i] = lwm2m.String(name)
+	}
+	setAllOrRemove(b, ridAPN, names)
+	setOrRemoveNumber(b, ridCellID, c.ID)
+	setOrRemoveNumber(b, ridMNC, c.MNC)
+	setOrRemoveNumber(b, ridMCC, c.MCC)
+	setOrRemoveNumber(b, ridSINR, c.SINR)
+	setOrRemoveNumber(b, ridLAC, c.LAC)
+	setOrRemoveNumber(b, ridCoverage, c.Coverage)
+}
+
+func addresses(addrs []netip.Addr) []lwm2m.Value {
+	out := make([]lwm2m.Value, len(addrs))
+	for i, a := range addrs {
+		out[i] = lwm2m.String(a.String())
+	}
+	return out
+}
+
+// setAllOrRemove gives a multiple resource its values, or takes it away if there
+// are none.
+func setAllOrRemove(b *model.Batch, rid uint16, values []lwm2m.Value) {
+	if len(values) == 0 {
+		b.Remove(0, rid)
+	} else {
+		b.SetAll(0, rid, values...)
+	}
+}
