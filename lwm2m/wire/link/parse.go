@@ -15,8 +15,8 @@ const (
 )
 
 // Parse reads links. White space around links and attributes is accepted, and so is
-// an attribute before the first link, as a Bootstrap-Discover of LwM2M 1.0 has it
-// (lwm2m="1.0",</0>); it becomes the attribute of a link to "/".
+// the attribute lwm2m before the first link, as a Bootstrap-Discover of LwM2M 1.0 has
+// it (lwm2m="1.0",</0>); it becomes the attribute of a link to "/".
 //
 // The error is an *lwm2m.Error: 4.00, or 4.13 for too many links.
 func Parse(data []byte) ([]Link, error) {
@@ -69,7 +69,7 @@ func (p *parser) take(c byte) bool {
 // link reads a target, its attributes and the white space after them.
 func (p *parser) link(first bool) (Link, error) {
 	var l Link
-	if first && p.rest[0] != '<' {
+	if first && strings.HasPrefix(p.rest, "lwm2m=") {
 		a, err := p.attr()
 		p.space()
 		return Link{Target: "/", Attrs: []Attr{a}}, err
@@ -99,10 +99,16 @@ func (p *parser) link(first bool) (Link, error) {
 	return l, nil
 }
 
+// nameByte reports whether c is an attr-char of RFC 5987, or the asterisk that may
+// follow those.
+func nameByte(c byte) bool {
+	return c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("!#$&+-.^_`|~*", c) >= 0
+}
+
 // attr reads an attribute.
 func (p *parser) attr() (Attr, error) {
 	end := 0
-	for end < len(p.rest) && tokenByte(p.rest[end]) && strings.IndexByte("=<>", p.rest[end]) < 0 {
+	for end < len(p.rest) && nameByte(p.rest[end]) {
 		end++
 	}
 	a := Attr{Name: p.rest[:end], Form: FormFlag}

@@ -79,15 +79,14 @@ type entry struct {
 // round.
 func (p plan) entries(nodes []lwm2m.Node) iter.Seq[entry] {
 	return func(yield func(entry) bool) {
-		var text []byte
+		var buffer [64]byte // a path without a long prefix
 		first := true
 		for i := range nodes {
 			n := &nodes[i]
 			if n.Value.IsZero() {
 				continue
 			}
-			text = n.Path.Append(text[:0])
-			e := entry{n: text[len(p.bn):], value: n.Value}
+			e := entry{n: n.Path.Append(buffer[:0])[len(p.bn):], value: n.Value}
 			if t := millis(n.Time); t != p.bt {
 				e.t = t
 			}

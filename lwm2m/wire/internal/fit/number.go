@@ -9,7 +9,7 @@ import (
 	"lwm2m-agent/lwm2m"
 )
 
-// maxExact is up to where a float64 holds every integer.
+// maxExact is where a float64 stops holding every integer.
 const maxExact = 1 << 53
 
 // Number returns the value of a decimal number in JSON's syntax (RFC 8259, section
@@ -27,7 +27,7 @@ func Number(literal []byte) (v lwm2m.Value, ok bool) {
 	if err != nil {
 		return lwm2m.Value{}, false
 	}
-	if !whole && math.Abs(f) > maxExact {
+	if !whole && math.Abs(f) >= maxExact {
 		if v, ok := integer(expand(string(literal))); ok {
 			return v, true
 		}

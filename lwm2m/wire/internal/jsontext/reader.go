@@ -43,7 +43,7 @@ func NewReader(data []byte) *Reader {
 // Err returns the first error, or one if text is left over once the caller has
 // read what it wanted.
 func (r *Reader) Err() error {
-	if r.next() != 0 {
+	if r.next(); r.at < len(r.data) {
 		r.Fail(fmt.Errorf("%w: text is left over at byte %d", ErrSyntax, r.at))
 	}
 	return r.err
