@@ -117,11 +117,22 @@ func (d DefaultDialer) Dial(ctx context.Context, to Server) (net.Conn, error) {
 // handshake continues the session if there is one that the credentials allow, and
 // makes a new one otherwise.
 func handshake(ctx context.Context, nc net.Conn, config *dtls.Config, s *dtls.Session) (*dtls.Conn, error) {
-	if s != nil && len(s.RemoteCID) > 0 && s.Matches(config) {
-		return dtls.Restore(nc, s)
+	if s == nil || len(s.RemoteCID) == 0 || !s.Matches(config) {
+		return dtls.Client(ctx, nc, *config)
 	}
-	return dtls.Client(ctx, nc, *config)
+	conn, err := dtls.Restore(nc, s)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Session(inProcess); err != nil {
+		return nil, err
+	}
+	return conn, nil
 }
+
+// inProcess is how many record numbers a continued session is given: the session is
+// stored nowhere, so nobody else will use them, and no process sends that many.
+const inProcess = 1 << 40
 
 func (d DefaultDialer) udp(ctx context.Context, address string) (net.Conn, error) {
 	if d.DialUDP != nil {

@@ -110,6 +110,7 @@ type scripted struct {
 	dials  []time.Time
 	conn   *coap.Conn // the last
 	near   net.Conn   // the client's end of it
+	far    net.Conn   // and the server's
 	count  int
 }
 
@@ -130,7 +131,7 @@ func (s *scripted) Dial(ctx context.Context, to Server) (net.Conn, error) {
 	near, far := pipe(s.isDead)
 	conn := coap.New(far, s.handle, coap.Options{})
 	s.mu.Lock()
-	s.conn, s.near = conn, near
+	s.conn, s.near, s.far = conn, near, far
 	s.mu.Unlock()
 	s.wg.Go(func() {
 		defer far.Close()
@@ -226,6 +227,7 @@ type lab struct {
 	states   []AccountStatus
 	mu       sync.Mutex
 	stop     func()
+	count    float64 // of exercises
 }
 
 // serverObject lets a server use the triggers of object 1.
@@ -242,6 +244,18 @@ func (o serverObject) Execute(_ context.Context, origin model.Origin, p lwm2m.Pa
 		return o.lab.client.Update(origin.Server)
 	}
 	return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s cannot be executed", p)
+}
+
+// Prepare keeps a server from cutting off its own account.
+func (serverObject) Prepare(_ context.Context, e *model.Edit) (model.Transaction, error) {
+	refuse := len(e.Create)+len(e.Delete) > 0
+	for _, n := range e.Set {
+		refuse = refuse || n.Path.Resource() == 0
+	}
+	if refuse {
+		return nil, lwm2m.Errorf(lwm2m.MethodNotAllowed, "accounts are the bootstrap server's")
+	}
+	return model.Accepted{}, nil
 }
 
 // newLab returns a lab with one account (101, lifetime 600 s) that does not run yet.
