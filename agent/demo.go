@@ -115,12 +115,13 @@ func (d *demonstration) prepare(ctx context.Context) error {
 	}
 	d.agent, err = New(Options{
 		Config: &config.Config{
-			Endpoint:  demoEndpoint,
-			Device:    config.Device{Manufacturer: "lwm2m-agent", Model: "simulated board", Serial: "demo-1"},
-			Servers:   []config.Server{{Account: account, ShortServerID: demoServerID, Lifetime: demoLifetime}},
-			Sensors:   append(demo.Sensors(), ownSensors()...),
-			Actuators: demo.Actuators(),
-			StateDir:  filepath.Join(d.dir, "state"),
+			Endpoint:   demoEndpoint,
+			TestObject: true,
+			Device:     config.Device{Manufacturer: "lwm2m-agent", Model: "simulated board", Serial: "demo-1"},
+			Servers:    []config.Server{{Account: account, ShortServerID: demoServerID, Lifetime: demoLifetime}},
+			Sensors:    append(demo.Sensors(), ownSensors()...),
+			Actuators:  demo.Actuators(),
+			StateDir:   filepath.Join(d.dir, "state"),
 		},
 		Version: d.opts.Version, Built: d.opts.Built, Log: d.opts.Log, Control: d.machine, Now: d.machine.Now,
 		Deregister: true, Trace: decoder.Trace,

@@ -56,6 +56,11 @@ func (a *Agent) addObjects() error {
 	if o.statistics, err = objects.NewStatistics(a.tree, a.counters, nil); err != nil {
 		return err
 	}
+	if a.opts.Config.TestObject {
+		if _, err = objects.NewTestObject(a.tree); err != nil {
+			return err
+		}
+	}
 	return a.firstValues()
 }
 

@@ -28,6 +28,7 @@ func get[T any](n *node, key string, fallback T) T {
 
 func (b *builder) config(root *node) *Config {
 	b.cfg.Endpoint = get(root, "endpoint", "")
+	b.cfg.TestObject = get(root, "test_object", false)
 	if n := root.table["device"]; n != nil {
 		b.cfg.Device = Device{
 			Section:      Section{n, "device"},

@@ -19,14 +19,15 @@ const (
 // Config is a configuration that has been read and checked. It can as well be
 // built in code, as the demo does.
 type Config struct {
-	Endpoint  string // "": to be chosen once, then kept
-	Device    Device
-	Location  *Location // nil: not configured
-	Servers   []Server
-	Bootstrap *Bootstrap // nil: none
-	Sensors   []Sensor
-	Actuators []Actuator
-	Log       Log
+	Endpoint   string // "": to be chosen once, then kept
+	TestObject bool   // serve object 3442
+	Device     Device
+	Location   *Location // nil: not configured
+	Servers    []Server
+	Bootstrap  *Bootstrap // nil: none
+	Sensors    []Sensor
+	Actuators  []Actuator
+	Log        Log
 
 	StateDir string
 	Socket   string

@@ -90,6 +90,7 @@ var channelKeys = []key{
 var schema = section{
 	keys: []key{
 		{name: "endpoint", kind: endpointName, fallback: "chosen once from what identifies the machine, then kept", help: "endpoint client name"},
+		{name: "test_object", kind: boolean, fallback: "false", help: "serve object 3442 (LwM2M v1.1 Test Object), which has every data type, for trying servers"},
 	},
 	sections: []section{
 		{name: "device", help: "What the machine does not say about itself: object 3.", keys: []key{
