@@ -53,7 +53,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, f := range []lwm2m.Format{lwm2m.FormatTLV, lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR} {
-		for i := range 200 {
+		for i := range 60 {
 			base := bases[i%len(bases)]
 			nodes := wiretest.Random(r, base)
 			roundTrip(t, f, base, nodes)

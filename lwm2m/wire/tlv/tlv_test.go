@@ -363,7 +363,7 @@ func BenchmarkDecode(b *testing.B) {
 func TestRandomNodes(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(3, 4))
-	for range 300 {
+	for range 100 {
 		base := lwm2m.NewPath(wiretest.Object)
 		nodes := wiretest.Random(r, base)
 		data, err := tlv.Append(nil, base, nodes)

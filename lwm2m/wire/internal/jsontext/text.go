@@ -2,6 +2,7 @@ package jsontext
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -143,11 +144,16 @@ func AppendText[T string | []byte](dst []byte, s T) []byte {
 }
 
 // AppendFloat adds a finite float in the shortest form that reads back as the same.
+// Beyond 2^53 it has an exponent, and negative zero a fraction: peers take digits
+// alone for an integer, which would not be exactly the float.
 func AppendFloat(dst []byte, f float64) []byte {
-	// As ECMAScript writes numbers: plain from 1e-6 to below 1e21.
+	const exact, small = 1 << 53, 1e-6
 	format := byte('f')
-	if f != 0 && (f < 1e-6 && f > -1e-6 || f >= 1e21 || f <= -1e21) {
+	if a := math.Abs(f); a >= exact || a < small && a != 0 {
 		format = 'e'
+	}
+	if f == 0 && math.Signbit(f) {
+		return append(dst, "-0.0"...)
 	}
 	return strconv.AppendFloat(dst, f, format, -1, 64)
 }
