@@ -32,7 +32,7 @@ func Start(t workspace.T) *Browser {
 	cmd := exec.CommandContext(t.Context(), "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--window-size=1280,800",
 		"--user-data-dir="+profile, "--remote-debugging-pipe")
-	cmd.Env = append(os.Environ(), "HOME="+profile)
+	cmd.Env = append(os.Environ(), "HOME="+profile, "TMPDIR="+profile)
 	commandsIn, commands, err1 := os.Pipe()
 	events, eventsOut, err2 := os.Pipe()
 	if err1 != nil || err2 != nil {
