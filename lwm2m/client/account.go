@@ -21,6 +21,9 @@ const (
 	settleMost  = 10 * time.Second
 )
 
+// maxSpare bounds what is kept for the next time, in things.
+const maxSpare = 1024
+
 // account is the registration with one server. Its goroutine (run) is the only one
 // that touches what stands below "state"; what stands above does not change, or is
 // safe for all.
@@ -46,7 +49,8 @@ type account struct {
 	params   Params
 	version  lwm2m.Version // in use or to be offered
 	sub      *model.Subscription
-	pending  []model.Change
+	pending  []model.Change // memory for the next ones
+	items    []any          // likewise
 	timer    *time.Timer
 	scratch  scratch
 
@@ -71,6 +75,7 @@ type account struct {
 
 	observations *observations
 	attributes   attributeTable
+	saveAt       time.Time              // save the attributes then; zero: they are saved
 	rendered     map[rendering]rendered // in this round of notifications
 }
 
@@ -118,7 +123,8 @@ func (a *account) now() time.Time { return a.client.config.Now() }
 
 // receive takes in what has come.
 func (a *account) receive() {
-	for _, item := range a.inbox.take(nil) {
+	a.items = a.inbox.take(a.items)
+	for _, item := range a.items {
 		switch item := item.(type) {
 		case request:
 			a.request(item)
@@ -166,7 +172,7 @@ func (a *account) resettle(s *settings) {
 		a.version, a.failed = lwm2m.Version{}, 0
 		a.on(reconfigured)
 	}
-	if s.pmin != old.pmin || s.pmax != old.pmax {
+	if *s.attributes() != *old.attributes() {
 		a.regovern(slices.Collect(a.observations.all()))
 	}
 	if s.lifetime != old.lifetime || s.binding != old.binding {
@@ -177,7 +183,9 @@ func (a *account) resettle(s *settings) {
 // treeChanged takes in changes of the object tree.
 func (a *account) treeChanged() {
 	p := a.sub.Take(a.pending)
-	a.pending = p.Changes
+	if a.pending = p.Changes; cap(a.pending) > maxSpare {
+		a.pending = nil
+	}
 	if p.Structure {
 		now := a.now()
 		if a.changedAt.IsZero() {
@@ -221,7 +229,10 @@ func (a *account) catchUp() {
 		if at, ok := a.observations.nextDue(); ok && a.state == Asleep && !at.After(now) {
 			a.on(reportDue)
 		}
-	case Connecting, Registering, Updating, Disabling, Deregistering, Stopped:
+	case Connecting, Registering, Updating, Disabling, Deregistering, Stopped, stateCount:
+	}
+	if passed(a.saveAt, now) || a.state == Stopped && !a.saveAt.IsZero() {
+		a.saveAttributes()
 	}
 }
 
@@ -244,7 +255,7 @@ func (a *account) updateIfDue(now time.Time) {
 
 // arm sets the timer to what is due first, or stops it.
 func (a *account) arm() {
-	at := a.nextDue()
+	at := earliest(a.nextDue(), a.saveAt)
 	if at.IsZero() {
 		a.timer.Stop()
 		return
@@ -269,7 +280,7 @@ func (a *account) nextDue() time.Time {
 			at = earliest(at, a.awakeUntil())
 		}
 		return at
-	case Connecting, Registering, Updating, Disabling, Deregistering, Stopped:
+	case Connecting, Registering, Updating, Disabling, Deregistering, Stopped, stateCount:
 	}
 	return time.Time{}
 }

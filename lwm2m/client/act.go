@@ -252,7 +252,7 @@ func (a *account) networkChanged() {
 		if a.connection.moved(a.ctx) {
 			a.on(moved)
 		}
-	case Disabling, Disabled, Deregistering, Stopped:
+	case Disabling, Disabled, Deregistering, Stopped, stateCount:
 	}
 }
 
@@ -267,7 +267,7 @@ func (a *account) request(r request) {
 		a.attend(&r)
 	case Registering:
 		a.held = append(a.held, r)
-	case Waiting, Connecting, Disabling, Disabled, Deregistering, Stopped:
+	case Waiting, Connecting, Disabling, Disabled, Deregistering, Stopped, stateCount:
 		a.refuse(r.exchange, lwm2m.Errorf(lwm2m.ServiceUnavailable, "the client is not registered"))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
@@ -25,7 +26,8 @@ type connection struct {
 	// open holds the version of the registration while requests are answered.
 	open atomic.Pointer[lwm2m.Version]
 
-	scratch scratch // of the reader
+	requestTime time.Duration // how long a change may take
+	scratch     scratch       // of the reader
 }
 
 // scratch is memory that is used again for each answer; it belongs to one goroutine.
@@ -35,11 +37,18 @@ type scratch struct {
 	message coap.Message
 }
 
+// trim gives back what one long answer took.
+func (s *scratch) trim() {
+	if cap(s.nodes) > maxSpare || cap(s.payload) > 16*maxSpare {
+		*s = scratch{}
+	}
+}
+
 // secured is a connection that can tell what its handshake negotiated.
 type secured interface{ Parameters() dtls.Parameters }
 
 func newConnection(a *account, nc net.Conn) *connection {
-	c := &connection{account: a, nc: nc, transport: "UDP"}
+	c := &connection{account: a, nc: nc, transport: "UDP", requestTime: a.params.RequestTime}
 	if s, ok := nc.(secured); ok {
 		c.transport = "DTLS " + a.settings.server.Mode.String()
 		c.cid = hex.EncodeToString(s.Parameters().RemoteCID)
@@ -129,6 +138,7 @@ func (a *account) serve(r *request, v lwm2m.Version, s *scratch) {
 		return
 	}
 	a.respond(r.exchange, m)
+	s.trim()
 }
 
 // respond sends an answer. That it cannot be sent any more is of no consequence: the

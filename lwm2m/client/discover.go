@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
@@ -14,7 +15,7 @@ import (
 // discover answers a Discover with what is at a path and below, and the attributes
 // that this server has attached (Core, section 6.3.2).
 func (a *account) discover(r *request) {
-	entries, err := a.discoverable(r.path)
+	entries, err := a.discoverable(r)
 	if err != nil {
 		a.refuse(r.exchange, err)
 		return
@@ -26,8 +27,9 @@ func (a *account) discover(r *request) {
 
 // discoverable returns the entries that a Discover lists: an object with its instances
 // and their resources, an instance with its resources, a resource from 1.1 on with its
-// instances.
-func (a *account) discoverable(p lwm2m.Path) ([]model.Entry, error) {
+// instances. From 1.2 on the query depth gives another number of levels.
+func (a *account) discoverable(r *request) ([]model.Entry, error) {
+	p := r.path
 	if err := a.tree.MayTouch(a.origin(), p); err != nil {
 		return nil, err
 	}
@@ -37,6 +39,12 @@ func (a *account) discoverable(p lwm2m.Path) ([]model.Entry, error) {
 		return nil, lwm2m.Errorf(lwm2m.MethodNotAllowed, "a resource instance has nothing to discover")
 	case p.Level() == lwm2m.LevelResource && a.version != lwm2m.Version10:
 		down = lwm2m.LevelResourceInstance
+	}
+	if depth, ok := r.exchange.Request.Query("depth"); ok && !a.version.Less(lwm2m.Version12) {
+		if len(depth) != 1 || depth < "0" || depth > "3" {
+			return nil, lwm2m.Errorf(lwm2m.BadRequest, "depth is 0 to 3, not %.20q", depth)
+		}
+		down = min(p.Level()+lwm2m.Level(depth[0]-'0'), lwm2m.LevelResourceInstance)
 	}
 	entries := a.tree.Entries(p, down)
 	if len(entries) == 0 {
@@ -78,9 +86,21 @@ func (a *account) writeAttributes(r *request) {
 	}
 	single := r.path.Level() == lwm2m.LevelResource && !shapeAt(a.tree, r.path).Multiple
 	a.regovern(a.observations.around(r.path, !single && r.path.Level() < lwm2m.LevelResourceInstance))
-	a.saveAttributes()
+	a.saveAt = a.now()
+	if len(a.attributes) > saveAtOnce {
+		a.saveAt = a.saveAt.Add(saveQuiet)
+	} else {
+		a.saveAttributes()
+	}
 	a.respond(r.exchange, &coap.Message{Code: coap.Changed})
 }
+
+// A table of up to saveAtOnce paths is saved before a Write-Attributes is answered. The
+// record of a larger one is long: it is saved once for all that come in saveQuiet.
+const (
+	saveAtOnce = 64
+	saveQuiet  = time.Second
+)
 
 func (a *account) attach(r *request) error {
 	if err := a.tree.MayTouch(a.origin(), r.path); err != nil {
@@ -109,6 +129,7 @@ func (a *account) loadAttributes() {
 }
 
 func (a *account) saveAttributes() {
+	a.saveAt = time.Time{}
 	store := a.client.config.Store
 	if store == nil {
 		return

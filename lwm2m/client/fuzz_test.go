@@ -27,26 +27,26 @@ const secret = "the pre-shared key"
 func FuzzDatagrams(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		simulate(t, sane(t), func(t *testing.T, l *lab) {
+		simulate(t, sane(t), func(l *lab) {
 			l.publish(l.security, func(b *model.Batch) { b.Set(0, 5, lwm2m.Opaque([]byte(secret))) })
 			l.outputs(owner{prepare: func(context.Context) error { return nil }})
 			l.registered()
 			for _, d := range split(data) {
 				if _, err := l.server.far.Write(d); err != nil {
-					t.Fatal(err)
+					l.t.Fatal(err)
 				}
 				l.after(50 * time.Millisecond)
 			}
 			l.after(time.Minute)
 			if err := l.client.Update(101); err != nil {
-				t.Fatal(err)
+				l.t.Fatal(err)
 			}
 			l.after(5 * time.Minute)
 			if s := l.status(); s.State != Registered || s.Observations > maxObservations {
-				t.Fatalf("status is %+v", s)
+				l.t.Fatalf("status is %+v", s)
 			}
 			if m := l.wantCode(l.ask(coap.GET, "/3/0/0"), coap.Content); string(m.Payload) != "Example" {
-				t.Fatalf("/3/0/0 is %q", m.Payload)
+				l.t.Fatalf("/3/0/0 is %q", m.Payload)
 			}
 		})
 	})
@@ -54,6 +54,7 @@ func FuzzDatagrams(f *testing.F) {
 
 // sane checks all that the client sends.
 func sane(t *testing.T) func(*Config) {
+	t.Helper()
 	return func(c *Config) {
 		c.Trace = func(_ uint16, d coap.Direction, datagram []byte) {
 			if d != coap.Sent {
@@ -99,9 +100,9 @@ func TestSeeds(t *testing.T) {
 					data = append(data, datagram...)
 				}
 			}
-		}, func(t *testing.T, l *lab) {
+		}, func(l *lab) {
 			if _, err := l.tree.AddRegistered(16, model.Plain{}); err != nil {
-				t.Fatal(err)
+				l.t.Fatal(err)
 			}
 			l.run()
 			ask(l)
@@ -202,7 +203,7 @@ func TestGarbage(t *testing.T) {
 
 // TestNoGrowth shows that repeated requests and registrations leave nothing behind.
 func TestNoGrowth(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		for i := range 200 {
 			for range 20 {
@@ -216,10 +217,10 @@ func TestNoGrowth(t *testing.T) {
 		}
 		a := l.client.accounts[101]
 		if n := len(a.observations.byToken) + len(a.observations.byPath) + len(a.observations.queue) + len(a.held); n != 0 {
-			t.Errorf("%d things are left of ended registrations", n)
+			l.t.Errorf("%d things are left of ended registrations", n)
 		}
 		if len(a.attributes) != 1 {
-			t.Errorf("attributes are %v", a.attributes)
+			l.t.Errorf("attributes are %v", a.attributes)
 		}
 	})
 }

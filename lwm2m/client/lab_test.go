@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -17,206 +15,12 @@ import (
 	"lwm2m-agent/objects/registry"
 )
 
-// pipeEnd is one end of an in-memory datagram connection that works in a synctest
-// bubble. Datagrams that find no room are lost, as are those that the cut swallows.
-type pipeEnd struct {
-	in, out     chan []byte
-	closed      chan struct{}
-	close       func()
-	interrupted chan struct{}
-	once        sync.Once
-	cut         func() bool // nil: never
-}
-
-func pipe(cut func() bool) (a, b *pipeEnd) {
-	up, down := make(chan []byte, 1024), make(chan []byte, 1024)
-	end := func(in, out chan []byte) *pipeEnd {
-		e := &pipeEnd{in: in, out: out, closed: make(chan struct{}), interrupted: make(chan struct{}), cut: cut}
-		e.close = sync.OnceFunc(func() { close(e.closed) })
-		return e
-	}
-	return end(down, up), end(up, down)
-}
-
-func (e *pipeEnd) Read(b []byte) (int, error) {
-	select {
-	case d := <-e.in:
-		return copy(b, d), nil
-	case <-e.closed:
-		return 0, net.ErrClosed
-	case <-e.interrupted:
-		return 0, os.ErrDeadlineExceeded
-	}
-}
-
-func (e *pipeEnd) Write(b []byte) (int, error) {
-	select {
-	case <-e.closed:
-		return 0, net.ErrClosed
-	default:
-	}
-	if e.cut != nil && e.cut() {
-		return len(b), nil
-	}
-	select {
-	case e.out <- append([]byte(nil), b...):
-	default:
-	}
-	return len(b), nil
-}
-
-func (e *pipeEnd) SetReadDeadline(t time.Time) error {
-	if !t.IsZero() && t.Before(time.Unix(2, 0)) {
-		e.once.Do(func() { close(e.interrupted) })
-	}
-	return nil
-}
-
-type pipeAddr struct{}
-
 func (pipeAddr) Network() string { return "pipe" }
 func (pipeAddr) String() string  { return "pipe" }
 
-func (e *pipeEnd) Close() error                     { e.close(); return nil }
-func (e *pipeEnd) LocalAddr() net.Addr              { return pipeAddr{} }
-func (e *pipeEnd) RemoteAddr() net.Addr             { return pipeAddr{} }
-func (e *pipeEnd) SetDeadline(time.Time) error      { return nil }
-func (e *pipeEnd) SetWriteDeadline(time.Time) error { return nil }
-
-// call is a request that a scripted server has received.
-type call struct {
-	at      time.Time
-	typ     coap.Type
-	code    coap.Code
-	path    string
-	queries []string
-	payload string
-}
-
-func (c call) String() string { return fmt.Sprintf("%s %s %v", c.code, c.path, c.queries) }
-
-// scripted is a server that answers as a test tells it. The zero script registers
-// whoever comes under /rd/N.
-type scripted struct {
-	t  *testing.T
-	wg sync.WaitGroup
-
-	mu     sync.Mutex
-	dead   bool                                 // swallows all datagrams
-	refuse error                                // of dialling
-	script func(c call) *coap.Message           // nil, or nil returned: the default
-	onDial func(ctx context.Context, to Server) // nil: nothing
-	calls  []call
-	dials  []time.Time
-	conn   *coap.Conn // the last
-	near   net.Conn   // the client's end of it
-	far    net.Conn   // and the server's
-	count  int
-}
-
-func (s *scripted) Dial(ctx context.Context, to Server) (net.Conn, error) {
-	s.mu.Lock()
-	s.dials = append(s.dials, time.Now())
-	refuse, onDial := s.refuse, s.onDial
-	s.mu.Unlock()
-	if onDial != nil {
-		onDial(ctx, to)
-	}
-	if err := context.Cause(ctx); err != nil {
-		return nil, err
-	}
-	if refuse != nil {
-		return nil, refuse
-	}
-	near, far := pipe(s.isDead)
-	conn := coap.New(far, s.handle, coap.Options{})
-	s.mu.Lock()
-	s.conn, s.near, s.far = conn, near, far
-	s.mu.Unlock()
-	s.wg.Go(func() {
-		defer far.Close()
-		_ = conn.Run(s.t.Context())
-	})
-	return near, nil
-}
-
-func (s *scripted) isDead() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.dead
-}
-
-func (s *scripted) set(f func(s *scripted)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f(s)
-}
-
-func (s *scripted) handle(x *coap.Exchange) {
-	m := x.Request
-	c := call{time.Now(), m.Type, m.Code, m.Path(), m.Queries(), string(m.Payload)}
-	s.mu.Lock()
-	s.calls = append(s.calls, c)
-	script := s.script
-	s.mu.Unlock()
-	var answer *coap.Message
-	if script != nil {
-		answer = script(c)
-	}
-	if answer == nil {
-		answer = s.accept(c)
-	}
-	_ = x.Respond(answer)
-}
-
-func (s *scripted) accept(c call) *coap.Message {
-	switch {
-	case c.code == coap.DELETE:
-		return &coap.Message{Code: coap.Deleted}
-	case c.path != "/rd":
-		return &coap.Message{Code: coap.Changed}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.count++
-	m := &coap.Message{Code: coap.Created}
-	m.SetLocationPath(fmt.Sprintf("/rd/%d", s.count))
-	return m
-}
-
-// hangUp ends the connection from the client's side, as an alert of the server does.
-func (s *scripted) hangUp() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.near.Close()
-}
-
-// dialled returns when the client has dialled.
-func (s *scripted) dialled() []time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]time.Time(nil), s.dials...)
-}
-
-// connection returns the server's end of the last connection.
-func (s *scripted) connection() *coap.Conn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.conn
-}
-
-// take returns the calls since the last time.
-func (s *scripted) take() []call {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	calls := s.calls
-	s.calls = nil
-	return calls
-}
-
 // lab is a device with a client and its scripted server.
 type lab struct {
-	t        *testing.T
+	t        testing.TB
 	server   *scripted
 	tree     *model.Tree
 	client   *Client
@@ -259,15 +63,15 @@ func (serverObject) Prepare(_ context.Context, e *model.Edit) (model.Transaction
 }
 
 // newLab returns a lab with one account (101, lifetime 600 s) that does not run yet.
-func newLab(t *testing.T, change func(*Config)) *lab {
-	t.Helper()
-	l := &lab{t: t, server: &scripted{t: t}}
+func newLab(tb testing.TB, change func(*Config)) *lab {
+	tb.Helper()
+	l := &lab{t: tb, server: &scripted{t: tb}}
 	l.tree = model.NewTree(registry.Definitions(), time.Now)
 	add := func(oid uint16, owner model.Object) *model.Publisher {
-		t.Helper()
+		tb.Helper()
 		p, err := l.tree.AddRegistered(oid, owner)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		return p
 	}
@@ -439,11 +243,11 @@ func (l *lab) wantCode(m *coap.Message, want coap.Code) *coap.Message {
 }
 
 // simulate runs a test with a lab in simulated time.
-func simulate(t *testing.T, change func(*Config), f func(t *testing.T, l *lab)) {
+func simulate(t *testing.T, change func(*Config), f func(l *lab)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, change)
-		f(t, l)
+		f(l)
 		if l.stop != nil {
 			l.stop()
 		}
@@ -482,10 +286,13 @@ type watcher struct {
 }
 
 // observe begins an observation; accept is left out if negative.
-func (l *lab) observe(path string, accept int) *watcher {
+func (l *lab) observe(path string, accept int, queries ...string) *watcher {
 	l.t.Helper()
 	m := &coap.Message{Code: coap.GET}
 	m.SetPath(path)
+	for _, q := range queries {
+		m.AddQuery(q)
+	}
 	if accept >= 0 {
 		m.SetAccept(uint16(accept))
 	}

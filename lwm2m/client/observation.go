@@ -19,8 +19,10 @@ const maxObservations = 16384
 type observation struct {
 	path    lwm2m.Path
 	format  lwm2m.Format
-	request *coap.Message // the Observe, whose token and options notifications answer
+	request *coap.Message    // the Observe, whose token and options notifications answer
+	own     model.Attributes // given with the Observe itself (Core 1.2, section 6.4.1)
 	periods periods
+	confirm bool                  // every notification is confirmable
 	tracks  map[lwm2m.Path]*track // of the resources with limits; nil: there are none
 
 	sent      time.Time // the last notification
@@ -113,7 +115,7 @@ func (s *observations) take(now time.Time) *observation {
 	if len(s.queue) == 0 || s.queue[0].due.After(now) {
 		return nil
 	}
-	return heap.Pop(&s.queue).(*observation) //nolint:forcetypeassert,errcheck // it holds nothing else
+	return heap.Pop(&s.queue).(*observation) //nolint:forcetypeassert // it holds nothing else
 }
 
 // tell sets or clears that an observation has something to tell, and schedules it.
@@ -207,16 +209,17 @@ func (o *observation) reported(nodes []lwm2m.Node, now time.Time, confirmable bo
 // govern gives the observation the attributes that hold for it. nodes is what its
 // path holds now.
 func (o *observation) govern(t attributeTable, account *model.Attributes, nodes []lwm2m.Node) {
-	as := t.effective(o.path, account)
-	o.periods, o.stale = newPeriods(&as), false
+	as := o.attributes(t, o.path, account)
+	con, _ := as.Get(model.Con)
+	o.periods, o.confirm, o.stale = newPeriods(&as), con == 1, false
 	old := o.tracks
 	o.tracks = nil
-	if len(t) == 0 {
+	if len(t) == 0 && o.own.IsZero() {
 		return
 	}
 	for _, n := range nodes {
 		number, ok := n.Value.Number()
-		as := t.effective(n.Path, account)
+		as := o.attributes(t, n.Path, account)
 		l := newLimits(&as)
 		if !ok || l.isZero() {
 			continue
@@ -229,6 +232,13 @@ func (o *observation) govern(t attributeTable, account *model.Attributes, nodes 
 			o.tracks[n.Path].reported = was.reported
 		}
 	}
+}
+
+// attributes returns those that hold for the observation at a path: its own first.
+func (o *observation) attributes(t attributeTable, p lwm2m.Path, account *model.Attributes) model.Attributes {
+	as, attached := o.own, t.effective(p, account)
+	as.Inherit(&attached)
+	return as
 }
 
 // dueQueue is a heap of observations by due.
@@ -244,7 +254,7 @@ func (q dueQueue) Swap(i, j int) {
 
 // Push implements heap.Interface.
 func (q *dueQueue) Push(x any) {
-	o := x.(*observation) //nolint:forcetypeassert,errcheck // heap.Push is given nothing else
+	o := x.(*observation) //nolint:forcetypeassert // heap.Push is given nothing else
 	o.index = len(*q)
 	*q = append(*q, o)
 }

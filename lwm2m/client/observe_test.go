@@ -17,14 +17,14 @@ var defaultCoAP = coap.DefaultParams()
 const temperature = "/3303/0/5700"
 
 func TestObserve(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		w := l.observe(temperature, -1)
 		if string(w.first.Payload) != "20" {
-			t.Errorf("first value is %q", w.first.Payload)
+			l.t.Errorf("first value is %q", w.first.Payload)
 		}
 		if s := l.status(); s.Observations != 1 {
-			t.Errorf("status knows %d observations", s.Observations)
+			l.t.Errorf("status knows %d observations", s.Observations)
 		}
 		l.after(time.Second)
 		l.temperature(0, 21)
@@ -39,23 +39,23 @@ func TestObserve(t *testing.T) {
 }
 
 func TestObserveNotThere(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		m := &coap.Message{Code: coap.GET}
 		m.SetObserve(0)
 		m.SetPath("/3303/7")
 		if a := l.wantCode(l.do(m), coap.NotFound); a.Code.IsSuccess() {
-			t.Error("observes what is not there")
+			l.t.Error("observes what is not there")
 		}
 		if s := l.status(); s.Observations != 0 {
-			t.Errorf("%d observations", s.Observations)
+			l.t.Errorf("%d observations", s.Observations)
 		}
 	})
 }
 
 // TestPmin shows that a change within pmin is told when it is over, with the value of then.
 func TestPmin(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		l.wantCode(l.ask(coap.PUT, temperature, "pmin=10"), coap.Changed)
 		w := l.observe(temperature, -1)
@@ -73,7 +73,7 @@ func TestPmin(t *testing.T) {
 }
 
 func TestPmax(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		w := l.observe(temperature, -1)
 		l.after(5 * time.Second)
@@ -92,11 +92,11 @@ func TestPmax(t *testing.T) {
 
 // TestPeriodsAreInherited shows the order: resource, instance, object, account.
 func TestPeriodsAreInherited(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		w := l.observe(temperature, -1)
 		step := func(want string) {
-			t.Helper()
+			l.t.Helper()
 			l.after(200 * time.Second)
 			w.want() // synchronises: no change, no pmax
 			l.temperature(0, 1)
@@ -126,7 +126,7 @@ func TestPeriodsAreInherited(t *testing.T) {
 
 // TestGreaterAndLess shows gt and lt with a value that rises and falls.
 func TestGreaterAndLess(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		l.wantCode(l.ask(coap.PUT, temperature, "gt=25", "lt=15"), coap.Changed)
 		w := l.observe(temperature, -1)
@@ -140,7 +140,7 @@ func TestGreaterAndLess(t *testing.T) {
 }
 
 func TestStep(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		w := l.observe(temperature, -1)
 		l.wantCode(l.ask(coap.PUT, temperature, "st=2"), coap.Changed)
@@ -156,7 +156,7 @@ func TestStep(t *testing.T) {
 // TestLimitsWithinPmin shows that a crossing within pmin is told when it is over, even
 // if the value has come back: it had to be told.
 func TestLimitsWithinPmin(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		l.wantCode(l.ask(coap.PUT, temperature, "gt=25", "pmin=10"), coap.Changed)
 		w := l.observe(temperature, -1)
@@ -173,7 +173,7 @@ func TestLimitsWithinPmin(t *testing.T) {
 // TestLimitsBelowTheObservedPath shows that limits of a resource hold when its instance
 // is observed; the other resources have none.
 func TestLimitsBelowTheObservedPath(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		l.wantCode(l.ask(coap.PUT, temperature, "gt=25"), coap.Changed)
 		w := l.observe("/3303/0", int(lwm2m.FormatSenMLJSON))
@@ -185,13 +185,13 @@ func TestLimitsBelowTheObservedPath(t *testing.T) {
 		l.publish(l.sensors, func(b *model.Batch) { b.Set(0, 5750, lwm2m.String("roof")) })
 		l.after(time.Second)
 		if len(w.notes) != 1 || !strings.Contains(w.notes[0].payload, "roof") {
-			t.Errorf("notified %v", w.notes)
+			l.t.Errorf("notified %v", w.notes)
 		}
 	})
 }
 
 func TestObserveObject(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		w := l.observe("/3303", int(lwm2m.FormatSenMLJSON))
 		l.temperature(0, 21)
@@ -205,35 +205,35 @@ func TestObserveObject(t *testing.T) {
 
 // TestObservedInstanceGoes shows the last notification of an observation.
 func TestObservedInstanceGoes(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		w := l.observe(temperature, -1)
 		l.publish(l.sensors, func(b *model.Batch) { b.Delete(0) })
 		l.after(settleQuiet)
 		w.want("1s 4.04")
 		if s := l.status(); s.Observations != 0 {
-			t.Errorf("%d observations are left", s.Observations)
+			l.t.Errorf("%d observations are left", s.Observations)
 		}
 	})
 }
 
 func TestCancel(t *testing.T) {
 	t.Run("Observe 1", func(t *testing.T) {
-		simulate(t, nil, func(t *testing.T, l *lab) {
+		simulate(t, nil, func(l *lab) {
 			l.registered()
 			w := l.observe(temperature, -1)
-			m, err := w.observation.Cancel(t.Context())
+			m, err := w.observation.Cancel(l.t.Context())
 			if err != nil || m.Code != coap.Content || string(m.Payload) != "20" {
-				t.Fatalf("answer is %v, %v", m, err)
+				l.t.Fatalf("answer is %v, %v", m, err)
 			}
 			if _, ok := m.Observe(); ok {
-				t.Error("the answer has an Observe option")
+				l.t.Error("the answer has an Observe option")
 			}
 			l.wantNoObservation(w)
 		})
 	})
 	t.Run("RST", func(t *testing.T) {
-		simulate(t, nil, func(t *testing.T, l *lab) {
+		simulate(t, nil, func(l *lab) {
 			l.registered()
 			w := l.observe(temperature, -1)
 			w.observation.Forget()
@@ -260,7 +260,7 @@ func (l *lab) wantNoObservation(w *watcher) {
 
 // TestObservationEndsWithRegister is the specification's rule (Core, section 6.4.1).
 func TestObservationEndsWithRegister(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		w := l.observe(temperature, -1)
 		l.server.set(func(s *scripted) {
@@ -272,7 +272,7 @@ func TestObservationEndsWithRegister(t *testing.T) {
 			}
 		})
 		if err := l.client.Update(101); err != nil {
-			t.Fatal(err)
+			l.t.Fatal(err)
 		}
 		synctest.Wait()
 		l.wantState(Registered)
@@ -282,7 +282,7 @@ func TestObservationEndsWithRegister(t *testing.T) {
 
 // TestConfirmableOnceADay is RFC 7641, section 4.5.
 func TestConfirmableOnceADay(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		w := l.observe(temperature, -1)
 		for i := range 60 {
@@ -297,7 +297,7 @@ func TestConfirmableOnceADay(t *testing.T) {
 			}
 		}
 		if got := fmt.Sprint(confirmed); got != "[24h0m0s 48h0m0s]" || len(w.notes) != 60 {
-			t.Errorf("%d notifications, confirmable after %s", len(w.notes), got)
+			l.t.Errorf("%d notifications, confirmable after %s", len(w.notes), got)
 		}
 	})
 }
@@ -307,7 +307,7 @@ func TestConfirmableOnceADay(t *testing.T) {
 func TestUnconfirmedNotificationFindsTheServerGone(t *testing.T) {
 	simulate(t, func(c *Config) {
 		c.Params = func(uint16) Params { return Params{ConfirmEvery: time.Second} }
-	}, func(t *testing.T, l *lab) {
+	}, func(l *lab) {
 		l.publish(l.accounts, func(b *model.Batch) { b.Set(0, 1, lwm2m.Integer(86400)) })
 		l.run()
 		l.observe(temperature, -1)
@@ -317,7 +317,7 @@ func TestUnconfirmedNotificationFindsTheServerGone(t *testing.T) {
 		l.after(94 * time.Second)
 		l.wantState(Updating)
 		if s := l.status(); s.Queued != 1 {
-			t.Errorf("%d notifications wait, want 1", s.Queued)
+			l.t.Errorf("%d notifications wait, want 1", s.Queued)
 		}
 		l.after(94 * time.Second)
 		l.server.set(func(s *scripted) { s.dead = false })
@@ -328,15 +328,15 @@ func TestUnconfirmedNotificationFindsTheServerGone(t *testing.T) {
 
 // TestOneEncodingForSeveralObservers shows that observers of the same path get the same.
 func TestOneEncodingForSeveralObservers(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		text, json, again := l.observe(temperature, -1), l.observe(temperature, int(lwm2m.FormatSenMLJSON)), l.observe(temperature, -1)
 		l.temperature(0, 21)
 		text.want("0s 21")
 		again.want("0s 21")
 		json.want(`0s [{"bn":"/3303/0/5700","v":21}]`)
-		if _, err := text.observation.Cancel(t.Context()); err != nil {
-			t.Fatal(err)
+		if _, err := text.observation.Cancel(l.t.Context()); err != nil {
+			l.t.Fatal(err)
 		}
 		l.temperature(0, 22)
 		text.want()
@@ -347,7 +347,7 @@ func TestOneEncodingForSeveralObservers(t *testing.T) {
 // TestChangesFasterThanReported shows that an overload costs notifications, not memory,
 // and that the last value arrives.
 func TestChangesFasterThanReported(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		w := l.observe(temperature, -1)
 		l.publish(l.sensors, func(b *model.Batch) {
@@ -359,85 +359,82 @@ func TestChangesFasterThanReported(t *testing.T) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if n := len(w.notes); n == 0 || n > 5 || w.notes[n-1].payload != "9999" {
-			t.Errorf("notified %v", w.notes)
+			l.t.Errorf("notified %v", w.notes)
 		}
 	})
 }
 
-func TestWriteAttributesRefusals(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
-		l.registered()
-		for _, c := range []struct {
-			path    string
-			queries []string
-			want    coap.Code
-		}{
-			{temperature, []string{"pmin=10", "gt=30", "lt=20", "st=4"}, coap.Changed},
-			{temperature, []string{"lt=30"}, coap.BadRequest}, // not less than gt
-			{temperature, []string{"st=5"}, coap.BadRequest},  // lt + 2 st is not less than gt
-			{temperature, []string{"gt=x"}, coap.BadRequest},
-			{temperature, []string{"pmin=-1"}, coap.BadRequest},
-			{temperature, []string{"nonsense=1"}, coap.BadRequest},
-			{temperature, []string{"gt", "lt", "st"}, coap.Changed},
-			{"/3303/0", []string{"gt=1"}, coap.BadRequest},
-			{"/3/0/0", []string{"gt=1"}, coap.BadRequest}, // a string
-			{"/3303/0/5701", []string{"pmin=1"}, coap.NotFound},
-			{"/3303/9", []string{"pmin=1"}, coap.NotFound},
-			{"/4711", []string{"pmin=1"}, coap.NotFound},
-			{"/0/0", []string{"pmin=1"}, coap.Unauthorized},
-			{"/", []string{"pmin=1"}, coap.MethodNotAllowed},
-		} {
-			if got := l.ask(coap.PUT, c.path, c.queries...); got.Code != c.want {
-				t.Errorf("%s %v: %v %q, want %v", c.path, c.queries, got.Code, got.Payload, c.want)
-			}
-		}
-		m := &coap.Message{Code: coap.PUT, Payload: []byte("1")}
-		m.SetPath(temperature)
-		m.AddQuery("pmin=1")
-		l.wantCode(l.do(m), coap.BadRequest)
-	})
-}
-
-// memory is a Store in memory.
-type memory map[string][]byte
-
-func (m memory) Load(key string) ([]byte, error) { return m[key], nil }
-func (m memory) Save(key string, record []byte) error {
-	if record == nil {
-		delete(m, key)
-		return nil
-	}
-	m[key] = record
-	return nil
-}
-
-func TestAttributesOutliveTheProcess(t *testing.T) {
-	store := memory{}
-	with := func(c *Config) { c.Store = store }
-	simulate(t, with, func(t *testing.T, l *lab) {
+// TestObserveWithAttributes shows that attributes of an Observe (1.2) come before those
+// that were written, for this observation only.
+func TestObserveWithAttributes(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		l.wantCode(l.ask(coap.PUT, temperature, "pmin=10"), coap.Changed)
-		l.wantCode(l.ask(coap.PUT, "/3", "pmax=60"), coap.Changed)
+		own, plain := l.observe(temperature, -1, "pmin=3", "st=2"), l.observe(temperature, 0)
+		l.after(time.Second)
+		l.temperature(0, 21)
+		l.after(20 * time.Second)
+		own.want()
+		plain.want("10s 21")
+		l.temperature(0, 22)
+		own.want("21s 22")
+		m := &coap.Message{Code: coap.GET}
+		m.SetObserve(0)
+		m.SetPath(temperature)
+		m.AddQuery("pmin=x")
+		l.wantCode(l.do(m), coap.BadRequest)
 	})
-	if got := string(store["attributes/101"]); got != `{"version":1,"attributes":{"/3":["pmax=60"],"/3303/0/5700":["pmin=10"]}}` {
-		t.Errorf("record is %s", got)
-	}
-	simulate(t, with, func(t *testing.T, l *lab) {
+	simulate(t, func(c *Config) { c.Params = func(uint16) Params { return Params{Version: lwm2m.Version11} } }, func(l *lab) {
+		l.run()
+		w := l.observe(temperature, -1, "pmin=3")
+		l.temperature(0, 21)
+		w.want("0s 21") // 1.1 does not know them
+	})
+}
+
+// TestConfirmable shows the attribute con and the default mode of the account.
+func TestConfirmable(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		w := l.observe(temperature, -1)
-		l.temperature(0, 21)
-		l.after(10 * time.Second)
-		w.want("10s 21")
-		// They go with the account.
-		l.publish(l.security, func(b *model.Batch) { b.Delete(0) })
-		synctest.Wait()
-		if len(store) != 0 {
-			t.Errorf("store has %v", store)
+		step := func(want string) {
+			l.t.Helper()
+			l.count++
+			l.temperature(0, l.count)
+			w.want(fmt.Sprintf("0s %v%s", l.count, want))
 		}
+		step("")
+		l.wantCode(l.ask(coap.PUT, temperature, "con=1"), coap.Changed)
+		step(" CON")
+		step(" CON")
+		l.wantCode(l.ask(coap.PUT, temperature, "con"), coap.Changed)
+		step("")
+		l.publish(l.accounts, func(b *model.Batch) { b.Set(0, 26, lwm2m.Integer(1)) })
+		synctest.Wait()
+		step(" CON")
+		l.wantCode(l.ask(coap.PUT, temperature, "con=0"), coap.Changed)
+		step("")
 	})
-	store["attributes/101"] = []byte("{broken")
-	simulate(t, with, func(t *testing.T, l *lab) {
+}
+
+// TestConfirmableWaits shows that while a CON is on its way changes wait, and that the
+// last of them is told then.
+func TestConfirmableWaits(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
-		l.wantCode(l.ask(coap.GET, temperature), coap.Content)
+		l.wantCode(l.ask(coap.PUT, temperature, "con=1"), coap.Changed)
+		w := l.observe(temperature, -1)
+		l.server.set(func(s *scripted) { s.dead = true })
+		for _, c := range []float64{21, 22, 23} {
+			l.temperature(0, c)
+			l.after(100 * time.Millisecond)
+		}
+		l.server.set(func(s *scripted) { s.dead = false })
+		l.after(5 * time.Second)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if len(w.notes) != 2 || w.notes[0].payload != "21" || w.notes[1].payload != "23" {
+			l.t.Errorf("notified %v", w.notes)
+		}
 	})
 }

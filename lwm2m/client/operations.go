@@ -69,7 +69,7 @@ var errSlow = errors.New("it takes too long")
 // change carries out a request that changes something and answers it, with 5.03 when
 // its time is over.
 func (a *account) change(r *request) {
-	ctx, cancel := context.WithTimeoutCause(a.ctx, a.params.RequestTime, errSlow)
+	ctx, cancel := context.WithTimeoutCause(a.ctx, r.connection.requestTime, errSlow)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() {
 		a.refuse(r.exchange, lwm2m.Errorf(lwm2m.ServiceUnavailable, "%s: %w", r.path, context.Cause(ctx)))
@@ -179,8 +179,7 @@ func (a *account) createNodes(r *request) (lwm2m.Path, []lwm2m.Node, error) {
 // reason returns an error's text as a diagnostic payload.
 func reason(err error) []byte {
 	text := err.Error()
-	var e *lwm2m.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*lwm2m.Error](err); ok {
 		text = e.Reason
 	}
 	if len(text) > maxReason {

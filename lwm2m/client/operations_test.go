@@ -14,7 +14,7 @@ import (
 )
 
 func TestRead(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		for _, c := range []struct {
 			path   string
@@ -61,11 +61,11 @@ func TestRead(t *testing.T) {
 			}
 			got := l.do(m)
 			if got.Code != c.code || !strings.Contains(string(got.Payload), c.want) {
-				t.Errorf("GET %s, Accept %d: %v %q, want %v %q", c.path, c.accept, got.Code, got.Payload, c.code, c.want)
+				l.t.Errorf("GET %s, Accept %d: %v %q, want %v %q", c.path, c.accept, got.Code, got.Payload, c.code, c.want)
 				continue
 			}
 			if f, _ := got.ContentFormat(); got.Code.IsSuccess() && (lwm2m.Format(f) != c.format || string(got.Payload) != c.want) {
-				t.Errorf("GET %s, Accept %d: %q in %v, want %q in %v", c.path, c.accept, got.Payload, lwm2m.Format(f), c.want, c.format)
+				l.t.Errorf("GET %s, Accept %d: %q in %v, want %q in %v", c.path, c.accept, got.Payload, lwm2m.Format(f), c.want, c.format)
 			}
 		}
 	})
@@ -76,12 +76,12 @@ func TestDefaultFormats(t *testing.T) {
 	for version, want := range map[lwm2m.Version]lwm2m.Format{
 		lwm2m.Version10: lwm2m.FormatTLV, lwm2m.Version11: lwm2m.FormatSenMLCBOR, lwm2m.Version12: lwm2m.FormatSenMLCBOR,
 	} {
-		simulate(t, func(c *Config) { c.Params = func(uint16) Params { return Params{Version: version} } }, func(t *testing.T, l *lab) {
+		simulate(t, func(c *Config) { c.Params = func(uint16) Params { return Params{Version: version} } }, func(l *lab) {
 			l.run()
 			for path, want := range map[string]lwm2m.Format{"/3/0": want, "/3": want, "/3/0/6": want, "/3/0/0": lwm2m.FormatText, "/3/0/6/0": lwm2m.FormatText} {
 				m := l.wantCode(l.ask(coap.GET, path), coap.Content)
 				if f, _ := m.ContentFormat(); lwm2m.Format(f) != want {
-					t.Errorf("version %v: %s comes in %v, want %v", version, path, lwm2m.Format(f), want)
+					l.t.Errorf("version %v: %s comes in %v, want %v", version, path, lwm2m.Format(f), want)
 				}
 			}
 		})
@@ -89,7 +89,7 @@ func TestDefaultFormats(t *testing.T) {
 }
 
 func TestWriteAndCodes(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.registered()
 		for _, c := range []struct {
 			code    coap.Code
@@ -127,14 +127,14 @@ func TestWriteAndCodes(t *testing.T) {
 		} {
 			got := l.send(c.code, c.path, c.format, c.payload)
 			if got.Code != c.want {
-				t.Errorf("%v %s %v %.40q: %v %q, want %v", c.code, c.path, c.format, c.payload, got.Code, got.Payload, c.want)
+				l.t.Errorf("%v %s %v %.40q: %v %q, want %v", c.code, c.path, c.format, c.payload, got.Code, got.Payload, c.want)
 			}
 			if !got.Code.IsSuccess() && c.code <= coap.IPATCH && len(got.Payload) == 0 {
-				t.Errorf("%v %s: %v comes without a reason", c.code, c.path, got.Code)
+				l.t.Errorf("%v %s: %v comes without a reason", c.code, c.path, got.Code)
 			}
 		}
 		if got := l.ask(coap.GET, "/3/0/15"); string(got.Payload) != "UTC" {
-			t.Errorf("/3/0/15 is %q", got.Payload)
+			l.t.Errorf("/3/0/15 is %q", got.Payload)
 		}
 		// Version 1.0 may leave the Content-Format out for a single value.
 		m := &coap.Message{Code: coap.PUT, Payload: []byte("Asia/Tokyo")}
@@ -149,27 +149,27 @@ func TestWriteAndCodes(t *testing.T) {
 func TestBodyTooLarge(t *testing.T) {
 	simulate(t, func(c *Config) {
 		c.Params = func(uint16) Params { return Params{Limits: coap.Limits{MaxBody: 10_000}} }
-	}, func(t *testing.T, l *lab) {
+	}, func(l *lab) {
 		l.run()
 		l.wantCode(l.send(coap.PUT, "/3/0/15", lwm2m.FormatText, strings.Repeat("x", 9_000)), coap.Changed)
 		l.wantCode(l.send(coap.PUT, "/3/0/15", lwm2m.FormatText, strings.Repeat("x", 11_000)), coap.RequestEntityTooLarge)
 		if got := l.ask(coap.GET, "/3/0/15"); len(got.Payload) != 9_000 {
-			t.Errorf("value has %d bytes", len(got.Payload))
+			l.t.Errorf("value has %d bytes", len(got.Payload))
 		}
 	})
 }
 
 func TestCreateAndDelete(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		if _, err := l.tree.AddRegistered(16, model.Plain{}); err != nil {
-			t.Fatal(err)
+			l.t.Fatal(err)
 		}
 		l.run()
 		create := func(f lwm2m.Format, payload string, code coap.Code, location string) {
-			t.Helper()
+			l.t.Helper()
 			m := l.wantCode(l.send(coap.POST, "/16", f, payload), code)
 			if got := m.LocationPath(); got != location {
-				t.Errorf("created %q, want %q", got, location)
+				l.t.Errorf("created %q, want %q", got, location)
 			}
 		}
 		create(lwm2m.FormatTLV, "\x86\x00\x41\x00a\x41\x01b", coap.Created, "/16/0")    // the client chooses
@@ -188,7 +188,7 @@ func TestCreateAndDelete(t *testing.T) {
 		l.after(2 * time.Second)
 		calls := l.server.take()
 		if last := calls[len(calls)-1]; !strings.HasSuffix(last.payload, "</16/0>,</16/9>,</3303>;ver=1.1,</3303/0>") {
-			t.Errorf("object list is %s", last.payload)
+			l.t.Errorf("object list is %s", last.payload)
 		}
 	})
 }
@@ -221,7 +221,7 @@ func (l *lab) outputs(o owner) {
 }
 
 func TestExecute(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		var got []string
 		counter, err := l.tree.AddRegistered(3200, owner{execute: func(_ context.Context, p lwm2m.Path, args model.Arguments) error {
 			got = append(got, fmt.Sprintf("%v%v", p, args))
@@ -234,7 +234,7 @@ func TestExecute(t *testing.T) {
 			return nil
 		}})
 		if err != nil {
-			t.Fatal(err)
+			l.t.Fatal(err)
 		}
 		l.publish(counter, func(b *model.Batch) {
 			b.Create(0)
@@ -247,14 +247,14 @@ func TestExecute(t *testing.T) {
 		l.wantCode(l.send(coap.POST, reset, lwm2m.FormatText, "9"), coap.Forbidden)
 		m := l.wantCode(l.send(coap.POST, reset, lwm2m.FormatText, "8"), coap.InternalServerError)
 		if !strings.Contains(string(m.Payload), "line 17") {
-			t.Errorf("reason is %q", m.Payload)
+			l.t.Errorf("reason is %q", m.Payload)
 		}
 		l.wantCode(l.send(coap.POST, reset, lwm2m.FormatText, "0,0"), coap.BadRequest)
 		l.wantCode(l.send(coap.POST, reset, lwm2m.FormatTLV, "\xc1\x00\x01"), coap.UnsupportedContentFormat)
 		l.wantCode(l.ask(coap.POST, "/3200/0/5500"), coap.NotFound)
 		l.wantCode(l.ask(coap.POST, "/3/0/0"), coap.MethodNotAllowed)
 		if want := "[/3200/0/5505[] /3200/0/5505[{0 x true} {1  false}] /3200/0/5505[{9  false}] /3200/0/5505[{8  false}]]"; fmt.Sprint(got) != want {
-			t.Errorf("executed %v", got)
+			l.t.Errorf("executed %v", got)
 		}
 	})
 }
@@ -262,7 +262,7 @@ func TestExecute(t *testing.T) {
 // TestHangingHardware shows that a write which hangs is answered in time, and that
 // everything else goes on meanwhile: reads, notifications, Updates.
 func TestHangingHardware(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.outputs(owner{prepare: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }})
 		l.run()
 		w := l.observe(temperature, -1)
@@ -274,9 +274,9 @@ func TestHangingHardware(t *testing.T) {
 				m.SetPath("/3306/0/5850")
 				m.SetContentFormat(0)
 				conn := l.server.connection()
-				answer, err := conn.Do(t.Context(), m)
+				answer, err := conn.Do(l.t.Context(), m)
 				if err != nil {
-					t.Errorf("no answer: %v", err)
+					l.t.Errorf("no answer: %v", err)
 					answer = &coap.Message{}
 				}
 				codes <- answer.Code
@@ -288,11 +288,11 @@ func TestHangingHardware(t *testing.T) {
 		l.wantCode(l.ask(coap.GET, "/3/0/0"), coap.Content)
 		for range 2 {
 			if c := <-codes; c != coap.ServiceUnavailable {
-				t.Errorf("answer is %v", c)
+				l.t.Errorf("answer is %v", c)
 			}
 		}
 		if waited := time.Since(began); waited > 125*time.Second {
-			t.Errorf("answered after %v", waited)
+			l.t.Errorf("answered after %v", waited)
 		}
 	})
 }
@@ -301,7 +301,7 @@ func TestHangingHardware(t *testing.T) {
 func TestManyHangingRequests(t *testing.T) {
 	simulate(t, func(c *Config) {
 		c.Params = func(uint16) Params { return Params{Limits: coap.Limits{MaxDeferred: 1000}} }
-	}, func(t *testing.T, l *lab) {
+	}, func(l *lab) {
 		release := make(chan struct{})
 		l.outputs(owner{prepare: func(context.Context) error { <-release; return nil }})
 		l.run()
@@ -313,7 +313,7 @@ func TestManyHangingRequests(t *testing.T) {
 				m := &coap.Message{Code: coap.PUT, Payload: []byte("1")}
 				m.SetPath("/3306/0/5850")
 				m.SetContentFormat(0)
-				answer, err := conn.Do(t.Context(), m)
+				answer, err := conn.Do(l.t.Context(), m)
 				if err != nil {
 					answer = &coap.Message{}
 				}
@@ -322,7 +322,7 @@ func TestManyHangingRequests(t *testing.T) {
 		}
 		l.after(time.Second)
 		if n := len(codes); n != 100-maxChanges {
-			t.Errorf("%d of 100 requests were refused at once, want %d", n, 100-maxChanges)
+			l.t.Errorf("%d of 100 requests were refused at once, want %d", n, 100-maxChanges)
 		}
 		close(release)
 		l.after(2 * time.Minute)
@@ -331,7 +331,7 @@ func TestManyHangingRequests(t *testing.T) {
 			count[<-codes]++
 		}
 		if count[coap.Changed] == 0 || count[coap.Changed]+count[coap.ServiceUnavailable] != 100 {
-			t.Errorf("answers are %v", count)
+			l.t.Errorf("answers are %v", count)
 		}
 	})
 }
@@ -347,6 +347,13 @@ func TestDiscover(t *testing.T) {
 		{lwm2m.Version12, "/3/0/6", `</3/0/6>;dim=2;pmin=10;pmax=60,</3/0/6/0>,</3/0/6/1>`},
 		{lwm2m.Version10, "/3/0/6", `</3/0/6>;dim=2;pmin=10;pmax=60`},
 		{lwm2m.Version10, "/3303", `</3303>;ver="1.1",</3303/0>,</3303/0/5700>`},
+		{lwm2m.Version12, "/3?depth=0", `</3>;ver=1.2;pmin=10`},
+		{lwm2m.Version12, "/3?depth=1", `</3>;ver=1.2;pmin=10,</3/0>;pmax=60`},
+		{lwm2m.Version12, "/3303?depth=3", `</3303>;ver=1.1,</3303/0>,</3303/0/5700>`},
+		{lwm2m.Version12, "/3/0/6?depth=0", `</3/0/6>;dim=2;pmin=10;pmax=60`},
+		{lwm2m.Version11, "/3303?depth=0", `</3303>;ver=1.1,</3303/0>,</3303/0/5700>`}, // not known yet
+		{lwm2m.Version12, "/3?depth=4", "4.00"},
+		{lwm2m.Version12, "/3?depth=-1", "4.00"},
 		{lwm2m.Version12, "/3/0/6/0", "4.05"},
 		{lwm2m.Version12, "/3/0/22", "4.04"},
 		{lwm2m.Version12, "/4711", "4.04"},
@@ -355,13 +362,17 @@ func TestDiscover(t *testing.T) {
 	} {
 		simulate(t, func(conf *Config) {
 			conf.Params = func(uint16) Params { return Params{Version: c.version} }
-		}, func(t *testing.T, l *lab) {
+		}, func(l *lab) {
 			l.run()
 			l.wantCode(l.ask(coap.PUT, "/3", "pmin=10"), coap.Changed)
 			l.wantCode(l.ask(coap.PUT, "/3/0", "pmax=60"), coap.Changed)
 			l.wantCode(l.ask(coap.PUT, "/3/0/9", "gt=50", "lt=42.2"), coap.Changed)
 			m := &coap.Message{Code: coap.GET}
-			m.SetPath(c.path)
+			path, query, ok := strings.Cut(c.path, "?")
+			m.SetPath(path)
+			if ok {
+				m.AddQuery(query)
+			}
 			m.SetAccept(uint16(lwm2m.FormatLink))
 			got := l.do(m)
 			text := string(got.Payload)
@@ -369,7 +380,7 @@ func TestDiscover(t *testing.T) {
 				text = got.Code.String()
 			}
 			if text != c.want {
-				t.Errorf("version %v, %s: %s\nwant %s", c.version, c.path, text, c.want)
+				l.t.Errorf("version %v, %s: %s\nwant %s", c.version, c.path, text, c.want)
 			}
 		})
 	}

@@ -20,7 +20,7 @@ func queueMode(c *Config) {
 // TestQueueModeDay is a day of an idle device in queue mode: an Update before the
 // lifetime runs out, 93 s awake after each.
 func TestQueueModeDay(t *testing.T) {
-	simulate(t, queueMode, func(t *testing.T, l *lab) {
+	simulate(t, queueMode, func(l *lab) {
 		l.publish(l.accounts, func(b *model.Batch) { b.Set(0, 1, lwm2m.Integer(3600)) })
 		l.run()
 		l.wantCalls("POST /rd [ep=lab lt=3600 lwm2m=1.2 b=U Q]")
@@ -29,18 +29,18 @@ func TestQueueModeDay(t *testing.T) {
 		calls := l.server.take()
 		every := time.Duration(0.95 * float64(3507*time.Second))
 		if want := int(24 * time.Hour / every); len(calls) != want {
-			t.Errorf("%d Updates, want %d", len(calls), want)
+			l.t.Errorf("%d Updates, want %d", len(calls), want)
 		}
 		for _, c := range calls {
 			if c.String() != "POST /rd/1 []" || c.typ != coap.CON {
-				t.Fatalf("received %v %v", c.typ, c)
+				l.t.Fatalf("received %v %v", c.typ, c)
 			}
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		for i, s := range l.states {
 			if s.State == Asleep && s.Since.Sub(l.states[i-1].Since).Round(time.Millisecond) != 93*time.Second {
-				t.Fatalf("fell asleep after %v", s.Since.Sub(l.states[i-1].Since))
+				l.t.Fatalf("fell asleep after %v", s.Since.Sub(l.states[i-1].Since))
 			}
 		}
 	})
@@ -49,12 +49,12 @@ func TestQueueModeDay(t *testing.T) {
 func TestQueueModeOfVersion10(t *testing.T) {
 	simulate(t, func(c *Config) {
 		c.Params = func(uint16) Params { return Params{Version: lwm2m.Version10} }
-	}, func(t *testing.T, l *lab) {
+	}, func(l *lab) {
 		l.publish(l.accounts, func(b *model.Batch) { b.Set(0, 7, lwm2m.String("UQ")) })
 		l.run()
 		calls := l.wantCalls("POST /rd [ep=lab lt=600 lwm2m=1.0 b=UQ]")
 		if want := `</>;rt="oma.lwm2m",</1>;ver="1.2",`; !strings.HasPrefix(calls[0].payload, want) {
-			t.Errorf("object list is %s", calls[0].payload)
+			l.t.Errorf("object list is %s", calls[0].payload)
 		}
 		l.after(94 * time.Second)
 		l.wantState(Asleep)
@@ -64,7 +64,7 @@ func TestQueueModeOfVersion10(t *testing.T) {
 // TestRequestsKeepAwake shows that each message in either direction begins the awake
 // time anew.
 func TestRequestsKeepAwake(t *testing.T) {
-	simulate(t, queueMode, func(t *testing.T, l *lab) {
+	simulate(t, queueMode, func(l *lab) {
 		l.run()
 		for range 4 {
 			l.after(80 * time.Second)
@@ -81,7 +81,7 @@ func TestRequestsKeepAwake(t *testing.T) {
 // TestNotificationWakes shows that the server hears an Update before the notification,
 // and that a change within pmin lets the device sleep on.
 func TestNotificationWakes(t *testing.T) {
-	simulate(t, queueMode, func(t *testing.T, l *lab) {
+	simulate(t, queueMode, func(l *lab) {
 		l.run()
 		l.wantCode(l.ask(coap.PUT, temperature, "pmin=150"), coap.Changed)
 		w := l.observe(temperature, -1)
@@ -93,7 +93,7 @@ func TestNotificationWakes(t *testing.T) {
 		l.wantState(Asleep)
 		l.wantCalls()
 		if s := l.status(); s.Queued != 1 {
-			t.Errorf("%d notifications wait, want 1", s.Queued)
+			l.t.Errorf("%d notifications wait, want 1", s.Queued)
 		}
 		l.after(40 * time.Second)
 		l.wantState(Registered)
@@ -114,7 +114,7 @@ func TestUpdateBeforeNotification(t *testing.T) {
 				sent = append(sent, map[coap.Direction]string{coap.Sent: ">", coap.Received: "<"}[d]+m.Code.String())
 			}
 		}
-	}, func(t *testing.T, l *lab) {
+	}, func(l *lab) {
 		l.run()
 		w := l.observe(temperature, -1)
 		l.after(94 * time.Second)
@@ -122,7 +122,7 @@ func TestUpdateBeforeNotification(t *testing.T) {
 		l.temperature(0, 21)
 		w.want("1m34s 21")
 		if want := []string{">POST", "<2.04", ">2.05"}; !slices.Equal(sent, want) {
-			t.Errorf("messages are %v, want %v", sent, want)
+			l.t.Errorf("messages are %v, want %v", sent, want)
 		}
 	})
 }
@@ -130,7 +130,7 @@ func TestUpdateBeforeNotification(t *testing.T) {
 // TestRequestToASleeper shows that what comes although the server must not send is
 // answered all the same.
 func TestRequestToASleeper(t *testing.T) {
-	simulate(t, queueMode, func(t *testing.T, l *lab) {
+	simulate(t, queueMode, func(l *lab) {
 		l.run()
 		l.after(94 * time.Second)
 		l.wantState(Asleep)
@@ -140,12 +140,12 @@ func TestRequestToASleeper(t *testing.T) {
 }
 
 func TestTriggerWakes(t *testing.T) {
-	simulate(t, queueMode, func(t *testing.T, l *lab) {
+	simulate(t, queueMode, func(l *lab) {
 		l.run()
 		l.after(94 * time.Second)
 		l.server.take()
 		if err := l.client.Update(101); err != nil {
-			t.Fatal(err)
+			l.t.Fatal(err)
 		}
 		synctest.Wait()
 		l.wantState(Registered)
@@ -156,7 +156,7 @@ func TestTriggerWakes(t *testing.T) {
 // TestServerGoneWhileAsleep shows that notifications wait, the latest value of each, and
 // that the observation ends with the new registration.
 func TestServerGoneWhileAsleep(t *testing.T) {
-	simulate(t, queueMode, func(t *testing.T, l *lab) {
+	simulate(t, queueMode, func(l *lab) {
 		l.run()
 		w := l.observe(temperature, -1)
 		l.after(94 * time.Second)
@@ -167,7 +167,7 @@ func TestServerGoneWhileAsleep(t *testing.T) {
 		l.temperature(0, 22)
 		synctest.Wait()
 		if s := l.status(); s.Queued != 1 {
-			t.Errorf("%d notifications wait, want 1", s.Queued)
+			l.t.Errorf("%d notifications wait, want 1", s.Queued)
 		}
 		l.server.set(func(s *scripted) { s.dead = false })
 		l.after(30 * time.Second) // a retransmission of the Update comes through
@@ -175,7 +175,7 @@ func TestServerGoneWhileAsleep(t *testing.T) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if len(w.notes) != 1 || w.notes[0].payload != "22" {
-			t.Errorf("notified %v", w.notes)
+			l.t.Errorf("notified %v", w.notes)
 		}
 	})
 }
@@ -183,7 +183,7 @@ func TestServerGoneWhileAsleep(t *testing.T) {
 // TestIdleIsIdle shows that after the registration nothing wakes up before the next
 // Update: one wake-up of the account in its whole time.
 func TestIdleIsIdle(t *testing.T) {
-	simulate(t, nil, func(t *testing.T, l *lab) {
+	simulate(t, nil, func(l *lab) {
 		l.publish(l.accounts, func(b *model.Batch) { b.Set(0, 1, lwm2m.Integer(0)) })
 		var wakeUps atomic.Int64
 		clock := l.client.config.Now
@@ -193,7 +193,7 @@ func TestIdleIsIdle(t *testing.T) {
 		wakeUps.Store(0)
 		l.after(365 * 24 * time.Hour)
 		if n := wakeUps.Load(); n != 0 {
-			t.Errorf("the account looked at the clock %d times in an idle year", n)
+			l.t.Errorf("the account looked at the clock %d times in an idle year", n)
 		}
 	})
 }

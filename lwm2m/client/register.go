@@ -93,12 +93,12 @@ func (a *account) outcome(r *answered) (event, error) {
 	}
 	text, _, _ := bytes.Cut(r.response.Payload, []byte{0})
 	err := &codeError{what: requestNames[a.state], code: r.response.Code, text: string(text[:min(len(text), maxDiagnostic)])}
-	switch r.response.Code {
-	case coap.PreconditionFailed:
+	switch lwm2m.Code(r.response.Code) {
+	case lwm2m.PreconditionFailed:
 		if _, ok := versionBelow(a.version); ok && a.state == Registering {
 			return versionRefused, err
 		}
-	case coap.NotFound, coap.BadRequest, coap.Unauthorized, coap.Forbidden:
+	case lwm2m.NotFound, lwm2m.BadRequest, lwm2m.Unauthorized, lwm2m.Forbidden:
 		return unknown, err
 	}
 	return rejected, err

@@ -19,7 +19,8 @@ const retryNotification = time.Second
 
 // observe answers an Observe and begins the observation (Core, section 6.4.1).
 func (a *account) observe(r *request) {
-	a.sub.Add(r.path) // before the value is read, so that no change is missed
+	a.endObservation(r.exchange.Request.Token) // the same token begins anew
+	a.sub.Add(r.path)                          // before the value is read, so that no change is missed
 	o, m, err := a.newObservation(r)
 	if err != nil {
 		a.unwatch(r.path)
@@ -31,6 +32,7 @@ func (a *account) observe(r *request) {
 		m.SetObserve(a.connection.conn.NextObserve())
 	}
 	a.respond(r.exchange, m)
+	a.scratch.trim()
 	a.showCounts()
 }
 
@@ -41,8 +43,11 @@ func (a *account) newObservation(r *request) (*observation, *coap.Message, error
 	if err != nil {
 		return nil, nil, err
 	}
-	token := r.exchange.Request.Token
-	if len(a.observations.byToken) >= maxObservations && a.observations.byToken[token] == nil {
+	own, err := a.ownAttributes(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(a.observations.byToken) >= maxObservations {
 		a.log.Warn("observation declined: there are too many", slog.String("path", r.path.String()))
 		return nil, m, nil
 	}
@@ -50,11 +55,23 @@ func (a *account) newObservation(r *request) (*observation, *coap.Message, error
 	now := a.now()
 	o := &observation{
 		path: r.path, format: lwm2m.Format(format), request: r.exchange.Request.Clone(),
-		sent: now, confirmed: now,
+		own: own, sent: now, confirmed: now,
 	}
 	o.outcome = func(err error) { a.inbox.put(notified{o, err}) }
-	o.govern(a.attributes, a.settings.periods(), a.scratch.nodes)
+	o.govern(a.attributes, a.settings.attributes(), a.scratch.nodes)
 	return o, m, nil
+}
+
+// ownAttributes returns the attributes that come with an Observe, from 1.2 on.
+func (a *account) ownAttributes(r *request) (as model.Attributes, err error) {
+	queries := r.exchange.Request.Queries()
+	if len(queries) == 0 || a.version.Less(lwm2m.Version12) {
+		return as, nil
+	}
+	if err = as.Apply(queries); err != nil {
+		return as, err
+	}
+	return as, as.Validate(r.path.Level(), shapeAt(a.tree, r.path).Type)
 }
 
 // cancelObservation ends an observation and answers like a Read.
@@ -99,6 +116,7 @@ func (a *account) report(now time.Time) {
 	}
 	if sent > 0 {
 		a.showCounts()
+		a.scratch.trim()
 	}
 }
 
@@ -142,10 +160,10 @@ func (a *account) notify(o *observation, now time.Time) {
 		return
 	}
 	if o.stale {
-		o.govern(a.attributes, a.settings.periods(), a.scratch.nodes)
+		o.govern(a.attributes, a.settings.attributes(), a.scratch.nodes)
 	}
 	m.Type = coap.NON
-	if now.Sub(o.confirmed) >= a.params.ConfirmEvery {
+	if o.confirm || now.Sub(o.confirmed) >= a.params.ConfirmEvery {
 		m.Type, o.inFlight = coap.CON, true
 	}
 	if err := a.connection.conn.Notify(o.request, m, o.outcome); err != nil {
@@ -216,7 +234,7 @@ func (a *account) regovern(list []*observation) {
 		if a.scratch.nodes, err = a.tree.Read(a.origin(), o.path, a.scratch.nodes[:0]); err != nil {
 			continue // its end will be told
 		}
-		o.govern(a.attributes, a.settings.periods(), a.scratch.nodes)
+		o.govern(a.attributes, a.settings.attributes(), a.scratch.nodes)
 		a.observations.schedule(o)
 	}
 }

@@ -94,11 +94,11 @@ func identifier(segment []byte) (uint16, bool) {
 		}
 		n = n*10 + int(c-'0')
 	}
-	return uint16(n), n < lwm2m.MaxID //nolint:gosec // checked
+	return uint16(n), n < lwm2m.MaxID
 }
 
 func (r *request) operation(defs model.Definitions, m *coap.Message) (operation, error) {
-	switch m.Code {
+	switch m.Code { //nolint:exhaustive // an open registry
 	case coap.GET:
 		return r.get(m)
 	case coap.PUT:

@@ -35,6 +35,7 @@ const (
 	serverRetryTimer     = 18
 	serverSequenceDelay  = 19
 	serverSequenceCount  = 20
+	serverNotifyMode     = 26
 )
 
 // Defaults of absent resources (Core, appendix E.2, and the table of Registration
@@ -60,6 +61,7 @@ type settings struct {
 	initialDelay       time.Duration
 	retry              *Retry // nil: none of its resources is there
 	storing            bool
+	confirm            bool // Default Notification Mode is CON
 }
 
 // sameTarget reports whether a connection made for s serves o as well.
@@ -69,14 +71,17 @@ func (s *settings) sameTarget(o *settings) bool {
 		slices.Equal(a.ServerKey, b.ServerKey) && slices.Equal(a.SecretKey, b.SecretKey)
 }
 
-// periods returns the account's own periods, which hold where no attribute does.
-func (s *settings) periods() *model.Attributes {
+// attributes returns the account's own, which hold where no other does.
+func (s *settings) attributes() *model.Attributes {
 	var as model.Attributes
 	if s.pmin > 0 {
 		as.Set(model.Pmin, s.pmin.Seconds())
 	}
 	if s.pmax > 0 {
 		as.Set(model.Pmax, s.pmax.Seconds())
+	}
+	if s.confirm {
+		as.Set(model.Con, 1)
 	}
 	return &as
 }
@@ -175,6 +180,7 @@ func newSettings(ssid uint16, security, server instance) *settings {
 		initialDelay:   server.seconds(serverInitialDelay, 0),
 		retry:          server.retry(),
 		storing:        server.values[serverStoring].Bool(),
+		confirm:        server.integer(serverNotifyMode) == 1,
 	}
 }
 

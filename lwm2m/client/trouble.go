@@ -7,6 +7,7 @@ import (
 	"net"
 	"syscall"
 
+	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
 	"lwm2m-agent/lwm2m/dtls"
 )
@@ -39,7 +40,7 @@ func (a *account) alert(err error) {
 const maxDiagnostic = 80
 
 // errNoLocation says that a Register was accepted without telling where.
-var errNoLocation = errors.New("Register was answered without a Location-Path")
+var errNoLocation = errors.New("the Register was answered without a Location-Path")
 
 // remedy says what a person can do about an error of an account, "" if nothing is
 // known.
@@ -54,7 +55,7 @@ func remedy(err error) string {
 	case errors.As(err, &code):
 		return codeRemedy(code.code)
 	case errors.As(err, &alert):
-		return alertRemedy(alert)
+		return alertRemedies[alert.Alert]
 	case errors.As(err, &timeout):
 		return timeoutRemedy(timeout)
 	case errors.As(err, &dns):
@@ -72,14 +73,14 @@ func remedy(err error) string {
 }
 
 func codeRemedy(c coap.Code) string {
-	switch c {
-	case coap.Unauthorized, coap.Forbidden:
+	switch lwm2m.Code(c) {
+	case lwm2m.Unauthorized, lwm2m.Forbidden:
 		return "check that the server knows this endpoint name and that it belongs to the identity used"
-	case coap.PreconditionFailed:
+	case lwm2m.PreconditionFailed:
 		return "the server speaks none of the LwM2M versions 1.0 to 1.2; check what it wants"
-	case coap.NotFound, coap.MethodNotAllowed:
+	case lwm2m.NotFound, lwm2m.MethodNotAllowed:
 		return "check the URI: what answers there is no LwM2M server"
-	case coap.BadRequest:
+	case lwm2m.BadRequest:
 		return "the server does not accept the registration: check endpoint name, lifetime and version"
 	}
 	if c.Class() == 5 {
@@ -90,17 +91,20 @@ func codeRemedy(c coap.Code) string {
 
 const checkCredentials = "compare identity and key with those that the server has for this device"
 
-func alertRemedy(e *dtls.Error) string {
-	switch e.Alert {
-	case dtls.AlertUnknownPSKIdentity:
-		return "the server does not know the identity: compare it with what the server has for this device"
-	case dtls.AlertDecryptError, dtls.AlertBadRecordMAC, dtls.AlertAccessDenied, dtls.AlertBadCertificate,
-		dtls.AlertUnsupportedCertificate, dtls.AlertCertificateUnknown, dtls.AlertUnknownCA:
-		return checkCredentials
-	case dtls.AlertHandshakeFailure, dtls.AlertInsufficientSecurity, dtls.AlertProtocolVersion:
-		return "client and server have no cipher suite or key type in common, or the identity is unknown there"
-	}
-	return ""
+const nothingInCommon = "client and server have no cipher suite or key type in common, or the identity is unknown there"
+
+var alertRemedies = map[dtls.Alert]string{
+	dtls.AlertUnknownPSKIdentity:     "the server does not know the identity: compare it with what the server has for this device",
+	dtls.AlertDecryptError:           checkCredentials,
+	dtls.AlertBadRecordMAC:           checkCredentials,
+	dtls.AlertAccessDenied:           checkCredentials,
+	dtls.AlertBadCertificate:         checkCredentials,
+	dtls.AlertUnsupportedCertificate: checkCredentials,
+	dtls.AlertCertificateUnknown:     checkCredentials,
+	dtls.AlertUnknownCA:              checkCredentials,
+	dtls.AlertHandshakeFailure:       nothingInCommon,
+	dtls.AlertInsufficientSecurity:   nothingInCommon,
+	dtls.AlertProtocolVersion:        nothingInCommon,
 }
 
 func timeoutRemedy(e *dtls.TimeoutError) string {

@@ -1,0 +1,139 @@
+package client
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/model"
+)
+
+func TestWriteAttributesRefusals(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.registered()
+		for _, c := range []struct {
+			path    string
+			queries []string
+			want    coap.Code
+		}{
+			{temperature, []string{"pmin=10", "gt=30", "lt=20", "st=4"}, coap.Changed},
+			{temperature, []string{"lt=30"}, coap.BadRequest}, // not less than gt
+			{temperature, []string{"st=5"}, coap.BadRequest},  // lt + 2 st is not less than gt
+			{temperature, []string{"gt=x"}, coap.BadRequest},
+			{temperature, []string{"pmin=-1"}, coap.BadRequest},
+			{temperature, []string{"nonsense=1"}, coap.BadRequest},
+			{temperature, []string{"gt", "lt", "st"}, coap.Changed},
+			{"/3303/0", []string{"gt=1"}, coap.BadRequest},
+			{"/3/0/0", []string{"gt=1"}, coap.BadRequest}, // a string
+			{"/3303/0/5701", []string{"pmin=1"}, coap.NotFound},
+			{"/3303/9", []string{"pmin=1"}, coap.NotFound},
+			{"/4711", []string{"pmin=1"}, coap.NotFound},
+			{"/0/0", []string{"pmin=1"}, coap.Unauthorized},
+			{"/", []string{"pmin=1"}, coap.MethodNotAllowed},
+		} {
+			if got := l.ask(coap.PUT, c.path, c.queries...); got.Code != c.want {
+				l.t.Errorf("%s %v: %v %q, want %v", c.path, c.queries, got.Code, got.Payload, c.want)
+			}
+		}
+		m := &coap.Message{Code: coap.PUT, Payload: []byte("1")}
+		m.SetPath(temperature)
+		m.AddQuery("pmin=1")
+		l.wantCode(l.do(m), coap.BadRequest)
+	})
+}
+
+// memory is a Store in memory.
+type memory struct {
+	mu      sync.Mutex
+	records map[string]string
+	saves   int
+}
+
+func (m *memory) Load(key string) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return []byte(m.records[key]), nil
+}
+
+func (m *memory) Save(key string, record []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.saves++
+	if m.records == nil {
+		m.records = make(map[string]string)
+	}
+	if delete(m.records, key); record != nil {
+		m.records[key] = string(record)
+	}
+	return nil
+}
+
+// attributes returns the record of the account, and how often any was saved.
+func (m *memory) attributes() (record string, saves int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.records["attributes/101"], m.saves
+}
+
+func TestAttributesOutliveTheProcess(t *testing.T) {
+	store := &memory{}
+	with := func(c *Config) { c.Store = store }
+	simulate(t, with, func(l *lab) {
+		l.registered()
+		l.wantCode(l.ask(coap.PUT, temperature, "pmin=10"), coap.Changed)
+		l.wantCode(l.ask(coap.PUT, "/3", "pmax=60"), coap.Changed)
+	})
+	if got, _ := store.attributes(); got != `{"version":1,"attributes":{"/3":["pmax=60"],"/3303/0/5700":["pmin=10"]}}` {
+		t.Errorf("record is %s", got)
+	}
+	simulate(t, with, func(l *lab) {
+		l.registered()
+		w := l.observe(temperature, -1)
+		l.temperature(0, 21)
+		l.after(10 * time.Second)
+		w.want("10s 21")
+		// They go with the account.
+		l.publish(l.security, func(b *model.Batch) { b.Delete(0) })
+		synctest.Wait()
+		if got, _ := store.attributes(); got != "" {
+			l.t.Errorf("store has %s", got)
+		}
+	})
+	if err := store.Save("attributes/101", []byte("{broken")); err != nil {
+		t.Fatal(err)
+	}
+	simulate(t, with, func(l *lab) {
+		l.registered()
+		l.wantCode(l.ask(coap.GET, temperature), coap.Content)
+	})
+}
+
+// TestManyAttributesAreSavedTogether shows that a long record is not written for each
+// path, and not lost at the end.
+func TestManyAttributesAreSavedTogether(t *testing.T) {
+	store := &memory{}
+	simulate(t, func(c *Config) { c.Store = store }, func(l *lab) {
+		for iid := range uint16(200) {
+			l.temperature(iid, 20)
+		}
+		l.run()
+		for iid := range 200 {
+			l.wantCode(l.ask(coap.PUT, fmt.Sprintf("/3303/%d/5700", iid), "pmin=1"), coap.Changed)
+		}
+		if _, saves := store.attributes(); saves != saveAtOnce {
+			l.t.Errorf("saved %d times", saves)
+		}
+		l.after(2 * saveQuiet)
+		if got, _ := store.attributes(); strings.Count(got, "pmin") != 200 {
+			l.t.Errorf("saved %s", got)
+		}
+		l.wantCode(l.ask(coap.PUT, "/3303", "pmin=1"), coap.Changed)
+	})
+	if got, _ := store.attributes(); strings.Count(got, "pmin") != 201 {
+		t.Errorf("at the end, saved %s", got)
+	}
+}

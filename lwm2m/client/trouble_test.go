@@ -1,0 +1,257 @@
+package client
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/dtls"
+	"lwm2m-agent/lwm2m/model"
+)
+
+func TestVersionFallback(t *testing.T) {
+	refuseUntil := func(v string) func(c call) *coap.Message {
+		return func(c call) *coap.Message {
+			if c.path == "/rd" && !strings.Contains(fmt.Sprint(c.queries), "lwm2m="+v) {
+				return &coap.Message{Code: coap.PreconditionFailed}
+			}
+			return nil
+		}
+	}
+	for _, v := range []string{"1.1", "1.0"} {
+		t.Run(v, func(t *testing.T) {
+			simulate(t, nil, func(l *lab) {
+				l.server.script = refuseUntil(v)
+				l.run()
+				l.wantState(Registered)
+				if got := l.status().Version.String(); got != v {
+					l.t.Errorf("registered with version %s", got)
+				}
+				// The lower version stays for the next Register.
+				l.server.take()
+				l.server.set(func(s *scripted) {
+					s.script = func(c call) *coap.Message {
+						if strings.HasPrefix(c.path, "/rd/1") {
+							return &coap.Message{Code: coap.NotFound}
+						}
+						return nil
+					}
+				})
+				if err := l.client.Update(101); err != nil {
+					l.t.Fatal(err)
+				}
+				synctest.Wait()
+				l.wantCalls("POST /rd/1 []", fmt.Sprintf("POST /rd [ep=lab lt=600 lwm2m=%s b=U]", v))
+			})
+		})
+	}
+}
+
+func TestVersionRefusedAltogether(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.server.script = func(call) *coap.Message { return &coap.Message{Code: coap.PreconditionFailed} }
+		l.run()
+		l.wantState(Waiting)
+		if s := l.status(); !strings.Contains(s.LastError, "4.12") || !strings.Contains(s.Remedy, "version") {
+			l.t.Errorf("status says %q, %q", s.LastError, s.Remedy)
+		}
+		if n := len(l.server.take()); n != 3 {
+			l.t.Errorf("%d attempts, want one for each version", n)
+		}
+	})
+}
+
+// TestForgottenRegistration shows what an Update leads to that the server refuses.
+func TestForgottenRegistration(t *testing.T) {
+	for _, code := range []coap.Code{coap.NotFound, coap.BadRequest, coap.Forbidden, coap.InternalServerError} {
+		t.Run(code.String(), func(t *testing.T) {
+			simulate(t, nil, func(l *lab) {
+				l.registered()
+				l.server.set(func(s *scripted) {
+					s.script = func(c call) *coap.Message {
+						if c.path == "/rd/1" {
+							return &coap.Message{Code: code}
+						}
+						return nil
+					}
+				})
+				l.after(9 * time.Minute)
+				l.wantState(Registered)
+				l.wantCalls("POST /rd/1 []", register)
+				if s := l.status(); s.Location != "/rd/2" || !s.ErrorCleared || !strings.Contains(s.LastError, "Update was answered with") {
+					l.t.Errorf("status is %+v", s)
+				}
+			})
+		})
+	}
+}
+
+// TestServerGoneAndBack shows the whole way: an Update into silence, a new connection,
+// attempts that become rarer, and the registration once the server is back.
+func TestServerGoneAndBack(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.registered()
+		l.server.set(func(s *scripted) { s.dead = true })
+		l.after(482*time.Second + 93*time.Second)
+		l.wantState(Registering) // after at most 93 s of silence, over a new connection
+		if n := len(l.server.dialled()); n != 2 {
+			l.t.Fatalf("dialled %d times", n)
+		}
+		l.after(2 * time.Minute)
+		if s := l.status(); s.Attempts == 0 || !strings.Contains(s.Words, "no answer") || !strings.Contains(s.Remedy, "check that the server runs") {
+			l.t.Fatalf("status is %q, %q after %d attempts", s.Words, s.Remedy, s.Attempts)
+		}
+		l.after(time.Hour)
+		l.server.set(func(s *scripted) { s.dead = false })
+		l.after(93*time.Second + 72*time.Second) // what is under way, and the longest back-off
+		l.wantState(Registered)
+		if s := l.status(); !s.ErrorCleared || s.Attempts != 0 {
+			l.t.Errorf("status is %+v", s)
+		}
+	})
+}
+
+// TestBackOff shows the default for a device on Ethernet.
+func TestBackOff(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.server.refuse = fmt.Errorf("connect: %w", &net.OpError{Op: "dial", Err: syscall.ENETUNREACH})
+		l.run()
+		l.after(10 * time.Minute)
+		var at time.Duration
+		for i, seconds := range []int{0, 1, 2, 4, 8, 16, 32, 60, 60, 60} {
+			at += time.Duration(seconds) * time.Second
+			if got := l.server.dialled()[i].Sub(l.server.dialled()[0]); got != at {
+				l.t.Fatalf("attempt %d was after %v, want %v", i+1, got, at)
+			}
+		}
+		if s := l.status(); !strings.Contains(s.Remedy, "no route") || !strings.Contains(s.Words, "next attempt in") {
+			l.t.Errorf("status says %q, %q", s.Words, s.Remedy)
+		}
+		// The network comes back: the next attempt is now.
+		l.server.set(func(s *scripted) { s.refuse = nil })
+		l.client.NetworkChanged()
+		synctest.Wait()
+		l.wantState(Registered)
+	})
+}
+
+// TestBackOffAsWritten shows that resources 17 to 19 of object 1 replace the policy.
+func TestBackOffAsWritten(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.publish(l.accounts, func(b *model.Batch) {
+			b.Set(0, 17, lwm2m.Unsigned(3))
+			b.Set(0, 18, lwm2m.Unsigned(10))
+			b.Set(0, 19, lwm2m.Unsigned(1000))
+		})
+		l.server.refuse = errNoRoute
+		l.run()
+		l.after(time.Hour)
+		var at time.Duration
+		for i, seconds := range []int{0, 10, 20, 1000, 10, 20, 1000} {
+			at += time.Duration(seconds) * time.Second
+			if got := l.server.dialled()[i].Sub(l.server.dialled()[0]); got != at {
+				l.t.Fatalf("attempt %d was after %v, want %v", i+1, got, at)
+			}
+		}
+	})
+}
+
+// TestRejected shows a Register that the server does not want.
+func TestRejected(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.server.script = func(call) *coap.Message {
+			return &coap.Message{Code: coap.Forbidden, Payload: []byte("unknown endpoint")}
+		}
+		l.run()
+		l.wantState(Waiting)
+		s := l.status()
+		if !strings.Contains(s.Words, `Register was answered with 4.03 ("unknown endpoint"); next attempt in 1s`) || !strings.Contains(s.Remedy, "endpoint name") {
+			l.t.Errorf("status says %q, %q", s.Words, s.Remedy)
+		}
+		l.server.set(func(s *scripted) { s.script = nil })
+		l.after(2 * time.Second)
+		l.wantState(Registered)
+	})
+}
+
+func TestAcceptedWithoutLocation(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.server.script = func(call) *coap.Message { return &coap.Message{Code: coap.Created} }
+		l.run()
+		l.wantState(Waiting)
+		if s := l.status(); !strings.Contains(s.LastError, "Location-Path") {
+			l.t.Errorf("status says %q", s.LastError)
+		}
+	})
+}
+
+// TestDTLSTroubleInWords shows what a wrong key looks like.
+func TestDTLSTroubleInWords(t *testing.T) {
+	for _, c := range []struct {
+		err    error
+		remedy string
+	}{
+		{&dtls.TimeoutError{Awaited: "Finished"}, "compare identity and key"},
+		{&dtls.TimeoutError{Awaited: "ServerHello"}, "check that the server runs"},
+		{&dtls.Error{Alert: dtls.AlertDecryptError, Remote: true}, "compare identity and key"},
+		{&dtls.Error{Alert: dtls.AlertUnknownPSKIdentity, Remote: true}, "does not know the identity"},
+		{&net.DNSError{Err: "no such host", Name: "x.invalid"}, "host name"},
+		{fmt.Errorf("%w: scheme", ErrAccount), "configuration"},
+	} {
+		var alerts []dtls.Alert
+		simulate(t, func(conf *Config) {
+			conf.OnAlert = func(_ uint16, a dtls.Alert) { alerts = append(alerts, a) }
+		}, func(l *lab) {
+			l.server.refuse = fmt.Errorf("connect: %w", c.err)
+			l.run()
+			l.wantState(Waiting)
+			if s := l.status(); !strings.Contains(s.Remedy, c.remedy) || s.LastError == "" {
+				l.t.Errorf("%v: remedy is %q", c.err, s.Remedy)
+			}
+			if e, ok := c.err.(*dtls.Error); ok && (len(alerts) != 1 || alerts[0] != e.Alert) { //nolint:errorlint // of the table above
+				l.t.Errorf("alerts are %v", alerts)
+			}
+			l.server.set(func(s *scripted) { s.refuse = nil })
+			l.after(2 * time.Second)
+			l.wantState(Registered)
+		})
+	}
+}
+
+// TestConnectionLost shows a server that ends the connection.
+func TestConnectionLost(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.registered()
+		l.server.hangUp()
+		l.after(2 * time.Second)
+		l.wantState(Registered)
+		l.wantCalls(register)
+		if len(l.server.dialled()) != 2 {
+			l.t.Errorf("dialled %d times, want 2", len(l.server.dialled()))
+		}
+	})
+}
+
+// TestConnectionLostAgainAndAgain shows that a server which hangs up at once is not
+// stormed.
+func TestConnectionLostAgainAndAgain(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.server.script = func(c call) *coap.Message {
+			if c.path == "/rd" {
+				time.AfterFunc(time.Millisecond, l.server.hangUp)
+			}
+			return nil
+		}
+		l.run()
+		l.after(10 * time.Minute)
+		if n := len(l.server.dialled()); n > 17 {
+			l.t.Errorf("dialled %d times in 10 minutes", n)
+		}
+	})
+}
