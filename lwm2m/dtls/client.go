@@ -23,6 +23,9 @@ func Client(ctx context.Context, conn net.Conn, cfg Config) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dtls: configuration: %w", err)
 	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("dtls: handshake: %w", context.Cause(ctx))
+	}
 	began := time.Now()
 	link := handshake.NewLink(conn, handshake.Timing{
 		Initial:  cfg.RetransmitInitial,

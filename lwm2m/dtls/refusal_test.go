@@ -349,6 +349,10 @@ func TestCanceled(t *testing.T) {
 			t.Errorf("error %v after %v", err, time.Since(start))
 		}
 
+		if _, err := dtls.Client(ctx, near, pskClient); !errors.Is(err, cause) {
+			t.Errorf("once more: %v", err)
+		}
+
 		ctx, cancelTimeout := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancelTimeout()
 		_, err = dtls.Client(ctx, near, pskClient)

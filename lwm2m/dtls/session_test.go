@@ -253,7 +253,7 @@ func TestMatches(t *testing.T) {
 
 // resumption runs a full handshake with one pair of configurations and a second
 // one, that may resume, with another.
-func resumption(t *testing.T, first, second variant) (resumed bool, err error) {
+func resumption(t *testing.T, first, second variant, between func()) (resumed bool, err error) {
 	t.Helper()
 	var session *dtls.Session
 	synctest.Test(t, func(t *testing.T) {
@@ -263,6 +263,7 @@ func resumption(t *testing.T, first, second variant) (resumed bool, err error) {
 		}
 	})
 	second.client.Resume = store(t, session)
+	between()
 	synctest.Test(t, func(t *testing.T) {
 		c, s, clientErr, _ := shake(t, second.client, second.server, nil, nil)
 		if err = clientErr; err != nil {
@@ -303,10 +304,11 @@ func TestResume(t *testing.T) {
 			sessions := new(dtlstest.Sessions)
 			v.first.server.Sessions = sessions
 			v.second.server.Sessions = sessions
+			between := func() {}
 			if v.forget {
-				v.second.server.Sessions = new(dtlstest.Sessions)
+				between = sessions.Forget
 			}
-			resumed, err := resumption(t, v.first, v.second)
+			resumed, err := resumption(t, v.first, v.second, between)
 			if err != nil || resumed != v.resumed {
 				t.Errorf("resumed: %v, %v", resumed, err)
 			}
@@ -316,7 +318,7 @@ func TestResume(t *testing.T) {
 		sessions := new(dtlstest.Sessions)
 		first, second := rpk, client(rpk, func(c *dtls.Config) { c.PeerKey = otherPub })
 		first.server.Sessions, second.server.Sessions = sessions, sessions
-		_, err := resumption(t, first, second)
+		_, err := resumption(t, first, second, func() {})
 		var e *dtls.Error
 		if !errors.As(err, &e) || e.Alert != dtls.AlertCertificateUnknown {
 			t.Errorf("a session got around the new key: %v", err)
@@ -350,7 +352,7 @@ func TestResumeLies(t *testing.T) {
 				}
 				return typ, body
 			}
-			_, err := resumption(t, first, second)
+			_, err := resumption(t, first, second, func() {})
 			var e *dtls.Error
 			if !errors.As(err, &e) || e.Remote || e.Alert != v.alert {
 				t.Errorf("%v, want alert %d", err, v.alert)
@@ -407,7 +409,7 @@ func TestNewAddress(t *testing.T) {
 	}
 }
 
-// Two clients and a new handshake from a port that has a session.
+// Two clients, a new handshake from a port that has a session, and a stranger.
 func TestListener(t *testing.T) {
 	l, err := dtlstest.Listen(t.Context(), "127.0.0.1:0", with(pskServer, func(s *dtlstest.Config) { s.Cookie = true }))
 	if err != nil {
@@ -430,6 +432,14 @@ func TestListener(t *testing.T) {
 				t.Fatal(err)
 			}
 			echo(t, c, s, "hello")
+		}
+		stranger := with(pskClient, func(c *dtls.Config) { c.Identity = []byte("stranger") })
+		if _, err := dtls.Client(t.Context(), conn, stranger); err == nil {
+			t.Error("a stranger was let in")
+		}
+		var e *dtls.Error
+		if err := <-l.Failed(); !errors.As(err, &e) || e.Alert != dtls.AlertUnknownPSKIdentity {
+			t.Errorf("listener says %v", err)
 		}
 	}
 }

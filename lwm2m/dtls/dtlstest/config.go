@@ -76,13 +76,6 @@ type session struct {
 	ems    bool
 }
 
-// Len returns how many sessions are remembered.
-func (s *Sessions) Len() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.byID)
-}
-
 // Forget forgets all sessions, as a restarted server does.
 func (s *Sessions) Forget() {
 	s.mu.Lock()
