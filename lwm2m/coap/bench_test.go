@@ -83,6 +83,7 @@ func BenchmarkReadRaw(b *testing.B) {
 }
 
 func report(b *testing.B, times []time.Duration) {
+	b.Helper()
 	slices.Sort(times)
 	b.ReportMetric(float64(times[len(times)/2].Microseconds()), "p50-µs")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "reads/s")

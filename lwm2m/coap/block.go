@@ -48,6 +48,6 @@ func parseBlock(v uint32) Block {
 // szxOf returns the exponent of the largest block that is not larger than size,
 // within 16 to 1024 bytes.
 func szxOf(size int) uint8 {
-	n := bits.Len(uint(max(size, 16))) - 5 //nolint:gosec // at least 16
-	return uint8(min(n, maxSZX))           //nolint:gosec // 0 to 6
+	n := bits.Len(uint(max(size, 16))) - 5
+	return uint8(min(n, maxSZX)) //nolint:gosec // 0 to 6
 }

@@ -14,6 +14,7 @@ import (
 // answers plays a server: for each request in turn a function makes the answer. It returns
 // what was asked, as "method block1 block2 n bytes".
 func answers(t *testing.T, peer *end, script ...func(req *Message) *Message) <-chan []string {
+	t.Helper()
 	done := make(chan []string, 1)
 	go func() {
 		var asked []string
@@ -166,7 +167,7 @@ func TestClientBlock1(t *testing.T) {
 func TestClientBlock1IsBegunAnewOnlySoOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, peer := scripted(t, nil, Options{Params: Params{BlockSize: 16}})
-		var script []func(*Message) *Message
+		script := make([]func(*Message) *Message, 0, 2*(maxRestarts+1))
 		for range maxRestarts + 1 {
 			script = append(script, up(Continue, 0, true, 0), up(RequestEntityIncomplete, 1, true, 0))
 		}
@@ -279,7 +280,7 @@ func TestClientBlock2(t *testing.T) {
 func TestClientGivesUpOnARepresentationThatAlwaysChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, peer := scripted(t, nil, Options{})
-		var script []func(*Message) *Message
+		script := make([]func(*Message) *Message, 0, 2*(maxRestarts+1))
 		for range maxRestarts + 1 {
 			script = append(script, down(0, true, 0, sixteenA, "x"), down(1, true, 0, sixteenB, "y"))
 		}

@@ -275,6 +275,7 @@ func TestSink(t *testing.T) {
 		want   []string
 	}{
 		{"whole", answerAtOnce, func(t *testing.T, p *blockPeer, c *Conn) {
+			t.Helper()
 			for i := range uint32(3) {
 				if got, want := p.put("/p", block(i, true, 0), sixteen), fmt.Sprintf("2.31 %d/1/16", i); got != want {
 					t.Errorf("got %s, want %s", got, want)
@@ -286,6 +287,7 @@ func TestSink(t *testing.T) {
 			idle(t, c)
 		}, []string{"0+16 last=false", "16+16 last=false", "32+16 last=false", "48+4 last=true"}},
 		{"gap", answerAtOnce, func(t *testing.T, p *blockPeer, _ *Conn) {
+			t.Helper()
 			p.put("/p", block(0, true, 0), sixteen)
 			if got := p.put("/p", block(2, true, 0), sixteen); got != "4.08 2/1/16" {
 				t.Errorf("got %s", got)
@@ -293,21 +295,25 @@ func TestSink(t *testing.T) {
 			p.put("/p", block(1, false, 0), sixteen)
 		}, []string{"0+16 last=false", "16+16 last=true"}},
 		{"begun anew", answerAtOnce, func(t *testing.T, p *blockPeer, _ *Conn) {
+			t.Helper()
 			p.put("/p", block(0, true, 0), sixteen)
 			p.put("/p", block(1, true, 0), sixteen)
 			p.put("/p", block(0, true, 0), sixteen)
 			p.put("/p", block(1, false, 0), sixteen)
 		}, []string{"0+16 last=false", "16+16 last=false", "abort: " + ErrBlock.Error(), "0+16 last=false", "16+16 last=true"}},
 		{"silence", answerAtOnce, func(t *testing.T, p *blockPeer, c *Conn) {
+			t.Helper()
 			p.put("/p", block(0, true, 0), sixteen)
 			elapse(248 * time.Second)
 			idle(t, c)
 		}, []string{"0+16 last=false", "abort: " + ErrTimeout.Error()}},
 		{"closed", answerAtOnce, func(t *testing.T, p *blockPeer, c *Conn) {
+			t.Helper()
 			p.put("/p", block(0, true, 0), sixteen)
 			_ = c.Close()
 		}, []string{"0+16 last=false", "abort: " + ErrClosed.Error()}},
 		{"refused on the way", func(x *Exchange, _ bool) { _ = x.Reply(RequestEntityTooLarge) }, func(t *testing.T, p *blockPeer, c *Conn) {
+			t.Helper()
 			if got := p.put("/p", block(0, true, 0), sixteen); got != "4.13 0/1/16" {
 				t.Errorf("got %s", got)
 			}
@@ -317,6 +323,7 @@ func TestSink(t *testing.T) {
 			idle(t, c)
 		}, []string{"0+16 last=false"}},
 		{"closed by the sink", func(x *Exchange, _ bool) { _ = x.Conn().Close() }, func(t *testing.T, p *blockPeer, _ *Conn) {
+			t.Helper()
 			p.peer.send(t, request(CON, PUT, 1, token(1), "/p").with(Block1, block(0, true, 0).value()).carrying(sixteen))
 			p.peer.expectNothing(t, silence)
 		}, []string{"0+16 last=false", "abort: " + ErrClosed.Error()}},
@@ -588,6 +595,7 @@ func TestStreamedBody(t *testing.T) {
 	}{
 		{"in one", 10, func(*testing.T, *blockPeer, *Conn, *closeCounter) {}},
 		{"to the end", 100, func(t *testing.T, p *blockPeer, _ *Conn, body *closeCounter) {
+			t.Helper()
 			if body.closed > 0 {
 				t.Error("closed too early")
 			}
@@ -599,15 +607,18 @@ func TestStreamedBody(t *testing.T) {
 		{"given up", 100, func(_ *testing.T, _ *blockPeer, _ *Conn, _ *closeCounter) { elapse(248 * time.Second) }},
 		{"closed", 100, func(_ *testing.T, _ *blockPeer, c *Conn, _ *closeCounter) { _ = c.Close() }},
 		{"asked anew", 100, func(t *testing.T, p *blockPeer, _ *Conn, body *closeCounter) {
+			t.Helper()
 			p.get("/r", block(0, false, 2)) // the handler answers with a body of its own
 		}},
 		{"fails on the way", 100, func(t *testing.T, p *blockPeer, _ *Conn, body *closeCounter) {
+			t.Helper()
 			body.fail = true
 			if _, got := p.get("/r", block(1, false, 2)); got != "5.00" {
 				t.Errorf("got %s", got)
 			}
 		}},
 		{"shorter than it said", 200, func(t *testing.T, p *blockPeer, _ *Conn, _ *closeCounter) {
+			t.Helper()
 			if _, got := p.get("/r", block(1, false, 2)); got != "5.00" {
 				t.Errorf("got %s", got)
 			}

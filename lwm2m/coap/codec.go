@@ -87,7 +87,7 @@ func appendMessage(dst []byte, t Type, code Code, id uint16, token Token, option
 		return dst, fmt.Errorf("%w: %d options", ErrTooLong, len(options))
 	}
 	dst = slices.Grow(dst, size)
-	dst = append(dst, version<<6|byte(t)<<4|token.len, byte(code), byte(id>>8), byte(id))
+	dst = binary.BigEndian.AppendUint16(append(dst, version<<6|byte(t)<<4|token.len, byte(code)), id)
 	dst = token.Append(dst)
 	if len(options) > 0 {
 		n, err := options.Marshal(dst[len(dst):cap(dst)])
@@ -100,6 +100,11 @@ func appendMessage(dst []byte, t Type, code Code, id uint16, token Token, option
 		dst = append(append(dst, marker), payload...)
 	}
 	return dst, nil
+}
+
+// appendEmpty encodes an empty message after dst: a ping, an ACK or an RST.
+func appendEmpty(dst []byte, t Type, id uint16) []byte {
+	return binary.BigEndian.AppendUint16(append(dst, version<<6|byte(t)<<4, byte(Empty)), id)
 }
 
 // setID changes the message ID of an encoded message.

@@ -289,6 +289,6 @@ func (c *Conn) lost(err error) {
 func (c *Conn) sendShort(t Type, id uint16) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	c.wire = append(c.wire[:0], version<<6|byte(t)<<4, byte(Empty), byte(id>>8), byte(id))
+	c.wire = appendEmpty(c.wire[:0], t, id)
 	c.send(c.wire)
 }

@@ -24,7 +24,7 @@ func (c *Conn) Do(ctx context.Context, req *Message) (*Message, error) {
 
 // Ping asks for a sign of life (RFC 7252 section 4.3). Errors are those of Do.
 func (c *Conn) Ping(ctx context.Context) error {
-	o := &outgoing{confirmable: true, datagram: []byte{version<<6 | byte(CON)<<4, byte(Empty), 0, 0}}
+	o := &outgoing{confirmable: true, datagram: appendEmpty(nil, CON, 0)}
 	_, err := c.wait(ctx, o)
 	if err != nil && !errors.Is(err, ErrReset) {
 		return fmt.Errorf("ping: %w", err)

@@ -2,6 +2,7 @@ package coap
 
 import (
 	"errors"
+	"slices"
 	"syscall"
 )
 
@@ -29,9 +30,9 @@ var (
 	ErrTooLong = errors.New("message too long")
 )
 
-// pendingErrors are what the kernel reports once, on the next call, about datagrams
-// sent earlier (ICMP) or not sent now (no route, no buffer). They mean a lost datagram, never the end.
-var pendingErrors = []error{
+// lossErrors are what the kernel reports once, on the next call, about datagrams sent
+// earlier (ICMP) or not sent now (no route, no buffer). They mean a lost datagram, never the end.
+var lossErrors = []syscall.Errno{
 	syscall.ECONNREFUSED, syscall.ECONNRESET,
 	syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN, syscall.ENETRESET,
 	syscall.ENOPROTOOPT, syscall.EPROTO, syscall.EPERM, syscall.EACCES,
@@ -41,13 +42,5 @@ var pendingErrors = []error{
 // isLoss tells whether an error of the transport only means a lost datagram.
 func isLoss(err error) bool {
 	var errno syscall.Errno
-	if !errors.As(err, &errno) {
-		return false
-	}
-	for _, e := range pendingErrors {
-		if errno == e {
-			return true
-		}
-	}
-	return false
+	return errors.As(err, &errno) && slices.Contains(lossErrors, errno)
 }

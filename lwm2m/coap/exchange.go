@@ -170,6 +170,6 @@ func (x *Exchange) acknowledge() {
 	}
 	c := x.conn
 	x.acked = true
-	c.seen.reply(x.serial, []byte{version<<6 | byte(ACK)<<4, byte(Empty), byte(x.id >> 8), byte(x.id)})
+	c.seen.reply(x.serial, appendEmpty(nil, ACK, x.id))
 	c.alarm.set(&x.deadline, x, time.Now().Add(c.params.Load().ExchangeLifetime()))
 }

@@ -107,7 +107,7 @@ func (l *Listener) heard(addr netip.AddrPort, b []byte) *Conn {
 		return c
 	}
 	if id, ok := rejectable(b); ok { // ping, or for somebody who is no more
-		_, _ = l.pc.WriteToUDPAddrPort([]byte{version<<6 | byte(RST)<<4, byte(Empty), byte(id >> 8), byte(id)}, addr)
+		_, _ = l.pc.WriteToUDPAddrPort(appendEmpty(nil, RST, id), addr)
 	}
 	return nil
 }

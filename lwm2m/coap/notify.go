@@ -106,5 +106,5 @@ func (c *Conn) NextObserve() uint32 {
 // sequenceAt is the sequence number of a moment. A unit is a millisecond, within the
 // bounds of RFC 7641 section 4.4.
 func sequenceAt(t time.Time) uint32 {
-	return uint32(t.UnixMilli() & maxSequence) //nolint:gosec // 24 bits
+	return uint32(t.UnixMilli() & maxSequence)
 }

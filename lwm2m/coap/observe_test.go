@@ -391,7 +391,7 @@ func TestUnconfirmedNotificationsAreBounded(t *testing.T) {
 		c, peer := scripted(t, constant(), Options{})
 		observe := request(CON, GET, 1, token(1), "/a")
 		var o outcomes
-		var ids []uint16
+		ids := make([]uint16, 0, maxUnconfirmed+2)
 		for range maxUnconfirmed + 2 {
 			if err := c.Notify(observe, &Message{Type: NON, Code: Content}, o.done); err != nil {
 				t.Fatal(err)

@@ -126,7 +126,7 @@ func (o *outgoing) expire(now time.Time) func() {
 			c.send(o.datagram)
 		}
 	}
-	err := error(ErrTimeout)
+	err := ErrTimeout
 	if c.failure.err != nil && !c.failure.at.Before(o.began) {
 		err = fmt.Errorf("%w (%w)", ErrTimeout, c.failure.err)
 	}

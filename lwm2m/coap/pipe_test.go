@@ -140,23 +140,23 @@ func (a pipeAddr) Network() string { return "pipe" }
 func (a pipeAddr) String() string  { return string(a) }
 
 // run runs c until the test has ended, and checks that it ends then.
-func run(t testing.TB, c *Conn) {
-	t.Helper()
+func run(tb testing.TB, c *Conn) {
+	tb.Helper()
 	var done sync.WaitGroup
-	done.Go(func() { _ = c.Run(t.Context()) })
-	t.Cleanup(func() {
+	done.Go(func() { _ = c.Run(tb.Context()) })
+	tb.Cleanup(func() {
 		_ = c.Close()
 		done.Wait()
 	})
 }
 
 // pair returns two running connections to each other.
-func pair(t testing.TB, client, server Handler, o Options) (*Conn, *Conn, *end, *end) {
-	t.Helper()
+func pair(tb testing.TB, client, server Handler, o Options) (*Conn, *Conn, *end, *end) {
+	tb.Helper()
 	a, b := pipe()
 	ca, cb := New(a, client, o), New(b, server, o)
-	run(t, ca)
-	run(t, cb)
+	run(tb, ca)
+	run(tb, cb)
 	return ca, cb, a, b
 }
 
@@ -224,11 +224,11 @@ func (e *end) send(t *testing.T, m *Message) {
 	}
 }
 
-func wire(t testing.TB, m *Message) []byte {
-	t.Helper()
+func wire(tb testing.TB, m *Message) []byte {
+	tb.Helper()
 	b, err := appendMessage(nil, m.Type, m.Code, m.ID, m.Token, m.options, m.Payload)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }
@@ -250,11 +250,11 @@ func token(b ...byte) Token {
 }
 
 // scripted runs one Conn and returns it with the end that the test plays the peer at.
-func scripted(t testing.TB, h Handler, o Options) (*Conn, *end) {
-	t.Helper()
+func scripted(tb testing.TB, h Handler, o Options) (*Conn, *end) {
+	tb.Helper()
 	a, b := pipe()
 	c := New(a, h, o)
-	run(t, c)
+	run(tb, c)
 	return c, b
 }
 

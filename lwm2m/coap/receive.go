@@ -198,7 +198,7 @@ func (c *Conn) separate(m *Message, now time.Time) {
 // with mu held and releases it.
 func (c *Conn) answerEmpty(t Type, m *Message, serial uint64) {
 	if m.Type == CON {
-		c.seen.reply(serial, []byte{version<<6 | byte(t)<<4, byte(Empty), byte(m.ID >> 8), byte(m.ID)})
+		c.seen.reply(serial, appendEmpty(nil, t, m.ID))
 	}
 	c.mu.Unlock()
 	if m.Type == CON || t == RST {

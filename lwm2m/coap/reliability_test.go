@@ -38,8 +38,8 @@ func TestRetransmissionIsExponentialAndEnds(t *testing.T) {
 			c, peer := scripted(t, nil, Options{})
 			began := time.Now()
 			ended := start(t.Context(), c, get("/a"))
-			var times []time.Duration
-			var datagrams [][]byte
+			times := make([]time.Duration, 0, 5)
+			datagrams := make([][]byte, 0, 5)
 			for range 5 {
 				datagrams = append(datagrams, <-peer.in)
 				times = append(times, time.Since(began))
@@ -118,25 +118,30 @@ func TestSeparateResponse(t *testing.T) {
 		play func(t *testing.T, peer *end, req *Message)
 	}{
 		{"ACK first, CON response", func(t *testing.T, peer *end, req *Message) {
+			t.Helper()
 			peer.send(t, &Message{Type: ACK, ID: req.ID})
 			elapse(200 * time.Second) // the response may take its time
 			peer.send(t, &Message{Type: CON, Code: Content, ID: 7, Token: req.Token})
 			peer.expect(t, 0, ACK, Empty)
 		}},
 		{"ACK first, NON response", func(t *testing.T, peer *end, req *Message) {
+			t.Helper()
 			peer.send(t, &Message{Type: ACK, ID: req.ID})
 			peer.send(t, &Message{Type: NON, Code: Content, ID: 7, Token: req.Token})
 		}},
 		{"response first", func(t *testing.T, peer *end, req *Message) {
+			t.Helper()
 			peer.send(t, &Message{Type: CON, Code: Content, ID: 7, Token: req.Token})
 			peer.expect(t, 0, ACK, Empty)
 			peer.send(t, &Message{Type: ACK, ID: req.ID})
 		}},
 		{"ACK lost", func(t *testing.T, peer *end, req *Message) {
+			t.Helper()
 			peer.send(t, &Message{Type: CON, Code: Content, ID: 7, Token: req.Token})
 			peer.expect(t, 0, ACK, Empty)
 		}},
 		{"our ACK lost", func(t *testing.T, peer *end, req *Message) {
+			t.Helper()
 			peer.send(t, &Message{Type: ACK, ID: req.ID})
 			for range 3 {
 				peer.send(t, &Message{Type: CON, Code: Content, ID: 7, Token: req.Token})
@@ -248,11 +253,12 @@ func TestResponseWithUnknownCriticalOptionIsRejected(t *testing.T) {
 
 func TestNStart(t *testing.T) {
 	answer := func(t *testing.T, peer *end, req *Message) {
+		t.Helper()
 		peer.send(t, &Message{Type: ACK, Code: Content, ID: req.ID, Token: req.Token})
 	}
 	synctest.Test(t, func(t *testing.T) {
 		c, peer := scripted(t, nil, Options{})
-		var ended []<-chan outcome
+		ended := make([]<-chan outcome, 0, 4)
 		for _, path := range []string{"/1", "/2", "/3", "/4"} {
 			ended = append(ended, start(t.Context(), c, get(path)))
 			synctest.Wait()
@@ -306,7 +312,7 @@ func TestNStartSlotIsFreedByTimeoutAndCancel(t *testing.T) {
 func TestQueueIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := scripted(t, nil, Options{Limits: Limits{MaxQueued: 2}})
-		var ended []<-chan outcome
+		ended := make([]<-chan outcome, 0, 4)
 		for range 3 {
 			ended = append(ended, start(t.Context(), c, get("/a")))
 			synctest.Wait()

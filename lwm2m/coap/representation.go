@@ -145,7 +145,7 @@ func (c *Conn) keep(s *selection, m *Message, b Block) {
 func (c *Conn) newRepresentation(request, m *Message) *held {
 	r := &representation{m: m.Clone(), asked: crc32.ChecksumIEEE(request.Payload)}
 	r.m.SetETag(c.out.ETag())
-	r.held = held{conn: c, owner: r, key: string(appendKey(nil, download, request)), bytes: len(r.m.Payload)}
+	r.held = held{conn: c, owner: r, key: string(transferKey(download, request)), bytes: len(r.m.Payload)}
 	return &r.held
 }
 
@@ -154,7 +154,7 @@ func (r *representation) abandoned(error) { closeBody(r.m) }
 
 // supersede lets go what is kept of the representation that is asked for anew.
 func (c *Conn) supersede(x *Exchange) {
-	key := appendKey(nil, download, x.Request)
+	key := transferKey(download, x.Request)
 	c.mu.Lock()
 	r, _ := c.transfers.find(key).(*representation)
 	if r != nil {
@@ -170,7 +170,7 @@ func (c *Conn) supersede(x *Exchange) {
 func (c *Conn) serveKept(x *Exchange) {
 	m := x.Request
 	c.mu.Lock()
-	r, _ := c.transfers.find(appendKey(nil, download, m)).(*representation)
+	r, _ := c.transfers.find(transferKey(download, m)).(*representation)
 	c.mu.Unlock()
 	if r != nil && len(m.Payload) > 0 && r.asked != crc32.ChecksumIEEE(m.Payload) {
 		r = nil // another question

@@ -1,6 +1,9 @@
 package coap
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // request takes a request of the peer. It tells whether the inbox was taken by an
 // exchange that is still to be answered.
@@ -97,30 +100,35 @@ func (c *Conn) hold(x *Exchange, now time.Time) bool {
 
 // optionRule is what RFC 7252 section 5.10 and RFC 7959 section 2.1 say about a critical option.
 type optionRule struct {
+	id         OptionID
 	min, max   int // length of the value
 	repeatable bool
 }
 
-// ruleOf returns the rule of the critical options that are understood here.
-func ruleOf(id OptionID) (rule optionRule, known bool) {
-	switch id {
-	case URIHost:
-		return optionRule{min: 1, max: 255}, true
-	case URIPort, Accept:
-		return optionRule{max: 2}, true
-	case URIPath, URIQuery:
-		return optionRule{max: 255, repeatable: true}, true
-	case Block1, Block2:
-		return optionRule{max: 3}, true
-	default:
-		return optionRule{}, false
+// understood are the critical options that are understood here, the frequent ones first.
+var understood = []optionRule{
+	{id: URIPath, max: 255, repeatable: true},
+	{id: URIQuery, max: 255, repeatable: true},
+	{id: Accept, max: 2},
+	{id: Block2, max: 3},
+	{id: Block1, max: 3},
+	{id: URIHost, min: 1, max: 255},
+	{id: URIPort, max: 2},
+}
+
+func ruleOf(id OptionID) *optionRule {
+	for i := range understood {
+		if understood[i].id == id {
+			return &understood[i]
+		}
 	}
+	return nil
 }
 
 // badOption returns the code that refuses a message with a critical option that is not
 // understood, has an illegal length or is there once too often (RFC 7252 sections 5.4.1,
 // 5.4.3, 5.4.5, 5.7.2), 0 if there is none.
-func badOption(m *Message, understood []OptionID) Code {
+func badOption(m *Message, others []OptionID) Code {
 	var last OptionID
 	for _, o := range m.options {
 		id := OptionID(o.ID)
@@ -129,24 +137,14 @@ func badOption(m *Message, understood []OptionID) Code {
 		if !id.Critical() {
 			continue
 		}
-		rule, known := ruleOf(id)
-		switch {
+		switch rule, n := ruleOf(id), len(o.Value); {
 		case id == ProxyURI || id == ProxyScheme:
 			return ProxyingNotSupported
-		case known && len(o.Value) >= rule.min && len(o.Value) <= rule.max && (rule.repeatable || !again):
-		case !known && contains(understood, id):
-		default:
+		case rule == nil && !slices.Contains(others, id):
+			return BadOption
+		case rule != nil && (n < rule.min || n > rule.max || again && !rule.repeatable):
 			return BadOption
 		}
 	}
 	return 0
-}
-
-func contains(ids []OptionID, id OptionID) bool {
-	for _, i := range ids {
-		if i == id {
-			return true
-		}
-	}
-	return false
 }

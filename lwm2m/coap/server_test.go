@@ -438,7 +438,7 @@ func TestTraceSeesBothDirections(t *testing.T) {
 		if n.SentDatagrams != 1 || n.ReceivedDatagrams != 1 || n.SentBytes != 4+4+2 || n.ReceivedBytes != 4+4+1+1+20 {
 			t.Errorf("counted %+v", n)
 		}
-		if client.LastReceived() != time.Now() {
+		if !client.LastReceived().Equal(time.Now()) {
 			t.Errorf("last received %v", client.LastReceived())
 		}
 	})

@@ -13,11 +13,11 @@ const (
 	download way = 'd'
 )
 
-// appendKey appends what requests for blocks of one body have in common, beside the
+// transferKey returns what requests for blocks of one body have in common, beside the
 // peer: the method and the cache key without what belongs to a single message. The token
 // is no part of it (RFC 7959 sections 2.4 and 2.5).
-func appendKey(b []byte, way way, m *Message) []byte {
-	b = append(b, byte(way), byte(m.Code))
+func transferKey(way way, m *Message) []byte {
+	b := []byte{byte(way), byte(m.Code)}
 	for _, o := range m.options {
 		switch id := OptionID(o.ID); {
 		case id.noCacheKey():

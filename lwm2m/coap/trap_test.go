@@ -214,7 +214,7 @@ func TestTrap09Retransmission(t *testing.T) {
 		c, peer := scripted(t, nil, Options{})
 		began := time.Now()
 		ended := start(t.Context(), c, get("/a"))
-		var gaps []time.Duration
+		gaps := make([]time.Duration, 0, 5)
 		last := began
 		for range 5 {
 			<-peer.in

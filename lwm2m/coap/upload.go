@@ -51,7 +51,7 @@ func (c *Conn) serveUpload(x *Exchange) {
 		_ = x.Reply(BadRequest) // the section 2.2; this and the following fail only if the connection has ended
 		return
 	}
-	key := appendKey(nil, upward, x.Request)
+	key := transferKey(upward, x.Request)
 	c.mu.Lock()
 	u, _ := c.transfers.find(key).(*upload)
 	var restarted bool
@@ -115,7 +115,7 @@ func (c *Conn) maxBody() int {
 // refuseBody answers 4.13 with the size that is possible (section 2.9.3).
 func (c *Conn) refuseBody(x *Exchange) {
 	m := &Message{Code: RequestEntityTooLarge}
-	m.SetOptionUint(Size1, uint32(min(c.maxBody(), 1<<32-1))) //nolint:gosec // limited
+	m.SetOptionUint(Size1, uint32(min(int64(c.maxBody()), 1<<32-1))) //nolint:gosec // limited
 	_ = x.Respond(m)
 }
 
