@@ -4,6 +4,7 @@ package bare
 
 import (
 	"net/http"
+	"net/http/cookiejar"
 	"regexp"
 	"syscall"
 	"testing"
@@ -17,10 +18,10 @@ const demoTime = 12 * time.Minute
 
 var address = regexp.MustCompile(`http://127\.0\.0\.1:\d+\S*`)
 
-// checkDemo runs "./dev demo" until the page answers at the address that it prints, then ends it as Ctrl-C does.
-func checkDemo(t *testing.T, suite string) {
+// checkDemo runs "./dev demo" until the page answers at the address that it prints, then asks it to end.
+func checkDemo(t *testing.T, suite string, arguments ...string) {
 	t.Helper()
-	p := Start(t, suite, "./dev", "demo")
+	p := Start(t, suite, append([]string{"./dev", "demo"}, arguments...)...)
 	url := address.FindString(p.WaitLine(t, demoTime, "the page's address", address.MatchString))
 	if status := get(t, url); status != http.StatusOK {
 		t.Errorf("GET %s: %d", url, status)
@@ -34,7 +35,11 @@ func get(t *testing.T, url string) (status int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, err := http.DefaultClient.Do(request)
+	jar, err := cookiejar.New(nil) // the page keeps the address's token in a cookie
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := (&http.Client{Jar: jar}).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
