@@ -8,19 +8,31 @@
 //
 //	lock            held while a process uses the directory; holds its process ID
 //	state.db        what changes rarely: buckets of records (bbolt; one commit writes about 12 kB)
-//	small.log       frequent small records: counters and the like (an append log, compacted when it has grown)
-//	overlay.toml    the committed configuration; package config reads it, this package leaves it alone
+//	small.log       frequent small records, such as counters: an append log that is compacted when it has grown
+//	*.new           the next content of a file while it is written
 //	*.corrupt-N     files that were damaged, moved aside; at most three of each
+//	overlay.toml    the committed configuration; package config reads it, this package leaves it alone
 //
 // Later work has its places: sessions/ for saved DTLS sessions (left out of
 // copies and backups), journal/ for the firmware journal, queue/ for stored
 // notifications. They are folders of their own because each has its own rules
 // for syncing, copying and size.
 //
+// All records are in memory as well: reads never wait for a disk, and survive one
+// that fails. Sizes are bounded, so this costs what the records hold.
+//
+// # Damage
+//
+// A crash leaves either file in a state that the next start takes as it is. What a
+// crash cannot do, a failing disk can: each record has a checksum, and the
+// structure of state.db is walked before bbolt sees it, since bbolt follows a
+// damaged page into a panic or a loop. What can be read of a damaged file is kept,
+// and the file is moved aside.
+//
 // # Versions
 //
 // Owners put a version into their records. Nothing is migrated in place before a
 // new firmware slot or package is confirmed: an agent that needs another layout
 // of a bucket writes a bucket of another name beside it, so that after a
-// roll-back the old agent reads what it left.
+// roll-back the old agent reads what it left. Buckets that are not known are kept.
 package store

@@ -3,13 +3,13 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
 	"time"
 )
-
-// Store is an open state directory. Its methods may be called from any
-// goroutine.
-type Store struct{}
 
 // Options are what a Store stands on. The zero value of a field is its default.
 type Options struct {
@@ -32,6 +32,7 @@ type Options struct {
 var (
 	ErrInUse    = errors.New("in use by another process")
 	ErrVolatile = errors.New("lies on a RAM disk")
+	ErrNewer    = errors.New("was written by a newer agent")
 	ErrTooLarge = errors.New("too large")
 	ErrFull     = errors.New("full")
 	ErrClosed   = errors.New("closed")
@@ -40,110 +41,140 @@ var (
 // Damage is a file of the state directory that was damaged when it was opened.
 type Damage struct {
 	File  string // "state.db"
-	Aside string // where it lies now: "state.db.corrupt-1"; "" if it could not be moved
+	Aside string // where it lies now: "state.db.corrupt-1"; "" as long as it could not be moved
 	Kept  int    // records that could be read and were kept
 	Err   error  // what is wrong with it
 }
 
-// Open opens a state directory, which is made (0700) if it is not there. A
-// damaged file is moved aside, what can be read of it is kept, and Damages tells;
-// only what no retry mends is an error: ErrInUse, ErrVolatile, permissions.
-func Open(dir string, opts Options) (*Store, error) { return &Store{}, nil }
+// Store is an open state directory. Its methods may be called from any
+// goroutine.
+type Store struct {
+	dir     string
+	opts    Options
+	lock    *os.File
+	damages []Damage
 
-// Damages returns what was found damaged by Open.
-func (s *Store) Damages() []Damage { return nil }
+	writing sync.Mutex // held while files are written
+	db      database   // under writing
+	log     appendLog  // under writing
+	failing error      // under writing: of the last write
+	closed  bool       // under writing
 
-// Dir returns the path of the state directory.
-func (s *Store) Dir() string { return "" }
+	mu       sync.RWMutex // held only to copy
+	records  records
+	small    map[string][]byte
+	counters map[string]*Counter
 
-// Run writes counters at the latest FlushAfter after a change, until ctx ends.
-// It returns nil; the last change is written by Close.
-func (s *Store) Run(ctx context.Context) error { return nil }
-
-// Close writes what is left to write and releases the directory.
-func (s *Store) Close() error { return nil }
-
-// Bucket is a set of records by key in a Store. It satisfies the small storage
-// interfaces of those who keep records.
-type Bucket struct{}
-
-// Name names a bucket.
-type Name string
-
-// The buckets.
-const (
-	Meta      Name = "meta"      // layout, endpoint, what was chosen once
-	Accounts  Name = "accounts"  // objects 0, 1 and 2 as seeded, bootstrapped and written
-	Client    Name = "client"    // of the LwM2M client: attributes, registrations
-	Instances Name = "instances" // instance numbers: see Store.Instances
-	Values    Name = "values"    // what servers wrote into objects: application types, set points
-)
-
-// Bucket returns a bucket, which is made with its first record.
-func (s *Store) Bucket(n Name) *Bucket { return &Bucket{} }
-
-// Load returns the record of a key, nil if there is none.
-func (b *Bucket) Load(key string) ([]byte, error) { return nil, nil }
-
-// Save replaces the record of a key; nil removes it. It returns when the record
-// is on disk; if it fails, the former record is still there. A record that is
-// the same as before costs no write. Errors: ErrTooLarge, ErrFull, ErrClosed, the
-// disk's.
-func (b *Bucket) Save(key string, record []byte) error { return nil }
-
-// List returns all records of the bucket by key.
-func (b *Bucket) List() (map[string][]byte, error) { return nil, nil }
-
-// Update changes several records, of any buckets, at once: all of it is on disk
-// when Update returns nil, and nothing of it otherwise. An error of change is
-// returned as it is.
-func (s *Store) Update(change func(*Tx) error) error { return nil }
-
-// Tx is a change in progress.
-type Tx struct{}
-
-// Load returns the record of a key as the change has left it.
-func (tx *Tx) Load(n Name, key string) []byte { return nil }
-
-// Save replaces a record; nil removes it.
-func (tx *Tx) Save(n Name, key string, record []byte) error { return nil }
-
-// Claim asks for the instance number of one name in one object.
-type Claim struct {
-	Object uint16
-	Name   string
-	Wanted int // the number that the configuration asks for, or Any
+	dirty chan struct{} // receives when counters or noted records wait for the disk
 }
 
-// Any is the Claim.Wanted of a name that takes the next free number.
-const Any = -1
+// Open opens a state directory, which is made (0700) if it is not there. A
+// damaged file is moved aside, what can be read of it is kept, and Damages tells;
+// only what no retry mends is an error: ErrInUse, ErrVolatile, ErrNewer,
+// permissions.
+func Open(dir string, opts Options) (*Store, error) { return open(dir, opts, fileSystemType) }
 
-// Instances returns the instance number of each claim, in order. The claims are
-// all names in use: a wanted number goes to who wants it; a name keeps the number
-// it had; the others get the lowest number that no name ever had, or where there
-// is none left, one of a name that is no longer in use. The outcome is kept for
-// the next start. Two claims that want one number of an object are an error.
-func (s *Store) Instances(claims []Claim) ([]uint16, error) { return nil, nil }
+func open(dir string, opts Options, fsType func(string) (int64, error)) (*Store, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.FlushAfter == 0 {
+		opts.FlushAfter = 5 * time.Minute
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the operator names it
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	if opts.RefuseVolatile {
+		if err := refuseVolatile(dir, fsType); err != nil {
+			return nil, err
+		}
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		dir: dir, opts: opts, lock: lock,
+		counters: make(map[string]*Counter), dirty: make(chan struct{}, 1),
+	}
+	if err := s.load(); err != nil {
+		_ = s.db.close()
+		_ = s.log.close()
+		_ = lock.Close()
+		return nil, fmt.Errorf("state directory %s: %w", dir, err)
+	}
+	for _, d := range s.damages {
+		opts.Log.Warn("a file of the state directory was damaged; what could be read was kept",
+			slog.String("file", d.File), slog.String("aside", d.Aside), slog.Int("kept", d.Kept), slog.Any("error", d.Err))
+	}
+	return s, nil
+}
 
-// Counter is a number that only grows and outlives the process. A power cut
-// costs at most what was added in the last Options.FlushAfter.
-type Counter struct{}
+// load brings both files into memory and opens them for writing.
+func (s *Store) load() error {
+	disk := folder(s.dir)
+	r, failed, err := s.db.open(disk, &s.damages)
+	if err != nil {
+		return err
+	}
+	small, failed2, err := s.log.open(disk, &s.damages)
+	if err != nil {
+		return err
+	}
+	s.records, s.small = r, small
+	_ = s.done(errors.Join(failed, failed2)) // told to OnFailure; the store works from memory
+	return nil
+}
 
-// Counter returns the counter of that name.
-func (s *Store) Counter(name string) *Counter { return &Counter{} }
+// Damages returns what was found damaged by Open.
+func (s *Store) Damages() []Damage { return append([]Damage(nil), s.damages...) }
 
-// Value returns the count.
-func (c *Counter) Value() uint64 { return 0 }
+// Dir returns the path of the state directory.
+func (s *Store) Dir() string { return s.dir }
 
-// Add adds n and returns the new count.
-func (c *Counter) Add(n uint64) uint64 { return 0 }
+// Path returns the path of a file or folder in the state directory.
+func (s *Store) Path(name string) string { return filepath.Join(s.dir, name) }
 
-// Small returns a small record, nil if there is none.
-func (s *Store) Small(key string) []byte { return nil }
+// Run writes counters and noted records at the latest FlushAfter after a change,
+// until ctx ends. It returns nil; the last change is written by Close.
+func (s *Store) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.dirty:
+		}
+		timer := time.NewTimer(s.opts.FlushAfter)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-timer.C:
+			_ = s.Flush() // told to OnFailure, and tried again after the next FlushAfter
+		}
+	}
+}
 
-// SetSmall replaces a small record (at most 1 kB) and returns when it is on
-// disk: an append of a few bytes, not a commit. nil removes it.
-func (s *Store) SetSmall(key string, record []byte) error { return nil }
+// Close writes what is left to write and releases the directory.
+func (s *Store) Close() error {
+	err := s.Flush()
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	return errors.Join(err, s.db.close(), s.log.close(), s.lock.Close())
+}
 
-// NoteSmall replaces a small record and lets it reach the disk with the counters.
-func (s *Store) NoteSmall(key string, record []byte) error { return nil }
+// done keeps account of whether writing works; writing must be held.
+func (s *Store) done(err error) error {
+	if err == nil && s.failing == nil {
+		return nil
+	}
+	if s.opts.OnFailure != nil {
+		s.opts.OnFailure(err)
+	}
+	s.failing = err
+	return err
+}

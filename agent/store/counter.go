@@ -1,0 +1,144 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"sync/atomic"
+)
+
+// Counter is a number that only grows and outlives the process. A power cut
+// costs at most what was added in the last Options.FlushAfter.
+type Counter struct {
+	store   *Store
+	key     string
+	value   atomic.Uint64
+	changed atomic.Bool // since it was written
+}
+
+// Counter returns the counter of that name (at most 247 bytes).
+func (s *Store) Counter(name string) *Counter {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.counters[name]
+	if c == nil {
+		c = &Counter{store: s, key: "counter/" + name}
+		if b := s.small[c.key]; len(b) == 8 {
+			c.value.Store(binary.LittleEndian.Uint64(b))
+		}
+		s.counters[name] = c
+	}
+	return c
+}
+
+// Value returns the count.
+func (c *Counter) Value() uint64 { return c.value.Load() }
+
+// Add adds n and returns the new count.
+func (c *Counter) Add(n uint64) uint64 {
+	v := c.value.Add(n)
+	if c.changed.CompareAndSwap(false, true) {
+		c.store.soil()
+	}
+	return v
+}
+
+// soil wakes Run.
+func (s *Store) soil() {
+	select {
+	case s.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// Small returns a small record, nil if there is none.
+func (s *Store) Small(key string) []byte {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return bytes.Clone(s.small[key])
+}
+
+// SetSmall replaces a small record (key at most 255 bytes, record at most 1 kB)
+// and returns when it is on disk: an append of a few bytes, not a commit. nil
+// removes it. If it fails, the former record is still there.
+func (s *Store) SetSmall(key string, record []byte) error {
+	if key == "" || len(key) > 255 || len(record) > maxSmallValue {
+		return fmt.Errorf("small record %.40q of %d bytes: %w", key, len(record), ErrTooLarge)
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if !s.roomFor(key) {
+		return fmt.Errorf("small record %.40q: %w: there are %d", key, ErrFull, maxSmallRecords)
+	}
+	return s.flush(map[string][]byte{key: record})
+}
+
+func (s *Store) roomFor(key string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, there := s.small[key]
+	return there || len(s.small) < maxSmallRecords
+}
+
+// Flush puts the counters on disk.
+func (s *Store) Flush() error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if s.closed {
+		return nil
+	}
+	return s.flush(nil)
+}
+
+// flush writes small records, and the counters that have changed since they were
+// written; writing must be held.
+func (s *Store) flush(change map[string][]byte) error {
+	if s.closed {
+		return ErrClosed
+	}
+	change, small, counters := s.gather(change)
+	if len(change) == 0 {
+		return nil
+	}
+	if err := s.done(s.log.write(change, small)); err != nil {
+		for _, c := range counters {
+			c.changed.Store(true)
+		}
+		s.soil()
+		return err
+	}
+	s.mu.Lock()
+	s.small = small
+	s.mu.Unlock()
+	return nil
+}
+
+// gather adds the changed counters to a change, drops from it what is as it was,
+// and returns all small records as they are after it.
+func (s *Store) gather(change map[string][]byte) (all, after map[string][]byte, counters []*Counter) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all, after = make(map[string][]byte), maps.Clone(s.small)
+	put := func(key string, value []byte) {
+		if old, there := after[key]; there == (value != nil) && bytes.Equal(old, value) {
+			return
+		}
+		all[key] = value
+		if value == nil {
+			delete(after, key)
+		} else {
+			after[key] = value
+		}
+	}
+	for key, value := range change {
+		put(key, bytes.Clone(value))
+	}
+	for _, c := range s.counters {
+		if c.changed.CompareAndSwap(true, false) {
+			counters = append(counters, c)
+			put(c.key, binary.LittleEndian.AppendUint64(nil, c.value.Load()))
+		}
+	}
+	return all, after, counters
+}

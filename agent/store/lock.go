@@ -1,0 +1,69 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockDir takes the directory for this process. The lock ends with the process,
+// however it ends.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600) //nolint:gosec // in the state directory
+	if err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		defer f.Close() //nolint:errcheck // only read
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("state directory %s is %w%s; stop it, or give another one with -state DIR", dir, ErrInUse, owner(f))
+		}
+		return nil, fmt.Errorf("lock the state directory %s: %w", dir, err)
+	}
+	// The process ID is only for that message.
+	if err := f.Truncate(0); err == nil {
+		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	return f, nil
+}
+
+// owner names the process that holds a lock, as far as it is known.
+func owner(f *os.File) string {
+	b, err := io.ReadAll(io.LimitReader(f, 16))
+	pid, notNumber := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil || notNumber != nil {
+		return ""
+	}
+	return fmt.Sprintf(" (%d)", pid)
+}
+
+func refuseVolatile(dir string, fsType func(string) (int64, error)) error {
+	t, err := fsType(dir)
+	if err != nil {
+		return fmt.Errorf("state directory %s: %w", dir, err)
+	}
+	if volatile(t) {
+		return fmt.Errorf("state directory %s %w, which a reboot empties; give a folder on flash or disk with -state DIR", dir, ErrVolatile)
+	}
+	return nil
+}
+
+// volatile reports whether a file system of this type (statfs(2)) is emptied by a
+// reboot.
+func volatile(fsType int64) bool {
+	return fsType == unix.TMPFS_MAGIC || fsType == unix.RAMFS_MAGIC
+}
+
+func fileSystemType(dir string) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, err
+	}
+	return int64(uint32(st.Type)), nil //nolint:gosec // a magic number of 32 bits, of different types by architecture
+}
