@@ -3,8 +3,11 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Variant is how the operating system is told to do things.
@@ -14,21 +17,34 @@ type Variant string
 const (
 	Systemd Variant = "systemd" // logind and timedated over D-Bus
 	OpenWrt Variant = "openwrt" // ubus and UCI
-	Plain   Variant = "plain"   // neither: nothing can be done
+	Plain   Variant = "plain"   // neither: only the clock can be set
 )
 
 // Detect returns the variant of a running system.
-func Detect(root fs.FS) Variant { return Plain }
+func Detect(root fs.FS) Variant {
+	switch {
+	case exists(root, "run/systemd/system"): // sd_booted(3)
+		return Systemd
+	case exists(root, "etc/openwrt_release"):
+		return OpenWrt
+	}
+	return Plain
+}
 
 // What a Control can refuse with.
 var (
+	// ErrNotSupported: this system has no way to do it.
 	ErrNotSupported = errors.New("this system has no way to do it")
-	ErrInhibited    = errors.New("inhibited by another program")
-	ErrPermission   = errors.New("permission denied")
+	// ErrInhibited: another program asks not to do it now.
+	ErrInhibited = errors.New("inhibited by another program")
+	// ErrPermission: the user that the agent runs as may not do it.
+	ErrPermission = errors.New("permission denied")
+	// ErrSynchronized: the clock follows a time server and is not set by hand.
+	ErrSynchronized = errors.New("the clock follows a time server")
 )
 
-// Control has the operating system do things. Errors wrap ErrNotSupported,
-// ErrInhibited or ErrPermission where that is the cause.
+// Control has the operating system do things. Errors wrap one of the above where
+// that is the cause.
 type Control interface {
 	// CanReboot returns nil if Reboot would be tried now.
 	CanReboot(ctx context.Context) error
@@ -36,12 +52,48 @@ type Control interface {
 	Reboot(ctx context.Context) error
 	// SetTime sets the wall clock.
 	SetTime(ctx context.Context, t time.Time) error
-	// SetTimezone sets the time zone, by its IANA name.
+	// SetTimezone sets the time zone, by a name for which HasTimezone is true.
 	SetTimezone(ctx context.Context, name string) error
 }
 
-// Runner runs a program and returns what it writes to standard output.
-type Runner func(ctx context.Context, name string, args ...string) ([]byte, error)
-
 // NewControl returns the control of a variant.
-func NewControl(v Variant, root fs.FS) Control { return nil }
+func NewControl(v Variant, root fs.FS) Control {
+	switch v {
+	case Systemd:
+		return &systemd{dial: systemBus}
+	case OpenWrt:
+		return &openwrt{root: root, run: runProgram, setTime: setClock}
+	case Plain:
+	}
+	return plain{}
+}
+
+// plain is a system that has neither logind nor ubus.
+type plain struct{}
+
+func (plain) CanReboot(context.Context) error { return fmt.Errorf("reboot: %w", ErrNotSupported) }
+
+func (p plain) Reboot(ctx context.Context) error { return p.CanReboot(ctx) }
+
+func (plain) SetTime(_ context.Context, t time.Time) error { return setClock(t) }
+
+func (plain) SetTimezone(context.Context, string) error {
+	return fmt.Errorf("set the time zone: %w", ErrNotSupported)
+}
+
+// setClock sets the kernel's wall clock, which takes CAP_SYS_TIME. The kernel
+// keeps the hardware clock in step while something disciplines the clock, and
+// systems save it on the way down.
+func setClock(t time.Time) error {
+	ts, err := unix.TimeToTimespec(t)
+	if err != nil {
+		return fmt.Errorf("set the clock to %s: %w", t, err)
+	}
+	if err = unix.ClockSettime(unix.CLOCK_REALTIME, &ts); errors.Is(err, unix.EPERM) {
+		err = ErrPermission
+	}
+	if err != nil {
+		return fmt.Errorf("set the clock: %w", err)
+	}
+	return nil
+}

@@ -1,12 +1,15 @@
 package host
 
 import (
-	"context"
+	"cmp"
+	"fmt"
 	"io/fs"
-	"log/slog"
 	"net"
 	"net/netip"
-	"time"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 // LinkKind is what a network interface is.
@@ -21,9 +24,19 @@ const (
 	LinkTunnel   LinkKind = "tunnel"
 	LinkLoopback LinkKind = "loopback"
 	Link802154   LinkKind = "802.15.4"
-	LinkVirtual  LinkKind = "virtual"
+	LinkVirtual  LinkKind = "virtual" // without a device: veth, dummy, VLAN, bond
 	LinkOther    LinkKind = "other"
 )
+
+// physical reports whether an interface of the kind is hardware of its own.
+func (k LinkKind) physical() bool {
+	switch k {
+	case LinkEthernet, LinkWLAN, LinkWWAN, Link802154:
+		return true
+	case LinkBridge, LinkTunnel, LinkLoopback, LinkVirtual, LinkOther:
+	}
+	return false
+}
 
 // Interface is one network interface.
 type Interface struct {
@@ -36,48 +49,224 @@ type Interface struct {
 	MTU       int
 	Speed     int64 // Mbit/s, 0 if unknown
 	Addresses []netip.Prefix
-	Signal    *int64 // dBm, of a WLAN that is connected
-	RxBytes   uint64 // since the kernel made the interface
+	Signal    *int64 // dBm, of a WLAN that is connected, where the kernel says so
+	RxBytes   uint64 // since the kernel made the interface, from the IP header on
 	TxBytes   uint64
-}
 
-// Route is a default route.
-type Route struct {
-	Interface string
-	Gateway   netip.Addr // not valid for a point-to-point link
-	Metric    uint32
-	IPv6      bool
+	lower     bool // stands on other interfaces
+	permanent bool // the MAC is the hardware's own
 }
 
 // Network is a picture of the network at one moment.
 type Network struct {
-	Interfaces []Interface
-	Defaults   []Route // default routes, the preferred first, IPv4 before IPv6
+	Interfaces []Interface // in order of index
+	Defaults   []Route     // default routes, the preferred first, IPv4 before IPv6
+}
+
+// Interface returns an interface by its name, or nil.
+func (n *Network) Interface(name string) *Interface {
+	for i := range n.Interfaces {
+		if n.Interfaces[i].Name == name {
+			return &n.Interfaces[i]
+		}
+	}
+	return nil
 }
 
 // Primary returns the interface of the first default route, or nil.
-func (n *Network) Primary() *Interface { return nil }
-
-// ReadNetwork reads interfaces, addresses and default routes.
-func ReadNetwork(root fs.FS) (Network, error) { return Network{}, nil }
-
-// ReadTraffic returns the bytes sent and received on the interfaces that lead
-// out of the machine: all but loopback, bridges, tunnels and what hangs below
-// another one.
-func ReadTraffic(root fs.FS) (tx, rx uint64, err error) { return 0, 0, nil }
-
-// PermanentMAC returns the hardware address that best names this machine: of the
-// first wired interface with a universal address, else of the first wireless
-// one; nil if there is none.
-func PermanentMAC(root fs.FS) net.HardwareAddr { return nil }
-
-// NetworkWatch tells when links, addresses or routes change. It implements a
-// task of the agent.
-type NetworkWatch struct {
-	Changed func()        // called from Run, once for changes that come together
-	Settle  time.Duration // how long changes are collected; 200 ms
-	Log     *slog.Logger  // nil: none
+func (n *Network) Primary() *Interface {
+	if len(n.Defaults) == 0 {
+		return nil
+	}
+	return n.Interface(n.Defaults[0].Interface)
 }
 
-// Run watches until the context ends, which gives nil.
-func (w *NetworkWatch) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+// Traffic returns the bytes sent and received over the interfaces that lead out
+// of the machine, from the IP header on: those that are hardware, or, if there
+// are none (in a container), those that stand on no other.
+func (n *Network) Traffic() (tx, rx uint64) {
+	outside := func(in *Interface) bool { return in.Kind.physical() && !in.lower }
+	if !slices.ContainsFunc(n.Interfaces, func(in Interface) bool { return outside(&in) }) {
+		outside = func(in *Interface) bool { return in.Kind == LinkVirtual && !in.lower }
+	}
+	for i := range n.Interfaces {
+		if in := &n.Interfaces[i]; outside(in) {
+			tx, rx = tx+in.TxBytes, rx+in.RxBytes
+		}
+	}
+	return tx, rx
+}
+
+// PermanentMAC returns the hardware address that best names this machine: of the
+// first wired interface with an address that its maker gave, else of the first
+// wireless one, by name; nil if there is none.
+func (n *Network) PermanentMAC() net.HardwareAddr {
+	var best *Interface
+	rank := func(in *Interface) string {
+		return strconv.FormatBool(in.Kind != LinkEthernet) + in.Name // false sorts before true
+	}
+	for i := range n.Interfaces {
+		in := &n.Interfaces[i]
+		own := in.permanent && len(in.MAC) == 6 && in.MAC[0]&2 == 0 && in.MAC.String() != "00:00:00:00:00:00"
+		if own && in.Kind.physical() && (best == nil || rank(in) < rank(best)) {
+			best = in
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	return best.MAC
+}
+
+// ReadTraffic reads what Network.Traffic returns, without addresses and routes.
+func ReadTraffic(root fs.FS) (tx, rx uint64, err error) {
+	n, err := readNetwork(root, noAddresses)
+	tx, rx = n.Traffic()
+	return tx, rx, err
+}
+
+// PermanentMAC reads what Network.PermanentMAC returns.
+func PermanentMAC(root fs.FS) net.HardwareAddr {
+	n, err := readNetwork(root, noAddresses)
+	if err != nil {
+		return nil
+	}
+	return n.PermanentMAC()
+}
+
+func noAddresses(int) ([]netip.Prefix, error) { return nil, nil }
+
+// ReadNetwork reads interfaces (/sys/class/net), their addresses (netlink) and
+// default routes (/proc/net).
+func ReadNetwork(root fs.FS) (Network, error) { return readNetwork(root, systemAddresses) }
+
+// systemAddresses returns the addresses of an interface.
+func systemAddresses(index int) ([]netip.Prefix, error) {
+	addrs, err := (&net.Interface{Index: index}).Addrs()
+	if err != nil {
+		return nil, err
+	}
+	var out []netip.Prefix
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+const links = "sys/class/net"
+
+func readNetwork(root fs.FS, addresses func(index int) ([]netip.Prefix, error)) (Network, error) {
+	n := Network{Defaults: defaultRoutes(root)}
+	signals := wirelessSignals(root)
+	for _, name := range names(root, links) {
+		index := integer(root, path.Join(links, name, "ifindex"))
+		if index == nil { // bonding_masters is a file; an interface may have gone meanwhile
+			continue
+		}
+		in := readInterface(root, name)
+		in.Index = int(*index)
+		in.Signal = signals[name]
+		var err error
+		if in.Addresses, err = addresses(in.Index); err != nil {
+			return n, fmt.Errorf("read addresses of %s: %w", name, err)
+		}
+		n.Interfaces = append(n.Interfaces, in)
+	}
+	slices.SortFunc(n.Interfaces, func(a, b Interface) int { return cmp.Compare(a.Index, b.Index) })
+	return n, nil
+}
+
+func readInterface(root fs.FS, name string) Interface {
+	dir := path.Join(links, name)
+	in := Interface{Name: name, Kind: linkKind(root, dir)}
+	in.MAC, _ = net.ParseMAC(text(root, dir+"/address"))
+	in.permanent = text(root, dir+"/addr_assign_type") == "0"
+	flags, _ := strconv.ParseUint(text(root, dir+"/flags"), 0, 32)
+	in.Up = flags&uint64(net.FlagUp) != 0 // IFF_UP has the same value
+	state := text(root, dir+"/operstate")
+	in.Running = in.Up && (state == "up" || state == "unknown" && text(root, dir+"/carrier") == "1")
+	if mtu := integer(root, dir+"/mtu"); mtu != nil {
+		in.MTU = int(*mtu)
+	}
+	if speed := integer(root, dir+"/speed"); speed != nil && *speed > 0 {
+		in.Speed = *speed
+	}
+	header := uint64(0)
+	if text(root, dir+"/type") == arphrdEther {
+		header = 14 // addresses and type, which the kernel counts
+	}
+	in.RxBytes = payload(root, dir+"/statistics/rx", header)
+	in.TxBytes = payload(root, dir+"/statistics/tx", header)
+	in.lower = slices.ContainsFunc(names(root, dir), func(s string) bool { return strings.HasPrefix(s, "lower_") })
+	return in
+}
+
+// payload returns the bytes of a direction without the header that each packet
+// has below IP.
+func payload(root fs.FS, counters string, header uint64) uint64 {
+	bytes, headers := counter(root, counters+"_bytes"), counter(root, counters+"_packets")*header
+	return bytes - min(bytes, headers)
+}
+
+// The hardware types that matter (the kernel's linux/if_arp.h).
+const (
+	arphrdEther    = "1"
+	arphrdPPP      = "512"
+	arphrdRawIP    = "519"
+	arphrdLoopback = "772"
+	arphrd802154   = "804"
+)
+
+func linkKind(root fs.FS, dir string) LinkKind {
+	b, _ := read(root, dir+"/uevent")
+	device := exists(root, dir+"/device")
+	switch assignments(b)["DEVTYPE"] {
+	case "wlan":
+		return LinkWLAN
+	case "wwan":
+		return LinkWWAN
+	case "bridge":
+		return LinkBridge
+	case "vlan", "bond":
+		return LinkVirtual
+	}
+	switch text(root, dir+"/type") {
+	case arphrdLoopback:
+		return LinkLoopback
+	case arphrdPPP, arphrdRawIP:
+		return LinkWWAN
+	case arphrd802154:
+		return Link802154
+	case "65534", "768", "769", "776", "778", "823": // none (tun, WireGuard), tunnels over IPv4 and IPv6, SIT, GRE
+		return LinkTunnel
+	case arphrdEther:
+		if exists(root, dir+"/wireless") || exists(root, dir+"/phy80211") {
+			return LinkWLAN
+		}
+		if device {
+			return LinkEthernet
+		}
+		return LinkVirtual
+	}
+	return LinkOther
+}
+
+// wirelessSignals reads /proc/net/wireless, which not every kernel has: two
+// lines of headings, then "wlan0: 0000   54.  -56.  -256 …" with the level, in
+// dBm, as the third number.
+func wirelessSignals(root fs.FS) map[string]*int64 {
+	out := make(map[string]*int64)
+	for line := range strings.Lines(text(root, "proc/net/wireless")) {
+		name, rest, ok := strings.Cut(strings.TrimSpace(line), ":")
+		fields := strings.Fields(rest)
+		if !ok || len(fields) < 3 {
+			continue
+		}
+		if level, err := strconv.ParseFloat(fields[2], 64); err == nil && level < 0 && level > -256 {
+			out[name] = new(int64(level))
+		}
+	}
+	return out
+}

@@ -1,0 +1,76 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// defaultSettle is how long changes of the network are collected: switching an
+// interface on makes dozens at once.
+const defaultSettle = 200 * time.Millisecond
+
+// NetworkWatch tells when links, addresses or routes change. It implements a
+// task of the agent.
+type NetworkWatch struct {
+	Changed func()        // called from Run, once for changes that come together
+	Settle  time.Duration // how long changes are collected after the first one; 200 ms
+	Log     *slog.Logger  // nil: none
+}
+
+// Run watches until the context ends, which gives nil.
+func (w *NetworkWatch) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	events, done := make(chan struct{}, 1), make(chan struct{})
+	go func() {
+		defer close(done)
+		w.collect(ctx, events)
+	}()
+	const groups = unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR | unix.RTMGRP_IPV4_ROUTE | unix.RTMGRP_IPV6_ROUTE
+	err := listen(ctx, unix.NETLINK_ROUTE, groups, func(message []byte) {
+		if message == nil && w.Log != nil {
+			w.Log.Debug("too many changes of the network at once")
+		}
+		select {
+		case events <- struct{}{}:
+		default:
+		}
+	})
+	stop()
+	<-done
+	if err != nil {
+		return fmt.Errorf("watch the network: %w", err)
+	}
+	return nil
+}
+
+// collect calls Changed once for all events that come within Settle after the
+// first.
+func (w *NetworkWatch) collect(ctx context.Context, events <-chan struct{}) {
+	settle := w.Settle
+	if settle == 0 {
+		settle = defaultSettle
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-events:
+		}
+		timer := time.NewTimer(settle)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		select { // what came meanwhile is in the picture that is read now
+		case <-events:
+		default:
+		}
+		w.Changed()
+	}
+}

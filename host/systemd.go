@@ -1,0 +1,142 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// systemd is a system with logind (org.freedesktop.login1(5)) and timedated
+// (org.freedesktop.timedate1(5)).
+type systemd struct {
+	dial func(ctx context.Context) (*dbus.Conn, error)
+}
+
+func systemBus(ctx context.Context) (*dbus.Conn, error) {
+	return dbus.ConnectSystemBus(dbus.WithContext(ctx))
+}
+
+const (
+	login    = "org.freedesktop.login1"
+	timedate = "org.freedesktop.timedate1"
+)
+
+// call asks one question and closes the connection: these are rare.
+func (s *systemd) call(ctx context.Context, service, path, method string, result any, args ...any) error {
+	// The connection ends with its context; a call of its own can outlast none.
+	conn, err := s.dial(ctx)
+	if err != nil {
+		return fmt.Errorf("connect to the system bus: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
+	call := conn.Object(service, dbus.ObjectPath(path)).CallWithContext(ctx, service+"."+method, 0, args...)
+	if call.Err != nil {
+		return busError(call.Err)
+	}
+	if result == nil {
+		return nil
+	}
+	return call.Store(result)
+}
+
+func (s *systemd) manager(ctx context.Context, method string, result any, args ...any) error {
+	return s.call(ctx, login, "/org/freedesktop/login1", "Manager."+method, result, args...)
+}
+
+// busError gives an error its cause.
+func busError(err error) error {
+	e, ok := errors.AsType[dbus.Error](err)
+	if !ok {
+		return err
+	}
+	var cause error
+	switch e.Name {
+	case "org.freedesktop.DBus.Error.AccessDenied", "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired":
+		cause = ErrPermission
+	case "org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner",
+		"org.freedesktop.login1.SleepVerbNotSupported":
+		cause = ErrNotSupported
+	case "org.freedesktop.login1.BlockedByInhibitorLock":
+		cause = ErrInhibited
+	case "org.freedesktop.timedate1.AutomaticTimeSyncEnabled":
+		cause = ErrSynchronized
+	default:
+		return err
+	}
+	return fmt.Errorf("%w: %w", cause, e)
+}
+
+// CanReboot asks logind, and looks for programs that inhibit a shutdown: logind
+// would override them for root.
+func (s *systemd) CanReboot(ctx context.Context) error {
+	var answer string
+	if err := s.manager(ctx, "CanReboot", &answer); err != nil {
+		return fmt.Errorf("reboot: %w", err)
+	}
+	switch answer {
+	case "yes":
+		return s.inhibited(ctx)
+	case "no", "challenge":
+		return fmt.Errorf("reboot: logind says %q: %w", answer, ErrPermission)
+	case "inhibited", "inhibitor-blocked", "challenge-inhibitor-blocked":
+		if err := s.inhibited(ctx); err != nil {
+			return err
+		}
+		return fmt.Errorf("reboot: %w", ErrInhibited)
+	}
+	return fmt.Errorf("reboot: logind says %q: %w", answer, ErrNotSupported)
+}
+
+// inhibitor is an element of what ListInhibitors returns.
+type inhibitor struct {
+	What, Who, Why, Mode string
+	UID, PID             uint32
+}
+
+func (s *systemd) inhibited(ctx context.Context) error {
+	var inhibitors []inhibitor
+	if err := s.manager(ctx, "ListInhibitors", &inhibitors); err != nil {
+		return fmt.Errorf("reboot: list inhibitors: %w", err)
+	}
+	for _, i := range inhibitors {
+		if strings.HasPrefix(i.Mode, "block") && slices.Contains(strings.Split(i.What, ":"), "shutdown") {
+			return fmt.Errorf("reboot: %w: %s (%s)", ErrInhibited, i.Who, i.Why)
+		}
+	}
+	return nil
+}
+
+// Reboot asks logind, unless a program inhibits it.
+func (s *systemd) Reboot(ctx context.Context) error {
+	if err := s.CanReboot(ctx); err != nil {
+		return err
+	}
+	const interactive = false
+	if err := s.manager(ctx, "Reboot", nil, interactive); err != nil {
+		return fmt.Errorf("reboot: %w", err)
+	}
+	return nil
+}
+
+// SetTime asks timedated, which refuses while a time server is followed.
+func (s *systemd) SetTime(ctx context.Context, t time.Time) error {
+	const relative, interactive = false, false
+	if err := s.call(ctx, timedate, "/org/freedesktop/timedate1", "SetTime", nil, t.UnixMicro(), relative, interactive); err != nil {
+		return fmt.Errorf("set the clock: %w", err)
+	}
+	return nil
+}
+
+// SetTimezone asks timedated.
+func (s *systemd) SetTimezone(ctx context.Context, name string) error {
+	const interactive = false
+	if err := s.call(ctx, timedate, "/org/freedesktop/timedate1", "SetTimezone", nil, name, interactive); err != nil {
+		return fmt.Errorf("set the time zone to %s: %w", name, err)
+	}
+	return nil
+}
