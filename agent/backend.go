@@ -64,7 +64,7 @@ func (b *backend) Update(servers []uint16) error {
 			servers = append(servers, s.ShortServerID)
 		}
 	}
-	var problems []error
+	problems := make([]error, 0, len(servers))
 	for _, id := range servers {
 		problems = append(problems, b.client.Update(id))
 	}

@@ -109,7 +109,7 @@ func (d *demonstration) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.machine = &demo.Machine{Say: func(text string) { fmt.Fprintln(d.opts.Out, text) }}
+	d.machine = &demo.Machine{Say: func(text string) { d.say("%s\n", text) }}
 	decoder := &demo.Decoder{
 		Feed: d.feed, Shapes: model.Shapes(registry.Definitions()), Protected: account.URI.Scheme == "coaps", Now: time.Now,
 	}
@@ -149,7 +149,7 @@ func (d *demonstration) useServer(a *config.Account) error {
 // key of this run.
 func (d *demonstration) embedServer(a *config.Account) error {
 	key := make([]byte, 16)
-	rand.Read(key) //nolint:errcheck // never fails
+	rand.Read(key) // never fails
 	keys := &server.Keys{}
 	keys.Add(demoEndpoint, key, demoEndpoint)
 	d.server = server.New(server.Config{Log: d.opts.Log, Shapes: model.Shapes(registry.Definitions()), Keys: keys})
@@ -266,13 +266,18 @@ func servePage(ctx context.Context, l net.Listener, h http.Handler, feed *web.Fe
 	return nil
 }
 
+// say tells a person something; who has closed the terminal misses it.
+func (d *demonstration) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(d.opts.Out, format, args...)
+}
+
 // greet tells a person what there is.
 func (d *demonstration) greet(socket string) {
 	where := "an embedded LwM2M server on coap://" + d.opts.CoAP + " and coaps://" + d.opts.CoAPS
 	if d.server == nil {
 		where = d.opts.Server
 	}
-	fmt.Fprintf(d.opts.Out, `lwm2m-agent demo: a simulated board, registered at %s
+	d.say(`lwm2m-agent demo: a simulated board, registered at %s
 
   page            http://%s/?token=%s
   control socket  %s

@@ -132,12 +132,8 @@ func (a *Agent) publishNetwork() {
 }
 
 func (a *Agent) publishPower() {
-	sources, battery, err := bind.Power(a.opts.Root)
-	if err == nil {
-		err = a.objects.device.SetPower(sources, battery)
-	}
-	if err != nil {
-		a.log.Warn("power supplies not read", slog.Any("error", err))
+	if err := a.objects.device.SetPower(bind.Power(a.opts.Root)); err != nil {
+		a.log.Warn("power supplies not published", slog.Any("error", err))
 	}
 }
 

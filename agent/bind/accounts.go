@@ -167,7 +167,7 @@ func accountsOf(cfg *config.Config) ([]objects.Account, map[string]section) {
 	for i := range cfg.Servers {
 		s := &cfg.Servers[i]
 		a := accountOf(&s.Account)
-		a.SecurityInstance, a.ServerInstance = uint16(i), uint16(i) //nolint:gosec // few
+		a.SecurityInstance, a.ServerInstance = uint16(i), uint16(i)
 		if s.Instance != config.NoInstance {
 			a.ServerInstance = uint16(s.Instance) //nolint:gosec // checked by config
 		}

@@ -224,8 +224,12 @@ func (b *Board) clear(unit hw.Unit) {
 	}
 	delete(b.units, unit)
 	for i, g := range u.groups {
-		if o := b.objects[g.oid]; o != nil && i < len(u.iids) {
-			o.Remove(u.iids[i])
+		o := b.objects[g.oid]
+		if o == nil || i >= len(u.iids) {
+			continue // it was never added
+		}
+		if err := o.Remove(u.iids[i]); err != nil {
+			b.cfg.Log.Error("instance not removed", slog.String("instance", g.name), slog.Any("error", err))
 		}
 	}
 }

@@ -22,6 +22,7 @@ func newPositionReader(channels []hw.Channel) *positionReader {
 // publish enters the position of one sample in object 6.
 func (p *positionReader) publish(to *objects.Location, readings []hw.Reading) error {
 	var pos objects.Position
+	optional := map[hw.Quantity]**float64{hw.Altitude: &pos.Altitude, hw.Speed: &pos.Speed, hw.Heading: &pos.Bearing}
 	found := 0
 	for i := range readings {
 		r := &readings[i]
@@ -29,20 +30,17 @@ func (p *positionReader) publish(to *objects.Location, readings []hw.Reading) er
 		if !ok || r.Quality == hw.Invalid {
 			continue
 		}
-		value := f
-		switch p.quantities[r.Channel] {
-		case hw.Latitude:
+		q := p.quantities[r.Channel]
+		if field := optional[q]; field != nil {
+			*field = &f
+		}
+		if q == hw.Latitude {
 			pos.Latitude, pos.Time, pos.Quality = f, r.Time, qualityOf(r.Quality)
 			found++
-		case hw.Longitude:
+		}
+		if q == hw.Longitude {
 			pos.Longitude = f
 			found++
-		case hw.Altitude:
-			pos.Altitude = &value
-		case hw.Speed:
-			pos.Speed = &value
-		case hw.Heading:
-			pos.Bearing = &value
 		}
 	}
 	if found < 2 {

@@ -89,7 +89,7 @@ func Check(cfg *config.Config, defs model.Definitions) config.Problems {
 		object(cfg.Actuators[i].Section, cfg.Actuators[i].Object)
 	}
 	for _, p := range hw.Validate(SetupOf(cfg)) {
-		section := config.Section{}
+		var section config.Section
 		if p.Unit.Role == hw.RoleSensor {
 			section = cfg.Sensors[p.Index].Section
 		} else {

@@ -57,16 +57,12 @@ func (m *Machine) SetTimezone(ctx context.Context, name string) error {
 
 // Power returns the power supplies of this machine for object 3. Where the
 // kernel knows none, it is fed by a source that it cannot see: DC.
-func Power(root fs.FS) ([]objects.Power, *objects.Battery, error) {
-	supplies, err := host.ReadPower(root)
-	if err != nil {
-		return nil, nil, err
-	}
+func Power(root fs.FS) ([]objects.Power, *objects.Battery) {
 	var (
 		sources []objects.Power
 		battery *objects.Battery
 	)
-	for _, s := range supplies {
+	for _, s := range host.ReadPower(root) {
 		if s.Device || !s.Online {
 			continue
 		}
@@ -79,7 +75,7 @@ func Power(root fs.FS) ([]objects.Power, *objects.Battery, error) {
 	if len(sources) == 0 {
 		sources = []objects.Power{{Source: objects.SourceDC}}
 	}
-	return sources, battery, nil
+	return sources, battery
 }
 
 func powerSource(k host.SupplyKind) objects.PowerSource {
@@ -198,8 +194,8 @@ var _ objects.Counters = (*Counters)(nil)
 // Traffic implements objects.Counters.
 func (c *Counters) Traffic() objects.Traffic {
 	t := objects.Traffic{}
-	if tx, rx, err := host.ReadTraffic(c.Root); err == nil {
-		t.TxBytes, t.RxBytes = tx, rx
+	if network, err := host.ReadNetwork(c.Root); err == nil {
+		t.TxBytes, t.RxBytes = network.Traffic()
 	}
 	t.Messages, t.MessageBytes = c.Messages()
 	return t

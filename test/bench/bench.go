@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"lwm2m-agent/test/workspace"
+)
+
+// How much is measured.
+const (
+	readCount       = 30_000
+	growthReads     = 100_000
+	growthRegisters = 1_000
+	notifyCount     = 20_000
+	javaNotifyCount = 2_000
+	bigReads        = 20
+	bigInstances    = 1_000
+	starts          = 10
+	javaStarts      = 3
+	idleTime        = 2 * time.Minute
+	patience        = time.Minute // with anything that should answer at once
+)
+
+// bench is one run. It is the workspace.T of what it starts.
+type bench struct {
+	ctx      context.Context
+	idle     time.Duration
+	cleanups []func()
+	temp     string
+	rows     []row
+	agent    string // path of the binary that is measured
+}
+
+var _ workspace.T = (*bench)(nil)
+
+// failed carries a Fatalf to guarded.
+type failed struct{ error }
+
+// guarded runs f and returns what Fatalf ended it with.
+func (b *bench) guarded(f func()) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case failed:
+			err = r.error
+		default:
+			panic(r)
+		}
+	}()
+	f()
+	return nil
+}
+
+func (b *bench) cleanUp() {
+	for _, f := range slices.Backward(b.cleanups) {
+		if err := b.guarded(f); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: clean up:", err)
+		}
+	}
+}
+
+// Helper implements workspace.T.
+func (b *bench) Helper() {}
+
+// Name implements workspace.T.
+func (b *bench) Name() string { return "bench" }
+
+// Context implements workspace.T.
+func (b *bench) Context() context.Context { return b.ctx }
+
+// Logf implements workspace.T.
+func (b *bench) Logf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+
+// Errorf implements workspace.T: a benchmark has no use for half a result.
+func (b *bench) Errorf(format string, args ...any) { b.Fatalf(format, args...) }
+
+// Fatalf implements workspace.T.
+func (b *bench) Fatalf(format string, args ...any) { panic(failed{fmt.Errorf(format, args...)}) }
+
+// Cleanup implements workspace.T.
+func (b *bench) Cleanup(f func()) { b.cleanups = append(b.cleanups, f) }
+
+// TempDir implements workspace.T.
+func (b *bench) TempDir() string {
+	dir, err := os.MkdirTemp("", "lwm2m-bench-")
+	if err != nil {
+		b.Fatalf("make a temporary directory: %v", err)
+	}
+	b.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			b.Logf("remove %s: %v", dir, err)
+		}
+	})
+	return dir
+}
+
+func (b *bench) must(err error, what string) {
+	if err != nil {
+		b.Fatalf("%s: %v", what, err)
+	}
+}
+
+// run measures everything, row by row.
+func (b *bench) run() {
+	b.temp = b.TempDir()
+	b.agent = filepath.Join(b.temp, "lwm2m-agent")
+	b.build(b.agent)
+	for _, measure := range []func(){
+		b.readsPlain, b.readsSecure, b.notifications, b.memory, b.wakeUps, b.bigObject, b.startUp, b.size,
+	} {
+		if b.ctx.Err() != nil {
+			b.Fatalf("%v", errors.Join(b.ctx.Err()))
+		}
+		measure()
+	}
+}
+
+// during runs f with cleanups of its own, so that what f starts ends with it.
+func (b *bench) during(f func()) {
+	outer := b.cleanups
+	b.cleanups = nil
+	err := b.guarded(f)
+	b.cleanUp()
+	b.cleanups = outer
+	if err != nil {
+		panic(failed{err})
+	}
+}

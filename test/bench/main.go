@@ -1,0 +1,45 @@
+// Command bench measures the speed and size of lwm2m-agent beside Leshan's Java
+// client, in one run on one machine, and writes docs/performance.md. It knows
+// both only from outside: processes, datagrams, files.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+func main() {
+	constant := flag.String("constant", "", "answer every request at this `address` with a constant: what the message layer alone can do")
+	report := flag.String("o", "docs/performance.md", "`file` to write the report to; - prints it")
+	idle := flag.Duration("idle", idleTime, "how long wake-ups are counted")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if *constant != "" {
+		exit(serveConstant(ctx, *constant))
+	}
+	b := &bench{ctx: ctx, idle: *idle}
+	err := b.guarded(b.run)
+	b.cleanUp()
+	if err != nil {
+		exit(err)
+	}
+	if *report == "-" {
+		fmt.Print(b.report())
+		return
+	}
+	exit(os.WriteFile(filepath.FromSlash(*report), []byte(b.report()), 0o644))
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}

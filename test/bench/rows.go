@@ -1,0 +1,189 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/coap"
+)
+
+// row is one line of the report.
+type row struct {
+	what, ours, goal, java string
+	met                    bool
+}
+
+func (b *bench) add(r row) {
+	b.rows = append(b.rows, r)
+	b.Logf("%s: %s (goal %s; Leshan's client %s)", r.what, r.ours, r.goal, r.java)
+}
+
+// Figures of C clients on a similar machine that the goals refer to.
+const bestPlainC = 12_000 // reads a second
+
+func (b *bench) readsPlain() {
+	var constant, ours, java timing
+	b.during(func() {
+		p := b.plainPeer()
+		b.startConstant(p)
+		constant = b.reads(p.await().conn)
+	})
+	b.during(func() {
+		p := b.plainPeer()
+		b.startAgent(p, 10)
+		ours = b.reads(p.await().conn)
+	})
+	b.during(func() {
+		p := b.plainPeer()
+		b.startJava(p)
+		java = b.reads(p.await().conn)
+	})
+	share := ours.rate / constant.rate
+	b.add(row{
+		"sequential reads of /3/0/0, UDP", fmt.Sprintf("%s; %.0f %% of the message layer alone (%s/s)", ours, 100*share, thousands(constant.rate)),
+		"80 % of the message layer alone, 24,000/s", java.String(), share >= 0.8 && ours.rate >= 2*bestPlainC,
+	})
+}
+
+func (b *bench) readsSecure() {
+	var ours, java timing
+	b.during(func() {
+		p := b.securePeer()
+		b.startAgent(p, 10)
+		ours = b.reads(p.await().conn)
+	})
+	b.during(func() {
+		p := b.securePeer()
+		b.startJava(p)
+		java = b.reads(p.await().conn)
+	})
+	b.add(row{
+		"sequential reads of /3/0/0, DTLS-PSK", ours.String(), "16,000/s, p50 55 µs", java.String(),
+		ours.rate >= 16_000 && ours.p50 <= 55*time.Microsecond,
+	})
+}
+
+// memory measures the resident size over DTLS with ten sensors, and its growth.
+func (b *bench) memory() {
+	var first, after, java float64
+	b.during(func() {
+		p := b.securePeer()
+		agent := b.startAgent(p, 10)
+		conn := p.await().conn
+		b.pause(2 * time.Second)
+		first = b.rss(agent.PID())
+		m := get("/3/0/0")
+		for range growthReads {
+			b.do(conn, m)
+		}
+		b.registerAgain(p, conn)
+		after = b.rss(agent.PID())
+	})
+	b.during(func() {
+		p := b.securePeer()
+		client := b.startJava(p)
+		p.await()
+		b.pause(2 * time.Second)
+		java = b.rss(client.PID())
+	})
+	b.add(row{
+		"RSS, registered over DTLS, ten sensors", mega(first), "10 MB", mega(java), first <= 10e6,
+	})
+	b.add(row{
+		"RSS after 100,000 reads and 1,000 registrations more", mega(after), "no growth", "–", after <= 1.1*first+1e6,
+	})
+}
+
+// registerAgain makes the client register anew, again and again: it is told to
+// send an Update, which is answered with 4.04.
+func (b *bench) registerAgain(p *peer, conn *coap.Conn) {
+	p.refuse.Store(true)
+	defer p.refuse.Store(false)
+	m := &coap.Message{Code: coap.POST}
+	m.SetPath("/1/0/8")
+	for range growthRegisters {
+		b.do(conn, m)
+		conn = p.await().conn
+	}
+}
+
+func (b *bench) wakeUps() {
+	count := func(pid int) float64 {
+		b.pause(5 * time.Second)
+		before := b.switches(pid)
+		b.pause(b.idle)
+		return float64(b.switches(pid)-before) / b.idle.Minutes()
+	}
+	var ours, java float64
+	b.during(func() {
+		p := b.securePeer()
+		agent := b.startAgent(p, 10)
+		p.await()
+		ours = count(agent.PID())
+	})
+	b.during(func() {
+		p := b.securePeer()
+		client := b.startJava(p)
+		p.await()
+		java = count(client.PID())
+	})
+	b.add(row{
+		fmt.Sprintf("wake-ups a minute, idle (over %v)", b.idle), fmt.Sprintf("%.1f", ours), "1", fmt.Sprintf("%.0f", java), ours <= 1,
+	})
+}
+
+func (b *bench) bigObject() {
+	var t timing
+	var size int
+	b.during(func() {
+		p := b.plainPeer()
+		b.startAgent(p, bigInstances)
+		conn := p.await().conn
+		m := get("/3303")
+		m.SetAccept(uint16(lwm2m.FormatSenMLCBOR))
+		t = repeat(bigReads, func() { size = len(b.do(conn, m).Payload) })
+	})
+	b.add(row{
+		fmt.Sprintf("reading an object of %d instances (SenML CBOR)", bigInstances),
+		fmt.Sprintf("%s for %s bytes", micro(t.p50), thousands(float64(size))), "10 ms", "–", t.p50 <= 10*time.Millisecond,
+	})
+}
+
+func (b *bench) startUp() {
+	measure := func(n int, start func(p *peer)) time.Duration {
+		var each []time.Duration
+		for range n {
+			b.during(func() {
+				p := b.plainPeer()
+				before := time.Now()
+				start(p)
+				each = append(each, p.await().at.Sub(before))
+			})
+		}
+		slices.Sort(each)
+		return each[n/2]
+	}
+	ours := measure(starts, func(p *peer) { b.startAgent(p, 10) })
+	java := measure(javaStarts, func(p *peer) { b.startJava(p) })
+	b.add(row{"process start to registered, UDP", micro(ours), "50 ms", micro(java), ours <= 50*time.Millisecond})
+}
+
+func (b *bench) size() {
+	path := filepath.Join(b.temp, "arm64")
+	b.build(path, "GOARCH=arm64")
+	info, err := os.Stat(path)
+	b.must(err, "look at the binary")
+	out, err := exec.CommandContext(b.ctx, "xz", "-9", "--stdout", path).Output()
+	b.must(err, "xz (Debian package xz-utils)")
+	b.add(row{
+		"stripped arm64 binary", fmt.Sprintf("%s, xz %s", mega(float64(info.Size())), mega(float64(len(out)))), "10 MB, xz 3.2 MB", "–",
+		info.Size() <= 10e6 && len(out) <= 3_200_000,
+	})
+}
+
+func mega(f float64) string { return fmt.Sprintf("%.1f MB", f/1e6) }

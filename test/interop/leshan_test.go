@@ -1,0 +1,361 @@
+//go:build interop
+
+package interop
+
+import (
+	"encoding/hex"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/objects/registry"
+	"lwm2m-agent/test/gateway"
+	"lwm2m-agent/test/leshan"
+)
+
+const (
+	endpoint = "gw-1"
+	identity = "gw-1-key"
+	patience = time.Minute
+)
+
+var key = []byte("0123456789abcdef")
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	gateway.RemoveBinaries()
+	os.Exit(code)
+}
+
+// definitions are the objects that the agent serves here.
+func definitions(t *testing.T) []model.Definition {
+	t.Helper()
+	var out []model.Definition
+	for _, oid := range []uint16{1, 3, 4, 6, 7, 3303, 3306, 3442} {
+		def, ok := registry.Definitions().Object(oid)
+		if !ok {
+			t.Fatalf("object %d is not in the registry", oid)
+		}
+		out = append(out, *def)
+	}
+	return out
+}
+
+// board is the configuration of a board without hardware.
+const board = `
+endpoint = "gw-1"
+test_object = true
+
+[[sensor]]
+name     = "cold room"
+driver   = "sim"
+object   = 3303
+wave     = "ramp"
+min      = 0
+max      = 1000
+period   = "1000s"
+interval = "1s"
+unit     = "Cel"
+
+[[actuator]]
+name   = "relay"
+driver = "sim"
+`
+
+func server(uri string, secure bool, more string) string {
+	s := fmt.Sprintf("\n[[server]]\nuri = %q\nshort_server_id = 101\nlifetime = \"5m\"\n%s\n", uri, more)
+	if secure {
+		s += fmt.Sprintf("identity = %q\nkey = %q\n", identity, hex.EncodeToString(key))
+	}
+	return s
+}
+
+// TestLeshan has both servers ask the agent for everything, with and without DTLS.
+func TestLeshan(t *testing.T) {
+	for name, start := range map[string]func(*testing.T) *leshan.Server{
+		"newest": func(t *testing.T) *leshan.Server { return leshan.Start(t, leshan.Options{Models: definitions(t)}) },
+		"M4":     func(t *testing.T) *leshan.Server { return leshan.StartDemo(t, leshan.Options{Models: definitions(t)}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := peer{start(t), name == "newest"}
+			t.Run("UDP", func(t *testing.T) { s.checkAll(t, gateway.Start(t, board+server(s.CoAP, false, ""))) })
+			t.Run("DTLS", func(t *testing.T) {
+				s.PSK(t, endpoint, identity, key) // Leshan then takes the endpoint over DTLS only
+				a := gateway.Start(t, board+server(s.CoAPS, true, ""))
+				s.checkAll(t, a)
+				status := a.Status(t).Servers[0]
+				if status.Transport != "DTLS PSK" || (status.CID != "") != (name == "newest") {
+					t.Errorf("transport %q, Connection ID %q", status.Transport, status.CID)
+				}
+			})
+		})
+	}
+}
+
+// peer is a Leshan of one of the two kinds.
+type peer struct {
+	*leshan.Server
+	newest bool // else the demo of 2.0.0-M4, whose web interface knows less
+}
+
+func (s peer) checkAll(t *testing.T, a *gateway.Agent) {
+	t.Helper()
+	c := s.AwaitRegistered(t, endpoint, patience)
+	version := "1.2"
+	if s.newest {
+		version = "1.1" // it refuses 1.2 with 4.12
+	}
+	if c.Version != version || c.Binding != "U" || c.Lifetime != 300 || c.Queue {
+		t.Errorf("registration is %+v", c)
+	}
+	for _, link := range []string{"</1/0>", "</3/0>", "</4/0>", "</7/0>", "</3303/0>", "</3306/0>", "</3442/0>"} {
+		if !strings.Contains(c.Links, link) {
+			t.Errorf("%s is missing in %s", link, c.Links)
+		}
+	}
+	t.Run("formats", func(t *testing.T) { s.checkFormats(t) })
+	t.Run("write", func(t *testing.T) { s.checkWrites(t) })
+	t.Run("execute", func(t *testing.T) { s.checkExecute(t) })
+	t.Run("create and delete", func(t *testing.T) { s.checkLifecycle(t) })
+	t.Run("refusals", func(t *testing.T) { s.checkRefusals(t) })
+	t.Run("discover and attributes", func(t *testing.T) { s.checkDiscover(t) })
+	t.Run("observe", func(t *testing.T) { s.checkObserve(t) })
+	t.Run("update", func(t *testing.T) {
+		after := s.Now(t)
+		a.Must(t, "update")
+		s.AwaitType(t, after, patience, "updated", endpoint)
+		after = s.Now(t)
+		if answer := s.Execute(t, endpoint, "/1/0/8", ""); answer.Code != "2.04" {
+			t.Errorf("Registration Update Trigger: %+v", answer)
+		}
+		s.AwaitType(t, after, patience, "updated", endpoint)
+	})
+}
+
+func must(t *testing.T, want string, a leshan.Answer) leshan.Answer {
+	t.Helper()
+	if a.Code != want {
+		t.Fatalf("answered %+v, want %s", a, want)
+	}
+	return a
+}
+
+// values are what the test object is given, one of each type.
+func (s peer) values() map[string]string {
+	out := map[string]string{
+		"110": "grüße", "120": "-9007199254740993", "130": "-273.15", "140": "true", "150": "00ff10", "160": "1700000000", "170": "3303:0",
+	}
+	if !s.newest {
+		delete(out, "170") // its web interface takes no object links
+	}
+	return out
+}
+
+func (s peer) checkFormats(t *testing.T) {
+	t.Helper()
+	values := s.values()
+	for _, f := range []lwm2m.Format{lwm2m.FormatTLV, lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR} {
+		must(t, "2.04", s.Update(t, endpoint, "/3442/0", f, prefixed(values)))
+		for rid, want := range values {
+			at := "/3442/0/" + rid
+			if got := must(t, "2.05", s.Read(t, endpoint, at, f)).Content[at]; got != want {
+				t.Errorf("%s in %s is %q, want %q", at, f, got, want)
+			}
+		}
+		whole := must(t, "2.05", s.Read(t, endpoint, "/3442/0", f)).Content
+		if got := whole["/3442/0/110"]; got != values["110"] {
+			t.Errorf("instance in %s has %q for 110", f, got)
+		}
+	}
+	for _, single := range []struct {
+		format lwm2m.Format
+		rid    string
+	}{{lwm2m.FormatText, "110"}, {lwm2m.FormatText, "130"}, {lwm2m.FormatOpaque, "150"}} {
+		at := "/3442/0/" + single.rid
+		must(t, "2.04", s.Replace(t, endpoint, at, single.format, leshan.Values{"": values[single.rid]}))
+		if got := must(t, "2.05", s.Read(t, endpoint, at, single.format)).Content[at]; got != values[single.rid] {
+			t.Errorf("%s in %s is %q, want %q", at, single.format, got, values[single.rid])
+		}
+	}
+	if got := must(t, "2.05", s.Read(t, endpoint, "/3303/0/5700", leshan.AnyFormat)).Content; len(got) != 1 {
+		t.Errorf("in the agent's choice of format: %v", got)
+	}
+}
+
+func prefixed(values map[string]string) leshan.Values {
+	out := make(leshan.Values)
+	for rid, v := range values {
+		out["/"+rid] = v
+	}
+	return out
+}
+
+func (s peer) checkWrites(t *testing.T) {
+	t.Helper()
+	must(t, "2.04", s.Replace(t, endpoint, "/3306/0/5850", leshan.AnyFormat, leshan.Values{"": "true"}))
+	if got := must(t, "2.05", s.Read(t, endpoint, "/3306/0/5850", leshan.AnyFormat)).Content["/3306/0/5850"]; got != "true" {
+		t.Errorf("the relay is %q after being switched on", got)
+	}
+	must(t, "2.04", s.Replace(t, endpoint, "/3442/0/1120", lwm2m.FormatTLV, leshan.Values{"/3": "30", "/7": "70"}))
+	got := must(t, "2.05", s.Read(t, endpoint, "/3442/0/1120", lwm2m.FormatTLV)).Content
+	if d := cmp.Diff(leshan.Content{"/3442/0/1120/3": "30", "/3442/0/1120/7": "70"}, got); d != "" {
+		t.Errorf("multiple resource after Replace (-want +got):\n%s", d)
+	}
+	must(t, "2.04", s.Update(t, endpoint, "/3442/0", lwm2m.FormatSenMLCBOR, leshan.Values{"/1120/7": "71"}))
+	got = must(t, "2.05", s.Read(t, endpoint, "/3442/0/1120", lwm2m.FormatSenMLCBOR)).Content
+	if d := cmp.Diff(leshan.Content{"/3442/0/1120/3": "30", "/3442/0/1120/7": "71"}, got); d != "" {
+		t.Errorf("multiple resource after Update (-want +got):\n%s", d)
+	}
+}
+
+func (s peer) checkExecute(t *testing.T) {
+	t.Helper()
+	must(t, "2.04", s.Execute(t, endpoint, "/3442/0/3", "0='abc',7"))
+	got := must(t, "2.05", s.Read(t, endpoint, "/3442/0/4", lwm2m.FormatTLV)).Content
+	if d := cmp.Diff(leshan.Content{"/3442/0/4/0": "abc", "/3442/0/4/7": ""}, got); d != "" {
+		t.Errorf("arguments (-want +got):\n%s", d)
+	}
+	must(t, "4.05", s.Execute(t, endpoint, "/3442/0/110", ""))
+}
+
+func (s peer) checkLifecycle(t *testing.T) {
+	t.Helper()
+	after := s.Now(t)
+	must(t, "2.01", s.Create(t, endpoint, "/3442/7", lwm2m.FormatTLV, leshan.Values{"/110": "seven"}))
+	if got := must(t, "2.05", s.Read(t, endpoint, "/3442/7/110", lwm2m.FormatTLV)).Content["/3442/7/110"]; got != "seven" {
+		t.Errorf("the new instance has %q", got)
+	}
+	e := s.Await(t, after, patience, "an Update that lists /3442/7", func(e leshan.Event) bool {
+		return e.Type == "updated" && strings.Contains(e.Client.Links, "</3442/7>")
+	})
+	if e.Endpoint != endpoint {
+		t.Errorf("update of %q", e.Endpoint)
+	}
+	chosen := must(t, "2.01", s.Create(t, endpoint, "/3442", lwm2m.FormatTLV, leshan.Values{"/120": "5"}))
+	if !strings.HasSuffix(chosen.Location, "3442/1") {
+		t.Errorf("the agent chose %q, want the lowest free instance 1", chosen.Location)
+	}
+	for _, path := range []string{"/3442/7", "/3442/1"} {
+		must(t, "2.02", s.Delete(t, endpoint, path))
+		must(t, "4.04", s.Read(t, endpoint, path, lwm2m.FormatTLV))
+	}
+}
+
+func (s peer) checkRefusals(t *testing.T) {
+	t.Helper()
+	for _, c := range []struct {
+		name string
+		a    leshan.Answer
+		want string
+	}{
+		{"object 0", s.Read(t, endpoint, "/0/0/0", leshan.AnyFormat), "4.01"},
+		{"unknown object", s.Read(t, endpoint, "/3311/0", leshan.AnyFormat), "4.04"},
+		{"unknown instance", s.Read(t, endpoint, "/3303/77", leshan.AnyFormat), "4.04"},
+		{"read what is to be executed", s.Read(t, endpoint, "/3/0/4", leshan.AnyFormat), "4.05"},
+		{"write what is read-only", s.Replace(t, endpoint, "/3303/0/5700", lwm2m.FormatText, leshan.Values{"": "1"}), "4.05"},
+		{"delete the device", s.Delete(t, endpoint, "/3/0"), "4.05"},
+	} {
+		if c.a.Code != c.want {
+			t.Errorf("%s: %+v, want %s", c.name, c.a, c.want)
+		}
+	}
+}
+
+func (s peer) checkDiscover(t *testing.T) {
+	t.Helper()
+	must(t, "2.04", s.WriteAttributes(t, endpoint, "/3303/0/5700", "pmin=1&pmax=60&gt=900"))
+	links := must(t, "2.05", s.Discover(t, endpoint, "/3303/0")).Links
+	for _, want := range []string{"</3303/0/5700>", "pmin=1", "pmax=60", "gt=900", "</3303/0/5701>"} {
+		if !strings.Contains(links, want) {
+			t.Errorf("Discover of /3303/0 lacks %s: %s", want, links)
+		}
+	}
+	must(t, "2.04", s.WriteAttributes(t, endpoint, "/3303/0/5700", "pmin&pmax&gt"))
+	if links = must(t, "2.05", s.Discover(t, endpoint, "/3303/0")).Links; strings.Contains(links, "gt=") {
+		t.Errorf("attributes are still there: %s", links)
+	}
+	if links = must(t, "2.05", s.Discover(t, endpoint, "/3442/0/1120")).Links; !strings.Contains(links, "dim=2") {
+		t.Errorf("Discover of a multiple resource lacks its dimension: %s", links)
+	}
+}
+
+func (s peer) checkObserve(t *testing.T) {
+	t.Helper()
+	const sensor, integer = "/3303/0/5700", "/3442/0/120"
+	for _, f := range []lwm2m.Format{lwm2m.FormatText, lwm2m.FormatTLV, lwm2m.FormatSenMLCBOR} {
+		after := s.Now(t)
+		first := must(t, "2.05", s.Observe(t, endpoint, sensor, f)).Content[sensor]
+		s.AwaitNotification(t, after, patience, endpoint, sensor, func(c leshan.Content) bool { return c[sensor] != first && c[sensor] != "" })
+		if s.newest { // the other cancels only by forgetting
+			must(t, "2.05", s.Cancel(t, endpoint, sensor))
+		} else {
+			s.Forget(t, endpoint, sensor)
+		}
+	}
+	must(t, "2.05", s.Observe(t, endpoint, "/3442/0", lwm2m.FormatSenMLJSON))
+	after := s.Now(t)
+	must(t, "2.04", s.Replace(t, endpoint, integer, lwm2m.FormatText, leshan.Values{"": "4711"}))
+	s.AwaitNotification(t, after, patience, endpoint, "/3442/0", func(c leshan.Content) bool { return c[integer] == "4711" })
+	s.Forget(t, endpoint, "/3442/0")
+	must(t, "2.04", s.Replace(t, endpoint, integer, lwm2m.FormatText, leshan.Values{"": "4712"}))
+	must(t, "2.05", s.Read(t, endpoint, integer, lwm2m.FormatText))
+}
+
+// TestQueueMode shows that Leshan takes the agent for asleep, and that a request
+// goes through once the agent's Update has woken it.
+func TestQueueMode(t *testing.T) {
+	s := leshan.Start(t, leshan.Options{Models: definitions(t)})
+	s.AwakeTime(t, time.Second)
+	s.PSK(t, endpoint, identity, key)
+	config := strings.ReplaceAll(board+server(s.CoAPS, true, "queue_mode = true"), `"5m"`, `"20s"`)
+	gateway.Start(t, config)
+	after := s.Now(t)
+	if c := s.AwaitRegistered(t, endpoint, patience); !c.Queue {
+		t.Fatalf("registered without queue mode: %+v", c)
+	}
+	s.AwaitType(t, after, patience, "sleeping", endpoint)
+	after = s.Now(t)
+	if a := s.Read(t, endpoint, "/3/0/0", lwm2m.FormatText); a.Failure != "ClientSleepingException" {
+		t.Fatalf("a request to the sleeping agent: %+v", a)
+	}
+	s.AwaitType(t, after, patience, "awake", endpoint)
+	must(t, "2.05", s.Read(t, endpoint, "/3/0/0", lwm2m.FormatText))
+	if slices.ContainsFunc(s.Events(t, after), func(e leshan.Event) bool { return e.Type == "registered" }) {
+		t.Error("the agent registered anew to wake up")
+	}
+}
+
+// TestRecovery takes the server, then the key away, and gives both back.
+func TestRecovery(t *testing.T) {
+	ports := leshan.Options{Models: definitions(t)}
+	s := leshan.Start(t, ports)
+	s.PSK(t, endpoint, identity, key)
+	a := gateway.Start(t, strings.ReplaceAll(board+server(s.CoAPS, true, ""), `"5m"`, `"10s"`))
+	s.AwaitRegistered(t, endpoint, patience)
+	s.Stop(t)
+	down := a.AwaitStatus(t, "the server is down", func(st gateway.Status) bool {
+		return st.Servers[0].LastError != "" && st.Servers[0].State != "registered"
+	})
+	if sv := down.Servers[0]; sv.Remedy == "" || sv.Words == "" || len(down.Health) == 0 {
+		t.Errorf("the status does not help: %+v", down)
+	}
+	if _, err := fmt.Sscanf(s.CoAPS, "coaps://127.0.0.1:%d", &ports.CoAPSPort); err != nil {
+		t.Fatal(err)
+	}
+	s = leshan.Start(t, ports)
+	s.PSK(t, endpoint, identity, []byte("another key 1234"))
+	wrong := a.AwaitStatus(t, "the key is wrong", func(st gateway.Status) bool {
+		return strings.Contains(st.Servers[0].LastError+st.Servers[0].Remedy, "key")
+	})
+	t.Logf("with the wrong key: %+v", wrong.Servers[0])
+	s.PSK(t, endpoint, identity, key)
+	s.AwaitRegistered(t, endpoint, 2*patience)
+	a.AwaitStatus(t, "registered again", func(st gateway.Status) bool { return st.Servers[0].State == "registered" && len(st.Health) == 0 })
+}
