@@ -10,9 +10,9 @@ import (
 // readBody returns up to n bytes at offset of m's body. A Body is read into buf, which
 // is returned to be used again.
 func readBody(m *Message, offset int64, n int, buf []byte) (b, reuse []byte, err error) {
-	n = int(min(int64(n), m.size()-offset))
-	if m.Body == nil {
-		return m.Payload[offset:][:n], buf, nil
+	n = int(max(min(int64(n), m.size()-offset), 0))
+	if m.Body == nil || n == 0 {
+		return m.Payload[min(offset, int64(len(m.Payload))):][:n], buf, nil
 	}
 	buf = slices.Grow(buf[:0], n)[:n]
 	got, err := m.Body.ReadAt(buf, offset)

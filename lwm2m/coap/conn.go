@@ -91,9 +91,9 @@ type transportFailure struct {
 	at  time.Time
 }
 
-// New makes a connection over nc, which must keep message boundaries: a connected
-// UDP socket, a DTLS connection. Nothing is received before [Conn.Run]. A nil
-// handler rejects requests with RST.
+// New makes a connection over nc, which must keep message boundaries and whose Write
+// must not wait for the peer to read: a connected UDP socket, a DTLS connection. Nothing is
+// received before [Conn.Run]. A nil handler rejects requests with RST.
 func New(nc net.Conn, h Handler, o Options) *Conn {
 	return newConn(nc, h, o, new(sync.WaitGroup))
 }

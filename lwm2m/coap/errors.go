@@ -36,11 +36,21 @@ var lossErrors = []syscall.Errno{
 	syscall.ECONNREFUSED, syscall.ECONNRESET,
 	syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN, syscall.ENETRESET,
 	syscall.ENOPROTOOPT, syscall.EPROTO, syscall.EPERM, syscall.EACCES,
-	syscall.EMSGSIZE, syscall.ENOBUFS, syscall.EADDRNOTAVAIL, syscall.ETIMEDOUT, syscall.EINTR,
+	syscall.EMSGSIZE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.ETIMEDOUT, syscall.EINTR,
 }
 
-// isLoss tells whether an error of the transport only means a lost datagram.
+// isLoss tells whether an error of the transport only means a lost datagram. DTLS
+// connections call such errors temporary.
 func isLoss(err error) bool {
-	var errno syscall.Errno
-	return errors.As(err, &errno) && slices.Contains(lossErrors, errno)
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return slices.Contains(lossErrors, errno)
+	}
+	t, ok := errors.AsType[temporary](err)
+	return ok && t.Temporary() && !t.Timeout()
+}
+
+type temporary interface {
+	error
+	Temporary() bool
+	Timeout() bool
 }

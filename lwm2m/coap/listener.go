@@ -94,16 +94,14 @@ func (l *Listener) newInbox() *inbox {
 // request only: nothing else from it can be meant.
 func (l *Listener) heard(addr netip.AddrPort, b []byte) *Conn {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if e := l.peers[addr]; e != nil {
 		l.recent.MoveToFront(e)
+		l.mu.Unlock()
 		return e.Value.(*peer).conn
 	}
-	if l.closed {
-		return nil
-	}
+	l.mu.Unlock()
 	if len(b) >= headerLen && b[0]>>6 == version && Code(b[1]).IsRequest() {
-		c, _ := l.admit(addr) // no room: the datagram is lost
+		c, _ := l.Conn(addr) // no room: the datagram is lost
 		return c
 	}
 	if id, ok := rejectable(b); ok { // ping, or for somebody who is no more
@@ -117,18 +115,22 @@ func (l *Listener) heard(addr netip.AddrPort, b []byte) *Conn {
 func (l *Listener) Conn(addr netip.AddrPort) (*Conn, error) {
 	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if e := l.peers[addr]; e != nil {
-		return e.Value.(*peer).conn, nil
+	c, evicted, err := l.admit(addr)
+	l.mu.Unlock()
+	for _, old := range evicted {
+		old.end()
 	}
-	if l.closed {
-		return nil, ErrClosed
-	}
-	return l.admit(addr)
+	return c, err
 }
 
-// admit makes room and a connection. mu is held.
-func (l *Listener) admit(addr netip.AddrPort) (*Conn, error) {
+// admit finds or makes a connection, and makes room for it. mu is held.
+func (l *Listener) admit(addr netip.AddrPort) (c *Conn, evicted []*Conn, err error) {
+	if e := l.peers[addr]; e != nil {
+		return e.Value.(*peer).conn, nil, nil
+	}
+	if l.closed {
+		return nil, nil, ErrClosed
+	}
 	for e := l.recent.Back(); e != nil; {
 		p, previous := e.Value.(*peer), e.Prev()
 		if len(l.peers) < l.options.MaxConns && time.Since(p.conn.lastActive()) < l.options.Idle {
@@ -136,17 +138,17 @@ func (l *Listener) admit(addr netip.AddrPort) (*Conn, error) {
 		}
 		if !p.conn.busy() {
 			l.remove(p)
-			p.conn.end()
+			evicted = append(evicted, p.conn)
 		}
 		e = previous
 	}
 	if len(l.peers) >= l.options.MaxConns {
-		return nil, ErrQueueFull
+		return nil, evicted, ErrQueueFull
 	}
 	p := &peer{listener: l, addr: addr, remote: net.UDPAddrFromAddrPort(addr)}
 	p.conn = newConn(p, l.handler, l.options.Conn, &l.timers)
 	l.peers[addr] = l.recent.PushFront(p)
-	return p.conn, nil
+	return p.conn, evicted, nil
 }
 
 // remove forgets a peer. mu is held.

@@ -47,36 +47,52 @@ func (u *upload) abandoned(err error) {
 // serveUpload takes one block of a body, and hands on the request with the last.
 func (c *Conn) serveUpload(x *Exchange) {
 	b, n := x.block1, len(x.Request.Payload)
-	if n > b.Size() || b.More && n < b.Size() {
-		_ = x.Reply(BadRequest) // the section 2.2; this and the following fail only if the connection has ended
-		return
+	switch {
+	case n > b.Size() || b.More && n < b.Size():
+		_ = x.Reply(BadRequest) // section 2.2; replies fail only if the connection has ended
+	case b.Number == 0:
+		c.firstBlock(x)
+	default:
+		c.nextBlock(x)
 	}
+}
+
+// firstBlock begins a body, anew if there was one already.
+func (c *Conn) firstBlock(x *Exchange) {
 	key := transferKey(upward, x.Request)
 	c.mu.Lock()
-	u, _ := c.transfers.find(key).(*upload)
-	var restarted bool
-	if u != nil && b.Number == 0 {
-		c.transfers.forget(&u.held)
-		restarted = true
+	old, _ := c.transfers.find(key).(*upload)
+	if old != nil {
+		c.transfers.forget(&old.held)
 	}
-	fits := u != nil && !u.busy && u.next == b.Offset()
 	c.mu.Unlock()
-	switch {
-	case restarted:
-		u.abandoned(ErrBlock)
-	case b.Number > 0 && !fits:
+	if old != nil {
+		old.abandoned(ErrBlock)
+	}
+	if !x.block1.More {
+		c.handler(x) // all in one
+		return
+	}
+	if u := c.beginUpload(x, string(key)); u != nil {
+		c.take(u, x)
+	}
+}
+
+// nextBlock goes on with a body if the block is the one that is wanted.
+func (c *Conn) nextBlock(x *Exchange) {
+	c.mu.Lock()
+	u, _ := c.transfers.find(transferKey(upward, x.Request)).(*upload)
+	wanted := u != nil && !u.busy && u.next == x.block1.Offset()
+	c.mu.Unlock()
+	if !wanted {
 		_ = x.Reply(RequestEntityIncomplete) // section 2.9.2
 		return
 	}
-	if b.Number == 0 {
-		if !b.More {
-			c.handler(x) // all in one
-			return
-		}
-		if u = c.beginUpload(x, string(key)); u == nil {
-			return
-		}
-	}
+	c.take(u, x)
+}
+
+// take adds a block to its body.
+func (c *Conn) take(u *upload, x *Exchange) {
 	if u.sink != nil {
 		c.sinkBlock(u, x)
 	} else {
