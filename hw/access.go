@@ -28,7 +28,7 @@ type platform struct {
 }
 
 func newPlatform(opts Options) *platform {
-	p := &platform{sys: opts.Sys, dev: opts.Dev, clock: clock, buses: &buses{openI2C: openI2C}}
+	p := &platform{sys: opts.Sys, dev: opts.Dev, clock: clock, buses: &buses{openI2C: openI2C, limit: callLimit}}
 	if p.sys == "" {
 		p.sys = "/sys"
 	}
@@ -149,6 +149,12 @@ func acquire[T io.Closer](ctx context.Context, a *access, f func() (T, error)) (
 	}
 	var none T
 	return none, err
+}
+
+// discard closes c in the lane of a: closing a file waits for the call that is
+// at it.
+func (a *access) discard(ctx context.Context, c io.Closer) {
+	a.bus.finally(ctx, func() { _ = c.Close() }) // nothing is buffered, and nothing could be done about it
 }
 
 // pause waits for a conversion.

@@ -61,6 +61,7 @@ func (u *unit) runActuator(ctx context.Context, a actuator) {
 func (u *unit) serve(ctx context.Context, a actuator, open *bool, due *entry, do func(context.Context, actuator) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, sampleLimit, errors.New("the actuator took too long"))
 	defer cancel()
+	defer u.tried()
 	u.access.hold()
 	defer u.access.release(ctx)
 	for {
@@ -75,7 +76,7 @@ func (u *unit) serve(ctx context.Context, a actuator, open *bool, due *entry, do
 			return newError(u.id, u.cfg, err)
 		}
 		if *open {
-			u.closeDevice(a)
+			a.Close(ctx)
 			*open = false
 		}
 		if fresh || errors.Is(err, ErrHung) {
@@ -113,7 +114,7 @@ func (u *unit) endActuator(ctx context.Context, a actuator, keep bool) {
 			u.fails(fmt.Errorf("take the safe state: %w", err))
 		}
 	}
-	u.closeDevice(a)
+	a.Close(ctx)
 }
 
 // makeSafe drives every channel to its safe value.

@@ -50,14 +50,16 @@ func bme280Channels(humidity bool) []Channel {
 }
 
 func bme280Driver() Driver {
-	return bmx280("bme280", "Bosch BME280: temperature, humidity, pressure", true)
+	return bmx280("bme280", "Bosch BME280: temperature, humidity, pressure",
+		"the data sheet's example; humidity against the data sheet's integer formula", true)
 }
 
 func bmp280Driver() Driver {
-	return bmx280("bmp280", "Bosch BMP280, and a BME280 without its humidity: temperature, pressure", false)
+	return bmx280("bmp280", "Bosch BMP280, and a BME280 without its humidity: temperature, pressure",
+		"the data sheet's example", false)
 }
 
-func bmx280(name, summary string, humidity bool) Driver {
+func bmx280(name, summary, proof string, humidity bool) Driver {
 	return Driver{
 		Name:      name,
 		Bus:       BusI2C,
@@ -65,6 +67,7 @@ func bmx280(name, summary string, humidity bool) Driver {
 		Addresses: addressRange(0x76, 0x77),
 		Channels:  bme280Channels(humidity),
 		Settings:  []Setting{settingBus, settingAddress, settingInterval},
+		Proof:     proof,
 		newSensor: func(a *access) (device, error) { return &bme280{access: a, humidity: humidity}, nil },
 	}
 }
@@ -110,7 +113,7 @@ func (d *bme280) Open(ctx context.Context) error {
 	return nil
 }
 
-func (d *bme280) Close() error { return nil }
+func (d *bme280) Close(context.Context) {}
 
 func (d *bme280) Sample(ctx context.Context) ([]Reading, error) {
 	dev := d.access.i2c(ctx)

@@ -154,7 +154,8 @@ func (b *Board) stop(ctx context.Context) error {
 }
 
 // Ready is closed when every sensor and actuator of the first setup was tried
-// once; whatever hangs counts as tried when its time is up.
+// once and the sink knows the outcome; whatever hangs counts as tried when its
+// time is up.
 func (b *Board) Ready() <-chan struct{} { return b.ready }
 
 // tried counts down to readiness.

@@ -375,13 +375,13 @@ func TestApplyDisturbsNobodyElse(t *testing.T) {
 			t.Errorf("status is not in setup order: %v", s)
 		}
 		warm.Interval = time.Hour
+		before := len(r.of(sensorUnit("warm room"), "temperature"))
 		if err := b.Apply(t.Context(), Setup{Sensors: []Config{warm}}); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff([]Unit{sensorUnit("cold room")}, r.removed); diff != "" {
 			t.Error(diff)
 		}
-		before := len(r.of(sensorUnit("warm room"), "temperature"))
 		sleep(t, 30*time.Minute)
 		if n := len(r.of(sensorUnit("warm room"), "temperature")) - before; n != 1 {
 			t.Errorf("%d readings in half an hour after the interval became an hour, want the first", n)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"periph.io/x/conn/v3/i2c"
@@ -18,6 +19,7 @@ import (
 // of the same bus finds it and no second call is lost to it.
 type buses struct {
 	openI2C func(path string) (i2c.BusCloser, error)
+	limit   time.Duration // of one call
 
 	mu    sync.Mutex
 	lanes map[string]*bus
@@ -56,7 +58,7 @@ func (b *buses) get(fresh *bus) *bus {
 		b.lanes = make(map[string]*bus)
 	}
 	fresh.refs = 1
-	fresh.lane = newLane(callLimit, fresh.afterCall)
+	fresh.lane = newLane(b.limit, fresh.afterCall)
 	b.lanes[fresh.key] = fresh
 	b.wg.Go(func() { fresh.run(func() bool { return b.retire(fresh) }) })
 	return fresh
@@ -111,8 +113,7 @@ func (u *bus) release(ctx context.Context) {
 	if u.holds.Add(-1) > 0 || u.open == nil {
 		return
 	}
-	// Closing is the lane's to do, after a call. If the lane hangs it will close by itself.
-	_ = u.do(context.WithoutCancel(ctx), func() error { return nil })
+	u.finally(ctx, func() {}) // after which the lane closes it
 }
 
 // afterCall closes the adapter when nobody holds it, and one that hung.

@@ -36,9 +36,10 @@ func i2cError(path string, err error) error {
 
 // nodeError says what an error of a device node or a sysfs file means.
 func nodeError(path string, err error) error {
+	var known *fault
 	switch {
-	case err == nil:
-		return nil
+	case err == nil, errors.As(err, &known):
+		return err
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, os.ErrClosed):
 		return &fault{path + " " + ErrNoBus.Error(), ErrNoBus, err}
 	case errors.Is(err, fs.ErrPermission):

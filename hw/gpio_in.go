@@ -27,6 +27,7 @@ func gpioInDriver() Driver {
 			{Key: "bias", Help: `"off", "pull-up" or "pull-down"; as it is`},
 			{Key: "edge", Help: `what is counted: becoming "active", "inactive" or "both"; active`},
 		},
+		Proof:     "live emulation (QEMU: i.MX6), and the kernel's structures",
 		newSensor: func(a *access) (device, error) { return &gpioIn{access: a}, nil },
 	}
 }
@@ -60,10 +61,10 @@ func (d *gpioIn) Open(ctx context.Context) error {
 	return nil
 }
 
-func (d *gpioIn) Close() error { return d.line.Close() }
+func (d *gpioIn) Close(ctx context.Context) { d.access.discard(ctx, d.line) }
 
 func (d *gpioIn) Watch(ctx context.Context, deliver func([]Reading)) error {
-	defer context.AfterFunc(ctx, func() { _ = d.line.Close() })() // ends the wait for edges
+	defer context.AfterFunc(ctx, d.line.Interrupt)()
 	active, err := blocking(ctx, d.access, d.line.Value)
 	if err != nil {
 		return nodeError(d.access.cfg.Chip, err)

@@ -23,6 +23,7 @@ func gpioOutDriver() Driver {
 			settingChip, settingLine, settingActive, settingSafe,
 			{Key: "drive", Help: `"push-pull", "open-drain" or "open-source"; push-pull`},
 		},
+		Proof:       "live emulation (QEMU: i.MX6), and the kernel's structures",
 		newActuator: func(a *access) (actuator, error) { return &gpioOut{access: a}, nil },
 	}
 }
@@ -98,4 +99,4 @@ func (d *gpioOut) State(ctx context.Context) ([]Reading, error) {
 // Handle implements keeper.
 func (d *gpioOut) Handle() (*os.File, error) { return d.line.Handle() }
 
-func (d *gpioOut) Close() error { return d.line.Close() }
+func (d *gpioOut) Close(ctx context.Context) { d.access.discard(ctx, d.line) }

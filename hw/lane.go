@@ -28,6 +28,7 @@ type lane struct {
 	began   time.Time     // of current
 	hung    chan struct{} // closed while current is overdue
 	late    bool          // current is overdue
+	left    []func()      // to be done when current has returned
 }
 
 type laneCall struct {
@@ -72,12 +73,23 @@ func (l *lane) wake() {
 	}
 }
 
+// finish ends the current call, and does what was left for its end.
 func (l *lane) finish() {
 	l.mu.Lock()
 	late := l.late
 	l.mu.Unlock()
 	l.after(late)
-	l.mu.Lock()
+	for {
+		l.mu.Lock()
+		left := l.left
+		if l.left = nil; len(left) == 0 {
+			break
+		}
+		l.mu.Unlock()
+		for _, f := range left {
+			f()
+		}
+	}
 	l.current = nil
 	if l.late {
 		l.late = false
@@ -112,6 +124,25 @@ func (l *lane) do(ctx context.Context, f func() error) error {
 	case <-timer.C:
 		l.overdue()
 		return l.errHung()
+	}
+}
+
+// finally runs f in the lane's goroutine and waits for it, but not for a call
+// that hangs: then f runs when that has returned.
+func (l *lane) finally(ctx context.Context, f func()) {
+	f = sync.OnceFunc(f) // it may itself be what hangs
+	err := l.do(context.WithoutCancel(ctx), func() error { f(); return nil })
+	if err == nil {
+		return
+	}
+	l.mu.Lock()
+	out := l.current != nil
+	if out {
+		l.left = append(l.left, f)
+	}
+	l.mu.Unlock()
+	if !out { // it has returned in this moment
+		f()
 	}
 }
 

@@ -28,7 +28,7 @@ func lm75Channel(highest float64) Channel {
 }
 
 func lm75Driver() Driver {
-	return lm75Family("lm75", "LM75 and its copies of 9 bits: LM75A, DS75", lm75Part{
+	return lm75Family("lm75", "LM75 and its copies of 9 bits: LM75A, DS75", "the data sheet's examples", lm75Part{
 		channel: lm75Channel(125),
 		clear:   0x01,
 		noise:   0x007f,
@@ -36,7 +36,7 @@ func lm75Driver() Driver {
 }
 
 func lm75bDriver() Driver {
-	return lm75Family("lm75b", "LM75B, PCT2075 (11 bits)", lm75Part{
+	return lm75Family("lm75b", "LM75B, PCT2075 (11 bits)", "the data sheet's examples", lm75Part{
 		channel: lm75Channel(127),
 		clear:   0x01,
 		noise:   0x001f,
@@ -44,7 +44,7 @@ func lm75bDriver() Driver {
 }
 
 func tmp102Driver() Driver {
-	return lm75Family("tmp102", "TMP102, TMP112, TMP1075 (12 bits)", lm75Part{
+	return lm75Family("tmp102", "TMP102, TMP112, TMP1075 (12 bits)", "the data sheet's examples", lm75Part{
 		channel: lm75Channel(150),
 		wide:    true,
 		clear:   0x01,
@@ -53,7 +53,7 @@ func tmp102Driver() Driver {
 }
 
 func tmp105Driver() Driver {
-	return lm75Family("tmp105", "TMP105, TMP75, TMP175, TMP275 (set to 12 bits)", lm75Part{
+	return lm75Family("tmp105", "TMP105, TMP75, TMP175, TMP275 (set to 12 bits)", "live emulation (QEMU), the data sheet's examples", lm75Part{
 		channel: lm75Channel(128),
 		clear:   0x01,
 		set:     0x60,
@@ -61,7 +61,7 @@ func tmp105Driver() Driver {
 	})
 }
 
-func lm75Family(name, summary string, part lm75Part) Driver {
+func lm75Family(name, summary, proof string, part lm75Part) Driver {
 	return Driver{
 		Name:      name,
 		Bus:       BusI2C,
@@ -69,6 +69,7 @@ func lm75Family(name, summary string, part lm75Part) Driver {
 		Addresses: addressRange(0x48, 0x4f),
 		Channels:  []Channel{part.channel},
 		Settings:  []Setting{settingBus, settingAddress, settingInterval},
+		Proof:     proof,
 		newSensor: func(a *access) (device, error) { return &lm75{access: a, part: part}, nil },
 	}
 }
@@ -99,7 +100,7 @@ func (d *lm75) Open(ctx context.Context) error {
 	return dev.Tx(append([]byte{lm75Config}, config...), nil)
 }
 
-func (d *lm75) Close() error { return nil }
+func (d *lm75) Close(context.Context) {}
 
 func (d *lm75) Sample(ctx context.Context) ([]Reading, error) {
 	var raw [2]byte

@@ -56,8 +56,8 @@ func (a *access) probe(ctx context.Context, role Role, driver Driver) ([]Reading
 	if err := d.Open(ctx); err != nil {
 		return nil, err
 	}
-	readings, err := readOnce(ctx, d)
-	return readings, errors.Join(err, d.Close())
+	defer d.Close(ctx)
+	return readOnce(ctx, d)
 }
 
 // readOnce takes one reading of each channel.

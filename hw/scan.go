@@ -144,7 +144,7 @@ func scanAdapter(ctx context.Context, lane *bus, open func() (prober, error)) ([
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = lane.do(ctx, adapter.Close) }() // was only asked
+	defer a.discard(ctx, adapter)
 	var devices []I2CDevice
 	for address := uint16(firstAddress); address <= lastAddress; address++ {
 		answers, err := blocking(ctx, a, func() (bool, error) { return adapter.Probe(address) })

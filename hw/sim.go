@@ -25,6 +25,7 @@ func simDriver() Driver {
 			{Key: "unit", Help: "the unit of the value"},
 			settingInterval, settingSafe,
 		},
+		Proof:       "computed",
 		newSensor:   newSimSensor,
 		newActuator: func(a *access) (actuator, error) { return newSimActuator(a), nil },
 	}
@@ -80,7 +81,7 @@ func (s *simWave) Channels() []Channel {
 }
 
 func (s *simWave) Open(context.Context) error { return nil }
-func (s *simWave) Close() error               { return nil }
+func (s *simWave) Close(context.Context)      {}
 
 func (s *simWave) Sample(context.Context) ([]Reading, error) {
 	return []Reading{{Channel: "value", Value: Float(s.next()), Quality: Good}}, nil
@@ -120,7 +121,7 @@ type simContact struct {
 
 func (s *simContact) Channels() []Channel        { return gpioInChannels() }
 func (s *simContact) Open(context.Context) error { return nil }
-func (s *simContact) Close() error               { return nil }
+func (s *simContact) Close(context.Context)      {}
 
 func (s *simContact) Watch(ctx context.Context, deliver func([]Reading)) error {
 	for {
@@ -169,7 +170,7 @@ func (s *simTrack) Channels() []Channel {
 }
 
 func (s *simTrack) Open(context.Context) error { return nil }
-func (s *simTrack) Close() error               { return nil }
+func (s *simTrack) Close(context.Context)      {}
 
 func (s *simTrack) Sample(context.Context) ([]Reading, error) {
 	phase := s.phase(s.period)
@@ -226,4 +227,4 @@ func (s *simActuator) State(context.Context) ([]Reading, error) {
 	}, nil
 }
 
-func (s *simActuator) Close() error { return nil }
+func (s *simActuator) Close(context.Context) {}

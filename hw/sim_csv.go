@@ -43,7 +43,7 @@ func (s *simCSV) Open(context.Context) error {
 	return nil
 }
 
-func (s *simCSV) Close() error { return nil }
+func (s *simCSV) Close(context.Context) {}
 
 func (s *simCSV) Sample(context.Context) ([]Reading, error) {
 	row := s.rows[s.elapsed()/s.period%time.Duration(len(s.rows))]

@@ -215,10 +215,7 @@ func hasChannels(channels []Channel, wanted []ChannelConfig) error {
 	return nil
 }
 
-func (s *sysSensor) Close() error {
-	s.channels = nil
-	return nil
-}
+func (s *sysSensor) Close(context.Context) { s.channels = nil }
 
 // Sample reads every channel. A channel that fails alone is Invalid alone.
 func (s *sysSensor) Sample(ctx context.Context) ([]Reading, error) {
@@ -230,16 +227,14 @@ func (s *sysSensor) Sample(ctx context.Context) ([]Reading, error) {
 		if errors.Is(err, ErrHung) || ctx.Err() != nil {
 			return nil, err
 		}
-		reading := Reading{Channel: c.Name, Value: Float(value), Quality: Good}
-		if err != nil {
-			err = i2cError(s.access.cfg.Device, err)
-			reading = Reading{Channel: c.Name, Quality: Invalid, Reason: c.Name + ": " + err.Error()}
-			failure = cmp.Or(failure, err)
-			failed++
+		if err == nil {
+			readings = append(readings, Reading{Channel: c.Name, Value: Float(value), Quality: Good})
+			continue
 		}
-		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EBUSY) {
-			reading.Quality = Stale // the kernel has no newer value just now
-			failed--
+		reading := failedReading(c.Name, s.access.cfg.Device, err)
+		if reading.Quality == Invalid {
+			failure = cmp.Or(failure, i2cError(s.access.cfg.Device, err))
+			failed++
 		}
 		readings = append(readings, reading)
 	}
@@ -247,6 +242,16 @@ func (s *sysSensor) Sample(ctx context.Context) ([]Reading, error) {
 		return nil, failure
 	}
 	return readings, nil
+}
+
+// failedReading is the reading of a channel that failed alone. While the kernel
+// is busy with the device the last value is just not renewed.
+func failedReading(channel, device string, err error) Reading {
+	r := Reading{Channel: channel, Quality: Invalid, Reason: channel + ": " + i2cError(device, err).Error()}
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EBUSY) {
+		r.Quality = Stale
+	}
+	return r
 }
 
 var errFault = errors.New("the sensor reports a fault")

@@ -21,6 +21,7 @@ func thermalDriver() Driver {
 		Summary:  "the kernel's thermal zones: processor, board, battery",
 		Channels: thermalChannels(),
 		Settings: []Setting{settingDevice, settingInterval},
+		Proof:    "files as the kernel has them",
 		newSensor: func(a *access) (device, error) {
 			return &sysSensor{access: a, class: thermalClass(), known: thermalChannels()}, nil
 		},

@@ -19,7 +19,8 @@ type device interface {
 	Channels() []Channel
 	// Open finds the part and readies it. It is not called again before Close.
 	Open(ctx context.Context) error
-	Close() error
+	// Close lets go of it, without waiting for what hangs.
+	Close(ctx context.Context)
 }
 
 // sampler is a sensor that is read when it is due.
@@ -53,7 +54,7 @@ type unit struct {
 	backoff  *backoff
 	sink     Sink
 	log      *slog.Logger
-	tried    func()       // when the device was tried; only the first call counts
+	tried    func()       // when the device was tried, and the sink knows; only the first call counts
 	changed  func(Status) // when Status.Err is another
 	keep     func() bool  // outputs stay as they are at the end
 	jobs     chan job     // of an actuator
@@ -111,7 +112,6 @@ func (u *unit) works() {
 	status := u.status
 	u.mu.Unlock()
 	u.backoff.reset()
-	u.tried()
 	if failed {
 		u.log.Info("works again", slog.String("unit", u.id.Name), slog.String("role", u.id.Role.String()))
 	}
@@ -133,7 +133,6 @@ func (u *unit) fails(err error) {
 	u.status.Err = failure
 	status, channels := u.status, u.channels
 	u.mu.Unlock()
-	u.tried()
 	if !news {
 		return
 	}
@@ -192,7 +191,7 @@ func (u *unit) runSampler(ctx context.Context, s sampler) {
 	open := false
 	defer func() {
 		if open {
-			u.closeDevice(s)
+			s.Close(ctx)
 		}
 	}()
 	for {
@@ -212,6 +211,7 @@ func (u *unit) runSampler(ctx context.Context, s sampler) {
 			u.works()
 			u.deliver(readings)
 		}
+		u.tried()
 	}
 }
 
@@ -236,7 +236,7 @@ func (u *unit) sample(ctx context.Context, s sampler, open *bool) ([]Reading, er
 		if err == nil {
 			return readings, nil
 		}
-		u.closeDevice(s)
+		s.Close(ctx)
 		*open = false
 		if fresh || ctx.Err() != nil || errors.Is(err, ErrHung) {
 			return nil, err
@@ -267,6 +267,7 @@ func (u *unit) runWatcher(ctx context.Context, w watcher) {
 			return
 		}
 		u.fails(err)
+		u.tried()
 		u.retry(due)
 	}
 }
@@ -276,16 +277,11 @@ func (u *unit) watch(ctx context.Context, w watcher) error {
 	if err := w.Open(ctx); err != nil {
 		return err
 	}
-	defer u.closeDevice(w)
+	defer w.Close(ctx)
 	u.describe(w.Channels())
 	return w.Watch(ctx, func(readings []Reading) {
 		u.works()
 		u.deliver(readings)
+		u.tried()
 	})
-}
-
-func (u *unit) closeDevice(c interface{ Close() error }) {
-	if err := c.Close(); err != nil {
-		u.log.Debug("close", slog.String("unit", u.id.Name), slog.Any("error", err))
-	}
 }

@@ -50,7 +50,7 @@ func (v *validator) check(role Role, index int, cfg Config) {
 	v.unit, v.index = Unit{role, cfg.Name}, index
 	switch {
 	case cfg.Name == "":
-		v.problem("name", "%s without a name", role)
+		v.problem("name", "a name is missing")
 	case len(cfg.Name) > maxName:
 		v.problem("name", "a name has %d bytes at most", maxName)
 	}
@@ -58,7 +58,7 @@ func (v *validator) check(role Role, index int, cfg Config) {
 	driver, ok := v.drivers[cfg.Driver]
 	serves := role == RoleSensor && driver.Sensor() || role == RoleActuator && driver.Actuator()
 	if !ok || !serves {
-		v.problem("driver", "no driver %q for a %s; there are: %s", cfg.Driver, role, v.driversFor(role))
+		v.problem("driver", "no driver %q for this %s; there are: %s", cfg.Driver, role, driversFor(role))
 		return
 	}
 	before := len(v.problems)
@@ -81,7 +81,7 @@ func (v *validator) check(role Role, index int, cfg Config) {
 	}
 }
 
-func (v *validator) driversFor(role Role) string {
+func driversFor(role Role) string {
 	var names []string
 	for _, d := range Drivers() {
 		if role == RoleSensor && d.Sensor() || role == RoleActuator && d.Actuator() {
@@ -150,7 +150,7 @@ func (v *validator) checkKeys(driver Driver, cfg Config) {
 		}
 	}
 	for _, key := range given {
-		if !slices.Contains(takes, key) {
+		if !slices.Contains(takes, key) || key == "safe" && v.unit.Role == RoleSensor {
 			v.problem(key, "%s takes no %s; it takes: %s", driver.Name, key, strings.Join(takes, ", "))
 		}
 	}

@@ -153,7 +153,11 @@ func TestEventsEndWithTheLine(t *testing.T) {
 	sim, path := board(t)
 	for name, end := range map[string]func(*gpio.Line) error{
 		"closed": (*gpio.Line).Close,
-		"gone":   func(*gpio.Line) error { return sim.RemoveChip(path) },
+		"interrupted": func(l *gpio.Line) error {
+			l.Interrupt()
+			return nil
+		},
+		"gone": func(*gpio.Line) error { return sim.RemoveChip(path) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := sim.AddChip(filepath.Dir(path), "gpiochip0", "again", "A"); err != nil {
@@ -171,6 +175,7 @@ func TestEventsEndWithTheLine(t *testing.T) {
 			if err := <-failed; err == nil {
 				t.Error("no error")
 			}
+			line.Close()
 		})
 	}
 }

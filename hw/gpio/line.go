@@ -140,7 +140,7 @@ func (l *Line) SetValue(active bool) error {
 }
 
 // Events waits for edges and returns them, oldest first, as many as there are
-// and fit: at most 16. Close ends the wait. It is called by one goroutine at a
+// and fit: at most 16. Interrupt and Close end the wait. It is called by one goroutine at a
 // time. buf is used for the result if it is large enough.
 func (l *Line) Events(buf []Event) ([]Event, error) {
 	n, err := l.file.Read(l.raw[:])
@@ -148,6 +148,11 @@ func (l *Line) Events(buf []Event) ([]Event, error) {
 		return nil, fmt.Errorf("wait for edges: %w", err)
 	}
 	return decodeEvents(buf[:0], l.raw[:n])
+}
+
+// Interrupt ends the wait of Events, now and from now on.
+func (l *Line) Interrupt() {
+	_ = l.file.SetReadDeadline(time.Unix(1, 0)) // fails on a closed line alone, which nobody waits for
 }
 
 // decodeEvents appends the edges in raw, whole struct gpio_v2_line_event in

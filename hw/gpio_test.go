@@ -1,0 +1,485 @@
+package hw
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lwm2m-agent/hw/gpio"
+	"lwm2m-agent/hw/gpio/gpiotest"
+)
+
+// gpioBoard is a board with one chip of four lines, and its path.
+type gpioBoard struct {
+	*Board
+	sim  *gpiotest.Sim
+	dev  string
+	path string
+	r    *record
+}
+
+func newGPIOBoard(t *testing.T, opts Options) *gpioBoard {
+	t.Helper()
+	g := &gpioBoard{sim: gpiotest.New(), dev: t.TempDir(), r: newRecord()}
+	g.path = filepath.Join(g.dev, "gpiochip0")
+	g.addChip(t)
+	opts.Dev = g.dev
+	opts.Jitter = func() float64 { return 0 }
+	g.Board = NewBoard(g.r, opts)
+	g.platform.gpio = g.sim.Ioctl
+	return g
+}
+
+func (g *gpioBoard) addChip(t *testing.T) {
+	t.Helper()
+	if err := g.sim.AddChip(g.dev, "gpiochip0", "209c000.gpio", "", "DOOR", "PUMP", "LED"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run applies setup and runs the board, and returns when it is ready.
+func (g *gpioBoard) run(t *testing.T, setup Setup) (end func() error) {
+	t.Helper()
+	if err := g.Apply(t.Context(), setup); err != nil {
+		t.Fatal(err)
+	}
+	end = start(t, g.Board)
+	<-g.Ready()
+	return end
+}
+
+func (g *gpioBoard) drive(t *testing.T, offset int, high bool) {
+	t.Helper()
+	if err := g.sim.Drive(g.path, offset, high); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// until waits for a reading of a channel that is as wanted.
+func (r *record) until(t *testing.T, u Unit, channel string, wanted func(Reading) bool) Reading {
+	t.Helper()
+	limit := time.NewTimer(20 * time.Second)
+	defer limit.Stop()
+	for {
+		for _, reading := range r.of(u, channel) {
+			if wanted(reading) {
+				return reading
+			}
+		}
+		select {
+		case <-r.news:
+		case <-limit.C:
+			t.Fatalf("%s %s is not as wanted, at last %+v", u.Name, channel, r.last(t, u, channel))
+		}
+	}
+}
+
+func hasValue(v Value) func(Reading) bool { return func(r Reading) bool { return r.Value == v } }
+
+func TestGPIOIn(t *testing.T) {
+	g := newGPIOBoard(t, Options{})
+	door := sensorUnit("door")
+	g.drive(t, 1, true)
+	end := g.run(t, Setup{Sensors: []Config{{
+		Name: "door", Driver: "gpio-in", Chip: "/dev/gpiochip0", Line: LineName("DOOR"), Active: ActiveLow, Debounce: 5 * time.Millisecond,
+	}}})
+	g.r.until(t, door, "state", hasValue(Bool(false)))
+	if consumer, used := g.sim.Used(g.path, 1); consumer != "lwm2m-agent" || !used {
+		t.Errorf("the line is used by %q: %v", consumer, used)
+	}
+	if got := g.sim.Debounce(g.path, 1); got != 5*time.Millisecond {
+		t.Errorf("the kernel debounces %v", got)
+	}
+	before := time.Now()
+	g.drive(t, 1, false)
+	opened := g.r.until(t, door, "state", hasValue(Bool(true)))
+	if opened.Time.Before(before.Add(-time.Millisecond)) || opened.Time.After(time.Now()) || opened.Quality != Good {
+		t.Errorf("driven at %v, reading %+v", before, opened)
+	}
+	g.drive(t, 1, true)
+	g.drive(t, 1, false)
+	g.r.until(t, door, "count", hasValue(Integer(2)))
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+	if _, used := g.sim.Used(g.path, 1); used {
+		t.Error("the line is still held after the end")
+	}
+}
+
+// Edges faster than anybody can read them are counted all the same.
+func TestGPIOInBurst(t *testing.T) {
+	g := newGPIOBoard(t, Options{})
+	pulses := sensorUnit("pulses")
+	end := g.run(t, Setup{Sensors: []Config{{Name: "pulses", Driver: "gpio-in", Chip: "gpiochip0", Line: LineOffset(0), Edge: EdgeBoth}}})
+	g.r.until(t, pulses, "state", hasValue(Bool(false)))
+	const burst = 10_000
+	for i := range burst {
+		if i == burst/2 {
+			g.sim.Lose(g.path, 0, 777)
+		}
+		g.drive(t, 0, i%2 == 0)
+	}
+	// What was lost at the end shows with the next edge that is kept.
+	limit := time.NewTimer(20 * time.Second)
+	defer limit.Stop()
+	driven, counted := int64(burst), int64(0)
+	for counted != driven {
+		g.drive(t, 0, driven%2 == 0)
+		driven++
+		select {
+		case <-g.r.news:
+		case <-limit.C:
+			t.Fatalf("%d edges were driven and %d counted", driven, counted)
+		}
+		counted, _ = g.r.last(t, pulses, "count").Value.Integer()
+	}
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+	g.r.until(t, pulses, "count", func(r Reading) bool {
+		return r.Quality == Uncertain && strings.Contains(r.Reason, "edges came faster than they were read")
+	})
+}
+
+func TestEdgeCounter(t *testing.T) {
+	e := func(seq uint32, active bool) gpio.Event { return gpio.Event{Seq: seq, Active: active} }
+	tests := []struct {
+		name             string
+		level            bool
+		events           []gpio.Event
+		missed           uint32
+		active, inactive int64
+	}{
+		{"none", false, nil, 0, 0, 0},
+		{"pulse", false, []gpio.Event{e(1, true), e(2, false)}, 0, 1, 1},
+		{"the first edge came before the level was read", true, []gpio.Event{e(1, true), e(2, false)}, 0, 1, 1},
+		{"one missed: it must have been inactive", false, []gpio.Event{e(1, true), e(3, true)}, 1, 2, 1},
+		{"two missed", false, []gpio.Event{e(1, true), e(4, false)}, 2, 2, 2},
+		{"three missed", false, []gpio.Event{e(1, true), e(5, true)}, 3, 3, 2},
+		{"the first missed", false, []gpio.Event{e(2, false)}, 1, 1, 1},
+		{"too short for the controller", false, []gpio.Event{e(1, true), e(2, true)}, 0, 2, 1},
+		{"missed, and too short for the controller", false, []gpio.Event{e(1, true), e(4, true)}, 2, 3, 2},
+		{"numbers wrap", false, []gpio.Event{e(1<<31, false), e(1<<32-1, true), e(0, false), e(1, true)}, 1<<31 - 1 + 1<<31 - 2, 1<<31 + 1, 1 << 31},
+		{"backwards", false, []gpio.Event{e(1, true), e(2, false), e(1, true)}, 0, 2, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var c edgeCounter
+			c.begin(tt.level)
+			missed := uint32(0)
+			for _, event := range tt.events {
+				missed += c.add(event)
+			}
+			if missed != tt.missed || c.active != tt.active || c.inactive != tt.inactive {
+				t.Errorf("missed %d, active %d, inactive %d; want %d, %d, %d", missed, c.active, c.inactive, tt.missed, tt.active, tt.inactive)
+			}
+			if c.count("") != tt.active || c.count(EdgeInactive) != tt.inactive || c.count(EdgeBoth) != tt.active+tt.inactive {
+				t.Error("counts by edge")
+			}
+		})
+	}
+}
+
+func TestGPIOInChipVanishesAndReturns(t *testing.T) {
+	g := newGPIOBoard(t, Options{})
+	door := sensorUnit("door")
+	end := g.run(t, Setup{Sensors: []Config{{Name: "door", Driver: "gpio-in", Chip: "gpiochip0", Line: LineOffset(1)}}})
+	g.drive(t, 1, true)
+	g.r.until(t, door, "count", hasValue(Integer(1)))
+	if err := g.sim.RemoveChip(g.path); err != nil {
+		t.Fatal(err)
+	}
+	gone := g.r.until(t, door, "state", func(r Reading) bool {
+		return r.Quality == Invalid && r.Value == Bool(true) && strings.Contains(r.Reason, `sensor "door": gpio-in at gpiochip0 line 1: `)
+	})
+	g.addChip(t)
+	g.r.until(t, door, "state", func(r Reading) bool { return r.Quality == Good && r.Time.After(gone.Time) })
+	g.drive(t, 1, true)
+	g.r.until(t, door, "count", hasValue(Integer(2))) // it goes on where it was
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+}
+
+func pump(safe Safe) Setup {
+	return Setup{Actuators: []Config{{
+		Name: "pump", Driver: "gpio-out", Chip: "209c000.gpio", Line: LineName("PUMP"), Active: ActiveLow, Safe: safe,
+	}}}
+}
+
+func TestGPIOOut(t *testing.T) {
+	for name, on := range map[string]bool{"safe is off": false, "safe is on": true} {
+		t.Run(name, func(t *testing.T) {
+			g := newGPIOBoard(t, Options{})
+			end := g.run(t, pump(Safe{Value: Bool(on)}))
+			unit := actuatorUnit("pump")
+			if g.sim.Level(g.path, 2) == on { // active is low
+				t.Error("at start it is not in its safe state")
+			}
+			if got := g.r.last(t, unit, "state"); got.Value != Bool(on) || got.Quality != Good {
+				t.Errorf("at start: %+v", got)
+			}
+			if err := g.Set(t.Context(), "pump", "state", Bool(!on)); err != nil {
+				t.Fatal(err)
+			}
+			if g.sim.Level(g.path, 2) != on {
+				t.Error("Set did not drive it")
+			}
+			if got := g.r.last(t, unit, "state"); got.Value != Bool(!on) {
+				t.Errorf("after Set: %+v", got)
+			}
+			if err := end(); err != nil {
+				t.Error(err)
+			}
+			if g.sim.Level(g.path, 2) == on {
+				t.Error("after the end it is not in its safe state")
+			}
+			if _, used := g.sim.Used(g.path, 2); used {
+				t.Error("after the end the line is still held")
+			}
+		})
+	}
+}
+
+func TestGPIOOutKeepsItsLevel(t *testing.T) {
+	for name, setup := range map[string]Setup{"configured": pump(Safe{Keep: true}), "asked for": pump(Safe{})} {
+		t.Run(name, func(t *testing.T) {
+			g := newGPIOBoard(t, Options{})
+			keeps := setup.Actuators[0].Safe.Keep
+			end := g.run(t, setup)
+			if got := g.r.last(t, actuatorUnit("pump"), "state"); got.Value != Bool(keeps) {
+				t.Errorf("the wire is low at start, which is active: %+v", got)
+			}
+			if err := g.Set(t.Context(), "pump", "state", Bool(true)); err != nil {
+				t.Fatal(err)
+			}
+			if !keeps {
+				g.Keep()
+			}
+			if err := end(); err != nil {
+				t.Error(err)
+			}
+			if g.sim.Level(g.path, 2) {
+				t.Error("it did not keep its level")
+			}
+		})
+	}
+}
+
+// An output survives the agent: its handle is kept open meanwhile.
+func TestGPIOOutHandover(t *testing.T) {
+	g := newGPIOBoard(t, Options{})
+	end := g.run(t, pump(Safe{}))
+	if err := g.Set(t.Context(), "pump", "state", Bool(true)); err != nil {
+		t.Fatal(err)
+	}
+	handles, err := g.Handles(t.Context())
+	if err != nil || len(handles) != 1 {
+		t.Fatalf("%v, %v", handles, err)
+	}
+	g.Keep()
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+	if _, used := g.sim.Used(g.path, 2); !used || g.sim.Level(g.path, 2) {
+		t.Fatal("the output was let go between the processes")
+	}
+	unclaimed, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	handles["valve"] = unclaimed
+	next := &gpioBoard{sim: g.sim, dev: g.dev, path: g.path, r: newRecord()}
+	next.Board = NewBoard(next.r, Options{Dev: g.dev, Handles: handles})
+	next.platform.gpio = g.sim.Ioctl
+	end = next.run(t, pump(Safe{}))
+	if got := next.r.last(t, actuatorUnit("pump"), "state"); got.Value != Bool(true) || g.sim.Level(g.path, 2) {
+		t.Errorf("the next process finds %+v", got)
+	}
+	if err := unclaimed.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("a handle that nobody claimed was left open: %v", err)
+	}
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+	if !g.sim.Level(g.path, 2) {
+		t.Error("after an orderly end it is not in its safe state")
+	}
+}
+
+func TestGPIOOutBusy(t *testing.T) {
+	g := newGPIOBoard(t, Options{})
+	g.sim.Take(g.path, 2, "regulator")
+	end := g.run(t, pump(Safe{}))
+	const want = `actuator "pump": gpio-out at 209c000.gpio line PUMP: the line is in use by "regulator"; run "lwm2m-agent scan"`
+	got := g.r.last(t, actuatorUnit("pump"), "state")
+	if got.Quality != Invalid || got.Reason != want {
+		t.Errorf("%+v", got)
+	}
+	for name, err := range map[string]error{
+		"Set":    g.Set(t.Context(), "pump", "state", Bool(true)),
+		"CanSet": g.CanSet("pump", "state", Bool(true)),
+	} {
+		var failure *Error
+		if !errors.As(err, &failure) || !errors.Is(err, ErrBusy) || err.Error() != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestGPIOOutChipVanishesAndReturns(t *testing.T) {
+	g := newGPIOBoard(t, Options{})
+	end := g.run(t, pump(Safe{}))
+	if err := g.sim.RemoveChip(g.path); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Set(t.Context(), "pump", "state", Bool(true)); !errors.Is(err, ErrNoBus) {
+		t.Errorf("without a chip: %v", err)
+	}
+	g.addChip(t)
+	if err := g.Set(t.Context(), "pump", "state", Bool(true)); err != nil {
+		t.Errorf("with a chip again: %v", err)
+	}
+	if g.sim.Level(g.path, 2) {
+		t.Error("it was not set")
+	}
+	if got := g.r.last(t, actuatorUnit("pump"), "state"); got.Quality != Good || got.Value != Bool(true) {
+		t.Errorf("%+v", got)
+	}
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+}
+
+// An expander behind a bus that hangs: the agent goes on, and the end is in time.
+func TestGPIOOutHangs(t *testing.T) {
+	g := newGPIOBoard(t, Options{})
+	g.platform.buses.limit = 100 * time.Millisecond
+	end := g.run(t, pump(Safe{}))
+	release := g.sim.Hang()
+	if err := g.Set(t.Context(), "pump", "state", Bool(true)); !errors.Is(err, ErrHung) {
+		t.Errorf("Set: %v", err)
+	}
+	if got := g.r.last(t, actuatorUnit("pump"), "state"); got.Quality != Invalid || !strings.Contains(got.Reason, "the bus hangs") {
+		t.Errorf("%+v", got)
+	}
+	hung := time.Now()
+	release()
+	g.r.until(t, actuatorUnit("pump"), "state", func(r Reading) bool { return r.Quality == Good && r.Time.After(hung) })
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOpenLine(t *testing.T) {
+	g := newGPIOBoard(t, Options{})
+	if err := g.sim.AddChip(g.dev, "gpiochip12", "expander", "VALVE"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(g.dev, "gpiochip3"), nil, 0o600); err != nil { // broken
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name   string
+		cfg    Config
+		chip   string
+		offset int
+		text   string // of the error
+	}{
+		{"path and number", Config{Chip: "/dev/gpiochip0", Line: LineOffset(3)}, "gpiochip0", 3, ""},
+		{"path and name", Config{Chip: "/dev/gpiochip0", Line: LineName("LED")}, "gpiochip0", 3, ""},
+		{"label", Config{Chip: "expander", Line: LineOffset(0)}, "gpiochip12", 0, ""},
+		{"name alone", Config{Line: LineName("VALVE")}, "gpiochip12", 0, ""},
+		{"no such number", Config{Chip: "gpiochip0", Line: LineOffset(4)}, "", 0, "line 4 of gpiochip0 does not exist"},
+		{"no such name", Config{Chip: "expander", Line: LineName("LED")}, "", 0, "line LED of expander does not exist"},
+		{"no such name anywhere", Config{Line: LineName("FAN")}, "", 0, "a line FAN does not exist"},
+		{"no such chip", Config{Chip: "/dev/gpiochip7", Line: LineOffset(0)}, "", 0, "/dev/gpiochip7 does not exist"},
+		{"no chip", Config{Chip: "/dev/gpiochip3", Line: LineOffset(0)}, "", 0, "is not a GPIO chip"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			chip, offset, err := g.platform.openLine(tt.cfg)
+			if tt.text != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.text) {
+					t.Errorf("error %v, want %q", err, tt.text)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer chip.Close()
+			if chip.Name() != tt.chip || offset != tt.offset {
+				t.Errorf("line %d of %s", offset, chip.Name())
+			}
+		})
+	}
+}
+
+func TestProbeLine(t *testing.T) {
+	g := newGPIOBoard(t, Options{})
+	g.sim.Take(g.path, 3, "led0")
+	end := g.run(t, pump(Safe{Value: Bool(true)}))
+	tests := []struct {
+		name string
+		role Role
+		cfg  Config
+		want error
+	}{
+		{"free", RoleSensor, Config{Driver: "gpio-in", Chip: "gpiochip0", Line: LineOffset(0)}, nil},
+		{"held by the agent", RoleActuator, Config{Driver: "gpio-out", Chip: "gpiochip0", Line: LineOffset(2)}, nil},
+		{"held by the agent the other way", RoleSensor, Config{Driver: "gpio-in", Chip: "gpiochip0", Line: LineOffset(2)}, ErrBusy},
+		{"held by the kernel", RoleActuator, Config{Driver: "gpio-out", Chip: "gpiochip0", Line: LineName("LED")}, ErrBusy},
+		{"not there", RoleSensor, Config{Driver: "gpio-in", Chip: "gpiochip0", Line: LineOffset(4)}, ErrNoBus},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.cfg.Name = "probe"
+			p := newPlatform(Options{Dev: g.dev})
+			p.gpio = g.sim.Ioctl
+			_, err := p.probe(t.Context(), Unit{tt.role, "probe"}, driversByName()[tt.cfg.Driver], tt.cfg)
+			if !errors.Is(err, tt.want) {
+				t.Errorf("error %v, want %v", err, tt.want)
+			}
+		})
+	}
+	if g.sim.Level(g.path, 2) {
+		t.Error("a probe changed an output")
+	}
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestGPIOScan(t *testing.T) {
+	g := newGPIOBoard(t, Options{})
+	g.sim.Take(g.path, 3, "led0")
+	if err := os.WriteFile(filepath.Join(g.dev, "gpiochip1"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found := g.platform.scanGPIO()
+	if len(found) != 2 || found[1].Err == nil || found[1].Path != "/dev/gpiochip1" {
+		t.Fatalf("%+v", found)
+	}
+	want := GPIOChip{
+		Path: "/dev/gpiochip0", Name: "gpiochip0", Label: "209c000.gpio",
+		Lines: []GPIOLine{
+			{Offset: 0, Active: ActiveHigh},
+			{Offset: 1, Name: "DOOR", Active: ActiveHigh},
+			{Offset: 2, Name: "PUMP", Active: ActiveHigh},
+			{Offset: 3, Name: "LED", Consumer: "led0", Used: true, Active: ActiveHigh},
+		},
+	}
+	if diff := cmp.Diff(want, found[0]); diff != "" {
+		t.Error(diff)
+	}
+}
