@@ -255,8 +255,8 @@ func (p *platform) scanOneWire() []OneWireDevice {
 	return found
 }
 
-// scanSerial lists the serial lines that a driver stands behind; a UART without
-// hardware has none.
+// scanSerial lists the serial lines that a driver stands behind. Places for a
+// UART that was not found are of type 0, PORT_UNKNOWN.
 func (p *platform) scanSerial() []SerialPort {
 	folders, err := filepath.Glob(filepath.Join(p.sys, "class/tty/*/device/driver"))
 	if err != nil {
@@ -265,13 +265,12 @@ func (p *platform) scanSerial() []SerialPort {
 	slices.SortFunc(folders, naturally)
 	var found []SerialPort
 	for _, folder := range folders {
-		target, err := os.Readlink(folder)
-		driver := filepath.Base(target)
-		if err != nil || driver == "serial8250" {
-			continue // a place for a UART that was not found
+		tty := filepath.Dir(filepath.Dir(folder))
+		driver, err := os.Readlink(folder)
+		kind, _ := readAttribute(filepath.Join(tty, "type")) // only UARTs have it
+		if err == nil && kind != "0" {
+			found = append(found, SerialPort{Path: "/dev/" + filepath.Base(tty), Driver: filepath.Base(driver)})
 		}
-		tty := filepath.Base(filepath.Dir(filepath.Dir(folder)))
-		found = append(found, SerialPort{Path: "/dev/" + tty, Driver: driver})
 	}
 	return found
 }

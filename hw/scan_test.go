@@ -110,13 +110,15 @@ func TestScanSys(t *testing.T) {
 		"drivers/cp210x/x":                            "",
 		"drivers/serial8250/x":                        "",
 		"class/tty/console/dev":                       "",
+		"class/tty/ttyS0/type":                        "4\n",
+		"class/tty/ttyS1/type":                        "0\n",
 	} {
 		path = filepath.Join(sys, path)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(content), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for tty, driver := range map[string]string{"ttyUSB0": "cp210x", "ttyS0": "serial8250"} {
+	for tty, driver := range map[string]string{"ttyUSB0": "cp210x", "ttyS0": "serial8250", "ttyS1": "serial8250"} {
 		device := filepath.Join(sys, "class/tty", tty, "device")
 		if err := errors.Join(os.MkdirAll(device, 0o700), os.Symlink(filepath.Join(sys, "drivers", driver), filepath.Join(device, "driver"))); err != nil {
 			t.Fatal(err)
@@ -147,7 +149,7 @@ func TestScanSys(t *testing.T) {
 	if diff := cmp.Diff([]OneWireDevice{{"10-000802824e58", 0x10}, {"28-00000a3b4c5d", 0x28}}, inv.OneWire); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]SerialPort{{"/dev/ttyUSB0", "cp210x"}}, inv.Serial); diff != "" {
+	if diff := cmp.Diff([]SerialPort{{"/dev/ttyS0", "serial8250"}, {"/dev/ttyUSB0", "cp210x"}}, inv.Serial); diff != "" {
 		t.Error(diff)
 	}
 }

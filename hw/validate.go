@@ -104,8 +104,8 @@ func (v *validator) claim(key, what string) {
 	v.taken[id] = v.unit
 }
 
-// givenKeys are the keys of cfg that are not at their zero value, besides name
-// and driver.
+// givenKeys are the keys of cfg that are not at their default, besides name and
+// driver.
 func givenKeys(cfg Config) []string {
 	given := []struct {
 		key string
@@ -116,7 +116,7 @@ func givenKeys(cfg Config) []string {
 		{"chip", cfg.Chip != ""},
 		{"line", cfg.Line.Given()},
 		{"device", cfg.Device != ""},
-		{"interval", cfg.Interval != 0},
+		{"interval", cfg.interval() != DefaultInterval},
 		{"debounce", cfg.Debounce != 0},
 		{"active", cfg.Active != ""},
 		{"bias", cfg.Bias != ""},
