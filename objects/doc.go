@@ -1,6 +1,6 @@
 // Package objects holds the LwM2M objects that the agent serves, one file for
 // each: Security, Server, Device, Connectivity Monitoring, Location,
-// Connectivity Statistics, and the smart objects, whose behaviour follows from
+// Connectivity Statistics, the test object, and the smart objects, whose behaviour follows from
 // their definition in the registry.
 //
 // An object owns what the tree (lwm2m/model) holds below its identifier: it
@@ -10,3 +10,5 @@
 // It knows the object model and the registry's definitions. It knows no server
 // connection, no bus, no operating system and no file.
 package objects
+
+//go:generate go test -run ^TestDocument$ -update .

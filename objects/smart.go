@@ -143,21 +143,31 @@ var mains = []uint16{
 }
 
 // Main returns the resource that carries the main value of an object's
-// instances, such as 5700, else the first mandatory one that has a value. It
-// returns false if there is none.
+// instances, such as 5700: the first of mains that is mandatory, else the first
+// mandatory one that has a value, else the first of mains. It returns false if
+// there is none.
 func Main(def *model.Definition) (uint16, bool) {
+	mandatory := func(r model.ResourceDefinition) bool {
+		return r.Mandatory && !r.Multiple && r.Ops.Has(model.OpRead) && r.Type != lwm2m.TypeNone
+	}
+	optional := -1
 	for _, rid := range mains {
-		if def.Resource(rid) != nil {
+		r := def.Resource(rid)
+		switch {
+		case r == nil:
+		case mandatory(*r):
 			return rid, true
+		case optional < 0:
+			optional = int(rid)
 		}
 	}
-	i := slices.IndexFunc(def.Resources, func(r model.ResourceDefinition) bool {
-		return r.Mandatory && !r.Multiple && r.Ops.Has(model.OpRead) && r.Type != lwm2m.TypeNone
-	})
-	if i < 0 {
-		return 0, false
+	if i := slices.IndexFunc(def.Resources, mandatory); i >= 0 {
+		return def.Resources[i].ID, true
 	}
-	return def.Resources[i].ID, true
+	if optional >= 0 {
+		return uint16(optional), true //nolint:gosec // an identifier
+	}
+	return 0, false
 }
 
 // measured names the resources around a measured value: its extremes since the

@@ -386,6 +386,20 @@ func TestAddRefusals(t *testing.T) {
 	}
 }
 
+func TestMainResource(t *testing.T) {
+	defs := registry.Definitions()
+	for oid, want := range map[uint16]uint16{
+		3200: 5500, 3201: 5550, 3202: 5600, 3203: 5650, 3303: 5700, 3305: 5800, 3306: 5850, 3308: 5900, 3311: 5850, 3312: 5850,
+		3313: 5702, 3314: 5702, 3332: 5705, 3333: 5506, 3336: 6051, 3337: 5536, 3341: 5527, 3342: 5500, 3343: 5548, 3345: 5500,
+		3348: 5547, 3349: 5910, 3350: 5544, 3411: 1, 3424: 1,
+	} {
+		def, _ := defs.Object(oid)
+		if got, ok := Main(def); !ok || got != want {
+			t.Errorf("object %d (%s): %d, want %d", oid, def.Name, got, want)
+		}
+	}
+}
+
 func TestFit(t *testing.T) {
 	def := func(typ lwm2m.Type) *model.ResourceDefinition {
 		return &model.ResourceDefinition{ID: 1, Name: "x", Type: typ}

@@ -1,0 +1,184 @@
+package objects
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/objects/registry"
+)
+
+var update = flag.Bool("update", false, "write the tables of docs/objects.md")
+
+// served is every object that has a file of its own, each made with all that it
+// can show.
+var served = []struct {
+	oid  uint16
+	what string
+	make func(f *fixture)
+}{
+	{0, "how to reach the servers; for the bootstrap server only", func(f *fixture) {
+		s, err := NewSecurity(f.tree, nil)
+		f.check(err)
+		f.check(s.Seed(first, bootstrap))
+	}},
+	{1, "what a server and the agent have agreed on; further resources appear when a server writes them", func(f *fixture) {
+		nothing := func(context.Context, uint16) error { return nil }
+		s := f.servers(ServerHooks{Update: nothing, Bootstrap: nothing, Disable: func(context.Context, uint16, time.Duration) error { return nil }})
+		f.check(s.SetAlert(101, 0))
+		f.check(s.SetBootstrapped(101, start))
+	}},
+	{3, "the machine: identity, reboot, power, memory, errors, clock", func(f *fixture) {
+		d := f.device(newMachine(), DeviceHooks{FactoryReset: func(context.Context, model.Origin) error { return nil }})
+		f.check(d.SetPower([]Power{{Source: SourceInternalBattery, Voltage: new(int64), Current: new(int64)}}, &Battery{Level: new(int64)}))
+		f.check(d.SetExternal(lwm2m.Objlnk(10241, 0)))
+	}},
+	{4, "the network: bearer, signal, addresses, cell", func(f *fixture) {
+		m, err := NewConnectivityMonitor(f.tree)
+		f.check(err)
+		n := new(int64)
+		f.check(m.Publish(Connectivity{LinkQuality: n, Utilization: n, Routers: []netip.Addr{netip.IPv6Loopback()}, Cell: &Cell{
+			APN: []string{""}, ID: n, MNC: n, MCC: n, SINR: n, LAC: n, Coverage: n,
+		}}))
+	}},
+	{6, "the position, from the first one on", func(f *fixture) {
+		l, err := NewLocation(f.tree)
+		f.check(err)
+		n := new(float64)
+		f.check(l.Publish(Position{Altitude: n, Radius: n, Speed: n, Bearing: n, Time: start}))
+	}},
+	{7, "what was sent and received between Start and Stop", func(f *fixture) {
+		_, err := NewStatistics(f.tree, &counters{}, nil)
+		f.check(err)
+	}},
+	{objectTest, "a resource of every type, to try servers with; off unless configured", func(f *fixture) {
+		_, err := NewTestObject(f.tree)
+		f.check(err)
+	}},
+}
+
+// TestDocument holds that the tables of docs/objects.md are those of the code;
+// with -update it writes them.
+func TestDocument(t *testing.T) {
+	const file = "../docs/objects.md"
+	old, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(old)
+	for mark, table := range map[string]string{"own": ownTable(t), "smart": smartTable()} {
+		begin, end := "<!-- "+mark+" -->\n", "<!-- end -->\n"
+		before, rest, ok := strings.Cut(text, begin)
+		_, after, ok2 := strings.Cut(rest, end)
+		if !ok || !ok2 {
+			t.Fatalf("%s has no place for the table %q", file, mark)
+		}
+		text = before + begin + table + end + after
+	}
+	if text == string(old) {
+		return
+	}
+	if !*update {
+		t.Fatalf("%s does not say what the code does: run go generate", file)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func ownTable(t *testing.T) string {
+	t.Helper()
+	var out strings.Builder
+	out.WriteString("| id | object | version | resources served | what it is about |\n|---|---|---|---|---|\n")
+	for _, s := range served {
+		f := newFixture(t)
+		s.make(f)
+		def := f.tree.Definition(s.oid)
+		var rids []uint16
+		for _, e := range f.tree.Entries(lwm2m.NewPath(s.oid), lwm2m.LevelResource) {
+			if e.Path.Level() == lwm2m.LevelResource && !slices.Contains(rids, e.Path.Resource()) {
+				rids = append(rids, e.Path.Resource())
+			}
+		}
+		fmt.Fprintf(&out, "| %d | %s | %s | %d of %d: %s | %s |\n", s.oid, def.Name, def.Version, len(rids), len(def.Resources), ranges(rids), s.what)
+	}
+	return out.String()
+}
+
+// ranges writes identifiers as "0–5, 10".
+func ranges(ids []uint16) string {
+	slices.Sort(ids)
+	var out []string
+	for i := 0; i < len(ids); {
+		j := i
+		for j+1 < len(ids) && ids[j+1] == ids[j]+1 {
+			j++
+		}
+		if i == j {
+			out = append(out, fmt.Sprint(ids[i]))
+		} else {
+			out = append(out, fmt.Sprintf("%d–%d", ids[i], ids[j]))
+		}
+		i = j + 1
+	}
+	return strings.Join(out, ", ")
+}
+
+// smartTable lists the objects that are in the manner of the IPSO Smart Objects:
+// they have an application type or a time stamp.
+func smartTable() string {
+	var out strings.Builder
+	out.WriteString("| id | object | version | main value | surrounds it | written | executed |\n|---|---|---|---|---|---|---|\n")
+	defs := registry.Definitions()
+	for _, e := range defs.List() {
+		def, _ := defs.Object(e.ID)
+		main, ok := Main(def)
+		if !ok || def.Resource(ridApplicationType) == nil && def.Resource(ridTimestamp) == nil {
+			continue
+		}
+		m := def.Resource(main)
+		fmt.Fprintf(&out, "| %d | %s | %s | %s | %s | %s | %s |\n", e.ID, e.Key, e.Version,
+			strings.TrimSpace(fmt.Sprintf("%d %s (%v) %s", main, m.Name, m.Type, m.Unit)), around(def, main), having(def, model.OpWrite), having(def, model.OpExecute))
+	}
+	return out.String()
+}
+
+// around lists what follows from readings of the main value.
+func around(def *model.Definition, main uint16) string {
+	var out []string
+	m := measurement(def, main)
+	if m.min != 0 {
+		out = append(out, "extremes")
+	}
+	if m.low != 0 {
+		out = append(out, "range")
+	}
+	for _, r := range []struct {
+		rid  uint16
+		name string
+	}{{ridTimestamp, "time"}, {ridQuality, "quality"}, {ridOnTime, "on time"}, {ridOffTime, "off time"}} {
+		if def.Resource(r.rid) != nil {
+			out = append(out, r.name)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// having lists the resources with an operation, but for what all have.
+func having(def *model.Definition, op model.Ops) string {
+	var rids []uint16
+	for i := range def.Resources {
+		if r := &def.Resources[i]; r.Ops.Has(op) && r.ID != ridApplicationType {
+			rids = append(rids, r.ID)
+		}
+	}
+	return ranges(rids)
+}
