@@ -165,7 +165,7 @@ func Main(def *model.Definition) (uint16, bool) {
 		return def.Resources[i].ID, true
 	}
 	if optional >= 0 {
-		return uint16(optional), true //nolint:gosec // an identifier
+		return uint16(optional), true
 	}
 	return 0, false
 }
