@@ -61,15 +61,15 @@ func (a *Accounts) save(key string, nodes []lwm2m.Node) error {
 
 // Seed fills objects 0 and 1 from the state directory and the configuration.
 func (a *Accounts) Seed(tree *model.Tree, security *objects.Security, server *objects.Server, cfg *config.Config) error {
-	accounts, sections := accountsOf(cfg)
+	kept, err := a.sections()
+	if err != nil {
+		return err
+	}
+	accounts, sections := accountsOf(cfg, kept)
 	if err := security.Seed(accounts...); err != nil {
 		return err
 	}
 	if err := server.Seed(accounts...); err != nil {
-		return err
-	}
-	kept, err := a.sections()
-	if err != nil {
 		return err
 	}
 	var all [2][]lwm2m.Node
@@ -158,34 +158,75 @@ func merge(oid uint16, saved, fresh []lwm2m.Node, before, now map[string]section
 	return out
 }
 
-// accountsOf returns the accounts of a configuration: the first server is
-// instance 0 of both objects, the next 1, and so on; the bootstrap server takes
-// the next instance of object 0.
-func accountsOf(cfg *config.Config) ([]objects.Account, map[string]section) {
+// accountsOf returns the accounts of a configuration and the sections they are
+// of. A section that had instances before keeps them; a new one gets the next
+// free of both objects, so that the first server of a first start is instance 0,
+// the next 1, and so on, and the bootstrap server comes after them.
+func accountsOf(cfg *config.Config, before map[string]section) ([]objects.Account, map[string]section) {
 	var accounts []objects.Account
-	sections := make(map[string]section)
+	now := make(map[string]section)
+	numbers := newNumbers(before)
 	for i := range cfg.Servers {
 		s := &cfg.Servers[i]
+		name := fmt.Sprintf("server %d", s.ShortServerID)
+		entry := numbers.section(before, name, s.Instance)
+		entry.Fingerprint = s.Fingerprint
 		a := accountOf(&s.Account)
-		a.SecurityInstance, a.ServerInstance = uint16(i), uint16(i)
-		if s.Instance != config.NoInstance {
-			a.ServerInstance = uint16(s.Instance) //nolint:gosec // checked by config
-		}
+		a.SecurityInstance, a.ServerInstance = entry.Security, entry.Server
 		a.ShortServerID, a.Lifetime = s.ShortServerID, s.Lifetime
-		accounts = append(accounts, a)
-		sections[fmt.Sprintf("server %d", s.ShortServerID)] = section{s.Fingerprint, a.SecurityInstance, a.ServerInstance, false}
+		accounts, now[name] = append(accounts, a), entry
 	}
 	if b := cfg.Bootstrap; b != nil {
-		a := accountOf(&b.Account)
-		a.SecurityInstance = uint16(len(cfg.Servers)) //nolint:gosec // few
-		if b.Instance != config.NoInstance {
-			a.SecurityInstance = uint16(b.Instance) //nolint:gosec // checked by config
+		const name = "bootstrap"
+		entry, known := before[name]
+		if !known {
+			entry = section{Security: numbers.take(numbers.security, b.Instance), Bootstrap: true}
 		}
-		a.Bootstrap, a.HoldOff = true, b.HoldOff
-		accounts = append(accounts, a)
-		sections["bootstrap"] = section{b.Fingerprint, a.SecurityInstance, 0, true}
+		entry.Fingerprint = b.Fingerprint
+		a := accountOf(&b.Account)
+		a.SecurityInstance, a.Bootstrap, a.HoldOff = entry.Security, true, b.HoldOff
+		accounts, now[name] = append(accounts, a), entry
 	}
-	return accounts, sections
+	return accounts, now
+}
+
+// numbers are the instances of objects 0 and 1 that are taken.
+type numbers struct {
+	security, server map[uint16]bool
+}
+
+func newNumbers(before map[string]section) numbers {
+	n := numbers{make(map[uint16]bool), make(map[uint16]bool)}
+	for _, s := range before {
+		n.security[s.Security] = true
+		if !s.Bootstrap {
+			n.server[s.Server] = true
+		}
+	}
+	return n
+}
+
+// section returns the instances of a server's section.
+func (n numbers) section(before map[string]section, name string, wanted int) section {
+	entry, known := before[name]
+	if !known {
+		entry = section{Security: n.take(n.security, config.NoInstance), Server: n.take(n.server, wanted)}
+	}
+	return entry
+}
+
+// take returns the wanted number, else the lowest that is free.
+func (n numbers) take(taken map[uint16]bool, wanted int) uint16 {
+	id := uint16(0)
+	if wanted != config.NoInstance {
+		id = uint16(wanted) //nolint:gosec // checked by config
+	} else {
+		for taken[id] {
+			id++
+		}
+	}
+	taken[id] = true
+	return id
 }
 
 func accountOf(c *config.Account) objects.Account {

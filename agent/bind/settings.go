@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/hw"
 	"lwm2m-agent/lwm2m/model"
@@ -47,13 +49,24 @@ func SetupOf(cfg *config.Config) hw.Setup {
 }
 
 func hardwareConfig(name, driver string, s *config.Settings) hw.Config {
-	return hw.Config{
+	c := hw.Config{
 		Name: name, Driver: driver,
 		Bus: s.Bus, Address: s.Address, Chip: s.Chip, Line: lineOf(s.Line), Device: s.Device,
-		Interval: s.Interval, Debounce: s.Debounce,
-		Active: hw.Active(s.Active), Bias: hw.Bias(s.Bias), Edge: hw.Edge(s.Edge), Drive: hw.Drive(s.Drive),
+		Debounce: s.Debounce,
+		Active:   hw.Active(s.Active), Bias: hw.Bias(s.Bias), Edge: hw.Edge(s.Edge), Drive: hw.Drive(s.Drive),
 		Unit: s.Unit, Wave: hw.Wave(s.Wave), Min: s.Min, Max: s.Max, Period: s.Period, Seed: s.Seed, File: s.File,
 	}
+	if takesInterval(driver) { // the configuration has a default for all
+		c.Interval = s.Interval
+	}
+	return c
+}
+
+// takesInterval reports whether a driver samples; others tell by themselves.
+func takesInterval(driver string) bool {
+	return slices.ContainsFunc(hw.Drivers(), func(d hw.Driver) bool {
+		return d.Name == driver && slices.ContainsFunc(d.Settings, func(s hw.Setting) bool { return s.Key == "interval" })
+	})
 }
 
 func lineOf(l config.Line) hw.Line {
