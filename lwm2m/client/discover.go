@@ -60,7 +60,7 @@ func (a *account) links(base lwm2m.Path, entries []model.Entry) []byte {
 	for i, e := range entries {
 		var attrs []link.Attr
 		if e.Path.Level() == lwm2m.LevelObject && announced(a.version, e.Path.Object(), e.Version) {
-			attrs = append(attrs, versionAttr(a.version, e.Version))
+			attrs = append(attrs, versionAttr(e.Version))
 		}
 		if e.Dim >= 0 {
 			attrs = append(attrs, link.Int("dim", int64(e.Dim)))

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -359,5 +360,23 @@ func TestNewAddress(t *testing.T) {
 			l.exercise()
 			l.wantCalls()
 		})
+	}
+}
+
+// TestGoroutines shows what a registered client costs: Run, the account and its reader.
+func TestGoroutines(t *testing.T) {
+	s := &scripted{t: t}
+	uri, stop := s.listenUDP("127.0.0.1:0")
+	defer stop()
+	before := runtime.NumGoroutine()
+	l, changed := networked(t, nil, uri, nil)
+	l.await(changed, "registered", isRegistered)
+	const own = 3
+	deadline := time.Now().Add(patience)
+	for runtime.NumGoroutine() > before+own {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines more than before, want %d", runtime.NumGoroutine()-before, own)
+		}
+		runtime.Gosched() // the goroutine of the Register is about to end
 	}
 }

@@ -22,7 +22,7 @@ func appendObjectList(dst []byte, v lwm2m.Version, entries []model.Entry) []byte
 		case e.Path.Level() > lwm2m.LevelObject:
 			links = append(links, link.To("", e.Path))
 		case announced(v, e.Path.Object(), e.Version):
-			links = append(links, link.To("", e.Path, versionAttr(v, e.Version)))
+			links = append(links, link.To("", e.Path, versionAttr(e.Version)))
 		case i+1 == len(entries) || !e.Path.Contains(entries[i+1].Path):
 			links = append(links, link.To("", e.Path)) // without instances
 		}
@@ -56,9 +56,5 @@ func announced(enabler lwm2m.Version, oid uint16, v lwm2m.Version) bool {
 	return true
 }
 
-func versionAttr(enabler, v lwm2m.Version) link.Attr {
-	if enabler == lwm2m.Version10 {
-		return link.Quoted("ver", v.String())
-	}
-	return link.Token("ver", v.String())
-}
+// versionAttr is written without quotes: Leshan refuses them.
+func versionAttr(v lwm2m.Version) link.Attr { return link.Token("ver", v.String()) }

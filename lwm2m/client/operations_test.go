@@ -346,7 +346,7 @@ func TestDiscover(t *testing.T) {
 		{lwm2m.Version12, "/3/0/9", `</3/0/9>;pmin=10;pmax=60;gt=50;lt=42.2`},
 		{lwm2m.Version12, "/3/0/6", `</3/0/6>;dim=2;pmin=10;pmax=60,</3/0/6/0>,</3/0/6/1>`},
 		{lwm2m.Version10, "/3/0/6", `</3/0/6>;dim=2;pmin=10;pmax=60`},
-		{lwm2m.Version10, "/3303", `</3303>;ver="1.1",</3303/0>,</3303/0/5700>`},
+		{lwm2m.Version10, "/3303", `</3303>;ver=1.1,</3303/0>,</3303/0/5700>`},
 		{lwm2m.Version12, "/3?depth=0", `</3>;ver=1.2;pmin=10`},
 		{lwm2m.Version12, "/3?depth=1", `</3>;ver=1.2;pmin=10,</3/0>;pmax=60`},
 		{lwm2m.Version12, "/3303?depth=3", `</3303>;ver=1.1,</3303/0>,</3303/0/5700>`},

@@ -53,7 +53,7 @@ func TestQueueModeOfVersion10(t *testing.T) {
 		l.publish(l.accounts, func(b *model.Batch) { b.Set(0, 7, lwm2m.String("UQ")) })
 		l.run()
 		calls := l.wantCalls("POST /rd [ep=lab lt=600 lwm2m=1.0 b=UQ]")
-		if want := `</>;rt="oma.lwm2m",</1>;ver="1.2",`; !strings.HasPrefix(calls[0].payload, want) {
+		if want := `</>;rt="oma.lwm2m",</1>;ver=1.2,`; !strings.HasPrefix(calls[0].payload, want) {
 			l.t.Errorf("object list is %s", calls[0].payload)
 		}
 		l.after(94 * time.Second)

@@ -96,7 +96,7 @@ func (a *account) outcome(r *answered) (event, error) {
 	switch lwm2m.Code(r.response.Code) {
 	case lwm2m.PreconditionFailed:
 		if _, ok := versionBelow(a.version); ok && a.state == Registering {
-			return versionRefused, err
+			return versionRefused, nil // no trouble yet
 		}
 	case lwm2m.NotFound, lwm2m.BadRequest, lwm2m.Unauthorized, lwm2m.Forbidden:
 		return unknown, err

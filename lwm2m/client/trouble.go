@@ -66,6 +66,8 @@ func remedy(err error) string {
 		return "check this device's network connection: there is no route to the server"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "check that the server runs and listens on this port"
+	case errors.Is(err, coap.ErrReset):
+		return "check the URI: what answers there does not want to talk"
 	case errors.Is(err, coap.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
 		return "check that the server runs, that its address is right and that no firewall blocks UDP"
 	}
