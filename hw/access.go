@@ -3,6 +3,7 @@ package hw
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -77,6 +78,35 @@ func (a *access) take(id Unit, kind BusKind) {
 		a.bus = a.buses.lane(id.Role.String() + " " + id.Name) // a lane of its own
 	case BusNone:
 	}
+}
+
+// free checks that no driver of the kernel holds the part: two that talk to it
+// in turn confuse it, and an I2C transfer does not ask.
+func (a *access) free() error {
+	if a.bus == nil || a.bus.open == nil {
+		return nil
+	}
+	folder := a.kernelDevice(a.bus.path, a.cfg.Address)
+	driver, err := os.Readlink(filepath.Join(folder, "driver"))
+	if err != nil {
+		return nil //nolint:nilerr // no such device in the kernel, or none that is driven
+	}
+	text := fmt.Sprintf(`the address is %v by the kernel's driver %s; use driver = "hwmon" or "iio"`, ErrBusy, filepath.Base(driver))
+	return &fault{text, ErrBusy, unix.EBUSY}
+}
+
+// open opens the device if nobody else holds it.
+func (a *access) open(ctx context.Context, d device) error {
+	if err := a.free(); err != nil {
+		return err
+	}
+	return d.Open(ctx)
+}
+
+// kernelDevice is the folder of the kernel's device at an I2C address.
+func (p *platform) kernelDevice(adapter string, address uint16) string {
+	number := strings.TrimPrefix(filepath.Base(adapter), "i2c-")
+	return filepath.Join(p.sys, "bus/i2c/devices", fmt.Sprintf("%s-%04x", number, address))
 }
 
 func (a *access) give() {

@@ -89,11 +89,10 @@ func (u *unit) serve(ctx context.Context, a actuator, open *bool, due *entry, do
 
 func (u *unit) attempt(ctx context.Context, a actuator, open *bool, do func(context.Context, actuator) error) ([]Reading, error) {
 	if !*open {
-		if err := a.Open(ctx); err != nil {
+		if err := u.open(ctx, a); err != nil {
 			return nil, err
 		}
 		*open = true
-		u.describe(a.Channels())
 	}
 	if do != nil {
 		if err := do(ctx, a); err != nil {

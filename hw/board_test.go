@@ -3,6 +3,8 @@ package hw
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -430,86 +432,36 @@ func TestApplyWaitsItsTurn(t *testing.T) {
 	})
 }
 
-func TestActuator(t *testing.T) {
+func TestAddressHeldByTheKernel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pump := actuatorUnit("pump")
-		b, r, end := runBoard(t, nil, Options{}, Setup{Actuators: []Config{{
-			Name: "pump", Driver: "sim", Safe: Safe{Value: Bool(true)},
-		}}})
-		<-b.Ready()
-		if got := r.last(t, pump, "state"); got.Value != Bool(true) || got.Quality != Good {
-			t.Errorf("at start: %+v", got)
-		}
-		if got := r.last(t, pump, "level"); got.Value != Float(100) {
-			t.Errorf("at start: %+v", got)
-		}
-		if err := b.Set(t.Context(), "pump", "state", Bool(false)); err != nil {
+		w := newWire(bus0)
+		w.buses[bus0].parts[0x48] = thermometer
+		sys := sysTree(t, map[string]string{"bus/i2c/drivers/lm75/bind": "", "bus/i2c/devices/0-0048/name": "tmp105"})
+		driver := filepath.Join(sys, "bus/i2c/devices/0-0048/driver")
+		if err := os.Symlink("../../drivers/lm75", driver); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.Set(t.Context(), "pump", "level", Integer(40)); err != nil {
-			t.Fatal(err)
+		cold := sensorUnit("cold room")
+		_, r, end := runBoard(t, w, Options{Sys: sys}, Setup{Sensors: []Config{lm75At("cold room", bus0, 0x48)}})
+		sleep(t, 20*time.Second)
+		const want = `sensor "cold room": lm75 at /dev/i2c-0 0x48: the address is in use by the kernel's driver lm75; use driver = "hwmon" or "iio"; run "lwm2m-agent scan"`
+		if got := r.last(t, cold, "temperature"); got.Reason != want {
+			t.Errorf("reason %s", got.Reason)
 		}
-		if got := r.last(t, pump, "level"); got.Value != Float(40) {
-			t.Errorf("after Set: %+v", got)
-		}
-		if err := b.Safe(t.Context(), "pump"); err != nil {
-			t.Fatal(err)
-		}
-		if got := r.last(t, pump, "state"); got.Value != Bool(true) {
-			t.Errorf("after Safe: %+v", got)
-		}
-		if err := end(); err != nil {
-			t.Error(err)
-		}
-		if err := b.Set(t.Context(), "pump", "state", Bool(false)); !errors.Is(err, ErrNotKnown) {
-			t.Errorf("after the end: %v", err)
-		}
-	})
-}
-
-func TestSetRefuses(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRecord()
-		b := NewBoard(r, Options{})
-		if err := b.Apply(t.Context(), Setup{Actuators: []Config{{Name: "pump", Driver: "sim"}}}); err != nil {
-			t.Fatal(err)
-		}
-		if err := b.Set(t.Context(), "pump", "state", Bool(true)); err == nil {
-			t.Error("a board that does not run yet was set")
-		}
-		end := start(t, b)
-		<-b.Ready()
-		tests := []struct {
-			name, actuator, channel string
-			value                   Value
-			want                    error
-		}{
-			{"no such actuator", "pomp", "state", Bool(true), ErrNotKnown},
-			{"no such channel", "pump", "speed", Bool(true), ErrNotKnown},
-			{"another kind", "pump", "state", Float(1), ErrUnfit},
-			{"nothing", "pump", "state", Value{}, ErrUnfit},
-			{"above its range", "pump", "level", Float(100.5), ErrUnfit},
-			{"below its range", "pump", "level", Integer(-1), ErrUnfit},
-			{"not a number", "pump", "level", Float(nan()), ErrUnfit},
-		}
-		for _, tt := range tests {
-			if err := b.Set(t.Context(), tt.actuator, tt.channel, tt.value); !errors.Is(err, tt.want) {
-				t.Errorf("%s: Set: %v", tt.name, err)
+		w.change(bus0, func(bus *wireBus) {
+			if bus.tx != 0 {
+				t.Error("it was disturbed")
 			}
-			if err := b.CanSet(tt.actuator, tt.channel, tt.value); !errors.Is(err, tt.want) {
-				t.Errorf("%s: CanSet: %v", tt.name, err)
-			}
+		})
+		if err := os.Remove(driver); err != nil {
+			t.Fatal(err)
 		}
-		if err := b.CanSet("pump", "level", Float(100)); err != nil {
-			t.Error(err)
-		}
-		if got := r.last(t, actuatorUnit("pump"), "state"); got.Value != Bool(false) {
-			t.Errorf("a refused value was set: %+v", got)
+		sleep(t, maxRetry)
+		if got := r.last(t, cold, "temperature"); got.Quality != Good {
+			t.Errorf("after the kernel let it go: %+v", got)
 		}
 		if err := end(); err != nil {
 			t.Error(err)
 		}
 	})
 }
-
-func nan() float64 { zero := 0.0; return zero / zero }

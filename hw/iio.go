@@ -17,7 +17,7 @@ func iioDriver() Driver {
 		Name:         "iio",
 		Bus:          BusSysfs,
 		Summary:      "whatever the kernel serves through IIO: ADCs, pressure, humidity, light, acceleration …",
-		ChannelsVary: "in_*_input and in_*_raw of the device, called by what stands between: temp, pressure, voltage0, accel_x",
+		ChannelsVary: "`in_*_input` and `in_*_raw` of the device, called by what stands between: temp, pressure, voltage0, accel_x",
 		Settings:     []Setting{settingDevice, settingInterval},
 		Proof:        "live emulation (QEMU: a DPS310 behind the kernel's driver), files as the kernel has them",
 		newSensor:    func(a *access) (device, error) { return newSysSensor(a, iioClass()) },

@@ -53,7 +53,7 @@ func (a *access) probe(ctx context.Context, role Role, driver Driver) ([]Reading
 	}
 	a.hold()
 	defer a.release(ctx)
-	if err := d.Open(ctx); err != nil {
+	if err := a.open(ctx, d); err != nil {
 		return nil, err
 	}
 	defer d.Close(ctx)

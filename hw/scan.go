@@ -131,7 +131,7 @@ func (p *platform) scanI2C(ctx context.Context, open func(path string) (prober, 
 		p.buses.put(lane)
 		for j := range found[i].Devices {
 			d := &found[i].Devices[j]
-			d.Kernel = p.kernelDevice(path, d.Address)
+			d.Kernel, _ = readAttribute(filepath.Join(p.kernelDevice(path, d.Address), "name"))
 		}
 	}
 	return found
@@ -158,14 +158,6 @@ func scanAdapter(ctx context.Context, lane *bus, open func() (prober, error)) ([
 		}
 	}
 	return devices, nil
-}
-
-// kernelDevice returns the name of the kernel's device at an address, or "".
-func (p *platform) kernelDevice(adapter string, address uint16) string {
-	number := strings.TrimPrefix(filepath.Base(adapter), "i2c-")
-	folder := filepath.Join(p.sys, "bus/i2c/devices", fmt.Sprintf("%s-%04x", number, address))
-	name, _ := readAttribute(filepath.Join(folder, "name"))
-	return name
 }
 
 // shown is the path as the configuration has it.

@@ -226,11 +226,10 @@ func (u *unit) sample(ctx context.Context, s sampler, open *bool) ([]Reading, er
 	for {
 		fresh := !*open
 		if fresh {
-			if err := s.Open(ctx); err != nil {
+			if err := u.open(ctx, s); err != nil {
 				return nil, err
 			}
 			*open = true
-			u.describe(s.Channels())
 		}
 		readings, err := s.Sample(ctx)
 		if err == nil {
@@ -242,6 +241,15 @@ func (u *unit) sample(ctx context.Context, s sampler, open *bool) ([]Reading, er
 			return nil, err
 		}
 	}
+}
+
+// open opens the device and tells the sink if it has other channels.
+func (u *unit) open(ctx context.Context, d device) error {
+	if err := u.access.open(ctx, d); err != nil {
+		return err
+	}
+	u.describe(d.Channels())
+	return nil
 }
 
 // retry makes due ring again after the back-off instead of at its interval.
@@ -274,11 +282,10 @@ func (u *unit) runWatcher(ctx context.Context, w watcher) {
 
 // watch opens w and passes on what it says until it fails.
 func (u *unit) watch(ctx context.Context, w watcher) error {
-	if err := w.Open(ctx); err != nil {
+	if err := u.open(ctx, w); err != nil {
 		return err
 	}
 	defer w.Close(ctx)
-	u.describe(w.Channels())
 	return w.Watch(ctx, func(readings []Reading) {
 		u.works()
 		u.deliver(readings)

@@ -1,0 +1,63 @@
+package hw
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+)
+
+//go:generate go run ./gendoc ../docs/drivers.md
+
+// WriteTable writes the table of drivers in Markdown, one line for each.
+func WriteTable(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("| driver | for | on | channels | settings (needed in bold) | proof |\n|---|---|---|---|---|---|\n")
+	for _, d := range Drivers() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", d.Name, d.describeRole(), d.describeBus(), d.describeChannels(), d.describeSettings(), d.Proof)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (d Driver) describeRole() string {
+	switch {
+	case !d.Sensor():
+		return d.Summary + " (actuator)"
+	case d.Actuator():
+		return d.Summary + " (sensor and actuator)"
+	}
+	return d.Summary
+}
+
+func (d Driver) describeBus() string {
+	if n := len(d.Addresses); n > 0 {
+		return fmt.Sprintf("%s, %#02x–%#02x", d.Bus, d.Addresses[0], d.Addresses[n-1])
+	}
+	return string(d.Bus)
+}
+
+func (d Driver) describeChannels() string {
+	if d.ChannelsVary != "" {
+		return d.ChannelsVary
+	}
+	texts := make([]string, len(d.Channels))
+	for i, c := range d.Channels {
+		texts[i] = fmt.Sprintf("%s (%s", c.Name, cmp.Or(c.Unit, c.Kind.String()))
+		if c.Range.Known() {
+			texts[i] += fmt.Sprintf(", %v to %v", c.Range.Min, c.Range.Max)
+		}
+		texts[i] += ")"
+	}
+	return strings.Join(texts, ", ")
+}
+
+func (d Driver) describeSettings() string {
+	texts := make([]string, len(d.Settings))
+	for i, s := range d.Settings {
+		if texts[i] = s.Key; s.Required {
+			texts[i] = "**" + s.Key + "**"
+		}
+	}
+	return strings.Join(texts, ", ")
+}

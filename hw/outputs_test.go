@@ -1,0 +1,91 @@
+package hw
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+)
+
+func TestActuator(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pump := actuatorUnit("pump")
+		b, r, end := runBoard(t, nil, Options{}, Setup{Actuators: []Config{{
+			Name: "pump", Driver: "sim", Safe: Safe{Value: Bool(true)},
+		}}})
+		<-b.Ready()
+		if got := r.last(t, pump, "state"); got.Value != Bool(true) || got.Quality != Good {
+			t.Errorf("at start: %+v", got)
+		}
+		if got := r.last(t, pump, "level"); got.Value != Float(100) {
+			t.Errorf("at start: %+v", got)
+		}
+		if err := b.Set(t.Context(), "pump", "state", Bool(false)); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Set(t.Context(), "pump", "level", Integer(40)); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.last(t, pump, "level"); got.Value != Float(40) {
+			t.Errorf("after Set: %+v", got)
+		}
+		if err := b.Safe(t.Context(), "pump"); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.last(t, pump, "state"); got.Value != Bool(true) {
+			t.Errorf("after Safe: %+v", got)
+		}
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+		if err := b.Set(t.Context(), "pump", "state", Bool(false)); !errors.Is(err, ErrNotKnown) {
+			t.Errorf("after the end: %v", err)
+		}
+	})
+}
+
+func TestSetRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecord()
+		b := NewBoard(r, Options{})
+		if err := b.Apply(t.Context(), Setup{Actuators: []Config{{Name: "pump", Driver: "sim"}}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Set(t.Context(), "pump", "state", Bool(true)); err == nil {
+			t.Error("a board that does not run yet was set")
+		}
+		end := start(t, b)
+		<-b.Ready()
+		tests := []struct {
+			name, actuator, channel string
+			value                   Value
+			want                    error
+		}{
+			{"no such actuator", "pomp", "state", Bool(true), ErrNotKnown},
+			{"no such channel", "pump", "speed", Bool(true), ErrNotKnown},
+			{"another kind", "pump", "state", Float(1), ErrUnfit},
+			{"nothing", "pump", "state", Value{}, ErrUnfit},
+			{"above its range", "pump", "level", Float(100.5), ErrUnfit},
+			{"below its range", "pump", "level", Integer(-1), ErrUnfit},
+			{"not a number", "pump", "level", Float(nan()), ErrUnfit},
+		}
+		for _, tt := range tests {
+			if err := b.Set(t.Context(), tt.actuator, tt.channel, tt.value); !errors.Is(err, tt.want) {
+				t.Errorf("%s: Set: %v", tt.name, err)
+			}
+			if err := b.CanSet(tt.actuator, tt.channel, tt.value); !errors.Is(err, tt.want) {
+				t.Errorf("%s: CanSet: %v", tt.name, err)
+			}
+		}
+		if err := b.CanSet("pump", "level", Float(100)); err != nil {
+			t.Error(err)
+		}
+		if got := r.last(t, actuatorUnit("pump"), "state"); got.Value != Bool(false) {
+			t.Errorf("a refused value was set: %+v", got)
+		}
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func nan() float64 { zero := 0.0; return zero / zero }
