@@ -337,16 +337,6 @@ func TestNoAnswerBeforeRegistration(t *testing.T) {
 	})
 }
 
-// TestSessionContinues shows that a connection which continues a security context costs
-// an Update and not a Register.
-func TestSessionContinues(t *testing.T) {
-	for _, e := range []event{continued, connected} {
-		if to, _ := next(Connecting, e); (to == Updating) != (e == continued) {
-			t.Errorf("%v leads to %v", e, to)
-		}
-	}
-}
-
 func TestStatusIsTold(t *testing.T) {
 	simulate(t, nil, func(l *lab) {
 		l.registered()

@@ -42,9 +42,10 @@ func TestAccounts(t *testing.T) {
 	security(8, 65535, false)
 	server(10, 65535)
 	l.publish(l.accounts, func(b *model.Batch) { b.Create(11) }) // empty
-	var got []string
-	for _, s := range readAccounts(l.tree) {
-		got = append(got, fmt.Sprintf("%d: /0/%d and /1/%d, %s", s.server.ShortServerID, s.security, s.instance, s.server.URI))
+	accounts := readAccounts(l.tree)
+	got := make([]string, len(accounts))
+	for i, s := range accounts {
+		got[i] = fmt.Sprintf("%d: /0/%d and /1/%d, %s", s.server.ShortServerID, s.security, s.instance, s.server.URI)
 	}
 	want := []string{
 		"101: /0/0 and /1/0, coap://server101.invalid",
