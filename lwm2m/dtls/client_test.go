@@ -12,6 +12,7 @@ import (
 	"net"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"lwm2m-agent/lwm2m/dtls"
 	"lwm2m-agent/lwm2m/dtls/dtlstest"
@@ -139,6 +140,10 @@ func handshakeWith(t *testing.T, client dtls.Config, server dtlstest.Config, cha
 		c, s := connect(t, client, server)
 		for i := range 100 { // beyond the replay window
 			echo(t, c, s, fmt.Sprint("message ", i))
+		}
+		time.AfterFunc(time.Hour, func() { s.Write([]byte("late")) })
+		if n, err := c.Read(make([]byte, 10)); n != 4 || err != nil { // no deadline is left from the handshake
+			t.Errorf("read %d bytes, %v", n, err)
 		}
 		p := c.Parameters()
 		if p.Resumed || p.Restored || p.ExtendedMasterSecret == server.NoExtendedMasterSecret || p.Suite != s.Suite() {

@@ -195,8 +195,8 @@ func (c *Conn) closeNotify() error {
 // sent then.
 func (c *Conn) Close() error {
 	c.out.Lock()
-	if c.out.ended == nil && c.out.sealer.Remaining() > 0 {
-		_ = c.closeNotify()
+	if c.out.ended == nil {
+		_ = c.closeNotify() // fails without a reserved number
 	}
 	c.end(net.ErrClosed)
 	c.out.Unlock()

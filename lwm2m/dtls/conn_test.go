@@ -68,23 +68,40 @@ func TestForgedIsDropped(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					before := sent
-					if _, err := far.Write(datagram); err != nil {
+					dropped(t, c, far, datagram, &sent)
+					session, err := c.Session(0)
+					if err != nil {
 						t.Fatal(err)
 					}
-					c.SetReadDeadline(time.Now().Add(time.Second))
-					if n, err := c.Read(make([]byte, 100)); !errors.Is(err, os.ErrDeadlineExceeded) {
-						t.Errorf("read %d bytes, %v", n, err)
+					if c, err = dtls.Restore(near, session); err != nil {
+						t.Fatal(err)
 					}
-					if sent != before {
-						t.Errorf("%d datagrams sent in answer", sent-before)
+					if _, err := c.Session(100); err != nil {
+						t.Fatal(err)
 					}
-					if err := ping(c); err != nil {
-						t.Errorf("the session is gone: %v", err)
-					}
+					dropped(t, c, far, datagram, &sent)
 				})
 			})
 		}
+	}
+}
+
+// dropped sends a datagram to a session and checks that nothing comes of it.
+func dropped(t *testing.T, c *dtls.Conn, far net.Conn, datagram []byte, sent *int) {
+	t.Helper()
+	before := *sent
+	if _, err := far.Write(datagram); err != nil {
+		t.Fatal(err)
+	}
+	c.SetReadDeadline(time.Now().Add(time.Second))
+	if n, err := c.Read(make([]byte, 100)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("read %d bytes, %v", n, err)
+	}
+	if *sent != before {
+		t.Errorf("%d datagrams sent in answer", *sent-before)
+	}
+	if err := ping(c); err != nil {
+		t.Errorf("the session is gone: %v", err)
 	}
 }
 

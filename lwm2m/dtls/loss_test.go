@@ -193,6 +193,43 @@ func harmed(t *testing.T, v variant, name string, n network) {
 	})
 }
 
+// Application data in the datagram of the server's Finished is not lost.
+func TestDataBehindFinished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var finished []byte
+		count := 0
+		near, far := dtlstest.Pipe(nil, func(d []byte) [][]byte {
+			switch count++; count {
+			case 2: // behind ServerHello and ServerHelloDone
+				finished = d
+				return nil
+			case 3:
+				return [][]byte{append(finished, d...)}
+			}
+			return [][]byte{d}
+		})
+		defer near.Close()
+		go func() {
+			s, err := dtlstest.Accept(t.Context(), far, pskServer)
+			if err == nil {
+				_, err = s.Write([]byte("at once"))
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}()
+		c, err := dtls.Client(t.Context(), near, pskClient)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetReadDeadline(time.Now().Add(time.Second))
+		buf := make([]byte, 10)
+		if n, err := c.Read(buf); err != nil || string(buf[:n]) != "at once" {
+			t.Errorf("read %q, %v", buf[:n], err)
+		}
+	})
+}
+
 // Everything doubled, both ways.
 func TestEverythingDoubled(t *testing.T) {
 	for _, v := range variants(t) {

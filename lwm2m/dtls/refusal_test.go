@@ -175,6 +175,29 @@ func TestLies(t *testing.T) {
 	}
 }
 
+// An alert behind our Finished is sealed: a server that is done takes no other.
+func TestSealedAlert(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := with(pskServer, func(s *dtlstest.Config) {
+			s.Mutate = func(typ uint8, body []byte) (uint8, []byte) {
+				if typ == 20 {
+					body[0] ^= 1
+				}
+				return typ, body
+			}
+		})
+		_, s, err, _ := shake(t, pskClient, server, nil, nil)
+		var ours, theirs *dtls.Error
+		if !errors.As(err, &ours) || ours.Alert != dtls.AlertDecryptError {
+			t.Fatalf("client: %v", err)
+		}
+		_, err = s.Read(make([]byte, 10))
+		if !errors.As(err, &theirs) || theirs.Alert != dtls.AlertDecryptError || !theirs.Remote {
+			t.Errorf("server: %v", err)
+		}
+	})
+}
+
 // Messages out of order, missing, doubled, or of another key exchange.
 func TestUnexpectedMessage(t *testing.T) {
 	const certificate, keyExchange, request, done = 11, 12, 13, 14

@@ -92,6 +92,26 @@ func hello(seq byte) []byte {
 	return []byte{22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, seq, 0, 12, 2, 0, 0, 0, 0, seq, 0, 0, 0, 0, 0, 0}
 }
 
+// A forged part of a hello stands in its way until we send again, no longer.
+func TestForgedHello(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := dtlstest.Pipe(nil, nil)
+		l := newLink(near)
+		if err := l.Send(handshake.Message{Type: handshake.ClientHello}); err != nil {
+			t.Fatal(err)
+		}
+		forged := append(hello(0), 'x')
+		forged[12], forged[16], forged[24] = 13, 9, 1 // a record of 13 bytes: 1 of 9 bytes of the body
+		far.Write(forged)
+		far.Write(hello(0))
+		time.AfterFunc(1500*time.Millisecond, func() { far.Write(hello(0)) })
+		start := time.Now()
+		if m, err := l.Receive(t.Context()); err != nil || len(m.Body) != 0 || time.Since(start) != 1500*time.Millisecond {
+			t.Errorf("%v of %d bytes after %v, %v", m.Type, len(m.Body), time.Since(start), err)
+		}
+	})
+}
+
 // The peer's flight, come again, makes us repeat ours at once, but not when it comes
 // so soon that the network doubled it.
 func TestPrompted(t *testing.T) {
