@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -31,6 +30,7 @@ const (
 type bench struct {
 	ctx      context.Context
 	idle     time.Duration
+	only     string // "" or the name of the one measurement to make
 	cleanups []func()
 	temp     string
 	rows     []row
@@ -111,13 +111,25 @@ func (b *bench) run() {
 	b.temp = b.TempDir()
 	b.agent = filepath.Join(b.temp, "lwm2m-agent")
 	b.build(b.agent)
-	for _, measure := range []func(){
-		b.readsPlain, b.readsSecure, b.notifications, b.memory, b.wakeUps, b.bigObject, b.startUp, b.size,
+	for _, m := range []struct {
+		name    string
+		measure func()
+	}{
+		{"reads", b.readsPlain},
+		{"secure", b.readsSecure},
+		{"notifications", b.notifications},
+		{"memory", b.memory},
+		{"wakeups", b.wakeUps},
+		{"object", b.bigObject},
+		{"start", b.startUp},
+		{"size", b.size},
 	} {
 		if b.ctx.Err() != nil {
-			b.Fatalf("%v", errors.Join(b.ctx.Err()))
+			b.Fatalf("%v", b.ctx.Err())
 		}
-		measure()
+		if b.only == "" || b.only == m.name {
+			m.measure()
+		}
 	}
 }
 

@@ -17,19 +17,20 @@ func main() {
 	constant := flag.String("constant", "", "answer every request at this `address` with a constant: what the message layer alone can do")
 	report := flag.String("o", "docs/performance.md", "`file` to write the report to; - prints it")
 	idle := flag.Duration("idle", idleTime, "how long wake-ups are counted")
+	only := flag.String("only", "", "make one `measurement` and print it: reads, secure, notifications, memory, wakeups, object, start or size")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *constant != "" {
 		exit(serveConstant(ctx, *constant))
 	}
-	b := &bench{ctx: ctx, idle: *idle}
+	b := &bench{ctx: ctx, idle: *idle, only: *only}
 	err := b.guarded(b.run)
 	b.cleanUp()
 	if err != nil {
 		exit(err)
 	}
-	if *report == "-" {
+	if *report == "-" || *only != "" {
 		fmt.Print(b.report())
 		return
 	}
