@@ -44,14 +44,18 @@ func get(observe bool, segments ...string) []byte {
 	return d
 }
 
-// ask sends a datagram under a new message ID and receives one.
+// ask sends a datagram under a new message ID and receives the answer in its ACK.
 func (s *rawServer) ask(datagram []byte) []byte {
 	s.id++
 	binary.BigEndian.PutUint16(datagram[2:], s.id)
 	if _, err := s.nc.Write(datagram); err != nil {
 		s.tb.Fatal(err)
 	}
-	return s.receive()
+	answer := s.receive()
+	if binary.BigEndian.Uint16(answer[2:]) != s.id {
+		s.tb.Fatalf("answer %x is not to message %04x", answer, s.id)
+	}
+	return answer
 }
 
 func (s *rawServer) receive() []byte {
