@@ -255,6 +255,30 @@ func TestRecordSizes(t *testing.T) {
 	})
 }
 
+// The last record number is used, and none beyond it.
+func TestNumbersRunOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := connect(t, pskClient, pskServer)
+		session, err := c.Session(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		session.NextSend = 1<<48 - 1
+		if c, err = dtls.Restore(new(script), session); err != nil {
+			t.Fatal(err)
+		}
+		if session, err = c.Session(10); err != nil || session.NextSend != 1<<48 || c.Remaining() != 1 {
+			t.Fatalf("reserved up to %#x, %d remain, %v", session.NextSend, c.Remaining(), err)
+		}
+		if _, err := c.Write([]byte("last")); err != nil {
+			t.Errorf("write: %v", err)
+		}
+		if _, err := c.Write([]byte("beyond")); !errors.Is(err, dtls.ErrExhausted) {
+			t.Errorf("write: %v", err)
+		}
+	})
+}
+
 func TestOverhead(t *testing.T) {
 	for _, v := range []struct {
 		suite  dtls.Suite

@@ -57,6 +57,8 @@ func (s *Session) valid() error {
 		return fmt.Errorf("connection ID is longer than %d bytes", record.MaxCID)
 	case s.NextSend == 0:
 		return errors.New("number of the next record is 0, that of the handshake's Finished")
+	case s.NextSend > record.Numbers || s.NextReceive > record.Numbers:
+		return errors.New("number of a record is over 48 bits")
 	}
 	return nil
 }

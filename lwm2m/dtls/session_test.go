@@ -195,15 +195,17 @@ func TestRestoreRefuses(t *testing.T) {
 		}
 	})
 	for name, spoil := range map[string]func(*dtls.Session){
-		"suite":         func(s *dtls.Session) { s.Suite = 0x1301 },
-		"master secret": func(s *dtls.Session) { s.MasterSecret = s.MasterSecret[:47] },
-		"client random": func(s *dtls.Session) { s.ClientRandom = nil },
-		"server random": func(s *dtls.Session) { s.ServerRandom = append(s.ServerRandom, 0) },
-		"local ID":      func(s *dtls.Session) { s.LocalCID = make([]byte, 256) },
-		"remote ID":     func(s *dtls.Session) { s.RemoteCID = make([]byte, 256) },
-		"number 0":      func(s *dtls.Session) { s.NextSend = 0 },
-		"ended":         func(s *dtls.Session) { s.Ended = true },
-		"empty":         func(s *dtls.Session) { *s = dtls.Session{} },
+		"suite":          func(s *dtls.Session) { s.Suite = 0x1301 },
+		"master secret":  func(s *dtls.Session) { s.MasterSecret = s.MasterSecret[:47] },
+		"client random":  func(s *dtls.Session) { s.ClientRandom = nil },
+		"server random":  func(s *dtls.Session) { s.ServerRandom = append(s.ServerRandom, 0) },
+		"local ID":       func(s *dtls.Session) { s.LocalCID = make([]byte, 256) },
+		"remote ID":      func(s *dtls.Session) { s.RemoteCID = make([]byte, 256) },
+		"number 0":       func(s *dtls.Session) { s.NextSend = 0 },
+		"send number":    func(s *dtls.Session) { s.NextSend = 1<<48 + 1 },
+		"receive number": func(s *dtls.Session) { s.NextReceive = 1<<48 + 1 },
+		"ended":          func(s *dtls.Session) { s.Ended = true },
+		"empty":          func(s *dtls.Session) { *s = dtls.Session{} },
 	} {
 		s := store(t, good)
 		spoil(s)

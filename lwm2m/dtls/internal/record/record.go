@@ -31,7 +31,10 @@ const (
 	// Version is DTLS 1.2 on the wire.
 	Version = 0xfefd
 
-	maxSequence = 1<<48 - 1
+	// Numbers is how many record numbers an epoch has.
+	Numbers = 1 << 48
+
+	maxSequence = Numbers - 1
 )
 
 // Errors of Append.

@@ -12,7 +12,7 @@ type Sealer struct {
 }
 
 // Protect starts epoch 1 with its first record number; cid is the connection ID
-// that the peer asked for, empty if none.
+// that the peer asked for, empty if none, and next is at most Numbers.
 func (s *Sealer) Protect(key *Protection, cid []byte, next uint64) {
 	s.key, s.cid, s.next[1] = key, cid, next
 }
@@ -20,7 +20,7 @@ func (s *Sealer) Protect(key *Protection, cid []byte, next uint64) {
 // Reserve allows the next count record numbers of epoch 1 and no more, and returns
 // the first number beyond.
 func (s *Sealer) Reserve(count uint64) uint64 {
-	s.limit = s.next[1] + min(count, maxSequence+1-s.next[1])
+	s.limit = s.next[1] + min(count, Numbers-s.next[1])
 	s.reserved = true
 	return s.limit
 }
@@ -30,7 +30,7 @@ func (s *Sealer) Remaining() uint64 {
 	if s.reserved {
 		return s.limit - s.next[1]
 	}
-	return maxSequence + 1 - s.next[1]
+	return Numbers - s.next[1]
 }
 
 // Overhead returns what a record of the epoch adds to its payload, in bytes.
