@@ -50,3 +50,11 @@ type Trouble struct {
 	Remedy   string    `json:"remedy"`
 	Since    time.Time `json:"since"`
 }
+
+// shown returns an account as the interface shows it.
+func shown(s Server) *Server {
+	for _, t := range []*time.Time{&s.Since, &s.NextUpdate, &s.NextAttempt, &s.LastErrorTime} {
+		*t = inUTC(*t)
+	}
+	return &s
+}

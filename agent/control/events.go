@@ -1,0 +1,181 @@
+package control
+
+import (
+	"net/http"
+	"time"
+
+	"lwm2m-agent/agent/health"
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/model"
+)
+
+// The kinds of events.
+const (
+	EventValue        = "value"        // a value is, or has become, this
+	EventTree         = "tree"         // a place has come or gone
+	EventRegistration = "registration" // an account's state has changed
+	EventHealth       = "health"       // a trouble was set or cleared
+	EventLost         = "lost"         // changes were missed; all values follow anew
+)
+
+// Event is one line of GET /v1/events. Which fields it has depends on its kind.
+type Event struct {
+	Event string `json:"event"`
+
+	Path    string    `json:"path,omitempty"`    // value, tree
+	Name    string    `json:"name,omitempty"`    // value
+	Value   any       `json:"value,omitempty"`   // value; missing if it is null
+	Unit    string    `json:"unit,omitempty"`    // value
+	Time    time.Time `json:"time,omitzero"`     // value
+	Quality string    `json:"quality,omitempty"` // value
+
+	Change  string   `json:"change,omitempty"`  // tree: "created", "deleted"; health: "set", "cleared"
+	Server  *Server  `json:"server,omitempty"`  // registration
+	Trouble *Trouble `json:"trouble,omitempty"` // health
+}
+
+// writePatience is how long a client may take to accept what it is sent.
+const writePatience = 10 * time.Second
+
+// events streams what happens until the client goes, does not keep up, or the
+// agent ends.
+func (h *handler) events(w http.ResponseWriter, r *http.Request) error {
+	paths, err := h.paths(r)
+	if err != nil {
+		return err
+	}
+	select {
+	case h.streams <- struct{}{}:
+		defer func() { <-h.streams }()
+	default:
+		return lwm2m.Errorf(lwm2m.ServiceUnavailable, "%d event streams are open already", maxStreams)
+	}
+	sub := h.backend.Subscribe(paths)
+	defer sub.Close()
+	s := stream{handler: h, to: w, controller: http.NewResponseController(w), paths: paths}
+	_ = s.controller.SetReadDeadline(time.Time{}) // the stream outlives what the server allows a request
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("Cache-Control", "no-store")
+	s.begin()
+	for s.send() {
+		select {
+		case <-sub.Wake():
+			s.happened(sub.Take())
+		case <-r.Context().Done():
+			return nil
+		case <-h.done:
+			return nil
+		}
+	}
+	return nil
+}
+
+// stream is one client of the events.
+type stream struct {
+	*handler
+	to         http.ResponseWriter
+	controller *http.ResponseController
+	paths      []lwm2m.Path
+	pending    []Event
+}
+
+// send sends what is pending and reports whether that worked.
+func (s *stream) send() bool {
+	_ = s.controller.SetWriteDeadline(time.Now().Add(writePatience))
+	out := encoder(s.to)
+	for _, e := range s.pending {
+		if err := out.Encode(e); err != nil {
+			return false
+		}
+	}
+	s.pending = s.pending[:0]
+	if err := s.controller.Flush(); err != nil {
+		return false
+	}
+	return s.controller.SetWriteDeadline(time.Time{}) == nil
+}
+
+func (s *stream) add(e Event) { s.pending = append(s.pending, e) }
+
+// begin adds how things stand: accounts, troubles, values.
+func (s *stream) begin() {
+	for _, server := range s.backend.Status().Servers {
+		s.add(Event{Event: EventRegistration, Server: shown(server)})
+	}
+	for _, t := range s.backend.Health() {
+		s.add(Event{Event: EventHealth, Change: "set", Trouble: trouble(t)})
+	}
+	s.current()
+}
+
+// current adds the values below the paths. A path that has none yet is no error.
+func (s *stream) current() {
+	for _, p := range s.paths {
+		readings, err := s.backend.Readings(p)
+		if err != nil {
+			continue
+		}
+		for _, r := range readings {
+			s.reading(r)
+		}
+	}
+}
+
+func (s *stream) reading(r model.Reading) {
+	v := s.value(r)
+	s.add(Event{Event: EventValue, Path: v.Path, Name: v.Name, Value: v.Value, Unit: v.Unit, Time: v.Time, Quality: v.Quality})
+}
+
+func (s *stream) happened(what Happened) {
+	for _, server := range what.Servers {
+		s.add(Event{Event: EventRegistration, Server: shown(server)})
+	}
+	for _, c := range what.Health {
+		change := "cleared"
+		if c.Set {
+			change = "set"
+		}
+		s.add(Event{Event: EventHealth, Change: change, Trouble: trouble(c.Trouble)})
+	}
+	if what.Lost {
+		s.add(Event{Event: EventLost})
+		s.current()
+		return
+	}
+	for _, c := range what.Changes {
+		s.change(c)
+	}
+}
+
+// change adds a change of the tree. Values that a local user may not read stay
+// inside, so each is read anew.
+func (s *stream) change(c model.Change) {
+	switch c.Kind {
+	case model.Created:
+		s.add(Event{Event: EventTree, Change: "created", Path: c.Path.String()})
+	case model.Deleted:
+		s.add(Event{Event: EventTree, Change: "deleted", Path: c.Path.String()})
+	case model.Valued:
+		if readings, err := s.backend.Readings(c.Path); err == nil && len(readings) == 1 {
+			r := readings[0]
+			r.Value, r.Time, r.Quality = c.Value, c.Time, c.Quality
+			s.reading(r)
+		}
+	}
+}
+
+func trouble(t health.Trouble) *Trouble {
+	return &Trouble{
+		Code: string(t.Code), Severity: t.Severity.String(), Text: t.Text, Subject: t.Subject, On: t.On,
+		Detail: t.Detail, Remedy: t.Remedy, Since: inUTC(t.Since),
+	}
+}
+
+func (h *handler) troubles() []Trouble {
+	troubles := h.backend.Health()
+	list := make([]Trouble, len(troubles))
+	for i, t := range troubles {
+		list[i] = *trouble(t)
+	}
+	return list
+}
