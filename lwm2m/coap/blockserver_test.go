@@ -344,6 +344,21 @@ func TestSink(t *testing.T) {
 	}
 }
 
+func TestCloseWhileAnUploadBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c *Conn
+		r := &recorder{answer: answerAtOnce}
+		c, peer := scripted(t, constant(), Options{Upload: func(*Message) Sink {
+			_ = c.Close()
+			return r
+		}})
+		peer.send(t, request(CON, PUT, 1, token(1), "/p").with(Block1, block(0, true, 0).value()).carrying(numbered(16)))
+		<-c.Done()
+		synctest.Wait()
+		idle(t, c)
+	})
+}
+
 // A sink may answer later: an empty ACK, then a separate 2.31. A block that comes before
 // is out of order, and an answer after the upload began anew is 4.08.
 func TestSinkAnswersLater(t *testing.T) {
@@ -453,6 +468,9 @@ func TestBlock2(t *testing.T) {
 					}
 					if m.Code == Content {
 						etags[string(m.ETag())] = true
+					}
+					if b, _ := m.Block2(); (b.Number > 0 || b.More) && m.ETag() == nil {
+						t.Errorf("step %d: no ETag", i)
 					}
 					if size, ok := m.Size2(); ok && int(size) != tt.size {
 						t.Errorf("step %d: Size2 %d", i, size)

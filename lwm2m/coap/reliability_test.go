@@ -329,6 +329,23 @@ func TestQueueIsBounded(t *testing.T) {
 	})
 }
 
+func TestMessageIDsOfWhatIsOutstandingAreNotUsedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, peer := scripted(t, nil, Options{Params: Params{NStart: 3}})
+		ids := map[uint16]bool{}
+		for range 3 {
+			start(t.Context(), c, get("/a"))
+			ids[peer.expect(t, 0, CON, GET).ID] = true
+			c.mu.Lock()
+			c.lastID-- // as if all the others had been used meanwhile
+			c.mu.Unlock()
+		}
+		if len(ids) != 3 {
+			t.Errorf("used %v", ids)
+		}
+	})
+}
+
 func TestNonRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, peer := scripted(t, nil, Options{})

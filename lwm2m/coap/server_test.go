@@ -152,6 +152,8 @@ func TestDuplicates(t *testing.T) {
 		}
 		check("forgotten by the ring", ask(CON, 1), 9)
 		check("still remembered", ask(CON, 13), 8)
+		check("NON in the place of a CON", ask(NON, 20), 10)
+		check("NON repeated, which has no answer to repeat", ask(NON, 20), 0)
 	})
 }
 
