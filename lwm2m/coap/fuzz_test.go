@@ -6,10 +6,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -61,10 +65,10 @@ func FuzzParse(f *testing.F) {
 }
 
 // blackHole is a transport that counts what is sent and delivers nothing.
-type blackHole struct{ sent int }
+type blackHole struct{ sent atomic.Int64 }
 
 func (h *blackHole) Write(b []byte) (int, error) {
-	h.sent++
+	h.sent.Add(1)
 	return len(b), nil
 }
 func (*blackHole) Read([]byte) (int, error)         { return 0, io.EOF }
@@ -108,7 +112,7 @@ func FuzzReceive(f *testing.F) {
 		var held []*Exchange
 		hole := &blackHole{}
 		limits := Limits{MaxBody: 200, MaxTransfers: 3, MaxTransferBytes: 2000, MaxDeferred: 4, Deduplication: 8, MaxDatagram: 120}
-		c := New(hole, fuzzHandler(&held), Options{Limits: limits, Params: Params{BlockSize: 64}, Upload: func(first *Message) Sink {
+		c := New(hole, fuzzHandler(&held), Options{Limits: limits, Params: Params{BlockSize: 64, AckTimeout: time.Hour}, Upload: func(first *Message) Sink {
 			if first.Path() == "/u" {
 				return &recorder{answer: answerAtOnce}
 			}
@@ -125,12 +129,12 @@ func FuzzReceive(f *testing.F) {
 			n := min(int(data[0]), len(data)-1, len(in.buf))
 			copy(in.buf, data[1:1+n])
 			data = data[1+n:]
-			before := hole.sent
+			before := hole.sent.Load()
 			if c.receive(in, n) {
 				in = c.newInbox()
 			}
-			if hole.sent > before+2 { // an answer, and one that waited for NSTART
-				t.Fatalf("%d datagrams for one", hole.sent-before)
+			if sent := hole.sent.Load(); sent > before+2 { // an answer, and one that waited for NSTART
+				t.Fatalf("%d datagrams for one", sent-before)
 			}
 			if len(held) > 2 {
 				_ = held[0].Reply(Content)
@@ -233,4 +237,69 @@ func FuzzDo(f *testing.F) {
 			t.Fatalf("a body of %d bytes", len(m.Payload))
 		}
 	})
+}
+
+// A million datagrams, most of them malformed: the connection is alive after them and has
+// not grown.
+func TestAMillionBadDatagrams(t *testing.T) {
+	synctest.Test(t, aMillionBadDatagrams) // where time stands still, and so do the timers
+}
+
+func aMillionBadDatagrams(t *testing.T) {
+	t.Helper()
+	var good [][]byte
+	for _, s := range seeds {
+		good = append(good, seed(s))
+	}
+	var held []*Exchange
+	c := New(&blackHole{}, fuzzHandler(&held), Options{})
+	defer func() {
+		_ = c.Close()
+		c.timers.Wait()
+	}()
+	random := rand.New(rand.NewPCG(1, 2))
+	in := c.newInbox()
+	feed := func(n int) {
+		for range n {
+			b := append(in.buf[:0], good[random.IntN(len(good))]...)
+			for range random.IntN(4) {
+				if i := random.IntN(len(b) + 1); i < len(b) {
+					b[i] = byte(random.Uint32())
+				} else {
+					b = append(b, byte(random.Uint32()))
+				}
+			}
+			if c.receive(in, len(b)) {
+				in = c.newInbox()
+			}
+			if len(held) > 2 {
+				_ = held[0].Reply(Content)
+				held = held[1:]
+			}
+		}
+	}
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	feed(100_000)
+	before := heap()
+	feed(900_000)
+	if after := heap(); after > before+256<<10 {
+		t.Errorf("%d bytes before, %d after", before, after)
+	}
+	n := c.Counters()
+	if n.Malformed < 100_000 || n.ReceivedDatagrams != 1_000_000 {
+		t.Errorf("counted %+v", n)
+	}
+	checkLimits(t, c, Limits{}.withDefaults())
+	sent := n.SentDatagrams
+	b := append(in.buf[:0], wire(t, request(CON, DELETE, 0, token(9, 9), "/x"))...)
+	setID(b, 0xffff-uint16(len(seeds)))
+	c.receive(in, len(b))
+	if c.Counters().SentDatagrams != sent+1 {
+		t.Error("no answer after all that")
+	}
 }

@@ -477,6 +477,24 @@ func TestLongNotificationIsServedFromWhatWasSent(t *testing.T) {
 	})
 }
 
+func TestLongResponseThatBeginsAnObservation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, peer := scripted(t, func(x *Exchange) {
+			m := &Message{Code: Content, Payload: numbered(100)}
+			m.SetObserve(x.Conn().NextObserve())
+			_ = x.Respond(m)
+		}, Options{Params: Params{BlockSize: 64}})
+		p := blockPeer{t: t, peer: peer}
+		if _, ok := p.ask(request(CON, GET, 0, Token{}, "/a").with(Observe, 0)).Observe(); !ok {
+			t.Error("the first block has no sequence number")
+		}
+		rest, got := p.get("/a", block(1, false, 2))
+		if _, ok := rest.Observe(); ok || got != "2.05 1/0/64" {
+			t.Errorf("the second block is %v", show(rest))
+		}
+	})
+}
+
 func TestObserveBothEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		observers := make(chan *Message, 1)

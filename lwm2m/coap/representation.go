@@ -145,6 +145,7 @@ func (c *Conn) keep(s *selection, m *Message, b Block) {
 func (c *Conn) newRepresentation(request, m *Message) *held {
 	r := &representation{m: m.Clone(), asked: crc32.ChecksumIEEE(request.Payload)}
 	r.m.SetETag(c.out.ETag())
+	r.m.RemoveOption(Observe) // of the first block only, RFC 7959 section 2.6
 	r.held = held{conn: c, owner: r, key: string(transferKey(download, request)), bytes: len(r.m.Payload)}
 	return &r.held
 }
