@@ -45,7 +45,8 @@ func (a api) resolve(v any) any {
 // TestAPIRoutes: the routes of the file are those of the table.
 func TestAPIRoutes(t *testing.T) {
 	a := readAPI(t)
-	var documented, served []string
+	var documented []string
+	served := make([]string, 0, len(routes()))
 	for path, methods := range at(a.doc, "paths").(map[string]any) {
 		for method := range methods.(map[string]any) {
 			documented = append(documented, strings.ToUpper(method)+" "+path)

@@ -8,18 +8,15 @@ const (
 	ServerMissing        Code = "server-missing"
 	SensorFailing        Code = "sensor-failing"
 	ActuatorFailing      Code = "actuator-failing"
-	BusHangs             Code = "bus-hangs"
 	ConfigurationInvalid Code = "configuration-invalid"
 	ConfigurationUnsafe  Code = "configuration-unsafe"
 	StateDamaged         Code = "state-damaged"
 	StateUnwritable      Code = "state-unwritable"
 	StateVolatile        Code = "state-volatile"
-	ClockUnset           Code = "clock-unset"
-	ControlUnavailable   Code = "control-unavailable"
 )
 
-// kinds is the table of possible troubles. docs/troubleshooting.md is made from
-// it by go generate.
+// kinds is the table of possible troubles, in the order in which the
+// documentation lists them.
 var kinds = []Kind{
 	{
 		Code: ServerUnreachable, Severity: Error, Subject: "server", Device: NoIPConnectivity,
@@ -52,11 +49,6 @@ var kinds = []Kind{
 		Remedy: "Check chip and line, and with `lwm2m-agent scan` whether the kernel or another program uses the line.",
 	},
 	{
-		Code: BusHangs, Severity: Error, Subject: "bus", Device: PeripheralFault,
-		Text:   "a transfer on the bus does not come back",
-		Remedy: "A device may hold the bus, or the kernel's driver waits for it. Power-cycle the devices on it; sensors on other buses are not affected.",
-	},
-	{
 		Code: ConfigurationInvalid, Severity: Error, Device: ConfigurationRefused,
 		Text:   "the configuration was read again and refused; the agent goes on with the former one",
 		Remedy: "`lwm2m-agent check` prints file, line and what is allowed. After the repair: `systemctl reload lwm2m-agent`.",
@@ -80,16 +72,6 @@ var kinds = []Kind{
 		Code: StateVolatile, Severity: Warning,
 		Text:   "the state directory lies on a RAM disk: accounts, instance numbers and counters are lost at a reboot",
 		Remedy: "Give a folder on flash or disk with `-state DIR`.",
-	},
-	{
-		Code: ClockUnset, Severity: Notice,
-		Text:   "the clock is not set: times of values are wrong until it is",
-		Remedy: "Set up a time source (NTP, modem, GNSS), or let a server write 3/0/13.",
-	},
-	{
-		Code: ControlUnavailable, Severity: Error,
-		Text:   "the control socket cannot be served",
-		Remedy: "Check that its folder exists and that no other agent uses it; `-socket PATH` moves it.",
 	},
 }
 
