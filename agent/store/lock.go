@@ -43,17 +43,6 @@ func owner(f *os.File) string {
 	return fmt.Sprintf(" (%d)", pid)
 }
 
-func refuseVolatile(dir string, fsType func(string) (int64, error)) error {
-	t, err := fsType(dir)
-	if err != nil {
-		return fmt.Errorf("state directory %s: %w", dir, err)
-	}
-	if volatile(t) {
-		return fmt.Errorf("state directory %s %w, which a reboot empties; give a folder on flash or disk with -state DIR", dir, ErrVolatile)
-	}
-	return nil
-}
-
 // volatile reports whether a file system of this type (statfs(2)) is emptied by a
 // reboot.
 func volatile(fsType int64) bool {

@@ -53,6 +53,7 @@ type Store struct {
 	opts    Options
 	lock    *os.File
 	damages []Damage
+	onRAM   bool
 
 	writing sync.Mutex // held while files are written
 	db      database   // under writing
@@ -84,17 +85,20 @@ func open(dir string, opts Options, fsType func(string) (int64, error)) (*Store,
 	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the operator names it
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
-	if opts.RefuseVolatile {
-		if err := refuseVolatile(dir, fsType); err != nil {
-			return nil, err
-		}
+	t, err := fsType(dir)
+	if err != nil {
+		return nil, fmt.Errorf("state directory %s: %w", dir, err)
+	}
+	onRAM := volatile(t)
+	if onRAM && opts.RefuseVolatile {
+		return nil, fmt.Errorf("state directory %s %w, which a reboot empties; give a folder on flash or disk with -state DIR", dir, ErrVolatile)
 	}
 	lock, err := lockDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{
-		dir: dir, opts: opts, lock: lock,
+		dir: dir, opts: opts, lock: lock, onRAM: onRAM,
 		counters: make(map[string]*Counter), dirty: make(chan struct{}, 1),
 	}
 	if err := s.load(); err != nil {
@@ -128,6 +132,10 @@ func (s *Store) load() error {
 
 // Damages returns what was found damaged by Open.
 func (s *Store) Damages() []Damage { return append([]Damage(nil), s.damages...) }
+
+// Volatile reports whether the directory lies on a file system that a reboot
+// empties.
+func (s *Store) Volatile() bool { return s.onRAM }
 
 // Dir returns the path of the state directory.
 func (s *Store) Dir() string { return s.dir }

@@ -183,6 +183,9 @@ func TestVolatile(t *testing.T) {
 		if s, err = open(t.TempDir(), Options{}, fsType); err != nil {
 			t.Errorf("%s, not asked to refuse: %v", name, err)
 		} else {
+			if s.Volatile() != (tt.want != nil) {
+				t.Errorf("%s: volatile is %v", name, s.Volatile())
+			}
 			s.Close()
 		}
 	}
