@@ -287,9 +287,9 @@ func hasType(want, v any) bool {
 func TestCheckFindsWhatIsWrong(t *testing.T) {
 	a := readAPI(t)
 	value := map[string]any{"$ref": "#/components/schemas/Value"}
-	good := `{"path":"/3/0/0","name":"n","value":null,"unit":"","time":"2026-01-01T00:00:00Z","quality":"good"}`
+	good := `{"path":"/3/0/0","name":"n","type":"Float","value":null,"unit":"","time":"2026-01-01T00:00:00Z","quality":"good"}`
 	for text, want := range map[string]int{
-		good: 0, `[]`: 1, `{}`: 6,
+		good: 0, `[]`: 1, `{}`: 7,
 		strings.Replace(good, "null", "[]", 1):              1,
 		strings.Replace(good, `"good"`, `"bad"`, 1):         1,
 		strings.Replace(good, "2026-01", "2026", 1):         1,

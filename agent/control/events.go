@@ -24,6 +24,7 @@ type Event struct {
 
 	Path    string    `json:"path,omitempty"`    // value, tree
 	Name    string    `json:"name,omitempty"`    // value
+	Type    string    `json:"type,omitempty"`    // value
 	Value   any       `json:"value,omitempty"`   // value; missing if it is null
 	Unit    string    `json:"unit,omitempty"`    // value
 	Time    time.Time `json:"time,omitzero"`     // value
@@ -123,7 +124,7 @@ func (s *stream) current() {
 
 func (s *stream) reading(r model.Reading) {
 	v := s.value(r)
-	s.add(Event{Event: EventValue, Path: v.Path, Name: v.Name, Value: v.Value, Unit: v.Unit, Time: v.Time, Quality: v.Quality})
+	s.add(Event{Event: EventValue, Path: v.Path, Name: v.Name, Type: v.Type, Value: v.Value, Unit: v.Unit, Time: v.Time, Quality: v.Quality})
 }
 
 func (s *stream) happened(what Happened) {

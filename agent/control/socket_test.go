@@ -160,9 +160,9 @@ func TestEvents(t *testing.T) {
 	want := []Event{
 		{Event: EventRegistration, Server: &registered},
 		{Event: EventHealth, Change: "set", Trouble: missing},
-		{Event: EventValue, Path: "/3303/0/5700", Name: "Sensor Value", Value: json.Number("21.5"), Unit: "Cel", Time: at, Quality: "stale"},
-		{Event: EventValue, Path: "/0/0/0", Name: "LWM2M Server URI", Value: "coaps://lwm2m.example.com:5684", Time: at, Quality: "good"},
-		{Event: EventValue, Path: "/3303/0/5700", Name: "Sensor Value", Value: json.Number("22"), Unit: "Cel", Time: at.Add(time.Second), Quality: "good"},
+		{Event: EventValue, Path: "/3303/0/5700", Name: "Sensor Value", Type: "Float", Value: json.Number("21.5"), Unit: "Cel", Time: at, Quality: "stale"},
+		{Event: EventValue, Path: "/0/0/0", Name: "LWM2M Server URI", Type: "String", Value: "coaps://lwm2m.example.com:5684", Time: at, Quality: "good"},
+		{Event: EventValue, Path: "/3303/0/5700", Name: "Sensor Value", Type: "Float", Value: json.Number("22"), Unit: "Cel", Time: at.Add(time.Second), Quality: "good"},
 		{Event: EventRegistration, Server: &Server{ShortServerID: 101, State: "waiting", Words: "no answer"}},
 		{Event: EventHealth, Change: "cleared", Trouble: missing},
 		{Event: EventTree, Change: "deleted", Path: "/3303/0/5700"},

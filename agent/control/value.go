@@ -19,6 +19,7 @@ import (
 type Value struct {
 	Path    string    `json:"path"`
 	Name    string    `json:"name"`  // of the resource
+	Type    string    `json:"type"`  // of the resource: "Float"
 	Value   any       `json:"value"` // see encode
 	Unit    string    `json:"unit"`  // "" if it has none
 	Time    time.Time `json:"time"`  // when it was measured or set
@@ -146,7 +147,7 @@ func (h *handler) value(r model.Reading) Value {
 		Time: inUTC(r.Time), Quality: r.Quality.String(),
 	}
 	if def := h.resource(r.Path); def != nil {
-		v.Name = def.Name
+		v.Name, v.Type = def.Name, def.Type.String()
 	}
 	return v
 }
