@@ -3,6 +3,7 @@ package leshan
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,6 +21,7 @@ type ClientOptions struct {
 	Lifetime time.Duration // 0: one hour
 	Queue    bool
 	Models   []model.Definition // 3303 among them gives it ten temperature sensors, 20 °C to 29 °C
+	Measured bool               // leave the JVM its own settings; otherwise it is set to start fast and stay small
 }
 
 // JavaClient is a running Leshan client.
@@ -40,6 +42,9 @@ func StartClient(t workspace.T, o ClientOptions) *JavaClient {
 	}
 	if len(o.Models) > 0 {
 		arguments = append(arguments, "models="+writeModels(t, o.Models))
+	}
+	if !o.Measured {
+		arguments = append(slices.Clone(brief), arguments...)
 	}
 	return &JavaClient{launch(t, "client", arguments...)}
 }

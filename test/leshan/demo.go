@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,7 +45,7 @@ func StartDemo(t workspace.T, o Options) *Server {
 	if len(o.Models) > 0 {
 		arguments = append(arguments, "-m", writeModels(t, o.Models))
 	}
-	p := launch(t, "demo", arguments...)
+	p := launch(t, "demo", slices.Concat(brief, arguments)...)
 	line := p.WaitLine(t, startTime, "its addresses", demoAddresses.MatchString)
 	web := p.WaitLine(t, startTime, "its web address", func(line string) bool { return strings.Contains(line, "Web server started at") })
 	_, port, _ := strings.Cut(web, "http://localhost:")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,7 +18,7 @@ type peer struct{ url string }
 // Start starts a server on the newest Leshan library that ends with the test.
 func Start(t workspace.T, o Options) *Server {
 	t.Helper()
-	p := launch(t, "peer", append(program(t, "LeshanPeer"), o.arguments(t)...)...)
+	p := launch(t, "peer", slices.Concat(brief, program(t, "LeshanPeer"), o.arguments(t))...)
 	var ready struct{ HTTP, CoAP, CoAPS string }
 	line := p.WaitPrefix(t, startTime, "READY ")
 	if err := json.Unmarshal([]byte(line), &ready); err != nil {

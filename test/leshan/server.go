@@ -53,12 +53,13 @@ type backend interface {
 // launches numbers the Java programs of this test process, for the names of their logs.
 var launches atomic.Int32
 
+// brief are JVM settings for a program that lives for seconds: it need not be compiled well, nor its memory be collected in parallel.
+var brief = []string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
+
 // launch runs a Java program in a folder of its own, with its log as an artifact of the test.
 func launch(t workspace.T, name string, arguments ...string) *process.Process {
 	t.Helper()
-	// A program of a test lives for seconds: it need not be compiled well, and its memory need not be collected in parallel.
-	command := append([]string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}, arguments...)
-	cmd := exec.CommandContext(t.Context(), "java", command...)
+	cmd := exec.CommandContext(t.Context(), "java", arguments...)
 	cmd.Dir = t.TempDir()
 	return process.Start(t, cmd, workspace.Artifact(t, fmt.Sprintf("%s-%d.log", name, launches.Add(1))))
 }
