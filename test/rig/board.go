@@ -108,6 +108,9 @@ func Build(t workspace.T, pkg string) string {
 	return program
 }
 
+// Console returns the lines that the kernel and spawned programs printed so far.
+func (b *Board) Console() []string { return b.process.Output() }
+
 // WaitConsole waits for a line of the console that begins with prefix and returns the rest of it.
 func (b *Board) WaitConsole(t workspace.T, timeout time.Duration, prefix string) string {
 	t.Helper()
