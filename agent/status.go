@@ -44,12 +44,24 @@ func (f *statusFeed) send(server control.Server) {
 // accountChanged is client.Config.OnStatus.
 func (a *Agent) accountChanged(s client.AccountStatus) {
 	a.status.send(serverStatus(s))
-	on := ssid(s.ShortServerID)
-	if s.LastError == "" || s.ErrorCleared {
-		a.health.Clear(health.ServerUnreachable, on)
-		return
+	on, cause := ssid(s.ShortServerID), s.Cause
+	if s.ErrorCleared {
+		cause = client.NoCause
 	}
-	a.health.Set(health.ServerUnreachable, on, s.LastError)
+	for c, code := range serverTroubles {
+		if c == cause {
+			a.health.Set(code, on, s.LastError)
+		} else {
+			a.health.Clear(code, on)
+		}
+	}
+}
+
+// serverTroubles are the troubles with a server, by cause.
+var serverTroubles = map[client.Cause]health.Code{
+	client.Unreachable: health.ServerUnreachable,
+	client.Refused:     health.ServerRefuses,
+	client.Mistrusted:  health.ServerIdentity,
 }
 
 // alert is client.Config.OnAlert.

@@ -37,6 +37,7 @@ type AccountStatus struct {
 	Observations int // by the server
 	Queued       int // notifications that wait for the server
 
+	Cause         Cause  // of the last error, in kind
 	LastError     string // in words, "" for none yet
 	Remedy        string // what a person can do about it, "" if nothing is known
 	LastErrorTime time.Time
@@ -49,6 +50,7 @@ type view struct {
 	status   AccountStatus
 	conn     *coap.Conn // nil: there is none
 	earlier  coap.Counters
+	cause    Cause
 	lastErr  string
 	remedy   string
 	failedAt time.Time
@@ -82,7 +84,7 @@ func (v *view) read(now time.Time) AccountStatus {
 	s := v.status
 	s.ReceivedBytes, s.SentBytes = n.ReceivedBytes, n.SentBytes
 	s.ReceivedMessages, s.SentMessages = n.ReceivedDatagrams, n.SentDatagrams
-	s.LastError, s.Remedy, s.LastErrorTime, s.ErrorCleared = v.lastErr, v.remedy, v.failedAt, v.cleared
+	s.Cause, s.LastError, s.Remedy, s.LastErrorTime, s.ErrorCleared = v.cause, v.lastErr, v.remedy, v.failedAt, v.cleared
 	s.Words = s.words(now)
 	return s
 }
@@ -183,6 +185,7 @@ func (a *account) trouble(err error) {
 	help := remedy(err)
 	a.log.Warn("server account in trouble", slog.Any("err", err), slog.String("remedy", help))
 	a.view.mu.Lock()
+	a.view.cause = causeOf(err)
 	a.view.lastErr, a.view.remedy, a.view.failedAt, a.view.cleared = err.Error(), help, a.now(), false
 	a.view.mu.Unlock()
 	a.alert(err)

@@ -28,6 +28,34 @@ func (e *codeError) Error() string {
 	return s
 }
 
+// Cause is the kind of an account's error.
+type Cause uint8
+
+// The causes.
+const (
+	NoCause     Cause = iota // there was no error
+	Unreachable              // the server does not answer, or there is no way to it
+	Refused                  // the server answers and does not want this client
+	Mistrusted               // there is no secure session: identity and key do not fit
+)
+
+// causeOf returns the kind of an error.
+func causeOf(err error) Cause {
+	if _, ok := errors.AsType[*codeError](err); ok || errors.Is(err, coap.ErrReset) {
+		return Refused
+	}
+	if _, ok := errors.AsType[*dtls.Error](err); ok || errors.Is(err, ErrAccount) {
+		return Mistrusted
+	}
+	if silent, ok := errors.AsType[*dtls.TimeoutError](err); ok && silent.Awaited == awaitedFinished {
+		return Mistrusted // a server that cannot read our Finished says nothing
+	}
+	return Unreachable
+}
+
+// awaitedFinished is what a handshake with a wrong key waits for in vain.
+const awaitedFinished = "Finished"
+
 // alert tells the agent of a DTLS alert that ended a handshake or a session.
 func (a *account) alert(err error) {
 	var e *dtls.Error
@@ -110,7 +138,7 @@ var alertRemedies = map[dtls.Alert]string{
 }
 
 func timeoutRemedy(e *dtls.TimeoutError) string {
-	if e.Awaited == "Finished" {
+	if e.Awaited == awaitedFinished {
 		return "the server fell silent on our key: " + checkCredentials
 	}
 	if errors.Is(e, syscall.ECONNREFUSED) {
