@@ -50,16 +50,25 @@ func TestArrange(t *testing.T) {
 			{Name: "temp1", Quantity: hw.Temperature}, {Name: "temp2", Quantity: hw.Temperature},
 		}, []summary{{3303, "s/temp1", map[string]uint16{"temp1": 5700}}, {3303, "s/temp2", map[string]uint16{"temp2": 5700}}}},
 		{"what has no object is generic", plain, []hw.Channel{{Name: "x", Quantity: hw.Rotation}}, []summary{{3300, "s", map[string]uint16{"x": 5700}}}},
-		{"another object", config.Sensor{Name: "s", Object: 3330, Instance: config.NoInstance}, []hw.Channel{{Name: "value", Quantity: hw.Generic}},
-			[]summary{{3330, "s", map[string]uint16{"value": 5700}}}},
-		{"chosen and mapped channels", config.Sensor{Name: "s", Instance: config.NoInstance, Channels: []config.Channel{
-			{Name: "b", Object: 3305, Resource: 5800, Instance: config.NoInstance},
-		}}, []hw.Channel{{Name: "a", Quantity: hw.Temperature}, {Name: "b", Quantity: hw.Power}},
-			[]summary{{3305, "s", map[string]uint16{"b": 5800}}}},
+		{
+			"another object",
+			config.Sensor{Name: "s", Object: 3330, Instance: config.NoInstance},
+			[]hw.Channel{{Name: "value", Quantity: hw.Generic}},
+			[]summary{{3330, "s", map[string]uint16{"value": 5700}}},
+		},
+		{
+			"chosen and mapped channels",
+			config.Sensor{Name: "s", Instance: config.NoInstance, Channels: []config.Channel{
+				{Name: "b", Object: 3305, Resource: 5800, Instance: config.NoInstance},
+			}},
+			[]hw.Channel{{Name: "a", Quantity: hw.Temperature}, {Name: "b", Quantity: hw.Power}},
+			[]summary{{3305, "s", map[string]uint16{"b": 5800}}},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var got []summary
-			for _, g := range arrange(registry.Definitions(), "s", c.channels, sensorWish(&c.sensor)) {
+			groups := arrange(registry.Definitions(), "s", c.channels, sensorWish(&c.sensor))
+			got := make([]summary, 0, len(groups))
+			for _, g := range groups {
 				got = append(got, summary{g.oid, g.name, g.channels})
 			}
 			if d := cmp.Diff(c.want, got); d != "" {
@@ -181,7 +190,8 @@ func TestPosition(t *testing.T) {
 	f.Describe(unit, []hw.Channel{{Name: "lat", Quantity: hw.Latitude}, {Name: "lon", Quantity: hw.Longitude}, {Name: "alt", Quantity: hw.Altitude}})
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	f.Deliver(unit, []hw.Reading{
-		{Channel: "lat", Value: hw.Float(48.2), Time: at, Quality: hw.Good}, {Channel: "lon", Value: hw.Float(16.4), Time: at, Quality: hw.Good},
+		{Channel: "lat", Value: hw.Float(48.2), Time: at, Quality: hw.Good},
+		{Channel: "lon", Value: hw.Float(16.4), Time: at, Quality: hw.Good},
 		{Channel: "alt", Value: hw.Float(170), Time: at, Quality: hw.Good},
 	})
 	for path, want := range map[string]lwm2m.Value{"/6/0/0": lwm2m.Float(48.2), "/6/0/1": lwm2m.Float(16.4), "/6/0/2": lwm2m.Float(170), "/6/0/5": lwm2m.Time(at)} {

@@ -18,6 +18,7 @@ import (
 	"lwm2m-agent/objects/registry"
 	"lwm2m-agent/test/gateway"
 	"lwm2m-agent/test/leshan"
+	"lwm2m-agent/test/workspace"
 )
 
 const (
@@ -37,8 +38,9 @@ func TestMain(m *testing.M) {
 // definitions are the objects that the agent serves here.
 func definitions(t *testing.T) []model.Definition {
 	t.Helper()
-	var out []model.Definition
-	for _, oid := range []uint16{1, 3, 4, 6, 7, 3303, 3306, 3442} {
+	oids := []uint16{1, 3, 4, 6, 7, 3303, 3306, 3442}
+	out := make([]model.Definition, 0, len(oids))
+	for _, oid := range oids {
 		def, ok := registry.Definitions().Object(oid)
 		if !ok {
 			t.Fatalf("object %d is not in the registry", oid)
@@ -79,12 +81,11 @@ func server(uri string, secure bool, more string) string {
 
 // TestLeshan has both servers ask the agent for everything, with and without DTLS.
 func TestLeshan(t *testing.T) {
-	for name, start := range map[string]func(*testing.T) *leshan.Server{
-		"newest": func(t *testing.T) *leshan.Server { return leshan.Start(t, leshan.Options{Models: definitions(t)}) },
-		"M4":     func(t *testing.T) *leshan.Server { return leshan.StartDemo(t, leshan.Options{Models: definitions(t)}) },
+	for name, start := range map[string]func(workspace.T, leshan.Options) *leshan.Server{
+		"newest": leshan.Start, "M4": leshan.StartDemo,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := peer{start(t), name == "newest"}
+			s := peer{start(t, leshan.Options{Models: definitions(t)}), name == "newest"}
 			t.Run("UDP", func(t *testing.T) { s.checkAll(t, gateway.Start(t, board+server(s.CoAP, false, ""))) })
 			t.Run("DTLS", func(t *testing.T) {
 				s.PSK(t, endpoint, identity, key) // Leshan then takes the endpoint over DTLS only

@@ -80,8 +80,9 @@ type field struct {
 // this machine, and follows every reading and every write from end to end.
 func TestAgent(t *testing.T) {
 	key := []byte("0123456789abcdef")
-	var models []model.Definition
-	for _, oid := range []uint16{3200, 3303, 3306, 3315} {
+	oids := []uint16{3200, 3303, 3306, 3315}
+	models := make([]model.Definition, 0, len(oids))
+	for _, oid := range oids {
 		def, ok := registry.Definitions().Object(oid)
 		if !ok {
 			t.Fatalf("object %d is not in the registry", oid)
