@@ -8,7 +8,8 @@ import (
 )
 
 // Body is a representation that is read block by block while it is sent. It may
-// be read at any offset, more than once, until the transfer has ended.
+// be read at any offset, more than once, until the transfer has ended. Respond and Notify
+// then close it if it is an [io.Closer]; Do leaves that to its caller.
 // [*io.SectionReader], [*bytes.Reader] and [*strings.Reader] are bodies.
 type Body interface {
 	io.ReaderAt
