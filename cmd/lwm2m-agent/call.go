@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
+	"time"
 )
 
 // call is one run of a command: its flags, its arguments, and where it prints.
@@ -15,6 +17,8 @@ type call struct {
 	args    []string // after parse: what is no flag
 	stdout  io.Writer
 	stderr  io.Writer
+	now     func() time.Time // wall clock
+	zone    *time.Location   // in which times are printed
 }
 
 // errUsage is wrapped by errors of wrong usage.
@@ -25,7 +29,7 @@ func usageError(format string, args ...any) error {
 }
 
 func newCall(cmd command, raw []string, stdout, stderr io.Writer) *call {
-	c := &call{command: cmd, raw: raw, stdout: stdout, stderr: stderr}
+	c := &call{command: cmd, raw: raw, stdout: stdout, stderr: stderr, now: time.Now, zone: time.Local}
 	c.flags = flag.NewFlagSet(cmd.name, flag.ContinueOnError)
 	c.flags.SetOutput(io.Discard)
 	c.flags.Usage = func() {}
@@ -37,26 +41,31 @@ func newCall(cmd command, raw []string, stdout, stderr io.Writer) *call {
 // flags; a negative number is an argument. It returns flag.ErrHelp after -h.
 func (c *call) parse(least, most int) error {
 	for rest := c.raw; len(rest) > 0; {
-		if isNegativeNumber(rest[0]) {
+		end := slices.IndexFunc(rest, isNegativeNumber)
+		switch end {
+		case 0:
 			c.args, rest = append(c.args, rest[0]), rest[1:]
 			continue
+		case -1:
+			end = len(rest)
 		}
-		if err := c.flags.Parse(rest); err != nil {
+		if err := c.flags.Parse(rest[:end]); err != nil {
 			if errors.Is(err, flag.ErrHelp) {
 				c.printHelp()
 				return err
 			}
 			return usageError("%v", err)
 		}
-		left := c.flags.Args()
-		if n := len(rest) - len(left); n > 0 && rest[n-1] == "--" {
-			c.args = append(c.args, left...)
+		taken := end - c.flags.NArg()
+		if taken > 0 && rest[taken-1] == "--" {
+			c.args = append(c.args, rest[taken:]...)
 			break
 		}
-		if len(left) == 0 {
-			break
+		if taken < end {
+			c.args = append(c.args, rest[taken])
+			taken++
 		}
-		c.args, rest = append(c.args, left[0]), left[1:]
+		rest = rest[taken:]
 	}
 	switch n := len(c.args); {
 	case n < least:

@@ -38,6 +38,13 @@ func commands() []command {
 		{"run", "", "the agent in the foreground", runRun},
 		{"check", "", "validate the configuration and probe what it names", runCheck},
 		{"scan", "", "list what this board has, with configuration lines", runScan},
+		{"status", "", "registration at each server, and what is wrong", runStatus},
+		{"tree", "[PATH]", "list the object tree, with names, values and units", runTree},
+		{"read", "PATH...", "print last known values", runRead},
+		{"write", "PATH VALUE", "write a value", runWrite},
+		{"execute", "PATH [ARGS]", "run an executable resource", runExecute},
+		{"observe", "PATH...", "print values as they change, until interrupted", runObserve},
+		{"update", "[SHORT_SERVER_ID...]", "send a registration Update now", runUpdate},
 		{"version", "", "print version, commit, Go version and supported LwM2M versions", runVersion},
 	}...)
 }

@@ -1,0 +1,323 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// fakeAgent answers on a control socket what a test says, and remembers what it was
+// asked.
+type fakeAgent struct {
+	socket  string
+	answers map[string]string // by "METHOD PATH"
+
+	mu    sync.Mutex
+	asked []string
+}
+
+func startAgent(t *testing.T, answers map[string]string) *fakeAgent {
+	t.Helper()
+	a := &fakeAgent{socket: filepath.Join(t.TempDir(), "s"), answers: answers}
+	l, err := net.Listen("unix", a.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: a}
+	var serving sync.WaitGroup
+	serving.Go(func() { server.Serve(l) })
+	t.Cleanup(func() { server.Close(); serving.Wait() })
+	return a
+}
+
+func (a *fakeAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	a.mu.Lock()
+	a.asked = append(a.asked, strings.TrimSpace(r.Method+" "+r.URL.RequestURI()+" "+string(body)))
+	a.mu.Unlock()
+	text, ok := a.answers[r.Method+" "+r.URL.Path]
+	switch {
+	case !ok:
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, `{"error":"4.04","message":"there is no instance /3303/9"}`)
+	case text == "":
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		io.WriteString(w, text)
+	}
+}
+
+// run runs a command at noon of a fixed day and returns what it prints and its
+// exit code.
+func run(ctx context.Context, args ...string) (out, problems string, code int) {
+	var stdout, stderr bytes.Buffer
+	for _, cmd := range commands() {
+		if len(args) > 0 && cmd.name == args[0] {
+			c := newCall(cmd, args[1:], &stdout, &stderr)
+			c.now = func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
+			c.zone = time.FixedZone("here", 3600)
+			code = report(&stderr, cmd.name, cmd.run(ctx, c))
+			return stdout.String(), stderr.String(), code
+		}
+	}
+	code = execute(ctx, args, &stdout, &stderr)
+	return stdout.String(), stderr.String(), code
+}
+
+const statusAnswer = `{"endpoint":"urn:dev:os:32473-gw-17","version":"1.0","started":"2026-03-01T08:55:00Z","servers":[
+{"short_server_id":101,"uri":"coaps://lwm2m.example.com:5684","state":"registered","words":"registered","since":"2026-03-01T11:00:00Z","next_update":"2026-03-01T12:58:27Z","lifetime":3600,"transport":"DTLS PSK","cid":"0a0b","sent_bytes":12345,"received_bytes":999,"observations":3,"queued":2,"queue_mode":true,
+ "last_error":"no answer to Update","last_error_time":"2026-03-01T10:59:30Z","error_cleared":true,"remedy":"not shown"},
+{"short_server_id":102,"uri":"coap://192.0.2.1:5683","state":"waiting","words":"no answer; next attempt in 8 s","since":"2026-03-01T11:59:52Z","lifetime":86400,"sent_bytes":0,"received_bytes":0,"observations":0,"queued":0,"queue_mode":false,
+ "last_error":"no answer to Register within 93 s","last_error_time":"2026-03-01T11:59:52Z","remedy":"check the address"}],
+"health":[{"code":"sensor-failing","severity":"error","text":"the sensor gives no values","subject":"sensor","on":"cold room\u001b[2J","detail":"no device answers","remedy":"Check wiring.","since":"2026-02-27T12:00:00Z"},
+{"code":"server-missing","severity":"warning","text":"no server is configured","remedy":"Add one.","since":"2026-03-01T11:59:59Z"}]}`
+
+const treeAnswer = `[{"path":"/3","name":"Device","version":"1.2","mandatory":true},{"path":"/3/0"},
+{"path":"/3/0/4","name":"Reboot","type":"None","operations":"E"},
+{"path":"/3/0/11","name":"Error Code","type":"Integer","operations":"R","multiple":true},
+{"path":"/3/0/11/0","value":8,"quality":"good","time":"2026-03-01T11:00:00Z"},
+{"path":"/3/0/13","name":"Current Time","type":"Time","operations":"RW","value":1700000000,"quality":"good","time":"2026-03-01T11:00:00Z"},
+{"path":"/3303/0/5700","name":"Sensor Value","type":"Float","operations":"R","value":21.500000000000004,"unit":"Cel","quality":"stale","time":"2026-03-01T11:55:00Z"},
+{"path":"/3303/0/5750","name":"Application Type","type":"String","operations":"RW","value":"a\u0007b","quality":"good","time":"2026-03-01T11:00:00Z"}]`
+
+const valueAnswer = `[{"path":"/3303/0/5700","name":"Sensor Value","type":"Float","value":21.5,"unit":"Cel","quality":"invalid","time":"0001-01-01T00:00:00Z"},
+{"path":"/3200/0/5500","name":"Digital Input State","type":"Boolean","value":true,"unit":"","quality":"good","time":"2026-03-01T11:00:00Z"},
+{"path":"/3/0/0","name":"Manufacturer","type":"String","value":"","unit":"","quality":"good","time":"2026-03-01T11:00:00Z"},
+{"path":"/9/0/1","name":"Big","type":"Unsigned Integer","value":18446744073709551615,"unit":"","quality":"good","time":"2026-03-01T11:00:00Z"}]`
+
+const eventsAnswer = `{"event":"registration","server":{"short_server_id":101}}
+{"event":"value","path":"/3303/0/5700","name":"Sensor Value","type":"Float","value":21.5,"unit":"Cel","time":"2026-03-01T11:59:59.25Z","quality":"good"}
+{"event":"value","path":"/3303/0/5700","name":"Sensor Value","type":"Float","value":22,"unit":"Cel","time":"2026-03-01T12:00:00Z","quality":"uncertain"}
+{"event":"lost"}
+{"event":"tree","path":"/3303/1","change":"deleted"}
+`
+
+func TestOutput(t *testing.T) {
+	answers := map[string]string{
+		"GET /v1/status": statusAnswer, "GET /v1/tree": treeAnswer, "GET /v1/value": valueAnswer, "GET /v1/events": eventsAnswer,
+		"PUT /v1/value": "", "POST /v1/execute": "", "POST /v1/update": "",
+	}
+	tests := []struct {
+		args  []string
+		asked string
+		out   string
+		err   string
+		code  int
+	}{
+		{[]string{"status"}, "GET /v1/status", `urn:dev:os:32473-gw-17, lwm2m-agent 1.0, running for 3 h 5 min
+
+SERVER  URI                             STATE       SINCE    NEXT UPDATE     TRANSPORT  CID   SENT     RECEIVED  QUEUED
+101     coaps://lwm2m.example.com:5684  registered  1 h ago  in 58 min 27 s  DTLS PSK   0a0b  12.3 kB  999 B     2
+102     coap://192.0.2.1:5683           waiting     8 s ago  -               -          -     0 B      0 B       0
+server 101: last error 1 h ago, over since: no answer to Update
+server 102: no answer; next attempt in 8 s
+server 102: last error 8 s ago: no answer to Register within 93 s
+    what to do: check the address
+
+health:
+  error sensor-failing sensor "cold room\x1b[2J", since 2 d: the sensor gives no values
+    why: no device answers
+    what to do: Check wiring.
+  warning server-missing, since 1 s: no server is configured
+    what to do: Add one.
+`, "", 0},
+		{[]string{"tree"}, "GET /v1/tree", `/3            Device 1.2
+/3/0
+/3/0/4        Reboot            E
+/3/0/11       Error Code        R
+/3/0/11/0                           8
+/3/0/13       Current Time      RW  2023-11-14T22:13:20Z
+/3303/0/5700  Sensor Value      R   21.5 Cel  stale, 5 min old
+/3303/0/5750  Application Type  RW  "a\ab"
+`, "", 0},
+		{[]string{"tree", "/device"}, "GET /v1/tree?path=%2Fdevice", "*", "", 0},
+		{[]string{"read", "/temperature", "/3/0"}, "GET /v1/value?path=%2Ftemperature&path=%2F3%2F0", `/3303/0/5700  Sensor Value         21.5 Cel  invalid
+/3200/0/5500  Digital Input State  true
+/3/0/0        Manufacturer         ""
+/9/0/1        Big                  18446744073709551615
+`, "", 0},
+		{[]string{"read", "-json", "/3"}, "GET /v1/value?path=%2F3", `[{"path":"/3303/0/5700","name":"Sensor Value","type":"Float","value":21.5,"unit":"Cel","time":"0001-01-01T00:00:00Z","quality":"invalid"},` +
+			`{"path":"/3200/0/5500","name":"Digital Input State","type":"Boolean","value":true,"unit":"","time":"2026-03-01T11:00:00Z","quality":"good"},` +
+			`{"path":"/3/0/0","name":"Manufacturer","type":"String","value":"","unit":"","time":"2026-03-01T11:00:00Z","quality":"good"},` +
+			`{"path":"/9/0/1","name":"Big","type":"Unsigned Integer","value":18446744073709551615,"unit":"","time":"2026-03-01T11:00:00Z","quality":"good"}]` + "\n", "", 0},
+		{[]string{"write", "/3306/0/5851", "-5"}, `PUT /v1/value {"/3306/0/5851":"-5"}`, "", "", 0},
+		{[]string{"write", "/3/0/14", "--", "-x"}, `PUT /v1/value {"/3/0/14":"-x"}`, "", "", 0},
+		{[]string{"execute", "/3/0/4"}, `POST /v1/execute {"path":"/3/0/4"}`, "", "", 0},
+		{[]string{"execute", "/3/0/4", "0='a',1"}, `POST /v1/execute {"path":"/3/0/4","args":"0='a',1"}`, "", "", 0},
+		{[]string{"update"}, "POST /v1/update {}", "", "", 0},
+		{[]string{"update", "101", "102"}, `POST /v1/update {"servers":[101,102]}`, "", "", 0},
+		{[]string{"observe", "/3303"}, "GET /v1/events?path=%2F3303", `12:59:59.250  /3303/0/5700  Sensor Value  21.5 Cel
+13:00:00.000  /3303/0/5700  Sensor Value  22 Cel  uncertain
+13:00:00.000  /3303/1  deleted
+`, "some changes were missed; all values follow\nlwm2m-agent observe: the agent has ended the stream\n", 1},
+		{[]string{"observe", "-json", "/3303"}, "GET /v1/events?path=%2F3303", "*", "lwm2m-agent observe: the agent has ended the stream\n", 1},
+	}
+	for _, tt := range tests {
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			a := startAgent(t, answers)
+			// The flag stands behind the command, before its arguments.
+			args := append([]string{tt.args[0], "-socket", a.socket}, tt.args[1:]...)
+			out, problems, code := run(t.Context(), args...)
+			if d := cmp.Diff(tt.out, out); d != "" && tt.out != "*" {
+				t.Error(d)
+			}
+			if d := cmp.Diff(tt.err, problems); d != "" || code != tt.code {
+				t.Errorf("exit code %d\n%s", code, d)
+			}
+			if d := cmp.Diff([]string{tt.asked}, a.asked); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// TestRefused: what the agent refuses is printed with its code, and fails.
+func TestRefused(t *testing.T) {
+	a := startAgent(t, nil)
+	for _, args := range [][]string{{"status"}, {"tree"}, {"read", "/3303/9"}, {"write", "/3303/9/1", "x"}, {"execute", "/3"}, {"observe", "/3"}, {"update"}} {
+		out, problems, code := run(t.Context(), append(args, "-socket", a.socket)...)
+		if want := "lwm2m-agent " + args[0] + ": 4.04 there is no instance /3303/9\n"; code != 1 || out != "" || problems != want {
+			t.Errorf("%q: %d %q %q", args, code, out, problems)
+		}
+	}
+}
+
+func TestNoAgent(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "none")
+	for _, args := range [][]string{{"status"}, {"tree"}, {"read", "/3"}, {"write", "/3", "x"}, {"execute", "/3"}, {"observe", "/3"}, {"update"}} {
+		_, problems, code := run(t.Context(), append(args, "-socket", socket)...)
+		if want := "is it running? see \"systemctl status lwm2m-agent\""; code != 1 || !strings.Contains(problems, want) {
+			t.Errorf("%q: %d %q", args, code, problems)
+		}
+	}
+}
+
+// TestObserveIsInterrupted: who is asked to end has done its work.
+func TestObserveIsInterrupted(t *testing.T) {
+	a := startAgent(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, problems, code := run(ctx, "observe", "/3", "-socket", a.socket); code != 0 || problems != "" {
+		t.Errorf("%d %q", code, problems)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	tests := []struct {
+		args []string
+		want string
+		code int
+	}{
+		{nil, "usage: lwm2m-agent COMMAND", 2},
+		{[]string{"frobnicate"}, `there is no command "frobnicate"; run "lwm2m-agent help"`, 2},
+		{[]string{"read"}, "needs PATH...", 2},
+		{[]string{"write", "/3/0/14"}, "needs PATH VALUE", 2},
+		{[]string{"write", "/3/0/14", "a", "b"}, `unexpected argument "b"`, 2},
+		{[]string{"status", "now"}, `unexpected argument "now"`, 2},
+		{[]string{"status", "-nope"}, "flag provided but not defined: -nope", 2},
+		{[]string{"update", "here"}, `"here" is no Short Server ID`, 2},
+		{[]string{"execute", "/3/0/4", "-x"}, "flag provided but not defined: -x", 2},
+	}
+	for _, tt := range tests {
+		out, problems, code := run(t.Context(), tt.args...)
+		if code != tt.code || out != "" || !strings.Contains(problems, tt.want) {
+			t.Errorf("%q: %d %q %q", tt.args, code, out, problems)
+		}
+	}
+	for _, flag := range []string{"-h", "--help", "help"} {
+		out, _, code := run(t.Context(), flag)
+		for _, cmd := range commands() {
+			if code != 0 || !strings.Contains(out, fmt.Sprintf("\n  %-10s %s\n", cmd.name, cmd.summary)) {
+				t.Errorf("%s: %d, %q is not listed", flag, code, cmd.name)
+			}
+		}
+	}
+}
+
+// TestHelp: each command has -h, which runs nothing.
+func TestHelp(t *testing.T) {
+	for _, cmd := range commands() {
+		out, problems, code := run(t.Context(), cmd.name, "-h")
+		if code != 0 || problems != "" || !strings.HasPrefix(out, "usage: lwm2m-agent "+cmd.name) || !strings.Contains(out, cmd.summary) {
+			t.Errorf("%s: %d %q %q", cmd.name, code, out, problems)
+		}
+	}
+}
+
+// TestListings: every listing takes -json.
+func TestListings(t *testing.T) {
+	for _, name := range []string{"status", "tree", "read", "observe", "check", "scan", "version"} {
+		out, _, _ := run(t.Context(), name, "-h")
+		if !strings.Contains(out, "\n  -json\n") {
+			t.Errorf("%s has no -json", name)
+		}
+	}
+}
+
+func TestFlagsAnywhere(t *testing.T) {
+	tests := []struct {
+		raw  []string
+		x    bool
+		args []string
+	}{
+		{[]string{"-x", "a", "b"}, true, []string{"a", "b"}},
+		{[]string{"a", "-x", "b"}, true, []string{"a", "b"}},
+		{[]string{"a", "b", "-x"}, true, []string{"a", "b"}},
+		{[]string{"a", "-5"}, false, []string{"a", "-5"}},
+		{[]string{"-.5", "-x", "-1e3"}, true, []string{"-.5", "-1e3"}},
+		{[]string{"a", "-"}, false, []string{"a", "-"}},
+		{[]string{"a", "--", "-x"}, false, []string{"a", "-x"}},
+		{[]string{"--", "a", "--", "-x"}, false, []string{"a", "--", "-x"}},
+	}
+	for _, tt := range tests {
+		c := newCall(command{name: "test"}, tt.raw, io.Discard, io.Discard)
+		x := c.flags.Bool("x", false, "")
+		if err := c.parse(0, -1); err != nil || *x != tt.x || !slices.Equal(c.args, tt.args) {
+			t.Errorf("%q: %v, %q, %v", tt.raw, *x, c.args, err)
+		}
+	}
+	c := newCall(command{name: "test"}, []string{"a", "-h"}, io.Discard, io.Discard)
+	if err := c.parse(0, 0); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("-h behind an argument: %v", err)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	out, _, code := run(t.Context(), "version")
+	if code != 0 || !strings.HasPrefix(out, "lwm2m-agent ") || !strings.Contains(out, "\nLwM2M       1.0, 1.1, 1.2\n") {
+		t.Errorf("%d %q", code, out)
+	}
+	out, _, _ = run(t.Context(), "version", "-json")
+	if !strings.Contains(out, `"lwm2m":["1.0","1.1","1.2"]`) {
+		t.Errorf("%q", out)
+	}
+}
+
+func TestSpans(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Hour: "0 s", 0: "0 s", 59 * time.Second: "59 s", time.Minute: "1 min", 61 * time.Second: "1 min 1 s",
+		2*time.Hour + 3*time.Minute: "2 h 3 min", 24 * time.Hour: "1 d", 50 * time.Hour: "2 d 2 h",
+	} {
+		if got := span(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
+	for n, want := range map[uint64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 1_234_567: "1.2 MB", 1<<64 - 1: "18.4 EB"} {
+		if got := size(n); got != want {
+			t.Errorf("%d is %q, want %q", n, got, want)
+		}
+	}
+}
