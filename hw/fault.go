@@ -2,7 +2,6 @@ package hw
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 
@@ -29,7 +28,8 @@ func i2cError(path string, err error) error {
 	case errors.Is(err, unix.ENXIO), errors.Is(err, unix.EREMOTEIO):
 		return &fault{ErrNoAnswer.Error(), ErrNoAnswer, err}
 	case errors.Is(err, unix.ETIMEDOUT):
-		return fmt.Errorf("the bus timed out: %w", err)
+		// Some adapters have no other word for an address that nobody acknowledges.
+		return &fault{ErrNoAnswer.Error() + " before the bus timed out", ErrNoAnswer, err}
 	}
 	return nodeError(path, err)
 }

@@ -1,6 +1,7 @@
 package hw
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -116,6 +118,11 @@ const (
 	lastAddress  = 0x77
 )
 
+// maxTimeouts is how long an adapter's addresses may time out, which is what some
+// do where nobody answers, before a bus on which nobody has answered at all
+// counts as stuck.
+const maxTimeouts = 30 * time.Second
+
 func (p *platform) scanI2C(ctx context.Context, open func(path string) (prober, error)) []I2CBus {
 	paths, err := filepath.Glob(filepath.Join(p.dev, "i2c-*"))
 	if err != nil {
@@ -137,18 +144,25 @@ func (p *platform) scanI2C(ctx context.Context, open func(path string) (prober, 
 	return found
 }
 
-// scanAdapter asks every address of an adapter.
-func scanAdapter(ctx context.Context, lane *bus, open func() (prober, error)) ([]I2CDevice, error) {
+// scanAdapter asks every address of an adapter, those of known parts first: it
+// may end before it has asked them all.
+func scanAdapter(ctx context.Context, lane *bus, open func() (prober, error)) (devices []I2CDevice, err error) {
 	a := &access{bus: lane}
 	adapter, err := acquire(ctx, a, open)
 	if err != nil {
 		return nil, err
 	}
 	defer a.discard(ctx, adapter)
-	var devices []I2CDevice
-	for address := uint16(firstAddress); address <= lastAddress; address++ {
+	defer func() {
+		slices.SortFunc(devices, func(x, y I2CDevice) int { return cmp.Compare(x.Address, y.Address) })
+	}()
+	var lost time.Duration // to addresses that timed out
+	for _, address := range scanOrder() {
+		began := time.Now()
 		answers, err := blocking(ctx, a, func() (bool, error) { return adapter.Probe(address) })
 		switch {
+		case errors.Is(err, unix.ETIMEDOUT) && (len(devices) > 0 || lost < maxTimeouts):
+			lost += time.Since(began)
 		case errors.Is(err, unix.EBUSY), answers:
 			devices = append(devices, I2CDevice{Address: address, Drivers: driversAt(address)})
 		case errors.Is(err, unix.EOPNOTSUPP):
@@ -158,6 +172,15 @@ func scanAdapter(ctx context.Context, lane *bus, open func() (prober, error)) ([
 		}
 	}
 	return devices, nil
+}
+
+// scanOrder is all addresses, those that drivers know first.
+func scanOrder() []uint16 {
+	order := addressRange(firstAddress, lastAddress)
+	slices.SortStableFunc(order, func(x, y uint16) int {
+		return cmp.Compare(min(len(driversAt(y)), 1), min(len(driversAt(x)), 1))
+	})
+	return order
 }
 
 // shown is the path as the configuration has it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,6 +20,7 @@ type asked struct {
 	answers map[uint16]bool
 	errs    map[uint16]error
 	block   chan struct{}
+	timeout time.Duration
 	asked   []uint16
 	closed  bool
 }
@@ -26,6 +28,11 @@ type asked struct {
 func (a *asked) Probe(address uint16) (bool, error) {
 	if a.block != nil {
 		<-a.block
+	}
+	if errors.Is(a.errs[address], unix.ETIMEDOUT) {
+		if err := pause(context.Background(), a.timeout); err != nil {
+			return false, err
+		}
 	}
 	a.asked = append(a.asked, address)
 	return a.answers[address], a.errs[address]
@@ -49,8 +56,12 @@ func TestScanI2C(t *testing.T) {
 		adapters := map[string]*asked{
 			"i2c-0":  {answers: map[uint16]bool{0x48: true, 0x76: true, 0x50: true}, errs: map[uint16]error{0x1d: unix.EBUSY, 0x52: unix.EOPNOTSUPP}},
 			"i2c-2":  {block: release},
-			"i2c-10": {errs: map[uint16]error{0x0a: unix.ETIMEDOUT}},
+			"i2c-10": {errs: map[uint16]error{}, timeout: time.Second},
 		}
+		for address := uint16(0x08); address <= 0x77; address++ {
+			adapters["i2c-10"].errs[address] = unix.ETIMEDOUT
+		}
+		adapters["i2c-0"].errs[0x4a] = unix.ETIMEDOUT
 		p := newPlatform(Options{Sys: sys, Dev: dev})
 		inv := p.scan(t.Context(), func(path string) (prober, error) { return adapters[filepath.Base(path)], nil })
 		want := []I2CBus{
@@ -73,8 +84,15 @@ func TestScanI2C(t *testing.T) {
 			t.Error(diff)
 		}
 		first := adapters["i2c-0"]
-		if n := len(first.asked); n != 0x78-8 || first.asked[0] != 0x08 || first.asked[n-1] != 0x77 || !first.closed {
-			t.Errorf("asked %d addresses from %#x to %#x, closed %v", n, first.asked[0], first.asked[n-1], first.closed)
+		if n := len(first.asked); n != 0x78-8 || first.asked[0] != 0x48 || first.asked[9] != 0x77 || first.asked[10] != 0x08 || !first.closed {
+			t.Errorf("asked %d addresses: %#x, closed %v", n, first.asked, first.closed)
+		}
+		slices.Sort(first.asked)
+		if first.asked[0] != 0x08 || first.asked[0x77-8] != 0x77 || len(slices.Compact(first.asked)) != 0x78-8 {
+			t.Errorf("asked addresses %#x", first.asked)
+		}
+		if n := len(adapters["i2c-10"].asked); n != 30+1 {
+			t.Errorf("a stuck bus was asked for %d addresses", n)
 		}
 		close(release)
 		synctest.Wait()

@@ -255,7 +255,7 @@ func TestSysErrors(t *testing.T) {
 		{&fs.PathError{Op: "open", Err: unix.EPERM}, ErrPermission},
 		{&fs.PathError{Op: "read", Err: unix.EBUSY}, ErrBusy},
 		{unix.EIO, unix.EIO},
-		{unix.ETIMEDOUT, unix.ETIMEDOUT},
+		{unix.ETIMEDOUT, ErrNoAnswer},
 		{nil, nil},
 	}
 	for _, tt := range tests {
