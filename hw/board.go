@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"reflect"
@@ -99,6 +100,7 @@ func NewBoard(sink Sink, opts Options) *Board {
 	if opts.Jitter == nil {
 		opts.Jitter = rand.Float64
 	}
+	opts.Handles = maps.Clone(opts.Handles)
 	return &Board{
 		sink:     sink,
 		opts:     opts,

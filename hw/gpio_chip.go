@@ -14,8 +14,14 @@ import (
 	"lwm2m-agent/hw/gpio"
 )
 
-// consumer is what others see as the user of our lines.
+// consumer is what others see as the user of our lines: with the name of the
+// sensor or actuator, as far as the kernel keeps it (31 bytes).
 const consumer = "lwm2m-agent"
+
+func consumerOf(name string) string {
+	full := consumer + " " + name
+	return strings.ToValidUTF8(full[:min(len(full), 31)], "")
+}
 
 // chips returns the paths of all GPIO chips, by number.
 func (p *platform) chips() ([]string, error) {
@@ -93,9 +99,21 @@ func busyLine(chip *gpio.Chip, offset int, cause error) error {
 	return &fault{fmt.Sprintf("the line is %v by %s", ErrBusy, user), ErrBusy, cause}
 }
 
+// holds reports whether the configured line is requested for cfg's actuator: a
+// handle that was kept may be of the line that it had before.
+func (p *platform) holds(cfg Config) bool {
+	chip, offset, err := p.openLine(cfg)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = chip.Close() }() // was only asked
+	info, err := chip.Line(offset)
+	return err == nil && info.Used && info.Consumer == consumerOf(cfg.Name)
+}
+
 // lineOptions are the settings that inputs and outputs share.
 func lineOptions(cfg Config) gpio.Options {
-	return gpio.Options{Consumer: consumer, ActiveLow: cfg.Active == ActiveLow}
+	return gpio.Options{Consumer: consumerOf(cfg.Name), ActiveLow: cfg.Active == ActiveLow}
 }
 
 // takeLine is requestLine in the lane of a: lines of an expander are behind

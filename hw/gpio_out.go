@@ -53,10 +53,13 @@ func (d *gpioOut) Open(ctx context.Context) error {
 	kept := d.access.inherited
 	d.access.inherited = nil
 	line, err := takeLine(ctx, d.access, func() (*gpio.Line, error) {
-		switch {
-		case kept != nil:
+		if kept != nil && d.access.holds(cfg) {
 			return gpio.Adopt(kept, o, d.access.gpio)
-		case cfg.Safe.Keep:
+		}
+		if kept != nil {
+			_ = kept.Close() // of another line
+		}
+		if cfg.Safe.Keep {
 			return d.requestAsIs(o)
 		}
 		return d.access.requestLine(cfg, o)

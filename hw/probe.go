@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // errProbed ends the watch of a probe.
@@ -94,7 +95,7 @@ func (a *access) lookAtLine(role Role) error {
 	switch {
 	case err != nil:
 		return err
-	case info.Used && info.Consumer != consumer:
+	case info.Used && !strings.HasPrefix(info.Consumer, consumer):
 		return busyLine(chip, offset, ErrBusy)
 	case info.Used && info.Output != (role == RoleActuator):
 		return fmt.Errorf("the line is %w by the agent in the other direction", ErrBusy)
