@@ -77,10 +77,13 @@ func childWrites(dir string) {
 
 // TestKilled: a process that is killed at any instant has on disk what it was told
 // is on disk, or one step more, and leaves no lock.
-func TestKilled(t *testing.T) {
+func TestKilled(t *testing.T) { killRepeatedly(t, 12) }
+
+func killRepeatedly(t *testing.T, rounds int) {
+	t.Helper()
 	dir := t.TempDir()
 	told := map[string]uint64{}
-	for round := range 12 {
+	for round := range rounds {
 		cmd := child(t, "write", dir)
 		out, err := cmd.StdoutPipe()
 		if err != nil {

@@ -215,7 +215,8 @@ func TestDamagedBytes(t *testing.T) {
 func TestCutFiles(t *testing.T) {
 	images, held := fill(t)
 	good, want := images[len(images)-1], held[len(held)-1]
-	pages := int(readMetas(good)[0].pages) // what lies behind them is not in use
+	metas, _ := readMetas(good)
+	pages := int(metas[0].pages) // what lies behind them is not in use
 	for _, size := range []int{1, pageSize - 1, pageSize, 2 * pageSize, 3*pageSize + 5, pages * pageSize / 2, pages*pageSize - 1, pages * pageSize} {
 		_, r, damages := openImage(t, good[:size])
 		if (len(damages) != 1) != (size == pages*pageSize) {
@@ -231,6 +232,25 @@ func TestCutFiles(t *testing.T) {
 	}
 	if _, r, damages := openImage(t, nil); len(damages) > 0 || r.count() != 0 {
 		t.Errorf("an empty file: %v, %v", damages, r)
+	}
+}
+
+// TestLostMetaPage: a meta page that is overwritten is no torn one: whatever it
+// said last is lost, which is told.
+func TestLostMetaPage(t *testing.T) {
+	images, held := fill(t)
+	good := images[len(images)-1]
+	for id := range 2 {
+		for name, fill := range map[string]byte{"zeros": 0, "erased flash": 0xff, "text": 'x'} {
+			broken := slices.Clone(good)
+			for i := range pageSize {
+				broken[id*pageSize+i] = fill
+			}
+			_, r, damages := openImage(t, broken)
+			if len(damages) != 1 || !reflect.DeepEqual(r, held[len(held)-1]) && !reflect.DeepEqual(r, held[len(held)-2]) {
+				t.Errorf("meta page %d, %s: %+v", id, name, damages)
+			}
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -46,11 +47,14 @@ type inspection struct {
 // that is torn is no damage as long as the other one and all that hangs on it is
 // whole: this is what a power cut leaves.
 func inspect(content []byte) inspection {
-	metas := readMetas(content)
+	metas, strange := readMetas(content)
 	if len(metas) == 0 {
 		return inspection{records{}, errors.New("has no valid meta page")}
 	}
 	newest := walk(content, metas[0])
+	if newest.err == nil && strange != nil {
+		newest.err = strange
+	}
 	if newest.err == nil || len(metas) == 1 {
 		return newest
 	}
@@ -69,26 +73,26 @@ func inspect(content []byte) inspection {
 	return newest
 }
 
-// readMetas returns the valid meta pages, the newest first.
-func readMetas(content []byte) []meta {
-	var metas []meta
-	for at := 0; at <= pageSize; at += pageSize {
-		if len(content) < at+pageHeader+metaSize {
-			break
+// readMetas returns the valid meta pages, the newest first. strange is an error if
+// one of them is none at all: a torn one has the bytes that all meta pages have in
+// common, whatever is left of the rest.
+func readMetas(content []byte) (metas []meta, strange error) {
+	for id := range uint64(2) {
+		at := id * pageSize
+		if uint64(len(content)) < at+pageHeader+metaSize {
+			return metas, fmt.Errorf("ends before meta page %d", id)
 		}
 		b := content[at+pageHeader:]
-		if order.Uint32(b) == boltMagic && order.Uint32(b[4:]) == boltVersion && order.Uint32(b[8:]) == pageSize &&
-			order.Uint64(b[56:]) == metaSum(b) {
+		if order.Uint64(content[at:]) != id || order.Uint32(b) != boltMagic || order.Uint32(b[4:]) != boltVersion || order.Uint32(b[8:]) != pageSize {
+			strange = fmt.Errorf("meta page %d is damaged; what it said is lost", id)
+			continue
+		}
+		if order.Uint64(b[56:]) == metaSum(b) {
 			metas = append(metas, meta{root: order.Uint64(b[16:]), pages: order.Uint64(b[40:]), transaction: order.Uint64(b[48:])})
 		}
 	}
-	slices.SortFunc(metas, func(a, b meta) int {
-		if a.transaction > b.transaction {
-			return -1
-		}
-		return 1
-	})
-	return metas
+	slices.SortFunc(metas, func(a, b meta) int { return cmp.Compare(b.transaction, a.transaction) })
+	return metas, strange
 }
 
 // metaSum is the checksum of a meta page.
