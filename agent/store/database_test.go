@@ -383,3 +383,36 @@ func TestBounds(t *testing.T) {
 		t.Errorf("replace a small record: %v", err)
 	}
 }
+
+// TestCutReplacement: a power cut at any step of putting a rebuilt database in
+// place leaves what can be opened, with nothing lost.
+func TestCutReplacement(t *testing.T) {
+	images, held := fill(t)
+	good, want := images[len(images)-1], held[len(held)-1]
+	const next = databaseFile + newSuffix
+	tests := []struct {
+		name    string
+		files   map[string][]byte
+		records int
+	}{
+		{"first start, cut while writing", map[string][]byte{next: good[:pageSize+100]}, 0},
+		{"first start, cut before the renaming", map[string][]byte{next: good}, want.count()},
+		{"rebuilt, cut while writing", map[string][]byte{databaseFile: good, next: good[:3*pageSize]}, want.count()},
+		{"rescued, cut between both renamings", map[string][]byte{next: good, databaseFile + ".corrupt-1": good[:1000]}, want.count()},
+	}
+	for _, tt := range tests {
+		dir := t.TempDir()
+		for name, content := range tt.files {
+			if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := mustOpen(t, dir, Options{})
+		if n := s.records.count(); n != tt.records || len(s.Damages()) > 0 {
+			t.Errorf("%s: %d records, want %d; %v", tt.name, n, tt.records, s.Damages())
+		}
+		if _, err := os.Lstat(filepath.Join(dir, next)); err == nil {
+			t.Errorf("%s: %s is left", tt.name, next)
+		}
+	}
+}
