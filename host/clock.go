@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -26,8 +25,8 @@ func Timezone(root fs.FS) string {
 		return name
 	}
 	b, _ := read(root, "etc/config/system")
-	if m := zonename.FindSubmatch(b); m != nil {
-		return strings.ReplaceAll(unquote(string(m[1])), " ", "_")
+	if name := uciZonename(string(b)); name != "" {
+		return strings.ReplaceAll(name, " ", "_")
 	}
 	if tz := text(root, "etc/TZ"); exists(root, "etc/localtime") || tz != "" && !strings.HasPrefix(tz, "UTC") && !strings.HasPrefix(tz, "GMT0") {
 		return ""
@@ -35,16 +34,35 @@ func Timezone(root fs.FS) string {
 	return "UTC"
 }
 
-var zonename = regexp.MustCompile(`(?m)^\s*option\s+zonename\s+(.+?)\s*$`)
+// uciZonename returns the option zonename of a UCI file, "" if there is none.
+func uciZonename(text string) string {
+	for line := range strings.Lines(text) {
+		rest, ok := strings.CutPrefix(strings.TrimSpace(line), "option")
+		if fields := strings.Fields(rest); ok && len(fields) > 1 && fields[0] == "zonename" {
+			return unquote(strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(rest), "zonename")))
+		}
+	}
+	return ""
+}
 
-// zoneSyntax is what the names of the time zone database are made of.
-var zoneSyntax = regexp.MustCompile(`^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,3}$`)
+// isZoneName reports whether a text is what the names of the time zone database
+// look like: up to four parts, which cannot leave the database's folder.
+func isZoneName(name string) bool {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-"
+	parts := strings.Split(name, "/")
+	for _, part := range parts {
+		if part == "" || strings.Trim(part, letters) != "" {
+			return false
+		}
+	}
+	return len(parts) <= 4 && len(name) <= 64
+}
 
 // HasTimezone reports whether a time zone can be set by its name: it is in the
 // system's time zone database, or is one of Etc/GMT…, which need none.
 func HasTimezone(root fs.FS, name string) bool {
 	_, ok := posixZone(root, name)
-	return ok || zoneSyntax.MatchString(name) && len(name) <= 64 && zoneData(root, zoneinfo+name) != nil
+	return ok || isZoneName(name) && zoneData(root, zoneinfo+name) != nil
 }
 
 // zoneData returns a file of the time zone database (RFC 8536), nil if it is
@@ -71,7 +89,7 @@ func posixZone(root fs.FS, name string) (string, bool) {
 		}
 		return "", false
 	}
-	if !zoneSyntax.MatchString(name) || len(name) > 64 {
+	if !isZoneName(name) {
 		return "", false
 	}
 	lines := strings.Split(string(zoneData(root, zoneinfo+name)), "\n")

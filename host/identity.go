@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
-	"regexp"
 	"strings"
 )
 
@@ -40,9 +39,7 @@ func ReadIdentity(root fs.FS) Identity {
 	if maker, _, ok := strings.Cut(compatible, ","); ok {
 		id.Manufacturer = maker
 	}
-	if m := revision.FindStringSubmatch(id.Model); m != nil {
-		id.Hardware = m[1]
-	}
+	id.Hardware = revision(id.Model)
 	return id
 }
 
@@ -51,8 +48,19 @@ const (
 	tree = "proc/device-tree"
 )
 
-// revision is how a device tree's model ends that names one: "… Rev 1.2".
-var revision = regexp.MustCompile(`(?i) rev\.? ?([0-9][\w.]*)$`)
+// revision returns what a device tree's model that ends in "… Rev 1.2" says
+// after the word, "" if it does not.
+func revision(model string) string {
+	i := strings.LastIndex(strings.ToLower(model), " rev")
+	if i < 0 {
+		return ""
+	}
+	rest := strings.TrimPrefix(strings.TrimPrefix(model[i+len(" rev"):], "."), " ")
+	if rest == "" || rest[0] < '0' || rest[0] > '9' || strings.ContainsAny(rest, " \t") {
+		return ""
+	}
+	return rest
+}
 
 // said returns the text of the first file that says something.
 func said(root fs.FS, files ...string) string {

@@ -3,7 +3,6 @@ package objects
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -175,14 +174,23 @@ func (s *Server) valid(n lwm2m.Node) error {
 			return fmt.Errorf("%s: %s is no link to an APN connection profile (object 11)", n.Path, n.Value)
 		}
 	case ridServerVersions:
-		if !serverVersion.MatchString(n.Value.Text()) {
+		if !isServerVersion(n.Value.Text()) {
 			return fmt.Errorf("%s: %.20q is no version such as 1.1 or 1.2.2", n.Path, n.Value.Text())
 		}
 	}
 	return nil
 }
 
-var serverVersion = regexp.MustCompile(`^\d{1,3}\.\d{1,3}(\.\d{1,3})?$`)
+// isServerVersion reports whether a text is two or three numbers with dots.
+func isServerVersion(text string) bool {
+	parts := strings.Split(text, ".")
+	for _, part := range parts {
+		if part == "" || len(part) > 3 || strings.Trim(part, "0123456789") != "" {
+			return false
+		}
+	}
+	return len(parts) == 2 || len(parts) == 3
+}
 
 // validBinding checks a binding (Core, table of bindings): transports, each at
 // most once, of which one exists here, and, for 1.0, Q for queue mode.
