@@ -109,6 +109,15 @@ func (a *Agent) compose() error {
 	for _, d := range a.store.Damages() {
 		a.health.Set(health.StateDamaged, d.File, d.Err.Error())
 	}
+	if a.store.Volatile() {
+		a.health.Set(health.StateVolatile, "", "it lies at "+a.store.Dir())
+	}
+	if b := a.opts.Config.Bootstrap; b != nil {
+		a.health.Set(health.ConfigurationUnsafe, "bootstrap", b.Problem("", "the bootstrap server is entered in object 0 but not asked: this release does not bootstrap").Error())
+	}
+	if len(a.opts.Config.Servers) == 0 {
+		a.health.Set(health.ServerMissing, "", "the configuration has no [[server]]")
+	}
 	var err error
 	if a.endpoint, err = a.chooseEndpoint(); err != nil {
 		return err

@@ -110,7 +110,7 @@ func (b *bench) must(err error, what string) {
 func (b *bench) run() {
 	b.temp = b.TempDir()
 	b.agent = filepath.Join(b.temp, "lwm2m-agent")
-	b.build(b.agent)
+	b.build(b.agent, "")
 	for _, m := range []struct {
 		name    string
 		measure func()

@@ -174,16 +174,18 @@ func (b *bench) startUp() {
 }
 
 func (b *bench) size() {
-	path := filepath.Join(b.temp, "arm64")
-	b.build(path, "GOARCH=arm64")
-	info, err := os.Stat(path)
-	b.must(err, "look at the binary")
-	out, err := exec.CommandContext(b.ctx, "xz", "-9", "--stdout", path).Output()
-	b.must(err, "xz (Debian package xz-utils)")
-	b.add(row{
-		"stripped arm64 binary", fmt.Sprintf("%s, xz %s", mega(float64(info.Size())), mega(float64(len(out)))), "10 MB, xz 3.2 MB", "–",
-		info.Size() <= 10e6 && len(out) <= 3_200_000,
-	})
+	for _, build := range []struct{ what, tags string }{{"with demo and server", ""}, {"for little flash (-tags small)", "small"}} {
+		path := filepath.Join(b.temp, "arm64")
+		b.build(path, build.tags, "GOARCH=arm64")
+		info, err := os.Stat(path)
+		b.must(err, "look at the binary")
+		out, err := exec.CommandContext(b.ctx, "xz", "-9", "--stdout", path).Output()
+		b.must(err, "xz (Debian package xz-utils)")
+		b.add(row{
+			"stripped arm64 binary, " + build.what, fmt.Sprintf("%s, xz %s", mega(float64(info.Size())), mega(float64(len(out)))),
+			"10 MB, xz 3.2 MB", "–", info.Size() <= 10e6 && len(out) <= 3_200_000,
+		})
+	}
 }
 
 func mega(f float64) string { return fmt.Sprintf("%.1f MB", f/1e6) }

@@ -31,7 +31,7 @@ func Binary(t workspace.T, env ...string) string {
 		t.Fatalf("build the agent: %v", err)
 	}
 	path := filepath.Join(dir, "lwm2m-agent")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "./cmd/lwm2m-agent")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-tags=nethttpomithttp2", "-ldflags=-s -w", "-o", path, "./cmd/lwm2m-agent")
 	cmd.Dir = workspace.Root(t)
 	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -145,7 +145,8 @@ func (a *Agent) Status(t workspace.T) Status {
 // AwaitStatus waits until the status fits.
 func (a *Agent) AwaitStatus(t workspace.T, what string, fits func(Status) bool) Status {
 	t.Helper()
-	const between, limit = 100 * time.Millisecond, time.Minute
+	// A server that is silent is given MAX_TRANSMIT_WAIT, 93 s.
+	const between, limit = 100 * time.Millisecond, 4 * time.Minute
 	var last Status
 	for end := time.Now().Add(limit); time.Now().Before(end); {
 		out, status := a.Run(t, "status", "-json")
