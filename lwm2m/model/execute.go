@@ -107,13 +107,9 @@ func (t *Tree) Execute(ctx context.Context, origin Origin, p lwm2m.Path, args Ar
 func (t *Tree) executable(p lwm2m.Path) (*object, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	o := t.object(p.Object())
-	if o == nil {
-		return nil, lwm2m.Errorf(lwm2m.NotFound, "there is no object %d", p.Object())
-	}
-	in := o.instance(p.Instance())
-	if in == nil {
-		return nil, lwm2m.Errorf(lwm2m.NotFound, "there is no instance %s", p.At(lwm2m.LevelInstance))
+	o, in, err := t.instanceAt(p)
+	if err != nil {
+		return nil, err
 	}
 	r := in.resource(p.Resource())
 	if r == nil {

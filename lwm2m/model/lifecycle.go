@@ -123,12 +123,11 @@ func (t *Tree) Delete(ctx context.Context, origin Origin, p lwm2m.Path) error {
 }
 
 func (t *Tree) mayDelete(origin Origin, p lwm2m.Path) error {
-	// Walking as the agent finds what exists whether or not it can be read.
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	o := t.object(p.Object())
-	if o == nil || o.instance(p.Instance()) == nil {
-		return lwm2m.Errorf(lwm2m.NotFound, "there is no instance %s", p.At(lwm2m.LevelInstance))
+	o, in, err := t.instanceAt(p)
+	if err != nil {
+		return err
 	}
 	if p.Level() == lwm2m.LevelInstance {
 		if !o.def.Multiple {
@@ -136,7 +135,7 @@ func (t *Tree) mayDelete(origin Origin, p lwm2m.Path) error {
 		}
 		return nil
 	}
-	r := o.instance(p.Instance()).resource(p.Resource())
+	r := in.resource(p.Resource())
 	switch {
 	case r == nil:
 		return lwm2m.Errorf(lwm2m.NotFound, "there is no resource %s", p.At(lwm2m.LevelResource))

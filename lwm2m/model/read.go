@@ -84,17 +84,13 @@ func (t *Tree) walk(p lwm2m.Path, w *reader) error {
 		}
 		return nil
 	}
-	o := t.object(p.Object())
-	if o == nil {
-		return lwm2m.Errorf(lwm2m.NotFound, "there is no object %d", p.Object())
+	o, in, err := t.instanceAt(p)
+	if err != nil {
+		return err
 	}
-	if p.Level() == lwm2m.LevelObject {
+	if in == nil {
 		o.walk(w)
 		return nil
-	}
-	in := o.instance(p.Instance())
-	if in == nil {
-		return lwm2m.Errorf(lwm2m.NotFound, "there is no instance %s", p.At(lwm2m.LevelInstance))
 	}
 	if p.Level() == lwm2m.LevelInstance {
 		in.walk(p, w)

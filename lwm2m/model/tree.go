@@ -123,6 +123,23 @@ func (t *Tree) object(oid uint16) *object {
 	return nil
 }
 
+// instanceAt returns the object and, if p goes that deep, the instance that p
+// names or lies in; else 4.04. The lock must be held.
+func (t *Tree) instanceAt(p lwm2m.Path) (*object, *instance, error) {
+	o := t.object(p.Object())
+	if o == nil {
+		return nil, nil, lwm2m.Errorf(lwm2m.NotFound, "there is no object %d", p.Object())
+	}
+	if p.Level() == lwm2m.LevelObject {
+		return o, nil, nil
+	}
+	in := o.instance(p.Instance())
+	if in == nil {
+		return nil, nil, lwm2m.Errorf(lwm2m.NotFound, "there is no instance %s", p.At(lwm2m.LevelInstance))
+	}
+	return o, in, nil
+}
+
 func (o *object) find(iid uint16) (int, bool) {
 	return slices.BinarySearchFunc(o.instances, iid, func(in *instance, id uint16) int { return int(in.id) - int(id) })
 }

@@ -72,9 +72,9 @@ func (t *Tree) planNodes(origin Origin, nodes []lwm2m.Node) (*Edit, error) {
 	defer t.mu.RUnlock()
 	e := &Edit{Origin: origin}
 	for _, n := range nodes {
-		o := t.object(n.Path.Object())
-		if o == nil || o.instance(n.Path.Instance()) == nil {
-			return nil, lwm2m.Errorf(lwm2m.NotFound, "there is no instance %s", n.Path.At(lwm2m.LevelInstance))
+		o, _, err := t.instanceAt(n.Path)
+		if err != nil {
+			return nil, err
 		}
 		if err := o.planNode(e, n); err != nil {
 			return nil, err
@@ -88,13 +88,9 @@ func (t *Tree) planNodes(origin Origin, nodes []lwm2m.Node) (*Edit, error) {
 func (t *Tree) planWrite(origin Origin, mode WriteMode, p lwm2m.Path, nodes []lwm2m.Node) (*Edit, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	o := t.object(p.Object())
-	if o == nil {
-		return nil, lwm2m.Errorf(lwm2m.NotFound, "there is no object %d", p.Object())
-	}
-	in := o.instance(p.Instance())
-	if in == nil {
-		return nil, lwm2m.Errorf(lwm2m.NotFound, "there is no instance %s", p.At(lwm2m.LevelInstance))
+	o, in, err := t.instanceAt(p)
+	if err != nil {
+		return nil, err
 	}
 	if err := in.mayWriteAt(o, p, origin, mode); err != nil {
 		return nil, err
