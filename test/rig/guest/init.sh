@@ -19,6 +19,8 @@ ip link set lo up
 if ip link set eth0 up; then # QEMU's user network; 10.0.2.2 is the host's loopback
   ip addr add 10.0.2.15/24 dev eth0
   ip route add default via 10.0.2.2
+else
+  echo "RIG HAS NO NETWORK: has every module loaded?"
 fi
 # One command a line, in base64 after a number; the answer is "NUMBER STATUS LENGTH" and LENGTH bytes of output.
 exec 4<>/dev/ttymxc0 # held open: what arrives at a closed port is lost
