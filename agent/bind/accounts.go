@@ -2,8 +2,10 @@ package bind
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/store"
@@ -59,41 +61,64 @@ func (a *Accounts) save(key string, nodes []lwm2m.Node) error {
 	return nil
 }
 
-// Seed fills objects 0 and 1 from the state directory and the configuration.
+// Seed fills objects 0 and 1 from the state directory and the configuration. It
+// may be called again with another configuration: an object whose content stays
+// the same is not touched.
 func (a *Accounts) Seed(tree *model.Tree, security *objects.Security, server *objects.Server, cfg *config.Config) error {
-	kept, err := a.sections()
+	before, err := a.sections()
 	if err != nil {
 		return err
 	}
-	accounts, sections := accountsOf(cfg, kept)
-	if err := security.Seed(accounts...); err != nil {
+	accounts, now := accountsOf(cfg, before)
+	fresh, err := contentOf(tree, accounts)
+	if err != nil {
 		return err
 	}
-	if err := server.Seed(accounts...); err != nil {
-		return err
-	}
-	var all [2][]lwm2m.Node
-	for i, object := range []struct {
-		oid uint16
-		key string
-	}{{objectSecurity, keySecurity}, {objectServer, keyServer}} {
-		fresh, err := tree.Read(model.FromAgent(), lwm2m.NewPath(object.oid), nil)
+	var wanted [2][]lwm2m.Node
+	for oid, key := range [2]string{keySecurity, keyServer} {
+		saved, err := a.load(key)
 		if err != nil {
 			return err
 		}
-		saved, err := a.load(object.key)
+		wanted[oid] = merge(uint16(oid), saved, fresh[oid], before, now)
+	}
+	restores := [2]func([]lwm2m.Node) error{security.Restore, server.Restore}
+	for oid, restore := range restores {
+		present, err := tree.Read(model.FromAgent(), lwm2m.NewPath(uint16(oid)), nil)
 		if err != nil {
 			return err
 		}
-		all[i] = merge(object.oid, saved, fresh, kept, sections)
+		if slices.Equal(present, wanted[oid]) {
+			continue
+		}
+		if err := restore(wanted[oid]); err != nil {
+			return err
+		}
 	}
-	if err := security.Restore(all[0]); err != nil {
-		return err
+	return a.keep(wanted[objectSecurity], wanted[objectServer], now)
+}
+
+// contentOf returns what objects 0 and 1 hold for accounts. It is made in a tree
+// of its own, so that no client sees anything half done.
+func contentOf(defs model.Definitions, accounts []objects.Account) (content [2][]lwm2m.Node, err error) {
+	tree := model.NewTree(defs, time.Now)
+	security, err := objects.NewSecurity(tree, nil)
+	if err != nil {
+		return content, err
 	}
-	if err := server.Restore(all[1]); err != nil {
-		return err
+	server, err := objects.NewServer(tree, "U", objects.ServerHooks{})
+	if err != nil {
+		return content, err
 	}
-	return a.keep(all[0], all[1], sections)
+	if err := errors.Join(security.Seed(accounts...), server.Seed(accounts...)); err != nil {
+		return content, err
+	}
+	for oid := range content {
+		if content[oid], err = tree.Read(model.FromAgent(), lwm2m.NewPath(uint16(oid)), nil); err != nil {
+			return content, err
+		}
+	}
+	return content, nil
 }
 
 // keep saves both objects and where they came from, at once.
