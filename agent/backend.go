@@ -8,6 +8,7 @@ import (
 
 	"lwm2m-agent/agent/control"
 	"lwm2m-agent/agent/health"
+	"lwm2m-agent/host"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
 )
@@ -21,6 +22,9 @@ var _ control.Backend = (*backend)(nil)
 func (b *backend) Status() control.Status {
 	s := control.Status{
 		Endpoint: b.endpoint, Version: b.opts.Version, Started: b.started, StateDir: b.store.Dir(), Servers: []control.Server{},
+	}
+	if boot, err := host.ReadBoot(b.opts.Root); err == nil {
+		s.Booted, s.BootWhy = b.opts.Now().Add(-boot.Uptime).UTC(), string(boot.Reason)
 	}
 	for _, account := range b.client.Status() {
 		s.Servers = append(s.Servers, serverStatus(account))

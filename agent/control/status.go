@@ -7,6 +7,8 @@ type Status struct {
 	Endpoint string    `json:"endpoint"`
 	Version  string    `json:"version"` // of the agent
 	Started  time.Time `json:"started"`
+	Booted   time.Time `json:"booted,omitzero"`       // when the machine started
+	BootWhy  string    `json:"boot_reason,omitempty"` // "power on", "watchdog" …, as far as the hardware tells
 	StateDir string    `json:"state_dir,omitempty"`
 	Servers  []Server  `json:"servers"`
 	Health   []Trouble `json:"health"` // filled in by Handler

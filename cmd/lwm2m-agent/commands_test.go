@@ -77,7 +77,7 @@ func run(ctx context.Context, args ...string) (out, problems string, code int) {
 	return stdout.String(), stderr.String(), code
 }
 
-const statusAnswer = `{"endpoint":"urn:dev:os:32473-gw-17","version":"1.0","started":"2026-03-01T08:55:00Z","servers":[
+const statusAnswer = `{"endpoint":"urn:dev:os:32473-gw-17","version":"1.0","started":"2026-03-01T08:55:00Z","booted":"2026-02-28T12:00:00Z","boot_reason":"watchdog","servers":[
 {"short_server_id":101,"uri":"coaps://lwm2m.example.com:5684","state":"registered","words":"registered","since":"2026-03-01T11:00:00Z","next_update":"2026-03-01T12:58:27Z","lifetime":3600,"transport":"DTLS PSK","cid":"0a0b","sent_bytes":12345,"received_bytes":999,"observations":3,"queued":2,"queue_mode":true,
  "last_error":"no answer to Update","last_error_time":"2026-03-01T10:59:30Z","error_cleared":true,"remedy":"not shown"},
 {"short_server_id":102,"uri":"coap://192.0.2.1:5683","state":"waiting","words":"no answer; next attempt in 8 s","since":"2026-03-01T11:59:52Z","lifetime":86400,"sent_bytes":0,"received_bytes":0,"observations":0,"queued":0,"queue_mode":false,
@@ -118,6 +118,7 @@ func TestOutput(t *testing.T) {
 		code  int
 	}{
 		{[]string{"status"}, "GET /v1/status", `urn:dev:os:32473-gw-17, lwm2m-agent 1.0, running for 3 h 5 min
+machine up for 1 d, last start: watchdog
 
 SERVER  URI                             STATE       SINCE    NEXT UPDATE     TRANSPORT  CID   SENT     RECEIVED  QUEUED
 101     coaps://lwm2m.example.com:5684  registered  1 h ago  in 58 min 27 s  DTLS PSK   0a0b  12.3 kB  999 B     2

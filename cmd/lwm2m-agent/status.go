@@ -29,6 +29,13 @@ func runStatus(ctx context.Context, c *call) error {
 func (c *call) printStatus(s *control.Status) {
 	now := c.now()
 	fmt.Fprintf(c.stdout, "%s, lwm2m-agent %s, running for %s\n", safe(s.Endpoint), s.Version, span(now.Sub(s.Started)))
+	if !s.Booted.IsZero() {
+		why := ""
+		if s.BootWhy != "" {
+			why = ", last start: " + safe(s.BootWhy)
+		}
+		fmt.Fprintf(c.stdout, "machine up for %s%s\n", span(now.Sub(s.Booted)), why)
+	}
 	c.printServers(s.Servers, now)
 	if len(s.Health) == 0 {
 		fmt.Fprint(c.stdout, "\nhealth: all is well\n")

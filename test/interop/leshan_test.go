@@ -189,9 +189,9 @@ func (s peer) checkFormats(t *testing.T) {
 	for _, single := range []struct {
 		format lwm2m.Format
 		rid    string
-	}{{lwm2m.FormatText, "110"}, {lwm2m.FormatText, "130"}, {lwm2m.FormatOpaque, "150"}} {
-		if single.format == lwm2m.FormatOpaque && !s.newest {
-			continue // its web interface writes none
+	}{{lwm2m.FormatText, "110"}, {lwm2m.FormatText, "130"}, {lwm2m.FormatOpaque, "150"}, {lwm2m.FormatCBOR, "110"}, {lwm2m.FormatCBOR, "120"}} {
+		if single.format != lwm2m.FormatText && !s.newest {
+			continue // its web interface writes neither
 		}
 		at := "/3442/0/" + single.rid
 		must(t, "2.04", s.Replace(t, s.endpoint, at, single.format, leshan.Values{"": values[single.rid]}))
