@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -15,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"lwm2m-agent/agent/config"
@@ -28,14 +30,16 @@ import (
 
 // DemoOptions say where the demo listens and where its board registers.
 type DemoOptions struct {
-	Web    string    // address of the page: "127.0.0.1:8080"
-	CoAP   string    // of the embedded server, plain: "127.0.0.1:15683"
-	CoAPS  string    // of the embedded server, DTLS: "127.0.0.1:15684"
-	Server string    // URI of a server elsewhere; "": the embedded one
-	ID     string    // PSK identity at the server elsewhere; "": NoSec
-	Key    []byte    // PSK at the server elsewhere
-	Out    io.Writer // takes what a person is told
-	Log    *slog.Logger
+	Web    string // address of the page: "127.0.0.1:8080"
+	CoAP   string // of the embedded server, plain: "127.0.0.1:15683"
+	CoAPS  string // of the embedded server, DTLS: "127.0.0.1:15684"
+	Server string // URI of a server elsewhere; "": the embedded one
+	ID     string // PSK identity at the server elsewhere; "": NoSec
+	Key    []byte // PSK at the server elsewhere
+	// Endpoint is the endpoint client name of the board; "": demoEndpoint.
+	Endpoint string
+	Out      io.Writer // takes what a person is told
+	Log      *slog.Logger
 	// Version of this program.
 	Version string
 	Built   time.Time
@@ -58,6 +62,7 @@ func Demo(ctx context.Context, opts DemoOptions) error {
 		return fmt.Errorf("make a private directory: %w", err)
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
+	opts.Endpoint = cmp.Or(opts.Endpoint, demoEndpoint)
 	d := &demonstration{opts: opts, dir: dir, feed: &web.Feed{}, token: rand.Text()}
 	if err := d.prepare(ctx); err != nil {
 		return errors.Join(err, d.close())
@@ -109,13 +114,16 @@ func (d *demonstration) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.machine = &demo.Machine{Say: func(text string) { d.say("%s\n", text) }}
+	d.machine = &demo.Machine{Say: func(text string) {
+		d.say("%s\n", text)
+		d.feed.Note(text)
+	}}
 	decoder := &demo.Decoder{
 		Feed: d.feed, Shapes: model.Shapes(registry.Definitions()), Protected: account.URI.Scheme == "coaps", Now: time.Now,
 	}
 	d.agent, err = New(Options{
 		Config: &config.Config{
-			Endpoint:   demoEndpoint,
+			Endpoint:   d.opts.Endpoint,
 			TestObject: true,
 			Device:     config.Device{Manufacturer: "lwm2m-agent", Model: "simulated board", Serial: "demo-1"},
 			Servers:    []config.Server{{Account: account, ShortServerID: demoServerID, Lifetime: demoLifetime}},
@@ -151,7 +159,7 @@ func (d *demonstration) embedServer(a *config.Account) error {
 	key := make([]byte, 16)
 	rand.Read(key) // never fails
 	keys := &server.Keys{}
-	keys.Add(demoEndpoint, key, demoEndpoint)
+	keys.Add(d.opts.Endpoint, key, d.opts.Endpoint)
 	d.server = server.New(server.Config{Log: d.opts.Log, Shapes: model.Shapes(registry.Definitions()), Keys: keys})
 	plain, err := net.ResolveUDPAddr("udp", d.opts.CoAP)
 	if err != nil {
@@ -167,7 +175,7 @@ func (d *demonstration) embedServer(a *config.Account) error {
 	if d.secure, err = d.server.ListenSecure(secure); err != nil {
 		return fmt.Errorf("%w; is another demo running? choose another address with -coaps", err)
 	}
-	a.Security, a.Identity, a.Key = config.SecurityPSK, demoEndpoint, config.NewSecret(key)
+	a.Security, a.Identity, a.Key = config.SecurityPSK, d.opts.Endpoint, config.NewSecret(key)
 	a.URI = &url.URL{Scheme: "coaps", Host: d.secure.Addr().String()}
 	return nil
 }
@@ -178,7 +186,8 @@ func (d *demonstration) run(ctx context.Context) error {
 	b := &backend{d.agent}
 	operator, follow := d.operator()
 	page, err := web.Handler(web.Config{
-		Operator: operator, Definitions: registry.Definitions(), Feed: d.feed, Token: d.token, Addr: d.page.Addr(), Log: d.agent.log,
+		Operator: operator, Direct: d.server == nil, Definitions: d.agent.registry, Feed: d.feed,
+		Token: d.token, Addr: d.page.Addr(), Log: d.agent.log,
 		Values: control.Handler(b, func(*http.Request, control.Access) error { return nil }, control.HandlerOptions{Log: d.agent.log}),
 	})
 	if err != nil {
@@ -203,7 +212,7 @@ func (d *demonstration) run(ctx context.Context) error {
 // operator returns how the page reaches the board, and what keeps it informed.
 func (d *demonstration) operator() (web.Operator, func(context.Context) error) {
 	if d.server != nil {
-		r := &demo.Remote{Server: d.server, Endpoint: demoEndpoint, Definitions: registry.Definitions(), State: d.registration}
+		r := demo.NewRemote(d.server, d.opts.Endpoint, d.registration, d.agent.log)
 		return r, func(ctx context.Context) error { return r.Follow(ctx, d.feed) }
 	}
 	l := demo.NewLocal(d.agent.tree, d.registration)
@@ -227,7 +236,10 @@ func registrationOf(endpoint string, s *control.Server) web.Registration {
 		r.Transport += ", Connection ID " + s.CID
 	}
 	if !s.Since.IsZero() {
-		r.Updated = s.Since.UTC().Format(time.RFC3339)
+		r.Since = s.Since.UTC().Format(time.RFC3339)
+	}
+	if !s.NextUpdate.IsZero() {
+		r.Update = s.NextUpdate.UTC().Format(time.RFC3339)
 	}
 	return r
 }
@@ -251,7 +263,9 @@ func (d *demonstration) followStatus(ctx context.Context, b *backend) error {
 // servePage serves the page until ctx ends.
 func servePage(ctx context.Context, l net.Listener, h http.Handler, feed *web.Feed) error {
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 1 << 16}
+	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
 		_ = feed.Close() // it cannot fail, and ends the event streams
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), partingTime)
 		defer cancel()
@@ -259,10 +273,11 @@ func servePage(ctx context.Context, l net.Listener, h http.Handler, feed *web.Fe
 			_ = srv.Close() // the listener is closed either way
 		}
 	})
-	defer stop()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	err := srv.Serve(l)
+	if stop() {
 		return fmt.Errorf("serve the page: %w", err)
 	}
+	<-ended // the pages have been told
 	return nil
 }
 
@@ -273,18 +288,23 @@ func (d *demonstration) say(format string, args ...any) {
 
 // greet tells a person what there is.
 func (d *demonstration) greet(socket string) {
-	where := "an embedded LwM2M server on coap://" + d.opts.CoAP + " and coaps://" + d.opts.CoAPS
-	if d.server == nil {
-		where = d.opts.Server
+	where := d.opts.Server
+	if d.server != nil {
+		where = fmt.Sprintf("an embedded LwM2M server on coap://%s and coaps://%s", d.plain.LocalAddr(), d.secure.Addr())
 	}
-	d.say(`lwm2m-agent demo: a simulated board, registered at %s
+	host, elsewhere := d.page.Addr().String(), ""
+	if a, ok := d.page.Addr().(*net.TCPAddr); ok && a.IP.IsUnspecified() {
+		host = net.JoinHostPort("localhost", strconv.Itoa(a.Port))
+		elsewhere = "\n                  (elsewhere: this machine's address in place of localhost)"
+	}
+	d.say(`lwm2m-agent demo: the simulated board %s, registered at %s
 
-  page            http://%s/?token=%s
+  page            http://%s/?token=%s%s
   control socket  %s
                   try: lwm2m-agent status -socket %s
 
 Reboot, clock and time zone are simulated. Ctrl-C ends the demo and leaves nothing behind.
-`, where, d.page.Addr(), d.token, socket, socket)
+`, d.opts.Endpoint, where, host, d.token, elsewhere, socket, socket)
 }
 
 // ParseKey reads a pre-shared key in hexadecimal.

@@ -30,15 +30,29 @@ func NewLocal(tree *model.Tree, state func() web.Registration) *Local {
 // Registration implements web.Operator.
 func (l *Local) Registration() web.Registration { return l.state() }
 
-// Paths implements web.Operator. Objects that no server may touch are left out.
-func (l *Local) Paths(context.Context) ([]lwm2m.Path, error) {
+// Instances implements web.Operator. What no server may touch is left out.
+func (l *Local) Instances() []lwm2m.Path {
 	var paths []lwm2m.Path
-	for _, e := range l.tree.Entries(lwm2m.Path{}, lwm2m.LevelResource) {
-		if e.Path.Level() == lwm2m.LevelResource && e.Path.Object() != 0 {
+	for _, e := range l.tree.Entries(lwm2m.Path{}, lwm2m.LevelInstance) {
+		if e.Path.Level() == lwm2m.LevelInstance && l.tree.MayTouch(model.Origin{}, e.Path) == nil {
 			paths = append(paths, e.Path)
 		}
 	}
-	return paths, nil
+	return paths
+}
+
+// Discover implements web.Operator. Attributes are the server's affair.
+func (l *Local) Discover(_ context.Context, instance lwm2m.Path) ([]web.Found, error) {
+	var found []web.Found
+	for _, e := range l.tree.Entries(instance, lwm2m.LevelResource) {
+		if e.Path.Level() == lwm2m.LevelResource {
+			found = append(found, web.Found{Path: e.Path, Attributes: []string{}})
+		}
+	}
+	if found == nil {
+		return nil, lwm2m.Errorf(lwm2m.NotFound, "there is no %s", instance)
+	}
+	return found, nil
 }
 
 // Read implements web.Operator.

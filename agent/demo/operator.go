@@ -2,63 +2,116 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"sync"
+	"time"
 
 	"lwm2m-agent/agent/web"
 	"lwm2m-agent/lwm2m"
-	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/lwm2m/server"
+	"lwm2m-agent/lwm2m/wire/link"
 )
 
-// Remote operates the board over the wire, through the embedded server.
+// Remote operates the board over the wire, through the embedded server. What it
+// was asked to observe it observes again after each Register, which ends all
+// observations (Core, section 6.4.1).
 type Remote struct {
-	Server      *server.Server
-	Endpoint    string
-	Definitions model.Definitions
-	State       func() web.Registration // of the agent's side
+	server    *server.Server
+	endpoint  string
+	state     func() web.Registration
+	log       *slog.Logger
+	events    <-chan server.Event
+	endEvents func()
+
+	mu     sync.Mutex
+	wanted map[lwm2m.Path]bool
 }
 
 var _ web.Operator = (*Remote)(nil)
 
+// eventBuffer is how many events of the server may wait for Follow.
+const eventBuffer = 256
+
+// NewRemote returns an operator on the client of a server with the given endpoint
+// name. state says how the registration stands, in the eyes of the client. Follow
+// is to be run.
+func NewRemote(s *server.Server, endpoint string, state func() web.Registration, log *slog.Logger) *Remote {
+	r := &Remote{server: s, endpoint: endpoint, state: state, log: log, wanted: make(map[lwm2m.Path]bool)}
+	r.events, r.endEvents = s.Events(eventBuffer)
+	return r
+}
+
 // Registration implements web.Operator.
-func (r *Remote) Registration() web.Registration { return r.State() }
+func (r *Remote) Registration() web.Registration { return r.state() }
+
+var errUnregistered = errors.New("the board is not registered at the moment")
 
 func (r *Remote) client() (*server.Client, error) {
-	c, ok := r.Server.Client(r.Endpoint)
+	c, ok := r.server.Client(r.endpoint)
 	if !ok {
-		return nil, fmt.Errorf("%s is not registered", r.Endpoint)
+		return nil, errUnregistered
 	}
 	return c, nil
 }
 
-// Paths implements web.Operator: it discovers every object that is registered.
-func (r *Remote) Paths(ctx context.Context) ([]lwm2m.Path, error) {
+// Instances implements web.Operator: it lists what the board has registered.
+func (r *Remote) Instances() []lwm2m.Path {
+	c, err := r.client()
+	if err != nil {
+		return nil
+	}
+	reg := c.Registration()
+	var paths []lwm2m.Path
+	for _, l := range reg.Objects {
+		if p, err := l.Path(reg.Root); err == nil && p.Level() == lwm2m.LevelInstance {
+			paths = append(paths, p)
+		}
+	}
+	slices.SortFunc(paths, lwm2m.Path.Compare)
+	return paths
+}
+
+// Discover implements web.Operator.
+func (r *Remote) Discover(ctx context.Context, instance lwm2m.Path) ([]web.Found, error) {
 	c, err := r.client()
 	if err != nil {
 		return nil, err
 	}
-	reg := c.Registration()
-	seen := make(map[uint16]bool)
-	var paths []lwm2m.Path
-	for _, l := range reg.Objects {
-		p, err := l.Path(reg.Root)
-		if err != nil || p.IsRoot() || seen[p.Object()] {
-			continue // a link that names no object of this client
+	links, err := c.Discover(ctx, instance)
+	if err != nil {
+		return nil, err
+	}
+	var found []web.Found
+	root := c.Registration().Root
+	for _, l := range links {
+		p, err := l.Path(root)
+		if err != nil || !instance.Contains(p) || p.Level() > lwm2m.LevelResource {
+			continue
 		}
-		seen[p.Object()] = true
-		links, err := c.Discover(ctx, p.At(lwm2m.LevelObject))
-		if err != nil {
-			return nil, err
-		}
-		for _, l := range links {
-			if p, err := l.Path(reg.Root); err == nil {
-				paths = append(paths, p)
-			}
+		if f := (web.Found{Path: p, Attributes: attributes(l)}); p != instance || len(f.Attributes) > 0 {
+			found = append(found, f)
 		}
 	}
-	slices.SortFunc(paths, lwm2m.Path.Compare)
-	return paths, nil
+	slices.SortFunc(found, func(a, b web.Found) int { return a.Path.Compare(b.Path) })
+	return found, nil
+}
+
+// descriptive are the link attributes that describe, and that Write-Attributes
+// does not know (Core, section 7.3.1).
+var descriptive = []string{"dim", "ssid", "uri", "ver", "lwm2m", "rt", "ct"}
+
+// attributes are a link's notification attributes.
+func attributes(l link.Link) []string {
+	out := []string{}
+	for _, a := range l.Attrs {
+		if !slices.Contains(descriptive, a.Name) {
+			out = append(out, a.Name+"="+a.Value)
+		}
+	}
+	return out
 }
 
 // Read implements web.Operator.
@@ -70,13 +123,18 @@ func (r *Remote) Read(ctx context.Context, p lwm2m.Path) ([]lwm2m.Node, error) {
 	return c.Read(ctx, p)
 }
 
-// Write implements web.Operator.
+// Write implements web.Operator. A resource instance is written as a partial
+// update of its resource, so that it need not be there yet.
 func (r *Remote) Write(ctx context.Context, p lwm2m.Path, v lwm2m.Value) error {
 	c, err := r.client()
 	if err != nil {
 		return err
 	}
-	return c.Replace(ctx, p, lwm2m.FormatText, []lwm2m.Node{{Path: p, Value: v}})
+	nodes := []lwm2m.Node{{Path: p, Value: v}}
+	if p.Level() == lwm2m.LevelResourceInstance {
+		return c.Update(ctx, p.Parent(), lwm2m.FormatTLV, nodes)
+	}
+	return c.Replace(ctx, p, lwm2m.FormatText, nodes)
 }
 
 // Execute implements web.Operator.
@@ -94,14 +152,19 @@ func (r *Remote) Observe(ctx context.Context, p lwm2m.Path) ([]lwm2m.Node, error
 	if err != nil {
 		return nil, err
 	}
-	return c.Observe(ctx, p)
+	nodes, err := c.Observe(ctx, p)
+	if err == nil {
+		r.want(p, true)
+	}
+	return nodes, err
 }
 
 // Cancel implements web.Operator.
 func (r *Remote) Cancel(ctx context.Context, p lwm2m.Path) error {
+	r.want(p, false)
 	c, err := r.client()
-	if err != nil {
-		return err
+	if err != nil || !slices.Contains(c.Observed(), p) {
+		return nil //nolint:nilerr // without a registration there is nothing to end
 	}
 	return c.Cancel(ctx, p)
 }
@@ -117,45 +180,45 @@ func (r *Remote) WriteAttributes(ctx context.Context, p lwm2m.Path, queries ...s
 
 // Observed implements web.Operator.
 func (r *Remote) Observed() []lwm2m.Path {
-	c, err := r.client()
-	if err != nil {
-		return []lwm2m.Path{}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	paths := make([]lwm2m.Path, 0, len(r.wanted))
+	for p := range r.wanted {
+		paths = append(paths, p)
 	}
-	return append([]lwm2m.Path{}, c.Observed()...)
+	slices.SortFunc(paths, lwm2m.Path.Compare)
+	return paths
 }
 
-// Follow sends what the server is told to the page until ctx ends. A Task.
-func (r *Remote) Follow(ctx context.Context, feed *web.Feed) error {
-	events, end := r.Server.Events(eventBuffer)
-	defer end()
-	var objects []string
-	for {
-		select {
-		case e := <-events:
-			switch e.Kind {
-			case server.Notified, server.Sent:
-				feed.Values(e.Nodes)
-			case server.Registered, server.Updated:
-				if now := targets(&e.Registration); e.Kind == server.Registered || !slices.Equal(now, objects) {
-					objects = now
-					feed.Objects()
-				}
-			case server.Deregistered, server.Expired:
-				feed.Objects()
-			}
-		case <-ctx.Done():
-			return nil
+func (r *Remote) want(p lwm2m.Path, on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if on {
+		r.wanted[p] = true
+	} else {
+		delete(r.wanted, p)
+	}
+}
+
+// restoreTime bounds how long one observation may take to begin again.
+const restoreTime = 30 * time.Second
+
+// restore observes again what was observed before a Register.
+func (r *Remote) restore(ctx context.Context, feed *web.Feed) {
+	for _, p := range r.Observed() {
+		within, cancel := context.WithTimeout(ctx, restoreTime)
+		nodes, err := r.Observe(within, p)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return // the next Register begins anew
+		case err != nil:
+			r.log.Debug("not observed again", slog.String("path", p.String()), slog.Any("error", err))
+			r.want(p, false)
+			feed.Note(fmt.Sprintf("%s is not observed any more: %v", p, err))
+		default:
+			feed.Values(nodes)
 		}
 	}
-}
-
-// eventBuffer is how many events of the server may wait for Follow.
-const eventBuffer = 256
-
-func targets(r *server.Registration) []string {
-	out := make([]string, 0, len(r.Objects))
-	for _, l := range r.Objects {
-		out = append(out, l.Target)
-	}
-	return out
+	feed.Observed(r.Observed())
 }

@@ -3,7 +3,6 @@ package demo
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -13,88 +12,118 @@ import (
 	"lwm2m-agent/lwm2m/wire"
 )
 
-// Decoder makes the messages that the agent sends and receives readable.
+// Decoder makes the messages that the agent sends and receives readable. While
+// no page is open it does next to nothing.
 type Decoder struct {
 	Feed      *web.Feed
 	Shapes    lwm2m.Shapes
 	Protected bool // they travel inside DTLS
 	Now       func() time.Time
 
-	mu       sync.Mutex
-	requests map[coap.Token]string // the path that an answer with the token is about
-	order    []coap.Token
+	exchanges exchanges
 }
 
-// mostRequests bounds the requests that are remembered for their answers.
-const mostRequests = 256
-
-// mostText is how much of a payload that is no list of values is shown, in bytes.
-const mostText = 512
+// Bounds of what is shown of one payload: bytes of one that is no list of
+// values, values of one that is.
+const (
+	mostText   = 512
+	mostValues = 256
+)
 
 // Trace takes a datagram as the agent sends or receives it.
 func (d *Decoder) Trace(_ uint16, direction coap.Direction, datagram []byte) {
+	watched := d.Feed.Watched()
+	if !watched && !isRequest(datagram) {
+		return
+	}
 	m, err := coap.Parse(datagram)
 	if err != nil {
-		return // rejected by the message layer, which counts it
+		return // the message layer refuses it, too, and counts it
+	}
+	// Requests are taken note of in any case: a page that is opened later sees
+	// the notifications that they asked for.
+	sent := direction == coap.Sent
+	about := d.exchanges.note(m, sent)
+	if !watched {
+		return
 	}
 	out := web.Message{
-		Time: d.Now().UTC().Format("2006-01-02T15:04:05.000Z"), Sent: direction == coap.Sent, Type: m.Type.String(),
-		Code: m.Code.String(), ID: m.ID, Token: m.Token.String(), Query: strings.Join(m.Queries(), "&"),
+		Time: d.Now(), Sent: sent, Operation: about.operation, Answer: m.Code.IsResponse() && about.operation != notify, Type: m.Type.String(),
+		Code: code(m), ID: m.ID, Token: m.Token.String(), Path: about.path, Query: strings.Join(m.Queries(), "&"),
 		Options: options(m), Size: len(datagram), Protected: d.Protected,
 	}
-	base := d.about(m)
-	if m.Code.IsRequest() {
-		out.Path = m.Path()
-	}
-	d.payload(&out, m, base)
-	d.Feed.Message(out)
+	d.payload(&out, m)
+	d.Feed.Message(&out)
 }
 
-// about returns the path that a message is about.
-func (d *Decoder) about(m *coap.Message) string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !m.Code.IsRequest() {
-		return d.requests[m.Token]
-	}
-	if d.requests == nil {
-		d.requests = make(map[coap.Token]string)
-	}
-	if _, known := d.requests[m.Token]; !known {
-		d.order = append(d.order, m.Token)
-	}
-	d.requests[m.Token] = m.Path()
-	if len(d.order) > mostRequests {
-		delete(d.requests, d.order[0])
-		d.order = d.order[1:]
-	}
-	return m.Path()
+// isRequest looks at the code only: class 0, not 0.00 (RFC 7252, section 3).
+func isRequest(datagram []byte) bool {
+	return len(datagram) >= 4 && datagram[1] != 0 && datagram[1]>>5 == 0
 }
 
-func (d *Decoder) payload(out *web.Message, m *coap.Message, base string) {
+func code(m *coap.Message) string {
+	if m.Code.IsResponse() {
+		return lwm2m.Code(m.Code).String()
+	}
+	return m.Code.String()
+}
+
+func (d *Decoder) payload(out *web.Message, m *coap.Message) {
 	if len(m.Payload) == 0 {
 		return
 	}
-	if format, ok := m.ContentFormat(); ok {
+	format, known := m.ContentFormat()
+	if known {
 		out.Format = lwm2m.Format(format).String()
-		if p, err := lwm2m.ParsePath(base); err == nil && !partial(m) {
-			if nodes, err := wire.Decode(lwm2m.Format(format), m.Payload, p, d.Shapes); err == nil {
-				for _, n := range nodes {
-					out.Values = append(out.Values, web.ValueOf(n))
-				}
-				return
-			}
-		}
 	}
-	text := m.Payload
+	if known && !partial(m) && d.values(out, lwm2m.Format(format), m.Payload) {
+		return
+	}
+	text, more := m.Payload, ""
 	if len(text) > mostText {
-		text = text[:mostText]
+		text, more = text[:mostText], " …"
 	}
-	if utf8.Valid(text) {
-		out.Text = string(text)
+	if printable(text) {
+		out.Text = strings.ToValidUTF8(string(text), "") + more
 	} else {
-		out.Text = fmt.Sprintf("% x", text)
+		out.Text = fmt.Sprintf("% x", text) + more
 	}
+}
+
+// values decodes a list of values. What is executed, or is no answer of
+// content, has none.
+func (d *Decoder) values(out *web.Message, format lwm2m.Format, payload []byte) bool {
+	if out.Operation == execute || strings.HasPrefix(out.Code, "4.") || strings.HasPrefix(out.Code, "5.") {
+		return false
+	}
+	base, err := lwm2m.ParsePath(out.Path)
+	if err != nil {
+		return false
+	}
+	nodes, err := wire.Decode(format, payload, base, d.Shapes)
+	if err != nil {
+		return false
+	}
+	for _, n := range nodes[:min(len(nodes), mostValues)] {
+		out.Values = append(out.Values, web.ValueOf(n))
+	}
+	if more := len(nodes) - mostValues; more > 0 {
+		out.Text = fmt.Sprintf("and %d more", more)
+	}
+	return true
+}
+
+// printable reports whether bytes are text. A character that was cut at the end
+// does no harm.
+func printable(text []byte) bool {
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		if r == utf8.RuneError && size == 1 && (utf8.FullRune(text) || len(text) >= utf8.UTFMax) || r < ' ' && r != '\n' && r != '\t' {
+			return false
+		}
+		text = text[size:]
+	}
+	return true
 }
 
 // partial reports whether the payload is one block of several.
@@ -104,7 +133,7 @@ func partial(m *coap.Message) bool {
 	return hasOne && (one.More || one.Number > 0) || hasTwo && (two.More || two.Number > 0)
 }
 
-// options are a message's options that the panel has no column for.
+// options are a message's options that the panel has no other place for.
 func options(m *coap.Message) string {
 	var out []string
 	if n, ok := m.Observe(); ok {
@@ -122,5 +151,5 @@ func options(m *coap.Message) string {
 	if l := m.LocationPath(); l != "" {
 		out = append(out, "Location "+l)
 	}
-	return strings.Join(out, " ")
+	return strings.Join(out, ", ")
 }

@@ -4,32 +4,40 @@ import (
 	"encoding/json"
 	"net/http"
 	"sync"
+	"time"
 
 	"lwm2m-agent/lwm2m"
 )
 
 // Message is one CoAP message on the wire, decoded for the side panel.
 type Message struct {
-	Time      string  `json:"time"` // RFC 3339
-	Sent      bool    `json:"sent"` // by the board
-	Type      string  `json:"type"` // CON, NON, ACK, RST
-	Code      string  `json:"code"` // "GET", "2.05"
-	ID        uint16  `json:"id"`
-	Token     string  `json:"token"`
-	Path      string  `json:"path"`
-	Query     string  `json:"query"`
-	Options   string  `json:"options"` // the others, in words
-	Format    string  `json:"format"`
-	Values    []Value `json:"values,omitempty"`
-	Text      string  `json:"text,omitempty"` // a payload that is no list of values
-	Size      int     `json:"size"`           // of the datagram, in bytes
-	Protected bool    `json:"protected"`      // travelled inside DTLS
+	Time      time.Time `json:"time"`
+	Sent      bool      `json:"sent"`      // by the board
+	Operation string    `json:"operation"` // of LwM2M, in words: "Write", "Notify"; "" if none is known
+	Answer    bool      `json:"answer"`    // to the operation
+	Type      string    `json:"type"`      // CON, NON, ACK, RST
+	Code      string    `json:"code"`      // "GET", "2.05"
+	ID        uint16    `json:"id"`
+	Token     string    `json:"token"`
+	Path      string    `json:"path"` // of an answer that of its request, if known
+	Query     string    `json:"query"`
+	Options   string    `json:"options"` // the others, in words
+	Format    string    `json:"format"`
+	Values    []Value   `json:"values,omitempty"`
+	Text      string    `json:"text,omitempty"` // a payload that is no list of values
+	Size      int       `json:"size"`           // of the datagram, in bytes
+	Protected bool      `json:"protected"`      // travelled inside DTLS
 }
 
 // Feed sends what happens to every open page as server-sent events. The zero
 // Feed is ready; a page that does not keep up misses events rather than hold
 // up the board.
 type Feed struct {
+	// Now gives the time of values for the charts; nil is time.Now.
+	Now func() time.Time
+
+	history history
+
 	mu      sync.Mutex
 	closed  bool
 	readers map[chan []byte]struct{}
@@ -38,8 +46,21 @@ type Feed struct {
 // feedBuffer is how many events may wait for one page.
 const feedBuffer = 512
 
-// Values tells of new values.
-func (f *Feed) Values(nodes []lwm2m.Node) { f.send("values", valuesOf(nodes)) }
+func (f *Feed) now() time.Time {
+	if f.Now == nil {
+		return time.Now()
+	}
+	return f.Now()
+}
+
+// Values tells of new values. Numbers among them are remembered for the charts
+// of pages to come.
+func (f *Feed) Values(nodes []lwm2m.Node) {
+	f.history.add(nodes, f.now())
+	if f.Watched() {
+		f.send("values", valuesOf(nodes))
+	}
+}
 
 // Registration tells that the registration has changed.
 func (f *Feed) Registration(r Registration) { f.send("registration", r) }
@@ -47,8 +68,22 @@ func (f *Feed) Registration(r Registration) { f.send("registration", r) }
 // Objects tells that objects or instances came or went.
 func (f *Feed) Objects() { f.send("objects", struct{}{}) }
 
+// Observed tells which paths are observed.
+func (f *Feed) Observed(paths []lwm2m.Path) { f.send("observed", sorted(paths)) }
+
+// Note tells a person something in a sentence.
+func (f *Feed) Note(text string) { f.send("note", text) }
+
 // Message tells of a message on the wire.
-func (f *Feed) Message(m Message) { f.send("message", m) }
+func (f *Feed) Message(m *Message) { f.send("message", m) }
+
+// Watched reports whether a page is open: what nobody would see need not be
+// prepared.
+func (f *Feed) Watched() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.readers) > 0
+}
 
 func (f *Feed) send(event string, data any) {
 	f.mu.Lock()
@@ -58,7 +93,7 @@ func (f *Feed) send(event string, data any) {
 	}
 	body, err := json.Marshal(data)
 	if err != nil {
-		return // only a float that is no number, which no page can show
+		return // cannot happen: nothing here has a value that JSON does not know
 	}
 	line := append(append(append(append([]byte("event: "), event...), "\ndata: "...), body...), "\n\n"...)
 	for ch := range f.readers {
@@ -69,7 +104,7 @@ func (f *Feed) send(event string, data any) {
 	}
 }
 
-// Close ends all event streams.
+// Close tells every page that this is the end and ends its event stream.
 func (f *Feed) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -111,18 +146,18 @@ func (f *Feed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer f.forget(ch)
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
-	if _, err := w.Write([]byte(": open\n\n")); err != nil || out.Flush() != nil {
-		return
+	write := func(text []byte) bool {
+		_, err := w.Write(text)
+		return err == nil && out.Flush() == nil
 	}
-	for {
+	for more := write([]byte(": open\n\n")); more; {
 		select {
 		case line, ok := <-ch:
 			if !ok {
+				write([]byte("event: end\ndata: {}\n\n"))
 				return
 			}
-			if _, err := w.Write(line); err != nil || out.Flush() != nil {
-				return
-			}
+			more = write(line)
 		case <-r.Context().Done():
 			return
 		}

@@ -1,55 +1,22 @@
 package web
 
 import (
-	"context"
 	"crypto/subtle"
 	"embed"
-	"encoding/json"
-	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
-	"mime"
 	"net"
 	"net/http"
 	"strings"
-	"time"
 
-	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
 )
 
-// Operator carries out what a person asks for. Errors that are *lwm2m.Error are
-// the board's refusals.
-type Operator interface {
-	// Registration says where the board is registered and how that stands.
-	Registration() Registration
-	// Paths lists the resources that the board has, in path order.
-	Paths(ctx context.Context) ([]lwm2m.Path, error)
-	Read(ctx context.Context, p lwm2m.Path) ([]lwm2m.Node, error)
-	Write(ctx context.Context, p lwm2m.Path, v lwm2m.Value) error
-	Execute(ctx context.Context, p lwm2m.Path, args string) error
-	Observe(ctx context.Context, p lwm2m.Path) ([]lwm2m.Node, error)
-	Cancel(ctx context.Context, p lwm2m.Path) error
-	WriteAttributes(ctx context.Context, p lwm2m.Path, queries ...string) error
-	// Observed lists the observed paths.
-	Observed() []lwm2m.Path
-}
-
-// Registration is what the page shows of the registration.
-type Registration struct {
-	Endpoint   string `json:"endpoint"`
-	Server     string `json:"server"` // URI
-	State      string `json:"state"`  // in words
-	Registered bool   `json:"registered"`
-	Version    string `json:"version"`
-	Lifetime   int64  `json:"lifetime"` // seconds
-	Transport  string `json:"transport"`
-	Updated    string `json:"updated"` // RFC 3339, "" if never
-}
-
-// Config configures a Page.
+// Config configures a page.
 type Config struct {
 	Operator    Operator
+	Direct      bool // the Operator acts on the board itself, not as its server
 	Definitions model.Definitions
 	Feed        *Feed
 	Values      http.Handler // the control interface, served below /v1/; nil for none
@@ -58,29 +25,33 @@ type Config struct {
 	Log         *slog.Logger
 }
 
-// requestTimeout bounds one operation; a client that sleeps longer is told of.
-const requestTimeout = 30 * time.Second
-
 //go:embed page
 var files embed.FS
 
 type page struct {
 	Config
-	static http.Handler
+	port   string
+	cookie string // carries the token after the first request
 }
 
 // Handler returns the handler of the page. It answers only requests whose Host
-// is the listening address or localhost, whose Origin, if any, is the page's
-// own, and which carry the token: as ?token=, which a browser's first request
-// exchanges for a cookie, or as a bearer token.
+// is the address that they came to, the listening address or localhost, whose
+// Origin, if any, is the page's own, and which carry the token: as ?token=,
+// which a browser's first request exchanges for a cookie, or as a bearer token.
 func Handler(cfg Config) (http.Handler, error) {
 	root, err := fs.Sub(files, "page")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("find the page's files: %w", err)
 	}
-	p := &page{Config: cfg, static: http.FileServerFS(root)}
+	_, port, err := net.SplitHostPort(cfg.Addr.String())
+	if err != nil {
+		return nil, fmt.Errorf("the address of the page: %w", err)
+	}
+	// Browsers keep one set of cookies for all ports of a host: without the port
+	// in its name, a second demo would take the first one's place.
+	p := &page{Config: cfg, port: port, cookie: "lwm2m-demo-" + port}
 	mux := http.NewServeMux()
-	mux.Handle("/", p.static)
+	mux.Handle("/", http.FileServerFS(root))
 	mux.HandleFunc("GET /api/state", p.state)
 	mux.HandleFunc("GET /api/events", p.Feed.ServeHTTP)
 	mux.HandleFunc("POST /api/{operation}", p.operate)
@@ -90,47 +61,63 @@ func Handler(cfg Config) (http.Handler, error) {
 	return p.guard(mux), nil
 }
 
-// cookie carries the token after the first request.
-const cookie = "lwm2m-demo"
+// policy lets the page load nothing but its own files.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // guard lets through what comes from the page itself.
 func (p *page) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", policy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
 		switch {
-		case !p.ownHost(r.Host):
+		case !p.ownHost(r):
 			http.Error(w, "this page answers only at its own address", http.StatusMisdirectedRequest)
-			return
-		case !p.ownOrigin(r):
+		case !ownOrigin(r):
 			http.Error(w, "requests of other pages are refused", http.StatusForbidden)
-			return
 		case !p.hasToken(r):
 			http.Error(w, "open the address that lwm2m-agent demo printed: it carries a token", http.StatusUnauthorized)
-			return
+		case r.URL.Path == "/" && r.URL.Query().Has("token"):
+			p.exchange(w, r)
+		default:
+			next.ServeHTTP(w, r)
 		}
-		if q := r.URL.Query(); q.Has("token") && r.URL.Path == "/" {
-			http.SetCookie(w, &http.Cookie{Name: cookie, Value: p.Token, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode}) //nolint:gosec // plain HTTP on loopback
-			http.Redirect(w, r, "/", http.StatusSeeOther)
-			return
-		}
-		next.ServeHTTP(w, r)
 	})
 }
 
-func (p *page) ownHost(host string) bool {
-	_, port, err := net.SplitHostPort(p.Addr.String())
-	if err != nil {
-		return false
-	}
-	return host == p.Addr.String() || host == net.JoinHostPort("localhost", port) ||
-		port == "80" && (host == "localhost" || host == strings.TrimSuffix(p.Addr.String(), ":80"))
+// exchange takes the token out of the address, where others could read it.
+func (p *page) exchange(w http.ResponseWriter, r *http.Request) {
+	// Lax, not Strict: with Strict a browser would not show the cookie after the
+	// redirection if the address was clicked on in another page, as web
+	// terminals are. Requests of other pages are refused by their Origin.
+	http.SetCookie(w, &http.Cookie{Name: p.cookie, Value: p.Token, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}) //nolint:gosec // plain HTTP on loopback
+	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-func (p *page) ownOrigin(r *http.Request) bool {
+// ownHost refuses names that somebody made point here (DNS rebinding). The
+// address that a request came to cannot be forged, so that a page that listens
+// on all addresses answers at each of them.
+func (p *page) ownHost(r *http.Request) bool {
+	own := []string{p.Addr.String(), net.JoinHostPort("localhost", p.port)}
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		own = append(own, local.String())
+	}
+	host := r.Host
+	if p.port == "80" && !strings.HasSuffix(host, ":80") {
+		host += ":80"
+	}
+	for _, o := range own {
+		if strings.EqualFold(host, o) {
+			return true
+		}
+	}
+	return false
+}
+
+func ownOrigin(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	return origin == "" || origin == "http://"+r.Host
 }
@@ -140,105 +127,8 @@ func (p *page) hasToken(r *http.Request) bool {
 	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		given = bearer
 	}
-	if c, err := r.Cookie(cookie); err == nil && given == "" {
+	if c, err := r.Cookie(p.cookie); err == nil && given == "" {
 		given = c.Value
 	}
 	return subtle.ConstantTimeCompare([]byte(given), []byte(p.Token)) == 1
-}
-
-// request is the body of an operation.
-type request struct {
-	Path       lwm2m.Path      `json:"path"`
-	Value      json.RawMessage `json:"value"`
-	Arguments  string          `json:"arguments"`
-	Attributes []string        `json:"attributes"`
-}
-
-// maxRequest bounds a request body, in bytes.
-const maxRequest = 1 << 20
-
-func (p *page) operate(w http.ResponseWriter, r *http.Request) {
-	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
-		reply(w, http.StatusUnsupportedMediaType, failure{Message: "the body must be application/json"})
-		return
-	}
-	var req request
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&req); err != nil {
-		reply(w, http.StatusBadRequest, failure{Message: "the request cannot be read: " + err.Error()})
-		return
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
-	defer cancel()
-	nodes, err := p.perform(ctx, r.PathValue("operation"), &req)
-	switch {
-	case errors.Is(err, errUnknown):
-		reply(w, http.StatusNotFound, failure{Message: err.Error()})
-	case err != nil:
-		p.Log.Debug("operation failed", slog.String("operation", r.PathValue("operation")), slog.String("path", req.Path.String()), slog.Any("error", err))
-		reply(w, http.StatusUnprocessableEntity, failureOf(err))
-	default:
-		reply(w, http.StatusOK, map[string]any{"values": valuesOf(nodes)})
-	}
-}
-
-var errUnknown = errors.New("there is no such operation")
-
-func (p *page) perform(ctx context.Context, operation string, req *request) ([]lwm2m.Node, error) {
-	switch operation {
-	case "read":
-		return p.Operator.Read(ctx, req.Path)
-	case "write":
-		v, err := p.value(req)
-		if err != nil {
-			return nil, err
-		}
-		return nil, p.Operator.Write(ctx, req.Path, v)
-	case "execute":
-		return nil, p.Operator.Execute(ctx, req.Path, req.Arguments)
-	case "observe":
-		return p.Operator.Observe(ctx, req.Path)
-	case "cancel":
-		return nil, p.Operator.Cancel(ctx, req.Path)
-	case "attributes":
-		return nil, p.Operator.WriteAttributes(ctx, req.Path, req.Attributes...)
-	}
-	return nil, errUnknown
-}
-
-// value reads the value of a write in the type of its resource.
-func (p *page) value(req *request) (lwm2m.Value, error) {
-	shape, ok := model.Shapes(p.Definitions)(req.Path)
-	if !ok {
-		return lwm2m.Value{}, lwm2m.Errorf(lwm2m.NotFound, "%s is no known resource", req.Path)
-	}
-	text := string(req.Value)
-	if s := ""; json.Unmarshal(req.Value, &s) == nil {
-		text = s
-	}
-	v, err := lwm2m.ParseValue(shape.Type, text)
-	if err != nil {
-		return v, lwm2m.Errorf(lwm2m.BadRequest, "%w", err)
-	}
-	return v, nil
-}
-
-// failure is what the page is told of an error.
-type failure struct {
-	Code    string `json:"code,omitempty"` // "4.05 Method Not Allowed"
-	Message string `json:"message"`
-}
-
-func failureOf(err error) failure {
-	if e, ok := errors.AsType[*lwm2m.Error](err); ok {
-		return failure{Code: e.Code.String(), Message: e.Reason}
-	}
-	return failure{Message: err.Error()}
-}
-
-func reply(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // whoever asked has gone if this fails
 }

@@ -1,16 +1,19 @@
 package web
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -27,6 +30,7 @@ func (definitions) Object(id uint16) (*model.Definition, bool) {
 		return nil, false
 	}
 	return &model.Definition{ID: 3306, Name: "Actuation", Multiple: true, Resources: []model.ResourceDefinition{
+		{ID: 5518, Name: "Timestamp", Ops: model.OpRead | model.OpWrite, Type: lwm2m.TypeTime},
 		{ID: 5850, Name: "On/Off", Ops: model.OpRead | model.OpWrite, Type: lwm2m.TypeBoolean},
 		{ID: 5851, Name: "Dimmer", Ops: model.OpRead | model.OpWrite, Type: lwm2m.TypeInteger, Range: model.ParseRange("0..100"), Unit: "/100"},
 	}}, true
@@ -34,14 +38,23 @@ func (definitions) Object(id uint16) (*model.Definition, bool) {
 
 // board is an Operator that records writes.
 type board struct {
-	written []lwm2m.Node
-	refuse  error
+	written  []lwm2m.Node
+	refuse   error
+	observed []lwm2m.Path
+	nothing  bool // it has no objects
 }
 
 func (b *board) Registration() Registration { return Registration{Endpoint: "gw", Registered: true} }
 
-func (b *board) Paths(context.Context) ([]lwm2m.Path, error) {
-	return []lwm2m.Path{lwm2m.MustPath("/3306/0/5850"), lwm2m.MustPath("/3306/0/5851"), lwm2m.MustPath("/9999/1/1")}, nil
+func (b *board) Instances() []lwm2m.Path {
+	if b.nothing {
+		return nil
+	}
+	return []lwm2m.Path{lwm2m.MustPath("/3306/0"), lwm2m.MustPath("/3306/7"), lwm2m.MustPath("/9999/1")}
+}
+
+func (b *board) Discover(_ context.Context, p lwm2m.Path) ([]Found, error) {
+	return []Found{{Path: p.Child(5850), Attributes: []string{"pmin=5"}}}, b.refuse
 }
 
 func (b *board) Read(_ context.Context, p lwm2m.Path) ([]lwm2m.Node, error) {
@@ -52,13 +65,20 @@ func (b *board) Write(_ context.Context, p lwm2m.Path, v lwm2m.Value) error {
 	b.written = append(b.written, lwm2m.Node{Path: p, Value: v})
 	return b.refuse
 }
+
 func (b *board) Execute(context.Context, lwm2m.Path, string) error { return b.refuse }
+
 func (b *board) Observe(ctx context.Context, p lwm2m.Path) ([]lwm2m.Node, error) {
+	b.observed = append(b.observed, p)
 	return b.Read(ctx, p)
 }
-func (b *board) Cancel(context.Context, lwm2m.Path) error                     { return b.refuse }
+
+func (b *board) Cancel(context.Context, lwm2m.Path) error {
+	b.observed = nil
+	return b.refuse
+}
 func (b *board) WriteAttributes(context.Context, lwm2m.Path, ...string) error { return b.refuse }
-func (b *board) Observed() []lwm2m.Path                                       { return nil }
+func (b *board) Observed() []lwm2m.Path                                       { return b.observed }
 
 func serve(t *testing.T, b *board) (*httptest.Server, *Feed) {
 	t.Helper()
@@ -118,13 +138,18 @@ func TestGuard(t *testing.T) {
 		{"first visit", "/?token=" + token, func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusSeeOther},
 		{"cookie", "/", func(r *http.Request) {
 			r.Header.Del("Authorization")
-			r.AddCookie(&http.Cookie{Name: cookie, Value: token})
+			r.AddCookie(&http.Cookie{Name: "lwm2m-demo-" + port, Value: token})
 		}, http.StatusOK},
+		{"cookie of a page at another port", "/", func(r *http.Request) {
+			r.Header.Del("Authorization")
+			r.AddCookie(&http.Cookie{Name: "lwm2m-demo-1", Value: token})
+		}, http.StatusUnauthorized},
 		{"no token", "/api/state", func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusUnauthorized},
 		{"no token for the page itself", "/", func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusUnauthorized},
 		{"wrong token", "/", func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }, http.StatusUnauthorized},
 		{"localhost", "/", func(r *http.Request) { r.Host = "localhost:" + port }, http.StatusOK},
 		{"foreign host", "/", func(r *http.Request) { r.Host = "evil.example:" + port }, http.StatusMisdirectedRequest},
+		{"no host", "/", func(r *http.Request) { r.Host = "" }, http.StatusOK}, // becomes the address's
 		{"foreign port", "/", func(r *http.Request) { r.Host = "127.0.0.1:1" }, http.StatusMisdirectedRequest},
 		{"own origin", "/", func(r *http.Request) { r.Header.Set("Origin", s.URL) }, http.StatusOK},
 		{"foreign origin", "/", func(r *http.Request) { r.Header.Set("Origin", "http://evil.example") }, http.StatusForbidden},
@@ -149,9 +174,12 @@ func TestOperations(t *testing.T) {
 		{"read", "/api/read", `{"path":"/3306/0/5850"}`, http.StatusOK, `{"values":[{"path":"/3306/0/5850","value":true}]}`},
 		{"write boolean", "/api/write", `{"path":"/3306/0/5850","value":"true"}`, http.StatusOK, ""},
 		{"write number", "/api/write", `{"path":"/3306/0/5851","value":50}`, http.StatusOK, ""},
-		{"write of a wrong type", "/api/write", `{"path":"/3306/0/5851","value":"warm"}`, http.StatusUnprocessableEntity, "4.00 Bad Request"},
-		{"write to the unknown", "/api/write", `{"path":"/1/2/3","value":1}`, http.StatusUnprocessableEntity, "4.04 Not Found"},
+		{"write of a wrong type", "/api/write", `{"path":"/3306/0/5851","value":"warm"}`, http.StatusOK, `{"refused":{"message":"4.00 Bad Request`},
+		{"write to the unknown", "/api/write", `{"path":"/1/2/3","value":1}`, http.StatusOK, `{"refused":{"message":"4.04 Not Found`},
 		{"execute", "/api/execute", `{"path":"/3306/0/5850","arguments":"0='a'"}`, http.StatusOK, ""},
+		{"write time as people do", "/api/write", `{"path":"/3306/0/5518","value":"2030-01-02T03:04:05Z"}`, http.StatusOK, ""},
+		{"write time in seconds", "/api/write", `{"path":"/3306/0/5518","value":5}`, http.StatusOK, ""},
+		{"discover", "/api/discover", `{"path":"/3306/0"}`, http.StatusOK, `{"found":[{"path":"/3306/0/5850","attributes":["pmin=5"]}]}`},
 		{"observe", "/api/observe", `{"path":"/3306/0/5850"}`, http.StatusOK, "true"},
 		{"cancel", "/api/cancel", `{"path":"/3306/0/5850"}`, http.StatusOK, ""},
 		{"attributes", "/api/attributes", `{"path":"/3306/0/5850","attributes":["pmin=1"]}`, http.StatusOK, ""},
@@ -168,75 +196,98 @@ func TestOperations(t *testing.T) {
 			}
 		})
 	}
-	want := []lwm2m.Node{{Path: lwm2m.MustPath("/3306/0/5850"), Value: lwm2m.Boolean(true)}, {Path: lwm2m.MustPath("/3306/0/5851"), Value: lwm2m.Integer(50)}}
+	at := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	want := []lwm2m.Node{
+		{Path: lwm2m.MustPath("/3306/0/5850"), Value: lwm2m.Boolean(true)},
+		{Path: lwm2m.MustPath("/3306/0/5851"), Value: lwm2m.Integer(50)},
+		{Path: lwm2m.MustPath("/3306/0/5518"), Value: lwm2m.Time(at)},
+		{Path: lwm2m.MustPath("/3306/0/5518"), Value: lwm2m.UnixTime(5)},
+	}
 	if d := cmp.Diff(want, b.written, cmp.AllowUnexported(lwm2m.Path{}, lwm2m.Value{})); d != "" {
 		t.Error(d)
 	}
 	if got, _ := do(t, s, http.MethodPost, "/api/read", `{"path":"/3"}`, func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }); got != http.StatusUnsupportedMediaType {
 		t.Errorf("a form's content type gave %d", got)
 	}
-	b.refuse = lwm2m.Errorf(lwm2m.MethodNotAllowed, "it is locked")
-	if got, body := do(t, s, http.MethodPost, "/api/execute", `{"path":"/3306/0/5850"}`, nil); got != http.StatusUnprocessableEntity || !strings.Contains(body, "it is locked") {
-		t.Errorf("a refusal gave %d %s", got, body)
+}
+
+// TestRefusals: what the board does not do is told in words, and is no failure
+// of the request.
+func TestRefusals(t *testing.T) {
+	b := &board{}
+	s, _ := serve(t, b)
+	for _, c := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"a code and a reason", lwm2m.Errorf(lwm2m.MethodNotAllowed, "it is locked"), "4.05 Method Not Allowed: it is locked"},
+		{"wrapped", fmt.Errorf("write: %w", lwm2m.Errorf(lwm2m.Forbidden, "no")), "4.03 Forbidden: no"},
+		{"no answer", fmt.Errorf("PUT: %w", context.DeadlineExceeded), "the board has not answered within 30s"},
+		{"anything else", errors.New("the client is asleep"), "the client is asleep"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b.refuse = c.err
+			for _, operation := range []string{"discover", "read", "execute", "observe", "cancel", "attributes"} {
+				got, body := do(t, s, http.MethodPost, "/api/"+operation, `{"path":"/3306/0/5850"}`, nil)
+				var a answer
+				if err := json.Unmarshal([]byte(body), &a); err != nil || got != http.StatusOK || a.Refused == nil || a.Refused.Message != c.want || a.Values != nil {
+					t.Errorf("%s: status %d, body %s; want %q", operation, got, body, c.want)
+				}
+			}
+		})
 	}
 }
 
-func TestState(t *testing.T) {
+// TestGuardWhereverItListens: on all addresses, the page answers at the one that
+// a request came to.
+func TestGuardWhereverItListens(t *testing.T) {
+	p := &page{Config: Config{Addr: &net.TCPAddr{IP: net.IPv6unspecified, Port: 80}}, port: "80"}
+	for host, want := range map[string]bool{
+		"192.0.2.1:80": true, "192.0.2.1": true, "localhost": true, "LOCALHOST:80": true, "192.0.2.2": false, "board.example": false, "192.0.2.1:8080": false,
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Host = host
+		ctx := context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}))
+		if got := p.ownHost(r.WithContext(ctx)); got != want {
+			t.Errorf("%s: %v, want %v", host, got, want)
+		}
+	}
+}
+
+// TestFiles: the page has what it refers to, and refers to nothing outside.
+func TestFiles(t *testing.T) {
 	s, _ := serve(t, &board{})
-	_, body := do(t, s, http.MethodGet, "/api/state", "", nil)
-	var got stateOf
-	if err := json.Unmarshal([]byte(body), &got); err != nil {
-		t.Fatal(err)
+	reference := regexp.MustCompile(`(?:src|href|from|import)[ =(]*"([^"#]+)"`)
+	seen := map[string]bool{}
+	for open := []string{"index.html"}; len(open) > 0; open = open[1:] {
+		if seen[open[0]] {
+			continue
+		}
+		seen[open[0]] = true
+		path := open[0]
+		if path == "index.html" {
+			path = ""
+		}
+		status, body := do(t, s, http.MethodGet, "/"+path, "", nil)
+		if status != http.StatusOK {
+			t.Errorf("%s: status %d", open[0], status)
+		}
+		for _, m := range reference.FindAllStringSubmatch(body, -1) {
+			open = append(open, strings.TrimPrefix(m[1], "./"))
+		}
+		body = strings.ReplaceAll(body, "http://www.w3.org/2000/svg", "") // a name, not an address
+		if strings.Contains(body, "http:") || strings.Contains(body, "https:") {
+			t.Errorf("%s refers to something outside", open[0])
+		}
 	}
-	if len(got.Objects) != 2 || got.Objects[0].Name != "Actuation" || len(got.Objects[0].Instances[0].Resources) != 2 || got.Objects[1].Name != "Object 9999" {
-		t.Errorf("state is %+v", got)
-	}
-	if r := got.Objects[0].Instances[0].Resources[1]; r.Ops != "RW" || r.Range != "0..100" || r.Unit != "/100" || r.Type != "Integer" {
-		t.Errorf("resource is %+v", r)
-	}
-}
-
-func TestFeed(t *testing.T) {
-	s, feed := serve(t, &board{})
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/api/events", nil)
+	entries, err := files.ReadDir("page")
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	lines := bufio.NewScanner(resp.Body)
-	lines.Scan() // the stream is open
-	feed.Values([]lwm2m.Node{{Path: lwm2m.MustPath("/3306/0/5851"), Value: lwm2m.Integer(7)}})
-	var got []string
-	for len(got) < 2 && lines.Scan() {
-		if lines.Text() != "" {
-			got = append(got, lines.Text())
+	for _, e := range entries {
+		if !seen[e.Name()] {
+			t.Errorf("nothing refers to %s", e.Name())
 		}
-	}
-	if d := cmp.Diff([]string{"event: values", `data: [{"path":"/3306/0/5851","value":7}]`}, got); d != "" {
-		t.Error(d)
-	}
-	if err := feed.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for lines.Scan() {
-		if lines.Text() != "" {
-			t.Errorf("after the end: %q", lines.Text())
-		}
-	}
-}
-
-func TestFeedDropsForASlowPage(t *testing.T) {
-	var f Feed
-	ch, _ := f.open()
-	for range 2 * feedBuffer {
-		f.Objects()
-	}
-	if len(ch) != feedBuffer {
-		t.Errorf("%d events wait, want at most %d", len(ch), feedBuffer)
 	}
 }

@@ -1,29 +1,50 @@
 // What the page asks of its server. Every call throws an Error whose message is
 // fit for people.
+
+let over = false; // the demo has ended
+
+async function ask(address, options) {
+  if (over) throw new Error("the demo has ended");
+  const response = await fetch(address, options).catch(() => {
+    throw new Error(over ? "the demo has ended" : "the demo cannot be reached");
+  });
+  if (response.ok) return response.json();
+  const text = await response.text();
+  let message = text;
+  try {
+    ({ message } = JSON.parse(text));
+  } catch { /* plain text is the message */ }
+  throw new Error(message.trim() || response.statusText);
+}
+
+// operate carries out an operation on the board: its answer has values, found or
+// neither.
 export async function operate(operation, body) {
-  const response = await fetch(`api/${operation}`, {
+  const answer = await ask(`api/${operation}`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
   });
-  const answer = await response.json().catch(() => ({ message: response.statusText }));
-  if (!response.ok) throw new Error([answer.code, answer.message].filter(Boolean).join(": "));
-  return answer.values;
+  if (answer.refused) throw new Error(answer.refused.message);
+  return answer;
 }
 
-export async function state() {
-  const response = await fetch("api/state");
-  if (!response.ok) throw new Error(await response.text());
-  return response.json();
-}
+export const state = () => ask("api/state");
 
-// events calls handlers[name](data) for each event, and handlers.link(true or
-// false) when the stream comes up or breaks. The browser reconnects by itself.
+// events calls handlers[name](data) for each event, and handlers.link("up",
+// "down" or "over"). The browser connects again by itself, unless the demo has
+// ended or refuses (it was started anew, with another token).
 export function events(handlers) {
   const source = new EventSource("api/events");
-  source.onopen = () => handlers.link(true);
-  source.onerror = () => handlers.link(false);
-  for (const name of ["values", "registration", "objects", "message"]) {
+  const end = () => {
+    over = true;
+    source.close();
+    handlers.link("over");
+  };
+  source.onopen = () => handlers.link("up");
+  source.onerror = () => (source.readyState === EventSource.CLOSED ? end() : handlers.link("down"));
+  source.addEventListener("end", end);
+  for (const name of ["values", "registration", "objects", "observed", "note", "message"]) {
     source.addEventListener(name, (e) => handlers[name](JSON.parse(e.data)));
   }
 }

@@ -1,147 +1,128 @@
-import { operate } from "./api.js";
-import { ask } from "./dialog.js";
-import { button, element, say } from "./dom.js";
+// The objects of the board by name. What is not opened is not drawn, and of many
+// instances only some at a time: an object may have thousands.
+import * as board from "./board.js";
+import { arrange, button, element } from "./dom.js";
+import { Instance } from "./instance.js";
 
-const box = document.getElementById("objects");
-const rows = new Map(); // resource path → { value element, observe button, unit }
-const values = new Map(); // resource or resource instance path → value
-let changed = () => {};
+const box = document.getElementById("objects"), find = document.getElementById("find"), found = document.getElementById("found");
+const step = 50; // instances of an object at first, and more for each wish
+const few = 3; // instances that are shown unfolded
+const nodes = new Map(); // object number → ObjectNode
 
-// onValue sets who is told of each new value.
-export function onValue(f) { changed = f; }
+class ObjectNode {
+  #object;
+  #instances = new Map(); // number → Instance
+  #shown = step;
+  #count = element("span", { className: "quiet" });
+  #list = element("div", {});
+  #more = button("", "", () => { this.#shown += step; this.#draw(); });
+  #wish = noWish;
 
-export function lay(objects, observed) {
-  const open = new Set([...box.querySelectorAll("details[open]")].map((d) => d.dataset.path));
-  rows.clear();
-  box.replaceChildren(...objects.map((o) => drawObject(o, open, new Set(observed))));
-  for (const path of values.keys()) show(path, false);
-}
-
-function drawObject(o, open, observed) {
-  const path = `/${o.id}`;
-  return element("details", { open: open.has(path), "data-path": path },
-    element("summary", {}, `${o.name} `, element("span", { className: "id" }, path)),
-    ...o.instances.map((i) => drawInstance(o, i, observed)));
-}
-
-function drawInstance(o, i, observed) {
-  const path = `/${o.id}/${i.id}`;
-  return element("div", { className: "instance" },
-    element("h4", {}, `Instance ${i.id}`, button("Read all", `Read ${o.name} ${i.id}`, () => read(path))),
-    ...i.resources.map((r) => drawResource(o, i, r, observed)));
-}
-
-function drawResource(o, i, r, observed) {
-  const path = `/${o.id}/${i.id}/${r.id}`;
-  const label = `${o.name} ${i.id} ${r.name}`;
-  const value = element("span", { className: "value", "data-value": path });
-  const actions = element("span", { className: "actions" });
-  const row = { value, unit: r.unit };
-  if (r.ops.includes("R")) {
-    row.observe = button("Observe", `Observe ${label}`, () => toggle(path, row));
-    row.observe.setAttribute("aria-pressed", observed.has(path));
-    actions.append(button("Read", `Read ${label}`, () => read(path)), row.observe,
-      button("Attributes", `Attributes of ${label}`, () => attributes(path, label)));
+  constructor(object) {
+    this.#object = object;
+    this.root = element("details", { className: "object", "data-path": `/${object.id}` },
+      element("summary", {}, object.name, this.#count), this.#list, this.#more);
+    this.root.addEventListener("toggle", () => this.#draw());
   }
-  if (r.ops.includes("W") && !r.multiple) actions.append(button("Write", `Write ${label}`, () => write(path, label, r)));
-  if (r.ops.includes("E")) actions.append(button("Execute", `Execute ${label}`, () => execute(path, label)));
-  rows.set(path, row);
-  return element("div", { className: "row", "data-find": `${o.name} ${r.name} ${path}`.toLowerCase() },
-    element("span", { className: "name" }, `${r.name} `, element("span", { className: "id" }, path)), value, actions);
-}
 
-// take enters new values from an answer or a notification.
-export function take(list) {
-  for (const v of list) {
-    values.set(v.path, v.value);
-    show(v.path, true);
-    changed(v.path, v.value);
+  close() {
+    for (const i of this.#instances.values()) i.close();
+    this.root.remove();
   }
-}
 
-function show(path, fresh) {
-  const parts = path.split("/");
-  const row = rows.get(parts.slice(0, 4).join("/"));
-  if (!row) return;
-  const at = parts.slice(0, 4).join("/");
-  const texts = parts.length === 4 ? [text(values.get(path))]
-    : [...values].filter(([p]) => p.startsWith(`${at}/`)).map(([p, v]) => `${p.slice(at.length + 1)}: ${text(v)}`);
-  row.value.textContent = texts.join(", ") + (row.unit && parts.length === 4 ? ` ${row.unit}` : "");
-  if (fresh) {
-    row.value.classList.add("new");
-    setTimeout(() => row.value.classList.remove("new"), 150);
+  update(object) {
+    this.#object = object;
+    this.#draw();
   }
-}
 
-function text(v) {
-  if (typeof v === "number" && !Number.isInteger(v)) return String(Number(v.toPrecision(8)));
-  return String(v);
-}
-
-// attempt runs an operation and tells how it ended.
-async function attempt(what, f) {
-  say(`${what} …`);
-  try {
-    const result = await f();
-    say(`${what}: done`);
-    return result;
-  } catch (e) {
-    say(`${what}: ${e.message}`, true);
-    throw e;
-  }
-}
-
-async function read(path) {
-  try { take(await attempt(`Read ${path}`, () => operate("read", { path }))); } catch { /* said */ }
-}
-
-export async function observe(path) {
-  const list = await operate("observe", { path });
-  rows.get(path)?.observe?.setAttribute("aria-pressed", true);
-  take(list);
-}
-
-async function toggle(path, row) {
-  const on = row.observe.getAttribute("aria-pressed") !== "true";
-  try {
-    if (on) await attempt(`Observe ${path}`, () => observe(path));
-    else await attempt(`Cancel ${path}`, () => operate("cancel", { path }));
-    row.observe.setAttribute("aria-pressed", on);
-  } catch { /* said */ }
-}
-
-function write(path, label, r) {
-  const field = { name: "value", label: `New value (${r.type}${r.range ? `, ${r.range}` : ""}${r.unit ? `, ${r.unit}` : ""})`, type: r.type, value: values.get(path) };
-  ask(`Write ${label}`, path, [field], async ({ value }) => {
-    await attempt(`Write ${path}`, () => operate("write", { path, value }));
-    if (r.ops.includes("R")) take(await operate("read", { path }));
-  });
-}
-
-function execute(path, label) {
-  const field = { name: "arguments", label: "Arguments, such as 0='a',1 (may be empty)", type: "String" };
-  ask(`Execute ${label}`, path, [field], (v) => attempt(`Execute ${path}`, () => operate("execute", { path, arguments: v.arguments })));
-}
-
-function attributes(path, label) {
-  const help = `${path}: an empty field is left as it is, a single dash takes the attribute away`;
-  const fields = [["pmin", "s"], ["pmax", "s"], ["gt", ""], ["lt", ""], ["st", ""]].map(([name, unit]) => ({ name, label: name + (unit && ` (${unit})`), type: "String" }));
-  ask(`Attributes of ${label}`, help, fields, (v) => {
-    const list = Object.entries(v).filter(([, x]) => x !== "").map(([name, x]) => (x === "-" ? name : `${name}=${x}`));
-    return attempt(`Write-Attributes ${path}`, () => operate("attributes", { path, attributes: list }));
-  });
-}
-
-document.getElementById("find").addEventListener("input", (e) => {
-  const words = e.target.value.toLowerCase().split(/\s+/).filter(Boolean);
-  for (const details of box.children) {
-    let any = false;
-    for (const row of details.querySelectorAll(".row")) {
-      const hit = words.every((w) => row.dataset.find.includes(w));
-      row.classList.toggle("hidden", !hit);
-      any ||= hit;
+  // draw brings what is in sight up to date.
+  #draw() {
+    const all = this.#object.instances;
+    this.#count.textContent = ` /${this.#object.id}${all.length === 1 ? "" : ` · ${all.length} instances`}`;
+    if (!this.root.open) return;
+    const wanted = all.filter((iid) => this.#wish.instance(this.#object.id, iid));
+    const kept = new Set(wanted.slice(0, this.#shown));
+    for (const [iid, instance] of this.#instances) {
+      if (!kept.has(iid)) { instance.close(); this.#instances.delete(iid); }
     }
-    details.classList.toggle("hidden", !any);
-    if (words.length > 0) details.open = any;
+    const drawn = [...kept].map((iid) => this.#instances.get(iid) ?? this.#make(iid, all.length > few));
+    arrange(this.#list, drawn.map((instance) => instance.root));
+    for (const instance of drawn) {
+      instance.filter(this.#wish.resources(this.#object));
+      if (kept.size === 1 && this.#wish !== noWish) instance.open();
+    }
+    this.#more.hidden = wanted.length <= this.#shown;
+    this.#more.textContent = `Show ${Math.min(step, wanted.length - this.#shown)} more of ${wanted.length} instances`;
+    this.#more.setAttribute("aria-label", `${this.#more.textContent} of ${this.#object.name}`);
   }
-});
+
+  #make(iid, folded) {
+    const instance = new Instance(`/${this.#object.id}/${iid}`, folded);
+    this.#instances.set(iid, instance);
+    if (!folded) instance.fill();
+    return instance;
+  }
+
+  // filter shows what a person looks for, and returns whether anything is left.
+  filter(wish) {
+    this.#wish = wish;
+    const any = wish.object(this.#object);
+    this.root.hidden = !any;
+    if (any) this.#draw();
+    return any;
+  }
+}
+
+// A wish says what a person looks for: which objects, which of their instances,
+// and by which words their resources.
+const noWish = { object: () => true, instance: () => true, resources: () => [] };
+
+// A path: /3303/1/5700, or its beginning.
+function pathWish(text) {
+  const [oid, iid, rid] = text.split("/").slice(1).map((s) => s || undefined);
+  return {
+    object: (o) => !oid || (iid === undefined ? String(o.id).startsWith(oid) : String(o.id) === oid),
+    instance: (_, i) => iid === undefined || (rid === undefined ? String(i).startsWith(iid) : String(i) === iid),
+    resources: () => (rid ? [rid] : []),
+  };
+}
+
+// Words: of an object, or of one of its resources; then only those are shown.
+function wordWish(words) {
+  const named = (o) => words.every((w) => `${o.name} ${o.id}`.toLowerCase().includes(w));
+  const has = (o) => [...o.resources.values()].some((r) => words.every((w) => `${r.name} ${r.id}`.toLowerCase().includes(w)));
+  return { object: (o) => named(o) || has(o), instance: () => true, resources: (o) => (named(o) ? [] : words) };
+}
+
+function wish() {
+  const text = find.value.trim().toLowerCase();
+  if (text === "") return noWish;
+  return text.startsWith("/") ? pathWish(text) : wordWish(text.split(/\s+/));
+}
+
+const opens = 3; // objects that are opened by themselves when so few are found
+
+function search() {
+  const w = wish();
+  const left = [...nodes.values()].filter((n) => n.filter(w));
+  found.textContent = w === noWish ? "" : `${left.length} of ${nodes.size} objects`;
+  if (w !== noWish && left.length <= opens) for (const n of left) n.root.open = true;
+}
+
+// lay brings the tree in step with what the board has. What is open stays open,
+// and what has the focus keeps it.
+export function lay() {
+  const objects = board.all();
+  const there = new Set(objects.map((o) => o.id));
+  for (const [id, node] of nodes) {
+    if (!there.has(id)) { node.close(); nodes.delete(id); }
+  }
+  for (const o of objects) {
+    if (!nodes.has(o.id)) nodes.set(o.id, new ObjectNode(o));
+    nodes.get(o.id).update(o);
+  }
+  arrange(box, objects.map((o) => nodes.get(o.id).root));
+  if (find.value) search();
+}
+
+find.addEventListener("input", search);

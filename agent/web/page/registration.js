@@ -1,0 +1,40 @@
+// The head of the page: which board, where it is registered, how that stands.
+import { element } from "./dom.js";
+import { duration, time } from "./format.js";
+
+const $ = (id) => document.getElementById(id);
+let latest = null;
+
+export function show(r) {
+  latest = r;
+  $("reg-endpoint").textContent = r.endpoint;
+  $("reg-server").textContent = r.server;
+  word(r.state, r.registered);
+  $("registration").replaceChildren(...[
+    ["LwM2M", r.version],
+    ["Transport", r.transport],
+    ["Lifetime", duration(r.lifetime)],
+    ["Since", r.since && time(r.since)],
+    ["Next Update", r.update && time(r.update)],
+  ].filter(([, text]) => text).map(([term, text]) => element("div", {}, element("dt", {}, term), element("dd", {}, text))));
+}
+
+// word says how it stands; the same words again would be read out again.
+function word(text, registered) {
+  const state = $("reg-state");
+  if (state.textContent !== text) state.textContent = text;
+  state.dataset.registered = registered;
+  $("stale").textContent = registered ? "" : "The board is not registered at the moment: what you see below is what was known before.";
+}
+
+// link says how the connection to the demo is: "up", "down" or "over".
+export function link(how) {
+  if (how === "up") {
+    if (latest) show(latest);
+    return;
+  }
+  word(how === "over" ? "the demo has ended" : "the demo does not answer; trying again", false);
+  $("stale").textContent = how === "over"
+    ? "Start the demo again and open the address that it prints. What you see below is what was known at its end."
+    : "What you see below is what was known before.";
+}
