@@ -143,6 +143,12 @@ func (d *demoServer) event(kind string, data []byte) Event {
 	}
 }
 
+func (d *demoServer) now(workspace.T) int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return int64(len(d.seen))
+}
+
 func (d *demoServer) events(t workspace.T, after int64, wait time.Duration) []Event {
 	t.Helper()
 	late := time.NewTimer(wait)

@@ -94,6 +94,13 @@ func (p peer) perform(t workspace.T, r Request) Answer {
 	return a
 }
 
+func (p peer) now(t workspace.T) int64 {
+	t.Helper()
+	var newest struct{ Seq int64 }
+	ask(t, http.MethodGet, p.url+"/now", nil, &newest)
+	return newest.Seq
+}
+
 func (p peer) events(t workspace.T, after int64, wait time.Duration) []Event {
 	t.Helper()
 	var events []Event

@@ -46,6 +46,7 @@ type backend interface {
 	awakeTime(t workspace.T, d time.Duration)
 	clients(t workspace.T) map[string]Client
 	perform(t workspace.T, r Request) Answer
+	now(t workspace.T) int64
 	// events returns those after a number; if there are none it waits for one, up to wait.
 	events(t workspace.T, after int64, wait time.Duration) []Event
 }

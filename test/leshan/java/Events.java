@@ -45,6 +45,10 @@ class Events implements RegistrationListener, PresenceListener, ObservationListe
         return events;
     }
 
+    synchronized long last() {
+        return all.size();
+    }
+
     private synchronized void add(String type, String endpoint, ObjectNode event) {
         event.put("seq", all.size() + 1).put("type", type).put("endpoint", endpoint);
         all.add(event);

@@ -39,6 +39,7 @@ import org.eclipse.leshan.transport.californium.server.endpoint.coaps.CoapsServe
  * <pre>
  * GET  /clients                    the registrations
  * GET  /events?after=SEQ&amp;wait=MS  what happened after event SEQ; waits up to MS if nothing did
+ * GET  /now                        {"seq"}: the number of the newest event, 0 if there is none
  * POST /request                    one operation on a client, see Requests
  * POST /psk                        {"endpoint","identity","key"}: lets the client in; without identity: locks it out
  * POST /awake                      {"millis"}: how long a queue-mode client counts as awake after it was heard
@@ -115,6 +116,7 @@ public class LeshanPeer {
         http.setExecutor(Executors.newCachedThreadPool());
         serve(http, "/clients", body -> clients());
         serve(http, "/events", body -> events.after(body.path("after").asLong(), body.path("wait").asLong()));
+        serve(http, "/now", body -> JSON.createObjectNode().put("seq", events.last()));
         serve(http, "/request", requests::perform);
         serve(http, "/psk", this::setKey);
         serve(http, "/awake", body -> {
