@@ -54,15 +54,15 @@ func duration(t *testing.T) time.Duration {
 // start starts a server and an agent that is registered there over DTLS.
 func start(t *testing.T) (*leshan.Server, *gateway.Agent) {
 	t.Helper()
-	var models []model.Definition
-	for _, oid := range []uint16{1, 3, 3303} {
+	var models [3]model.Definition
+	for i, oid := range [len(models)]uint16{1, 3, 3303} {
 		definition, ok := registry.Definitions().Object(oid)
 		if !ok {
 			t.Fatalf("object %d is not in the registry", oid)
 		}
-		models = append(models, *definition)
+		models[i] = *definition
 	}
-	s := leshan.Start(t, leshan.Options{Models: models})
+	s := leshan.Start(t, leshan.Options{Models: models[:]})
 	s.PSK(t, endpoint, identity, key)
 	a := gateway.Start(t, fmt.Sprintf(`
 endpoint = %q
