@@ -38,6 +38,7 @@ func Load(path, stateDir, socket string) (*config.Config, error) {
 // Run is the agent in the foreground, until ctx ends. An error that is a
 // config.Problems is the configuration's.
 func Run(ctx context.Context, opts RunOptions) error {
+	boundHeap()
 	cfg, err := Load(opts.Config, opts.StateDir, opts.Socket)
 	if err != nil {
 		return err
@@ -107,6 +108,7 @@ func notifyReady(ctx context.Context, ready ...<-chan struct{}) error {
 	}
 	// Without a supervisor there is nobody to tell, and nothing fails.
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
+	giveBackStart()
 	<-ctx.Done()
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
 	return nil
