@@ -32,7 +32,9 @@ over loopback; Leshan's Java client (its newest release on Maven Central that re
 - Over DTLS the server's side is `+"`lwm2m/dtls/dtlstest`"+`: the package's own records in the server's role.
 - Notifications: the next change is made when the notification of the last one has arrived. The client runs in the measuring process,
   Leshan's is told its values over standard input.
-- Memory is VmRSS two seconds after registration. Wake-ups are voluntary context switches of all threads.
+- Memory is VmRSS two seconds after registration; when it has started, the agent gives back the pages of its own file that only starting
+  needed. Wake-ups are voluntary context switches of all threads: the Go runtime's monitor wakes once a minute and naps for a moment, which
+  counts as two, and collects garbage every other minute; the agent itself has no timer before the next Update.
 - Start-up is the median of %d starts (%d of Leshan's client), from before the process is made to the arrival of its Register.
 `, readCount, starts, javaStarts)
 	return s.String()
