@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"lwm2m-agent/agent/control"
 	"lwm2m-agent/agent/demo"
 	"lwm2m-agent/agent/web"
+	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/lwm2m/server"
 	"lwm2m-agent/objects/registry"
@@ -206,6 +208,9 @@ func (d *demonstration) run(ctx context.Context) error {
 		defer d.server.Wait()
 	}
 	d.greet(socket)
+	// The pages learn of the end before the board deregisters, which would have
+	// them ask again.
+	defer context.AfterFunc(ctx, func() { _ = d.feed.Close() })() // it cannot fail
 	return d.agent.Run(ctx, tasks...)
 }
 
@@ -229,7 +234,7 @@ func (d *demonstration) registration() web.Registration {
 
 func registrationOf(endpoint string, s *control.Server) web.Registration {
 	r := web.Registration{
-		Endpoint: endpoint, Server: s.URI, State: s.Words, Registered: s.Location != "", Version: s.Version,
+		Endpoint: endpoint, Server: s.URI, State: s.Words, Registered: isRegistered(s.State), Version: s.Version,
 		Lifetime: s.Lifetime, Transport: s.Transport,
 	}
 	if s.CID != "" {
@@ -242,6 +247,11 @@ func registrationOf(endpoint string, s *control.Server) web.Registration {
 		r.Update = s.NextUpdate.UTC().Format(time.RFC3339)
 	}
 	return r
+}
+
+func isRegistered(state string) bool {
+	registered := []client.State{client.Registered, client.Updating, client.Asleep}
+	return slices.ContainsFunc(registered, func(s client.State) bool { return s.String() == state })
 }
 
 // followStatus tells the page each change of the registration.

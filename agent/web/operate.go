@@ -82,8 +82,7 @@ func (p *page) perform(ctx context.Context, operation string, req *request) (out
 	case "execute":
 		err = p.Operator.Execute(ctx, req.Path, req.Arguments)
 	case "observe":
-		out.Values, err = p.values(p.Operator.Observe(ctx, req.Path))
-		p.Feed.Observed(p.Operator.Observed())
+		out.Values, err = p.observe(ctx, req.Path)
 	case "cancel":
 		err = p.Operator.Cancel(ctx, req.Path)
 		p.Feed.Observed(p.Operator.Observed())
@@ -100,6 +99,17 @@ func (p *page) values(nodes []lwm2m.Node, err error) ([]Value, error) {
 		return nil, err
 	}
 	return valuesOf(nodes), nil
+}
+
+// observe begins an observation. Its first values are remembered for the charts:
+// what changes seldom would have no course for a long time.
+func (p *page) observe(ctx context.Context, path lwm2m.Path) ([]Value, error) {
+	nodes, err := p.Operator.Observe(ctx, path)
+	if err == nil {
+		p.Feed.history.add(nodes, p.Feed.now())
+	}
+	p.Feed.Observed(p.Operator.Observed())
+	return p.values(nodes, err)
 }
 
 // write reads the value in the type of its resource and writes it.

@@ -17,6 +17,7 @@ import (
 func TestState(t *testing.T) {
 	s, feed := serve(t, &board{observed: []lwm2m.Path{lwm2m.MustPath("/3306/7"), lwm2m.MustPath("/3306/0")}})
 	feed.Values([]lwm2m.Node{{Path: lwm2m.MustPath("/3306/0/5851"), Value: lwm2m.Integer(7)}})
+	do(t, s, http.MethodPost, "/api/observe", `{"path":"/3306/0/5850"}`, nil)
 	_, body := do(t, s, http.MethodGet, "/api/state", "", nil)
 	var got stateOf
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
@@ -35,10 +36,10 @@ func TestState(t *testing.T) {
 	if d := cmp.Diff(want, got.Objects[0].Resources[2]); d != "" {
 		t.Error(d)
 	}
-	if len(got.Observed) != 2 || got.Observed[0] != lwm2m.MustPath("/3306/0") {
+	if len(got.Observed) != 3 || got.Observed[0] != lwm2m.MustPath("/3306/0") {
 		t.Errorf("observed: %v", got.Observed)
 	}
-	if h := got.History["/3306/0/5851"]; len(h) != 1 || h[0][1] != 7 {
+	if h, first := got.History["/3306/0/5851"], got.History["/3306/0/5850"]; len(h) != 1 || h[0][1] != 7 || len(first) != 1 || first[0][1] != 1 {
 		t.Errorf("history: %v", got.History)
 	}
 }

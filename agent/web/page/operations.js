@@ -5,23 +5,22 @@ import { say } from "./notice.js";
 
 const patience = 1000; // ms until a person is told that the board is slow
 
-// attempt runs f and tells what came of it. Errors are told and passed on.
+// attempt runs f and tells that it is done. Who asked sees to errors.
 async function attempt(what, f) {
   const slow = setTimeout(() => say(`${what}: waiting for the board …`), patience);
   try {
-    const result = await f();
-    clearTimeout(slow);
+    await f();
     say(`${what}: done`);
-    return result;
   } catch (e) {
-    clearTimeout(slow);
-    say(`${what}: ${e.message}`, true);
+    e.what = what;
     throw e;
+  } finally {
+    clearTimeout(slow);
   }
 }
 
-// told is for work whose error attempt has told: nothing is left to be done.
-const told = (promise) => promise.catch(() => {});
+// told tells an error, where no dialog does.
+const told = (promise) => promise.catch((e) => say(`${e.what}: ${e.message}`, true));
 
 function enter(path, values) {
   const [, , rid, riid] = board.parts(path);
@@ -44,7 +43,7 @@ export const observe = (path) => told(attempt(`Observe ${path}`, () => observeQu
 
 export const cancel = (path) => told(attempt(`Cancel ${path}`, () => api.operate("cancel", { path })));
 
-// write fails with the reason, for a dialog to show.
+// write, execute and attributes fail with the reason, for a dialog to show.
 export const write = (path, value) => attempt(`Write ${path}`, async () => {
   await api.operate("write", { path, value });
   const resource = board.resourcePath(path);
