@@ -114,6 +114,12 @@ func (p *Page) Navigate(t workspace.T, url string) {
 	}
 }
 
+// Front puts the page before the others of its browser: what lies behind is not drawn.
+func (p *Page) Front(t workspace.T) {
+	t.Helper()
+	p.call(t, "Page.bringToFront", nil, nil)
+}
+
 // evaluate runs an expression, waits if it is a promise, and decodes its value.
 func (p *Page) evaluate(t workspace.T, expression string, result any) error {
 	t.Helper()
@@ -152,11 +158,16 @@ func (p *Page) Text(t workspace.T, selector string) string {
 
 // element is the JavaScript expression of the first element that a selector matches.
 func element(selector string) string {
-	quoted, err := json.Marshal(selector)
+	return "document.querySelector(" + quote(selector) + ")"
+}
+
+// quote is a text as JavaScript writes it.
+func quote(text string) string {
+	quoted, err := json.Marshal(text)
 	if err != nil {
 		panic(err) // a string can be encoded
 	}
-	return "document.querySelector(" + string(quoted) + ")"
+	return string(quoted)
 }
 
 // WaitFor waits until a JavaScript condition is true. It is looked at every 20 ms, in the page.
@@ -180,11 +191,7 @@ func (p *Page) WaitFor(t workspace.T, condition string) {
 // WaitText waits until the text of an element contains a text.
 func (p *Page) WaitText(t workspace.T, selector, text string) {
 	t.Helper()
-	quoted, err := json.Marshal(text)
-	if err != nil {
-		t.Fatalf("wait for %q: %v", text, err)
-	}
-	p.WaitFor(t, element(selector)+".innerText.includes("+string(quoted)+")")
+	p.WaitFor(t, element(selector)+".innerText.includes("+quote(text)+")")
 }
 
 // Screenshot keeps a picture of the whole page as an artifact of the test, and returns its path.

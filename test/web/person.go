@@ -31,11 +31,11 @@ var keys = map[string]struct {
 	code int
 	text string
 }{
-	"Tab": {9, ""}, "Enter": {13, "\r"}, "Escape": {27, ""}, "Space": {32, " "}, "Home": {36, ""}, "End": {35, ""},
+	"Backspace": {8, ""}, "Tab": {9, ""}, "Enter": {13, "\r"}, "Escape": {27, ""}, "Space": {32, " "}, "Home": {36, ""}, "End": {35, ""},
 	"ArrowLeft": {37, ""}, "ArrowUp": {38, ""}, "ArrowRight": {39, ""}, "ArrowDown": {40, ""},
 }
 
-// Press presses and releases a key: Tab, Enter, Escape, Space, Home, End or an arrow, by its name in KeyboardEvent.code.
+// Press presses and releases a key: Backspace, Tab, Enter, Escape, Space, Home, End or an arrow, by its name in KeyboardEvent.code.
 func (p *Page) Press(t workspace.T, key string) {
 	t.Helper()
 	k, ok := keys[key]

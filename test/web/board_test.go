@@ -1,0 +1,244 @@
+//go:build web
+
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"lwm2m-agent/agent/web"
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/objects/registry"
+)
+
+// large is a board with many instances, which can be told to be slow. Each has a sensor value that is its number.
+type large struct {
+	instances int
+	hold      atomic.Pointer[chan struct{}] // requests wait until it is closed; nil: they do not
+	requests  atomic.Int64
+	refusal   atomic.Pointer[error]
+}
+
+func (l *large) Registration() web.Registration {
+	return web.Registration{Endpoint: "large", Server: "coap://server.invalid", State: "registered", Registered: true}
+}
+
+func (l *large) Instances() (paths []lwm2m.Path) {
+	for i := range l.instances {
+		paths = append(paths, lwm2m.NewPath(3303, uint16(i)))
+	}
+	return append(paths, lwm2m.NewPath(3306, 0))
+}
+
+// request counts, waits and refuses.
+func (l *large) request(ctx context.Context) error {
+	l.requests.Add(1)
+	if hold := l.hold.Load(); hold != nil {
+		select {
+		case <-*hold:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if refusal := l.refusal.Load(); refusal != nil {
+		return *refusal
+	}
+	return nil
+}
+
+func (l *large) Discover(ctx context.Context, p lwm2m.Path) (found []web.Found, err error) {
+	rids := []uint16{5700, 5701}
+	if p.Object() == 3306 {
+		rids = []uint16{5850}
+	}
+	for _, rid := range rids {
+		found = append(found, web.Found{Path: p.Child(rid), Attributes: []string{}})
+	}
+	return found, l.request(ctx)
+}
+
+func (l *large) Read(ctx context.Context, p lwm2m.Path) ([]lwm2m.Node, error) {
+	instance := p.At(lwm2m.LevelInstance)
+	if p.Object() == 3306 {
+		return []lwm2m.Node{{Path: instance.Child(5850), Value: lwm2m.Boolean(false)}}, l.request(ctx)
+	}
+	return []lwm2m.Node{
+		{Path: instance.Child(5700), Value: lwm2m.Float(float64(p.Instance()))}, {Path: instance.Child(5701), Value: lwm2m.String("Cel")},
+	}, l.request(ctx)
+}
+
+func (l *large) Write(ctx context.Context, _ lwm2m.Path, _ lwm2m.Value) error { return l.request(ctx) }
+
+func (l *large) Execute(ctx context.Context, _ lwm2m.Path, _ string) error { return l.request(ctx) }
+
+func (l *large) Observe(ctx context.Context, p lwm2m.Path) ([]lwm2m.Node, error) {
+	return l.Read(ctx, p)
+}
+
+func (l *large) Cancel(ctx context.Context, _ lwm2m.Path) error { return l.request(ctx) }
+
+func (l *large) WriteAttributes(ctx context.Context, _ lwm2m.Path, _ ...string) error {
+	return l.request(ctx)
+}
+func (l *large) Observed() []lwm2m.Path { return nil }
+
+// visitBoard opens the page of a board that is no demo's.
+func visitBoard(t *testing.T, l *large) (*Page, *web.Feed) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	feed := &web.Feed{}
+	handler, err := web.Handler(web.Config{
+		Operator: l, Definitions: registry.Definitions(), Feed: feed, Token: "token", Addr: listener.Addr(), Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: handler}}
+	server.Start()
+	t.Cleanup(server.Close)
+	p := Start(t).Open(t, server.URL+"/?token=token")
+	t.Cleanup(func() {
+		checkManners(t, p, server.URL+"/")
+		feed.Close() // server.Close would wait for the event stream
+	})
+	return p, feed
+}
+
+// TestManyInstances: a page of a thousand instances is not a thousand times as large, and asks the board for what is seen only.
+func TestManyInstances(t *testing.T) {
+	const many = 1000
+	l := &large{instances: many}
+	p, feed := visitBoard(t, l)
+	settle(t, p)
+	cards := func() (n int) { p.Eval(t, `document.querySelectorAll(".card").length`, &n); return n }
+	if n := cards(); n != 24 {
+		t.Errorf("%d cards at first", n)
+	}
+	p.Click(t, "#cards-more")
+	p.WaitFor(t, `document.querySelectorAll(".card").length === 48`)
+	settle(t, p)
+	var took float64
+	p.Eval(t, `(() => {
+		const began = performance.now();
+		document.querySelector('.object[data-path="/3303"] > summary').click();
+		return new Promise((resolve) => requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - began), 0)));
+	})()`, &took)
+	t.Logf("an object of %d instances was opened within %.0f ms", many, took)
+	if limit := 2000.0; took > limit {
+		t.Errorf("the page was frozen for %.0f ms, want at most %.0f", took, limit)
+	}
+	p.WaitFor(t, `document.querySelectorAll(".instance").length === 50`)
+	p.WaitText(t, object("/3303")+" > button", "Show 50 more of 1000 instances")
+	p.Click(t, object("/3303")+" > button")
+	p.WaitFor(t, `document.querySelectorAll(".instance").length === 100 && document.querySelectorAll(".row").length === 0`)
+	before := l.requests.Load()
+	p.Type(t, "#find", "/3303/877")
+	p.WaitText(t, row("/3303/877/5700")+" .value", "877 °C")
+	if n := l.requests.Load() - before; n != 2 {
+		t.Errorf("%d requests for one instance, want Discover and Read", n)
+	}
+	// Notifications of everything, ten times over, do not hold it up.
+	nodes := make([]lwm2m.Node, 0, many)
+	for round := range 10 {
+		nodes = nodes[:0]
+		for i := range many {
+			nodes = append(nodes, lwm2m.Node{Path: lwm2m.NewPath(3303, uint16(i), 5700), Value: lwm2m.Float(float64(i + round))})
+		}
+		feed.Values(nodes)
+	}
+	p.WaitText(t, row("/3303/877/5700")+" .value", "886 °C")
+}
+
+// TestSlowBoard: the page says that it waits, goes on to work, and asks once.
+func TestSlowBoard(t *testing.T) {
+	l := &large{instances: 1}
+	p, feed := visitBoard(t, l)
+	settle(t, p)
+	hold := make(chan struct{})
+	l.hold.Store(&hold)
+	before := l.requests.Load()
+	relay := card("/3306/0") + " .switch"
+	p.Click(t, relay)
+	p.Click(t, relay)
+	p.WaitText(t, "#notice", "Write /3306/0/5850: waiting for the board …")
+	p.WaitFor(t, element(relay)+".getAttribute('aria-busy') === 'true'")
+	feed.Values([]lwm2m.Node{{Path: lwm2m.MustPath("/3303/0/5700"), Value: lwm2m.Float(33)}})
+	p.WaitText(t, card("/3303/0")+" .now", "33") // other things go on
+	p.Click(t, object("/3303")+" > summary")
+	p.WaitText(t, inst("/3303/0"), "Waiting for the board …")
+	close(hold)
+	l.hold.Store(nil)
+	p.WaitText(t, "#notice", "Write /3306/0/5850: done")
+	p.WaitText(t, row("/3303/0/5701")+" .value", "Cel")
+	if n := l.requests.Load() - before; n != 4 {
+		t.Errorf("%d requests, want Write, Read, Discover, Read", n)
+	}
+}
+
+// TestRefusals: what the board refuses, and that it does not answer, is told in words, and can be tried again.
+func TestRefusals(t *testing.T) {
+	l := &large{instances: 1}
+	p, _ := visitBoard(t, l)
+	settle(t, p)
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{lwm2m.Errorf(lwm2m.MethodNotAllowed, "it is locked"), "Write /3306/0/5850: 4.05 Method Not Allowed: it is locked"},
+		{fmt.Errorf("PUT: %w", context.DeadlineExceeded), "Write /3306/0/5850: the board has not answered within 30s"},
+		{errors.New("the client is asleep"), "Write /3306/0/5850: the client is asleep"},
+	} {
+		l.refusal.Store(&c.err)
+		p.Click(t, card("/3306/0")+" .switch")
+		p.WaitText(t, "#notice", c.want)
+	}
+	p.Click(t, object("/3303")+" > summary")
+	p.WaitText(t, inst("/3303/0"), "the client is asleep. Read tries again.")
+	l.refusal.Store(nil)
+	p.Click(t, "#notice-close")
+	p.WaitFor(t, "document.getElementById('notice').hidden")
+	p.Click(t, inst("/3303/0")+" "+named("Read Temperature"))
+	p.WaitText(t, row("/3303/0/5700")+" .value", "0 °C")
+}
+
+// TestFormats: values as people read them.
+func TestFormats(t *testing.T) {
+	p, _ := visitBoard(t, &large{instances: 1})
+	for expression, want := range map[string]string{
+		`f.number(21.456789012345)`:                     "21.456789",
+		`f.number(100360.4, 4)`:                         "100360",
+		`f.number(1e-7, 4)`:                             "1e-7",
+		`f.number(123456789012)`:                        "123456789012",
+		`f.withUnit(3.5, "Cel")`:                        "3.5 °C",
+		`f.withUnit("text", "")`:                        "text",
+		`f.withUnit(true)`:                              "true",
+		`f.unit("furlong")`:                             "furlong",
+		`f.duration(0)`:                                 "never ends",
+		`f.duration(600)`:                               "10 min",
+		`f.duration(86400)`:                             "1 d",
+		`f.duration(7200)`:                              "2 h",
+		`f.duration(61)`:                                "61 s",
+		`f.exactTime(new Date(2026, 1, 2, 3, 4, 5, 6))`: "03:04:05.006",
+	} {
+		var got string
+		if p.Eval(t, `import("./format.js").then((f) => `+expression+`)`, &got); got != want {
+			t.Errorf("%s is %q, want %q", expression, got, want)
+		}
+	}
+	var policy string
+	p.Eval(t, `fetch("app.js").then((r) => r.headers.get("Content-Security-Policy"))`, &policy)
+	if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
+		t.Errorf("the policy is %q", policy)
+	}
+}
