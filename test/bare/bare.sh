@@ -37,6 +37,7 @@ done
 # shellcheck disable=SC2016 # what the inner shell expands
 setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child bash -c '
   root=$1; shift
+  mount --bind "$root" "$root" # a mount point, as a root folder is; without that this script could not run in there
   mount -t proc proc "$root/proc"; mount --rbind /sys "$root/sys"; mount --rbind /dev "$root/dev"
   exec env -i "${@:2:$1}" chroot "$root" /bin/bash -c "cd /src && exec \"\$@\"" bash "${@:2+$1}"
 ' bash "$root" "${#environment[@]}" "${environment[@]}" "$@" &
