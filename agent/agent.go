@@ -158,6 +158,9 @@ func (a *Agent) Endpoint() string { return a.endpoint }
 func (a *Agent) Run(ctx context.Context, more ...Task) error {
 	defer a.objects.statistics.Close()
 	if err := a.board.Apply(ctx, a.opts.Config); err != nil {
+		if errors.Is(err, ctx.Err()) {
+			err = nil // ended while it was starting
+		}
 		return errors.Join(err, a.store.Close())
 	}
 	tasks := append([]Task{

@@ -223,6 +223,19 @@ func TestNewSensorDoesNotDisturbTheSession(t *testing.T) {
 	}
 }
 
+func TestEndWhileStarting(t *testing.T) {
+	l := newLab(t)
+	a, err := New(Options{Config: l.config(sensor("a"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.Run(ctx); err != nil {
+		t.Errorf("an agent that is ended while it starts fails: %v", err)
+	}
+}
+
 func TestStateDirectoryInUse(t *testing.T) {
 	l := newLab(t)
 	l.run(t, l.config())
