@@ -37,7 +37,17 @@ over loopback; Leshan's Java client (its newest release on Maven Central that re
   counts as two, and collects garbage every other minute; the agent itself has no timer before the next Update.
 - Start-up is the median of %d starts (%d of Leshan's client), from before the process is made to the arrival of its Register.
 `, readCount, starts, javaStarts)
+	fmt.Fprintf(&s, "- Other work on the machine: load average %s when the report was written; rates are lower and delays longer than on an idle one.\n", load())
 	return s.String()
+}
+
+// load is the load average over 1, 5 and 15 minutes.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if fields := strings.Fields(string(text)); err == nil && len(fields) > 3 {
+		return strings.Join(fields[:3], ", ")
+	}
+	return "unknown"
 }
 
 func processor() string {
