@@ -202,13 +202,19 @@ func operates(t *testing.T, o web.Operator, b *board) {
 	}
 }
 
+// values waits for the next values that the page is told.
+func (p *page) values() []web.Value {
+	p.t.Helper()
+	var event struct{ Values []web.Value }
+	p.next("values", &event)
+	return event.Values
+}
+
 // value waits until a value of the sensor is told.
 func (p *page) value(want float64) {
 	p.t.Helper()
 	for {
-		var values []web.Value
-		p.next("values", &values)
-		for _, v := range values {
+		for _, v := range p.values() {
 			if v.Path == sensor && v.Value == want {
 				return
 			}
@@ -329,8 +335,7 @@ func TestFollowIsAboutOneBoard(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.board.measure(0, 23)
-	var values []web.Value
-	if r.page.next("values", &values); len(values) != 1 || values[0].Value != 23.0 {
+	if values := r.page.values(); len(values) != 1 || values[0].Value != 23.0 {
 		t.Errorf("the page is told %v", values)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lwm2m-agent/lwm2m"
@@ -37,6 +38,7 @@ type Feed struct {
 	Now func() time.Time
 
 	history history
+	turns   atomic.Int64 // taken so far
 
 	mu      sync.Mutex
 	closed  bool
@@ -53,12 +55,24 @@ func (f *Feed) now() time.Time {
 	return f.Now()
 }
 
+// turn orders what a page is told: answers to its requests and events come by
+// different ways and may overtake each other. A request takes its turn when it
+// begins, since what it brings may be as old as that.
+func (f *Feed) turn() int64 { return f.turns.Add(1) }
+
+// valuesEvent is the data of the event of that name.
+type valuesEvent struct {
+	Turn   int64   `json:"turn"`
+	Values []Value `json:"values"`
+}
+
 // Values tells of new values. Numbers among them are remembered for the charts
 // of pages to come.
 func (f *Feed) Values(nodes []lwm2m.Node) {
+	turn := f.turn()
 	f.history.add(nodes, f.now())
 	if f.Watched() {
-		f.send("values", valuesOf(nodes))
+		f.send("values", valuesEvent{turn, valuesOf(nodes)})
 	}
 }
 

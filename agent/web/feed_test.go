@@ -31,7 +31,7 @@ func TestFeed(t *testing.T) {
 			got = append(got, lines.Text())
 		}
 	}
-	if d := cmp.Diff([]string{"event: values", `data: [{"path":"/3306/0/5851","value":7}]`}, got); d != "" {
+	if d := cmp.Diff([]string{"event: values", `data: {"turn":1,"values":[{"path":"/3306/0/5851","value":7}]}`}, got); d != "" {
 		t.Error(d)
 	}
 	if err := feed.Close(); err != nil {

@@ -30,6 +30,7 @@ type request struct {
 
 // answer is what came of an operation.
 type answer struct {
+	Turn    int64    `json:"turn"` // of the values; see Feed
 	Values  []Value  `json:"values,omitempty"`
 	Found   []Found  `json:"found,omitempty"`
 	Refused *failure `json:"refused,omitempty"`
@@ -72,6 +73,7 @@ func (p *page) operate(w http.ResponseWriter, r *http.Request) {
 var errUnknown = errors.New("there is no such operation")
 
 func (p *page) perform(ctx context.Context, operation string, req *request) (out answer, err error) {
+	out.Turn = p.Feed.turn()
 	switch operation {
 	case "discover":
 		out.Found, err = p.Operator.Discover(ctx, req.Path)

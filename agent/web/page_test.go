@@ -171,15 +171,15 @@ func TestOperations(t *testing.T) {
 		want             int
 		contains         string
 	}{
-		{"read", "/api/read", `{"path":"/3306/0/5850"}`, http.StatusOK, `{"values":[{"path":"/3306/0/5850","value":true}]}`},
+		{"read", "/api/read", `{"path":"/3306/0/5850"}`, http.StatusOK, `"values":[{"path":"/3306/0/5850","value":true}]}`},
 		{"write boolean", "/api/write", `{"path":"/3306/0/5850","value":"true"}`, http.StatusOK, ""},
 		{"write number", "/api/write", `{"path":"/3306/0/5851","value":50}`, http.StatusOK, ""},
-		{"write of a wrong type", "/api/write", `{"path":"/3306/0/5851","value":"warm"}`, http.StatusOK, `{"refused":{"message":"4.00 Bad Request`},
-		{"write to the unknown", "/api/write", `{"path":"/1/2/3","value":1}`, http.StatusOK, `{"refused":{"message":"4.04 Not Found`},
+		{"write of a wrong type", "/api/write", `{"path":"/3306/0/5851","value":"warm"}`, http.StatusOK, `"refused":{"message":"4.00 Bad Request`},
+		{"write to the unknown", "/api/write", `{"path":"/1/2/3","value":1}`, http.StatusOK, `"refused":{"message":"4.04 Not Found`},
 		{"execute", "/api/execute", `{"path":"/3306/0/5850","arguments":"0='a'"}`, http.StatusOK, ""},
 		{"write time as people do", "/api/write", `{"path":"/3306/0/5518","value":"2030-01-02T03:04:05Z"}`, http.StatusOK, ""},
 		{"write time in seconds", "/api/write", `{"path":"/3306/0/5518","value":5}`, http.StatusOK, ""},
-		{"discover", "/api/discover", `{"path":"/3306/0"}`, http.StatusOK, `{"found":[{"path":"/3306/0/5850","attributes":["pmin=5"]}]}`},
+		{"discover", "/api/discover", `{"path":"/3306/0"}`, http.StatusOK, `"found":[{"path":"/3306/0/5850","attributes":["pmin=5"]}]}`},
 		{"observe", "/api/observe", `{"path":"/3306/0/5850"}`, http.StatusOK, "true"},
 		{"cancel", "/api/cancel", `{"path":"/3306/0/5850"}`, http.StatusOK, ""},
 		{"attributes", "/api/attributes", `{"path":"/3306/0/5850","attributes":["pmin=1"]}`, http.StatusOK, ""},

@@ -54,6 +54,7 @@ func TestKeyboard(t *testing.T) {
 	if got := d.value(t, "/3306/0/5850"); got != true {
 		t.Errorf("after Enter the relay is %v", got)
 	}
+	idle(t, p)
 	p.Press(t, "Space")
 	p.WaitText(t, card("/3306/0")+" .now", "off")
 	until("the object of the relay", `e.matches("summary") && e.parentElement.dataset.path === "/3306"`)

@@ -186,6 +186,30 @@ func TestSlowBoard(t *testing.T) {
 	}
 }
 
+// TestOvertaken: an answer that a later notification has overtaken does not bring its old value back.
+func TestOvertaken(t *testing.T) {
+	l := &large{instances: 1}
+	p, feed := visitBoard(t, l)
+	settle(t, p)
+	p.Click(t, object("/3303")+" > summary")
+	p.WaitText(t, row("/3303/0/5700")+" .value", "0 °C")
+	hold := make(chan struct{})
+	l.hold.Store(&hold)
+	before := l.requests.Load()
+	p.Click(t, inst("/3303/0")+" "+named("Read Temperature"))
+	p.WaitText(t, "#notice", "waiting for the board")
+	if l.requests.Load() == before {
+		t.Fatal("the board was not asked")
+	}
+	feed.Values([]lwm2m.Node{{Path: lwm2m.MustPath("/3303/0/5700"), Value: lwm2m.Float(5)}})
+	p.WaitText(t, row("/3303/0/5700")+" .value", "5 °C")
+	close(hold)
+	p.WaitText(t, "#notice", "Read /3303/0: done")
+	if got := p.Text(t, row("/3303/0/5700")+" .value"); got != "5 °C" {
+		t.Errorf("the value went back to %s", got)
+	}
+}
+
 // TestRefusals: what the board refuses, and that it does not answer, is told in words, and can be tried again.
 func TestRefusals(t *testing.T) {
 	l := &large{instances: 1}
@@ -202,6 +226,7 @@ func TestRefusals(t *testing.T) {
 		l.refusal.Store(&c.err)
 		p.Click(t, card("/3306/0")+" .switch")
 		p.WaitText(t, "#notice", c.want)
+		idle(t, p)
 	}
 	p.Click(t, object("/3303")+" > summary")
 	p.WaitText(t, inst("/3303/0"), "the client is asleep. Read tries again.")

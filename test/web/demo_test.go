@@ -134,6 +134,12 @@ func unfold(t *testing.T, p *Page, path string) {
 	p.WaitFor(t, element(object(path))+`.querySelector(".row") && !document.querySelector(".instance[aria-busy]")`)
 }
 
+// idle waits until no work of a control goes on: until then it takes no more.
+func idle(t *testing.T, p *Page) {
+	t.Helper()
+	p.WaitFor(t, `!document.querySelector("button[aria-busy]")`)
+}
+
 // fill types into the open dialog and sends it.
 func fill(t *testing.T, p *Page, field, text string) {
 	t.Helper()

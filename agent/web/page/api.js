@@ -17,8 +17,8 @@ async function ask(address, options) {
   throw new Error(message.trim() || response.statusText);
 }
 
-// operate carries out an operation on the board: its answer has values, found or
-// neither.
+// operate carries out an operation on the board: its answer has values and their
+// turn, or found, or neither.
 export async function operate(operation, body) {
   const answer = await ask(`api/${operation}`, {
     method: "POST",

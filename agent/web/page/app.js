@@ -31,7 +31,7 @@ async function load() {
 }
 
 api.events({
-  values: board.take,
+  values: ({ values, turn }) => board.take(values, turn),
   observed: board.setObserved,
   registration: registration.show,
   objects: load,

@@ -3,6 +3,7 @@
 
 const objects = new Map(); // object number → { id, name, instances, resources: Map }
 const values = new Map(); // path of a resource or a resource instance → value
+const turns = new Map(); // path of a resource → turn of its value
 const watchers = new Map(); // path of a resource → Set of functions
 const observers = new Set(); // functions that want to know what is observed
 
@@ -24,7 +25,10 @@ export function enter(state) {
     }
     for (const path of values.keys()) {
       const [oid, iid] = parts(path);
-      if (!objects.get(oid)?.instances.includes(iid)) values.delete(path);
+      if (!objects.get(oid)?.instances.includes(iid)) {
+        values.delete(path);
+        turns.delete(resourcePath(path));
+      }
     }
   }
   setObserved(state.observed);
@@ -78,12 +82,18 @@ export function unitOf(path) {
   return own || definition(path).unit;
 }
 
-// take enters values: an answer's or a notification's.
-export function take(list) {
+const isOld = (path, turn) => turn < (turns.get(path) ?? 0);
+
+// take enters values: an answer's or a notification's. One that was overtaken by
+// a later one is left out.
+export function take(list, turn) {
   const changed = new Set();
   for (const { path, value: v } of list) {
+    const resource = resourcePath(path);
+    if (isOld(resource, turn)) continue;
     values.set(path, v);
-    changed.add(resourcePath(path));
+    turns.set(resource, turn);
+    changed.add(resource);
   }
   for (const path of changed) {
     for (const f of watchers.get(path) ?? []) f(path);
@@ -92,9 +102,10 @@ export function take(list) {
 
 // replace is take for the whole of a multiple resource, of which instances may
 // have gone.
-export function replace(path, list) {
+export function replace(path, list, turn) {
+  if (isOld(path, turn)) return;
   for (const p of values.keys()) if (p.startsWith(`${path}/`)) values.delete(p);
-  take(list);
+  take(list, turn);
 }
 
 // watch calls f(path) for each new value of a resource. It returns what ends it.

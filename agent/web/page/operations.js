@@ -22,21 +22,21 @@ async function attempt(what, f) {
 // told tells an error, where no dialog does.
 const told = (promise) => promise.catch((e) => say(`${e.what}: ${e.message}`, true));
 
-function enter(path, values) {
+function enter(path, { values = [], turn }) {
   const [, , rid, riid] = board.parts(path);
-  if (rid !== undefined && riid === undefined && board.definition(path).multiple) board.replace(path, values);
-  else board.take(values);
+  if (rid !== undefined && riid === undefined && board.definition(path).multiple) board.replace(path, values, turn);
+  else board.take(values, turn);
 }
 
 // fetch reads without a word.
 export async function fetch(path) {
-  enter(path, (await api.operate("read", { path })).values ?? []);
+  enter(path, await api.operate("read", { path }));
 }
 
 export const read = (path) => told(attempt(`Read ${path}`, () => fetch(path)));
 
 export async function observeQuietly(path) {
-  enter(path, (await api.operate("observe", { path })).values ?? []);
+  enter(path, await api.operate("observe", { path }));
 }
 
 export const observe = (path) => told(attempt(`Observe ${path}`, () => observeQuietly(path)));
