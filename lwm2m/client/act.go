@@ -106,9 +106,10 @@ func (a *account) dialled(d dialled) {
 		a.trouble(d.err)
 		a.on(unreachable)
 	default:
-		a.connection = newConnection(a, d.nc)
-		a.running.Go(func() { a.connection.run(a.ctx) })
-		a.on(a.connection.kind())
+		c := newConnection(a, d.nc)
+		a.connection = c
+		a.running.Go(func() { c.run(a.ctx) })
+		a.on(c.kind())
 	}
 }
 

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -222,6 +224,28 @@ func TestDTLSTroubleInWords(t *testing.T) {
 			l.wantState(Registered)
 		})
 	}
+}
+
+// TestConnectionIsOverAtOnce shows that a connection may be given up before its reader
+// has begun.
+func TestConnectionIsOverAtOnce(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.server.onDial = func(ctx context.Context, _ Server) { <-ctx.Done() }
+		l.run()
+		l.wantState(Connecting)
+		a := l.client.accounts[101]
+		near, far := pipe(nil)
+		a.inbox.mu.Lock() // both are taken at once
+		a.inbox.items = append(a.inbox.items, dialled{attempt: a.attempt, nc: near}, command{event: stop})
+		a.inbox.mu.Unlock()
+		a.inbox.wake <- struct{}{}
+		synctest.Wait()
+		l.wantState(Stopped)
+		if _, err := near.Write(nil); !errors.Is(err, net.ErrClosed) {
+			l.t.Errorf("the first connection is open (%v)", err)
+		}
+		_ = far.Close()
+	})
 }
 
 // TestConnectionLost shows a server that ends the connection.
