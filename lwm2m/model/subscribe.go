@@ -99,13 +99,19 @@ func (s *Subscription) Drop(p lwm2m.Path) {
 // Wake returns a channel that receives when there is something to Take.
 func (s *Subscription) Wake() <-chan struct{} { return s.wake }
 
-// Take returns what has happened since the last call. The slice of buf is used
-// again if it is large enough.
+// Take returns what has happened since the last call: each batch and each request
+// whole or not at all. The slice of buf is used again if it is large enough.
 func (s *Subscription) Take(buf []Change) Pending {
+	s.tree.mu.RLock() // who publishes has the lock from the first change to the last
+	defer s.tree.mu.RUnlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := Pending{Changes: append(buf[:0], s.pending...), Structure: s.structure, Lost: s.lost}
 	s.pending, s.structure, s.lost = s.pending[:0], false, false
+	select {
+	case <-s.wake: // for what is taken now
+	default:
+	}
 	return p
 }
 

@@ -40,6 +40,37 @@ func TestSubscriptionAddDrop(t *testing.T) {
 	}
 }
 
+// TestBatchIsTakenWhole shows that a subscriber that is woken by the first change of a
+// batch does not see a part of it.
+func TestBatchIsTakenWhole(t *testing.T) {
+	tree, p := newTestTree(t, Plain{})
+	s := tree.Subscribe()
+	defer s.Close()
+	s.Watch(lwm2m.NewPath())
+	const size, rounds = 1000, 50
+	var b Batch
+	published := make(chan error, 1)
+	for round := range rounds {
+		b.steps = b.steps[:0]
+		for i := range size {
+			b.Set(0, 0, lwm2m.Float(float64(round*size+i+1)))
+		}
+		go func() { published <- p.Publish(&b) }()
+		<-s.Wake()
+		if got := s.Take(nil); len(got.Changes) != size {
+			t.Errorf("round %d: took %d changes of a batch of %d", round, len(got.Changes), size)
+		}
+		if err := <-published; err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-s.Wake():
+			t.Errorf("round %d: woken for what was taken", round)
+		default:
+		}
+	}
+}
+
 func TestMayTouch(t *testing.T) {
 	tree := NewTree(noDefinitions{}, time.Now)
 	for path, refused := range map[string]bool{"/0": true, "/0/0/5": true, "/21/0": true, "/23": true, "/1/0": false, "/": false} {
