@@ -253,12 +253,13 @@ func TestObserve(t *testing.T) {
 	events, end := s.Events(20)
 	defer end()
 	requests := make(chan *coap.Message, 2)
-	d := connect(t, addr, func(x *coap.Exchange) {
+	var d *device
+	d = connect(t, addr, func(x *coap.Exchange) {
 		m := &coap.Message{Code: coap.Content, Payload: []byte("1")}
 		m.SetContentFormat(uint16(lwm2m.FormatText))
 		if n, ok := x.Request.Observe(); ok && n == 0 {
 			requests <- x.Request.Clone()
-			m.SetObserve(1)
+			m.SetObserve(d.NextObserve())
 		}
 		_ = x.Respond(m)
 	})
