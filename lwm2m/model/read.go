@@ -1,6 +1,8 @@
 package model
 
 import (
+	"slices"
+
 	"lwm2m-agent/lwm2m"
 )
 
@@ -101,6 +103,9 @@ func (t *Tree) walk(p lwm2m.Path, w *reader) error {
 
 func (o *object) walk(w *reader) {
 	at := lwm2m.NewPath(o.def.ID)
+	if len(o.instances) > 0 && !w.full {
+		w.nodes = slices.Grow(w.nodes, len(o.instances)*len(o.instances[0].resources)) // instances are much alike
+	}
 	for _, in := range o.instances {
 		in.walk(at.Child(in.id), w)
 	}
