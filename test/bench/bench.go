@@ -34,7 +34,8 @@ type bench struct {
 	cleanups []func()
 	temp     string
 	rows     []row
-	agent    string // path of the binary that is measured
+	layer    float64 // reads a second of the message layer alone
+	agent    string  // path of the binary that is measured
 }
 
 var _ workspace.T = (*bench)(nil)
@@ -110,7 +111,7 @@ func (b *bench) must(err error, what string) {
 func (b *bench) run() {
 	b.temp = b.TempDir()
 	b.agent = filepath.Join(b.temp, "lwm2m-agent")
-	b.build(b.agent, "")
+	b.build(b.agent, nil)
 	for _, m := range []struct {
 		name    string
 		measure func()

@@ -82,6 +82,11 @@ func (b *bench) rss(pid int) float64 {
 	return float64(b.statusField(fmt.Sprintf("/proc/%d/status", pid), "VmRSS")) * 1024
 }
 
+// anonymous is the part of it that no file backs: heap and stacks.
+func (b *bench) anonymous(pid int) float64 {
+	return float64(b.statusField(fmt.Sprintf("/proc/%d/status", pid), "RssAnon")) * 1024
+}
+
 // switches counts how often the threads of a process have run so far.
 func (b *bench) switches(pid int) int64 {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
@@ -91,6 +96,32 @@ func (b *bench) switches(pid int) int64 {
 		n += b.statusField(t, "voluntary_ctxt_switches")
 	}
 	return n
+}
+
+// wakes is how often a process ran in a minute.
+type wakes struct{ moments, switches float64 }
+
+func (w wakes) String() string {
+	return fmt.Sprintf("%.1f (%.1f context switches)", w.moments, w.switches)
+}
+
+// wakes watches an idle process. Threads that run within the same tenth of a second
+// needed the processor to be woken once.
+func (b *bench) wakes(pid int) wakes {
+	const tenth = 100 * time.Millisecond
+	var w wakes
+	begin := b.switches(pid)
+	for last, left := begin, b.idle; left > 0; left -= tenth {
+		b.pause(tenth)
+		if now := b.switches(pid); now != last {
+			last = now
+			w.moments++
+		}
+	}
+	w.switches = float64(b.switches(pid) - begin)
+	w.moments /= b.idle.Minutes()
+	w.switches /= b.idle.Minutes()
+	return w
 }
 
 // pause waits, unless the run is ended.

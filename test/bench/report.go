@@ -33,10 +33,14 @@ over loopback; Leshan's Java client (its newest release on Maven Central that re
 - Notifications: the next change is made when the notification of the last one has arrived. The client runs in the measuring process,
   Leshan's is told its values over standard input.
 - Memory is VmRSS two seconds after registration; when it has started, the agent gives back the pages of its own file that only starting
-  needed. Wake-ups are voluntary context switches of all threads: the Go runtime's monitor wakes once a minute and naps for a moment, which
-  counts as two, and collects garbage every other minute; the agent itself has no timer before the next Update.
+  needed. Work brings some of them back and lets the heap reach its size, so growth counts from a tenth of it on.
+- Wake-ups are the tenths of a second in which any thread ran. The Go runtime's monitor wakes once a minute and naps for a moment, which makes
+  two context switches; the agent itself has no timer before the next Update.
 - Start-up is the median of %d starts (%d of Leshan's client), from before the process is made to the arrival of its Register.
 `, readCount, starts, javaStarts)
+	fmt.Fprintf(&s, `- Goals in reads, notifications and milliseconds were set on a machine where a minimal message layer answered %s reads a second. In this run
+  the message layer alone answered %s: compare what is measured with the other columns, and across machines by that.
+`, thousands(goalLayer), thousands(b.layer))
 	fmt.Fprintf(&s, "- Other work on the machine: load average %s when the report was written; rates are lower and delays longer than on an idle one.\n", load())
 	return s.String()
 }

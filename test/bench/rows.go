@@ -23,8 +23,11 @@ func (b *bench) add(r row) {
 	b.Logf("%s: %s (goal %s; Leshan's client %s)", r.what, r.ours, r.goal, r.java)
 }
 
-// Figures of C clients on a similar machine that the goals refer to.
-const bestPlainC = 12_000 // reads a second
+// Reads a second on the machine of the goals.
+const (
+	bestPlainC = 12_000 // of C clients
+	goalLayer  = 28_500 // of a minimal message layer
+)
 
 func (b *bench) readsPlain() {
 	var constant, ours, java timing
@@ -43,6 +46,7 @@ func (b *bench) readsPlain() {
 		b.startJava(p)
 		java = b.reads(p.await().conn)
 	})
+	b.layer = constant.rate
 	share := ours.rate / constant.rate
 	b.add(row{
 		"sequential reads of /3/0/0, UDP", fmt.Sprintf("%s; %.0f %% of the message layer alone (%s/s)", ours, 100*share, thousands(constant.rate)),
@@ -68,21 +72,21 @@ func (b *bench) readsSecure() {
 	})
 }
 
-// memory measures the resident size over DTLS with ten sensors, and its growth.
+// memory measures the resident size over DTLS with ten sensors, and how it grows with
+// reads and registrations. It counts from a tenth of them on: the first ones bring in the
+// pages of the program that they need, and let the heap reach its size.
 func (b *bench) memory() {
-	var first, after, java float64
+	var first, warm, after, anonymous, java float64
 	b.during(func() {
 		p := b.securePeer()
 		agent := b.startAgent(p, 10)
 		conn := p.await().conn
 		b.pause(2 * time.Second)
 		first = b.rss(agent.PID())
-		m := get("/3/0/0")
-		for range growthReads {
-			b.do(conn, m)
-		}
-		b.registerAgain(p, conn)
-		after = b.rss(agent.PID())
+		conn = b.exercise(p, conn, growthReads/10, growthRegisters/10)
+		warm = b.rss(agent.PID())
+		b.exercise(p, conn, growthReads, growthRegisters)
+		after, anonymous = b.rss(agent.PID()), b.anonymous(agent.PID())
 	})
 	b.during(func() {
 		p := b.securePeer()
@@ -95,45 +99,47 @@ func (b *bench) memory() {
 		"RSS, registered over DTLS, ten sensors", mega(first), "10 MB", mega(java), first <= 10e6,
 	})
 	b.add(row{
-		"RSS after 100,000 reads and 1,000 registrations more", mega(after), "no growth", "–", after <= 1.1*first+1e6,
+		"RSS after 100,000 reads and 1,000 registrations more",
+		fmt.Sprintf("%s (%s after a tenth of them); %s without the program's file", mega(after), mega(warm), mega(anonymous)), "no growth", "–", after <= 1.05*warm,
 	})
 }
 
-// registerAgain makes the client register anew, again and again: it is told to
+// exercise reads, then makes the client register anew, again and again: it is told to
 // send an Update, which is answered with 4.04.
-func (b *bench) registerAgain(p *peer, conn *coap.Conn) {
+func (b *bench) exercise(p *peer, conn *coap.Conn, reads, registers int) *coap.Conn {
+	m := get("/3/0/0")
+	for range reads {
+		b.do(conn, m)
+	}
 	p.refuse.Store(true)
 	defer p.refuse.Store(false)
-	m := &coap.Message{Code: coap.POST}
+	m = &coap.Message{Code: coap.POST}
 	m.SetPath("/1/0/8")
-	for range growthRegisters {
+	for range registers {
 		b.do(conn, m)
 		conn = p.await().conn
 	}
+	return conn
 }
 
 func (b *bench) wakeUps() {
-	count := func(pid int) float64 {
-		b.pause(5 * time.Second)
-		before := b.switches(pid)
-		b.pause(b.idle)
-		return float64(b.switches(pid)-before) / b.idle.Minutes()
-	}
-	var ours, java float64
+	var ours, java wakes
 	b.during(func() {
 		p := b.securePeer()
 		agent := b.startAgent(p, 10)
 		p.await()
-		ours = count(agent.PID())
+		b.pause(5 * time.Second)
+		ours = b.wakes(agent.PID())
 	})
 	b.during(func() {
 		p := b.securePeer()
 		client := b.startJava(p)
 		p.await()
-		java = count(client.PID())
+		b.pause(5 * time.Second)
+		java = b.wakes(client.PID())
 	})
 	b.add(row{
-		fmt.Sprintf("wake-ups a minute, idle (over %v)", b.idle), fmt.Sprintf("%.1f", ours), "1", fmt.Sprintf("%.0f", java), ours <= 1,
+		fmt.Sprintf("wake-ups a minute, idle (over %v)", b.idle), ours.String(), "1", java.String(), ours.moments <= 1,
 	})
 }
 
@@ -174,7 +180,10 @@ func (b *bench) startUp() {
 }
 
 func (b *bench) size() {
-	for _, build := range []struct{ what, tags string }{{"with demo and server", ""}, {"for little flash (-tags small)", "small"}} {
+	for _, build := range []struct {
+		what string
+		tags []string
+	}{{"with demo and server", nil}, {"for little flash (tag small)", []string{"small"}}} {
 		path := filepath.Join(b.temp, "arm64")
 		b.build(path, build.tags, "GOARCH=arm64")
 		info, err := os.Stat(path)

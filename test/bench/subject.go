@@ -17,11 +17,9 @@ import (
 )
 
 // build builds the agent as it ships.
-func (b *bench) build(to, tags string, env ...string) {
-	// HTTP/2, which net/http brings along, is of no use on a unix socket.
-	cmd := exec.CommandContext(b.ctx, "go", "build", "-trimpath", "-tags=nethttpomithttp2,"+tags, "-ldflags=-s -w", "-o", to, "./cmd/lwm2m-agent")
-	cmd.Dir = workspace.Root(b)
-	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
+func (b *bench) build(to string, tags []string, env ...string) {
+	cmd := exec.CommandContext(b.ctx, filepath.Join(workspace.Root(b), "packaging", "build.sh"), append([]string{to}, tags...)...)
+	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		b.Fatalf("build the agent: %v\n%s", err, out)

@@ -16,7 +16,7 @@ import (
 	"lwm2m-agent/test/workspace"
 )
 
-// Binary builds the agent for this machine, once for a test process, and returns
+// Binary builds the agent as it ships for this machine, once for a test process, and returns
 // its path. env are further settings such as "GOARCH=arm".
 func Binary(t workspace.T, env ...string) string {
 	t.Helper()
@@ -31,9 +31,8 @@ func Binary(t workspace.T, env ...string) string {
 		t.Fatalf("build the agent: %v", err)
 	}
 	path := filepath.Join(dir, "lwm2m-agent")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-tags=nethttpomithttp2", "-ldflags=-s -w", "-o", path, "./cmd/lwm2m-agent")
-	cmd.Dir = workspace.Root(t)
-	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(workspace.Root(t), "packaging", "build.sh"), path)
+	cmd.Env = append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build the agent: %v\n%s", err, out)
 	}
