@@ -32,6 +32,9 @@ func (t *Tree) Create(ctx context.Context, origin Origin, p lwm2m.Path, nodes []
 func (t *Tree) planCreate(origin Origin, p lwm2m.Path, nodes []lwm2m.Node) (*Edit, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
+	if err := own(p); err != nil {
+		return nil, err
+	}
 	o := t.object(p.Object())
 	if o == nil {
 		return nil, lwm2m.Errorf(lwm2m.NotFound, "there is no object %d", p.Object())

@@ -78,6 +78,9 @@ func (w *reader) count() int { return max(len(w.nodes), len(w.readings)) }
 
 // walk visits all that lies at or below p; the lock must be held.
 func (t *Tree) walk(p lwm2m.Path, w *reader) error {
+	if err := own(p); err != nil {
+		return err
+	}
 	if p.IsRoot() {
 		for _, o := range t.objects {
 			if t.MayTouch(w.origin, lwm2m.NewPath(o.def.ID)) == nil {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -74,6 +75,35 @@ func TestKeysLeaveThroughNoInterface(t *testing.T) {
 	mustCode(t, lwm2m.MethodNotAllowed, err)
 	if string(tree.Value(lwm2m.MustPath("/0/0/5")).Bytes()) != "secret" {
 		t.Error("the agent itself cannot read its key")
+	}
+}
+
+// TestDevicesBehindAGateway shows that nothing is done to the own device in the place of
+// another one.
+func TestDevicesBehindAGateway(t *testing.T) {
+	tree, _ := newTestTree(t, &owner{execute: func(context.Context, lwm2m.Path, Arguments) error { return nil }})
+	server, ctx := FromServer(1), t.Context()
+	at := func(path string) lwm2m.Path { return lwm2m.MustPath(path).WithPrefix("dev1") }
+	nodes := func(path string) []lwm2m.Node {
+		return []lwm2m.Node{{Path: at(path), Value: lwm2m.Integer(1)}}
+	}
+	_, root := tree.Read(server, at("/"), nil)
+	_, object := tree.Read(server, at("/100"), nil)
+	_, readings := tree.Readings(server, at("/100/0"))
+	_, create := tree.Create(ctx, server, at("/100"), nodes("/100/7/1"))
+	for what, err := range map[string]error{
+		"read of the root": root, "read": object, "readings": readings, "create": create,
+		"write":     tree.Write(ctx, server, Update, at("/100/0"), nodes("/100/0/1")),
+		"write all": tree.WriteAll(ctx, server, nodes("/100/0/1")),
+		"delete":    tree.Delete(ctx, server, at("/100/0")),
+		"execute":   tree.Execute(ctx, server, at("/100/0/4"), nil),
+	} {
+		if err == nil || lwm2m.CodeOf(err) != lwm2m.NotFound {
+			t.Errorf("%s: %v, want 4.04", what, err)
+		}
+	}
+	if e := tree.Entries(at("/100"), lwm2m.LevelResource); len(e) != 0 {
+		t.Errorf("entries are %v", e)
 	}
 }
 

@@ -123,9 +123,21 @@ func (t *Tree) object(oid uint16) *object {
 	return nil
 }
 
+// own refuses with 4.04 the paths of devices behind a gateway, which this tree does not
+// hold.
+func own(p lwm2m.Path) error {
+	if p.Prefix() == "" {
+		return nil
+	}
+	return lwm2m.Errorf(lwm2m.NotFound, "there is no device %s", p.Prefix())
+}
+
 // instanceAt returns the object and, if p goes that deep, the instance that p
 // names or lies in; else 4.04. The lock must be held.
 func (t *Tree) instanceAt(p lwm2m.Path) (*object, *instance, error) {
+	if err := own(p); err != nil {
+		return nil, nil, err
+	}
 	o := t.object(p.Object())
 	if o == nil {
 		return nil, nil, lwm2m.Errorf(lwm2m.NotFound, "there is no object %d", p.Object())
