@@ -283,7 +283,7 @@ func (a *account) attend(r *request) {
 		a.discover(r)
 	case opWriteAttributes:
 		a.writeAttributes(r)
-	case opRead, opReplace, opUpdate, opExecute, opCreate, opDelete:
+	case opRead, opReplace, opUpdate, opWriteComposite, opExecute, opCreate, opDelete:
 		a.serve(r, a.version, &a.scratch)
 	}
 }

@@ -128,6 +128,10 @@ func (c *connection) handle(x *coap.Exchange) {
 // serve carries out what needs nothing of the account's own state. Any goroutine of
 // the account may call it, with its own scratch.
 func (a *account) serve(r *request, v lwm2m.Version, s *scratch) {
+	if err := r.knows(v); err != nil {
+		a.refuse(r.exchange, err)
+		return
+	}
 	if r.op.changes() {
 		a.begin(r)
 		return

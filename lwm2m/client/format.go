@@ -23,6 +23,9 @@ func shapeAt(defs model.Definitions, p lwm2m.Path) lwm2m.Shape {
 // answerFormat returns the format in which a Read or Observe is answered: that of
 // Accept, else the version's own choice. The error is a 4.06.
 func (r *request) answerFormat(v lwm2m.Version, s lwm2m.Shape) (lwm2m.Format, error) {
+	if r.paths != nil {
+		return r.compositeFormat()
+	}
 	if !r.accepts {
 		return defaultFormat(v, r.path.Level(), s), nil
 	}

@@ -296,12 +296,18 @@ func (l *lab) observe(path string, accept int, queries ...string) *watcher {
 	if accept >= 0 {
 		m.SetAccept(uint16(accept))
 	}
+	return l.watch(m)
+}
+
+// watch begins the observation that a request asks for.
+func (l *lab) watch(m *coap.Message) *watcher {
+	l.t.Helper()
 	o, first, err := l.server.connection().Observe(l.t.Context(), m)
 	if err != nil {
-		l.t.Fatalf("observe %s: %v", path, err)
+		l.t.Fatalf("observe %s %q: %v", m.Path(), m.Payload, err)
 	}
 	if o == nil {
-		l.t.Fatalf("observation of %s declined: %v", path, first)
+		l.t.Fatalf("observation of %s %q declined: %v", m.Path(), m.Payload, first)
 	}
 	w := &watcher{lab: l, began: time.Now(), first: first, observation: o}
 	l.server.wg.Go(func() {

@@ -12,12 +12,12 @@ import (
 	"lwm2m-agent/lwm2m/model"
 )
 
-// maxObservations bounds what one server can observe at a time.
+// maxObservations bounds the paths that one server can observe at a time.
 const maxObservations = 16384
 
-// observation is a path that the server observes.
+// observation is what the server observes: a path, or several together.
 type observation struct {
-	path    lwm2m.Path
+	target  target
 	format  lwm2m.Format
 	request *coap.Message    // the Observe, whose token and options notifications answer
 	own     model.Attributes // given with the Observe itself (Core 1.2, section 6.4.1)
@@ -48,6 +48,7 @@ type observations struct {
 	byPath  map[lwm2m.Path][]*observation
 	queue   dueQueue
 	waiting int // observations that have something to tell
+	paths   int // of all
 }
 
 func newObservations() *observations {
@@ -59,7 +60,8 @@ func (s *observations) add(o *observation) {
 	s.remove(o.request.Token)
 	o.index = -1
 	s.byToken[o.request.Token] = o
-	s.byPath[o.path] = append(s.byPath[o.path], o)
+	o.target.each(func(p lwm2m.Path) { s.byPath[p] = append(s.byPath[p], o) })
+	s.paths += o.target.size()
 	s.schedule(o)
 }
 
@@ -70,16 +72,19 @@ func (s *observations) remove(token coap.Token) {
 		return
 	}
 	delete(s.byToken, token)
+	s.paths -= o.target.size()
 	if o.news {
 		s.waiting--
 	}
 	if o.index >= 0 {
 		heap.Remove(&s.queue, o.index)
 	}
-	rest := slices.DeleteFunc(s.byPath[o.path], func(other *observation) bool { return other == o })
-	if s.byPath[o.path] = rest; len(rest) == 0 {
-		delete(s.byPath, o.path)
-	}
+	o.target.each(func(p lwm2m.Path) {
+		rest := slices.DeleteFunc(s.byPath[p], func(other *observation) bool { return other == o })
+		if s.byPath[p] = rest; len(rest) == 0 {
+			delete(s.byPath, p)
+		}
+	})
 }
 
 // has reports whether o has not ended.
@@ -158,19 +163,25 @@ func (s *observations) all() iter.Seq[*observation] { return maps.Values(s.byTok
 // around returns the observations for which attributes at p matter: of p, of what
 // contains it and, if below is set, of what lies below it.
 func (s *observations) around(p lwm2m.Path, below bool) []*observation {
-	var out []*observation
-	for at := p; !at.IsRoot(); at = at.Parent() {
-		out = append(out, s.byPath[at]...)
-	}
-	if !below {
-		return out
-	}
-	for at, list := range s.byPath {
-		if at != p && p.Contains(at) {
-			out = append(out, list...)
+	found := make(map[*observation]struct{}) // one of several paths may be met more than once
+	for at := p; ; at = at.Parent() {
+		for _, o := range s.byPath[at] {
+			found[o] = struct{}{}
+		}
+		if at.IsRoot() {
+			break
 		}
 	}
-	return out
+	if below {
+		for at, list := range s.byPath {
+			if p.Contains(at) {
+				for _, o := range list {
+					found[o] = struct{}{}
+				}
+			}
+		}
+	}
+	return slices.Collect(maps.Keys(found))
 }
 
 // notable takes a change in and reports whether it has to be told.
@@ -209,9 +220,13 @@ func (o *observation) reported(nodes []lwm2m.Node, now time.Time, confirmable bo
 // govern gives the observation the attributes that hold for it. nodes is what its
 // path holds now.
 func (o *observation) govern(t attributeTable, account *model.Attributes, nodes []lwm2m.Node) {
-	as := o.attributes(t, o.path, account)
-	con, _ := as.Get(model.Con)
-	o.periods, o.confirm, o.stale = newPeriods(&as), con == 1, false
+	o.periods, o.confirm, o.stale = periods{}, false, false
+	o.target.each(func(p lwm2m.Path) {
+		as := o.attributes(t, p, account)
+		con, _ := as.Get(model.Con)
+		o.periods = o.periods.with(newPeriods(&as))
+		o.confirm = o.confirm || con == 1
+	})
 	old := o.tracks
 	o.tracks = nil
 	if len(t) == 0 && o.own.IsZero() {

@@ -21,16 +21,17 @@ func (a *account) read(r *request, v lwm2m.Version, s *scratch) (*coap.Message, 
 	if err != nil {
 		return nil, errors.Join(a.tree.MayTouch(a.origin(), r.path), err) // the first decides the code
 	}
-	return a.content(r.path, format, s)
+	t := r.target()
+	return a.content(&t, format, s)
 }
 
-// content returns a 2.05 with what the server may read at a path.
-func (a *account) content(p lwm2m.Path, f lwm2m.Format, s *scratch) (*coap.Message, error) {
+// content returns a 2.05 with what the server may read at a target.
+func (a *account) content(t *target, f lwm2m.Format, s *scratch) (*coap.Message, error) {
 	var err error
-	if s.nodes, err = a.tree.Read(a.origin(), p, s.nodes[:0]); err != nil {
+	if s.nodes, err = a.nodes(t, s.nodes[:0]); err != nil {
 		return nil, err
 	}
-	if s.payload, err = wire.Append(s.payload[:0], f, p, s.nodes); err != nil {
+	if s.payload, err = wire.Append(s.payload[:0], f, t.base, s.nodes); err != nil {
 		return nil, err
 	}
 	m := &s.message
@@ -91,6 +92,8 @@ func (a *account) carryOut(ctx context.Context, r *request) (*coap.Message, erro
 		return a.write(ctx, r, model.Replace)
 	case opUpdate:
 		return a.write(ctx, r, model.Update)
+	case opWriteComposite:
+		return a.writeComposite(ctx, r)
 	case opExecute:
 		return a.execute(ctx, r)
 	case opCreate:

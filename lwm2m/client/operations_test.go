@@ -120,8 +120,14 @@ func TestWriteAndCodes(t *testing.T) {
 			{coap.POST, "/", lwm2m.FormatText, "x", coap.MethodNotAllowed},
 			{coap.POST, "/3/0/6/0", lwm2m.FormatText, "x", coap.MethodNotAllowed},
 			{coap.POST, "/3/0/15", lwm2m.FormatText, "UTC", coap.BadRequest}, // no arguments of an Execute
-			{coap.FETCH, "/", lwm2m.FormatSenMLJSON, "[]", coap.MethodNotAllowed},
-			{coap.IPATCH, "/", lwm2m.FormatSenMLJSON, "[]", coap.MethodNotAllowed},
+			{coap.FETCH, "/", lwm2m.FormatSenMLJSON, "[]", coap.BadRequest},
+			{coap.FETCH, "/", lwm2m.FormatSenMLJSON, `[{"n":"3"`, coap.BadRequest},
+			{coap.FETCH, "/", lwm2m.FormatTLV, "", coap.UnsupportedContentFormat},
+			{coap.FETCH, "/3/0", lwm2m.FormatSenMLJSON, `[{"n":"/3/0"}]`, coap.MethodNotAllowed},
+			{coap.IPATCH, "/", lwm2m.FormatSenMLJSON, "[]", coap.BadRequest},
+			{coap.IPATCH, "/", lwm2m.FormatText, "x", coap.UnsupportedContentFormat},
+			{coap.IPATCH, "/3/0", lwm2m.FormatSenMLJSON, `[{"n":"/3/0/15","vs":"UTC"}]`, coap.MethodNotAllowed},
+			{coap.PUT, "/3/0/15", lwm2m.FormatSenMLETCHJSON, `[{"n":"/3/0/15","vs":"UTC"}]`, coap.UnsupportedContentFormat},
 			{coap.PATCH, "/3/0", lwm2m.FormatSenMLJSON, "[]", coap.MethodNotAllowed},
 			{31, "/3/0", lwm2m.FormatText, "", coap.MethodNotAllowed},
 		} {

@@ -20,10 +20,11 @@ const retryNotification = time.Second
 // observe answers an Observe and begins the observation (Core, section 6.4.1).
 func (a *account) observe(r *request) {
 	a.endObservation(r.exchange.Request.Token) // the same token begins anew
-	a.sub.Add(r.path)                          // before the value is read, so that no change is missed
+	t := r.target()
+	t.each(a.sub.Add) // before the value is read, so that no change is missed
 	o, m, err := a.newObservation(r)
 	if err != nil {
-		a.unwatch(r.path)
+		a.unwatch(&t)
 		a.refuse(r.exchange, err)
 		return
 	}
@@ -39,6 +40,9 @@ func (a *account) observe(r *request) {
 // newObservation reads what is observed, for the answer. The observation is nil if
 // there are too many: the server then gets a plain answer (RFC 7641, section 4.1).
 func (a *account) newObservation(r *request) (*observation, *coap.Message, error) {
+	if err := r.knows(a.version); err != nil {
+		return nil, nil, err
+	}
 	m, err := a.read(r, a.version, &a.scratch)
 	if err != nil {
 		return nil, nil, err
@@ -47,14 +51,15 @@ func (a *account) newObservation(r *request) (*observation, *coap.Message, error
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(a.observations.byToken) >= maxObservations {
-		a.log.Warn("observation declined: there are too many", slog.String("path", r.path.String()))
+	t := r.target()
+	if a.observations.paths+t.size() > maxObservations {
+		a.log.Warn("observation declined: there are too many", slog.String("path", t.String()))
 		return nil, m, nil
 	}
 	format, _ := m.ContentFormat()
 	now := a.now()
 	o := &observation{
-		path: r.path, format: lwm2m.Format(format), request: r.exchange.Request.Clone(),
+		target: t, format: lwm2m.Format(format), request: r.exchange.Request.Clone(),
 		own: own, sent: now, confirmed: now,
 	}
 	o.outcome = func(err error) { a.inbox.put(notified{o, err}) }
@@ -71,7 +76,8 @@ func (a *account) ownAttributes(r *request) (as model.Attributes, err error) {
 	if err = as.Apply(queries); err != nil {
 		return as, err
 	}
-	return as, as.Validate(r.path.Level(), shapeAt(a.tree, r.path).Type)
+	level := max(r.path.Level(), lwm2m.LevelObject) // to several paths applies what applies to every level
+	return as, as.Validate(level, shapeAt(a.tree, r.path).Type)
 }
 
 // cancelObservation ends an observation and answers like a Read.
@@ -83,16 +89,18 @@ func (a *account) cancelObservation(r *request) {
 func (a *account) endObservation(token coap.Token) {
 	if o := a.observations.byToken[token]; o != nil {
 		a.observations.remove(token)
-		a.unwatch(o.path)
+		a.unwatch(&o.target)
 		a.showCounts()
 	}
 }
 
-// unwatch stops watching a path that nothing observes any more.
-func (a *account) unwatch(p lwm2m.Path) {
-	if len(a.observations.byPath[p]) == 0 {
-		a.sub.Drop(p)
-	}
+// unwatch stops watching the paths of a target that nothing observes any more.
+func (a *account) unwatch(t *target) {
+	t.each(func(p lwm2m.Path) {
+		if len(a.observations.byPath[p]) == 0 {
+			a.sub.Drop(p)
+		}
+	})
 }
 
 // endObservations ends all: they do not outlive their registration (Core, section
@@ -134,8 +142,8 @@ type rendered struct {
 // notification returns what an observation has to tell, encoded once for all that
 // observe the same in the same format.
 func (a *account) notification(o *observation) (*coap.Message, error) {
-	shared := len(a.observations.byPath[o.path]) > 1
-	key := rendering{o.path, o.format}
+	shared := !o.target.composite() && len(a.observations.byPath[o.target.base]) > 1
+	key := rendering{o.target.base, o.format}
 	if r, ok := a.rendered[key]; ok && shared {
 		s := &a.scratch
 		s.nodes = append(s.nodes[:0], r.nodes...)
@@ -144,7 +152,7 @@ func (a *account) notification(o *observation) (*coap.Message, error) {
 		s.message.SetContentFormat(uint16(o.format))
 		return &s.message, nil
 	}
-	m, err := a.content(o.path, o.format, &a.scratch)
+	m, err := a.content(&o.target, o.format, &a.scratch)
 	if err == nil && shared {
 		a.rendered[key] = rendered{append([]lwm2m.Node(nil), a.scratch.nodes...), append([]byte(nil), m.Payload...)}
 	}
@@ -168,7 +176,7 @@ func (a *account) notify(o *observation, now time.Time) {
 	}
 	if err := a.connection.conn.Notify(o.request, m, o.outcome); err != nil {
 		o.inFlight = false
-		a.log.Debug("notification not sent", slog.String("path", o.path.String()), slog.Any("err", err))
+		a.log.Debug("notification not sent", slog.String("path", o.target.String()), slog.Any("err", err))
 		a.observations.postpone(o, now.Add(retryNotification))
 		return
 	}
@@ -182,7 +190,7 @@ func (a *account) notify(o *observation, now time.Time) {
 func (a *account) notifyEnd(o *observation, cause error) {
 	m := &coap.Message{Type: coap.NON, Code: coap.Code(lwm2m.CodeOf(cause)), Payload: reason(cause)}
 	if err := a.connection.conn.Notify(o.request, m, nil); err != nil {
-		a.log.Debug("end of observation not told", slog.String("path", o.path.String()), slog.Any("err", err))
+		a.log.Debug("end of observation not told", slog.String("path", o.target.String()), slog.Any("err", err))
 	}
 	a.endObservation(o.request.Token)
 }
@@ -213,7 +221,7 @@ func (a *account) notified(n notified) {
 // endVanished makes observations tell that their path has gone, if it has.
 func (a *account) endVanished() {
 	for o := range a.observations.all() {
-		if !a.exists(o.path) {
+		if !o.target.composite() && !a.exists(o.target.base) {
 			a.observations.tell(o, true)
 		}
 	}
@@ -231,7 +239,7 @@ func (a *account) exists(p lwm2m.Path) bool {
 func (a *account) regovern(list []*observation) {
 	for _, o := range list {
 		var err error
-		if a.scratch.nodes, err = a.tree.Read(a.origin(), o.path, a.scratch.nodes[:0]); err != nil {
+		if a.scratch.nodes, err = a.nodes(&o.target, a.scratch.nodes[:0]); err != nil {
 			continue // its end will be told
 		}
 		o.govern(a.attributes, a.settings.attributes(), a.scratch.nodes)

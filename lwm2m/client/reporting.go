@@ -21,6 +21,20 @@ func newPeriods(as *model.Attributes) periods {
 	return p
 }
 
+// with returns the periods that meet both: of the paths that are observed together,
+// each waits its pmin and none longer than its pmax. Where that cannot be, pmax is
+// ignored as above.
+func (p periods) with(other periods) periods {
+	p.min = max(p.min, other.min)
+	if p.max == 0 || other.max > 0 && other.max < p.max {
+		p.max = other.max
+	}
+	if p.max < p.min {
+		p.max = 0
+	}
+	return p
+}
+
 // due says when to notify, if the last notification was sent at the given time and
 // there has been something to tell since or not. A time in the past means now; false
 // means not before something happens.

@@ -16,6 +16,7 @@ const (
 	opDiscover
 	opReplace // Write by PUT
 	opUpdate  // Write by POST
+	opWriteComposite
 	opWriteAttributes
 	opExecute
 	opCreate
@@ -28,7 +29,7 @@ func (o operation) immediate() bool { return o == opRead }
 // changes reports whether the operation asks an owner, who may take long.
 func (o operation) changes() bool {
 	switch o {
-	case opReplace, opUpdate, opExecute, opCreate, opDelete:
+	case opReplace, opUpdate, opWriteComposite, opExecute, opCreate, opDelete:
 		return true
 	case opRead, opObserve, opCancel, opDiscover, opWriteAttributes:
 	}
@@ -41,6 +42,7 @@ type request struct {
 	connection *connection
 	op         operation
 	path       lwm2m.Path
+	paths      []lwm2m.Path // of a composite read or observation; nil: it is none
 	format     lwm2m.Format // of the payload
 	given      bool         // there is a format
 	accept     lwm2m.Format
@@ -107,6 +109,10 @@ func (r *request) operation(defs model.Definitions, m *coap.Message) (operation,
 		return r.post(defs)
 	case coap.DELETE:
 		return opDelete, nil
+	case coap.FETCH:
+		return r.fetch(m)
+	case coap.IPATCH:
+		return r.iPatch()
 	}
 	return 0, lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s is not supported", m.Code)
 }

@@ -108,9 +108,9 @@ func decode(f lwm2m.Format, data []byte, base lwm2m.Path, shapes lwm2m.Shapes) (
 	switch f.Canonical() {
 	case lwm2m.FormatTLV:
 		return tlv.Decode(data, base, shapes)
-	case lwm2m.FormatSenMLJSON:
+	case lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLETCHJSON:
 		return senml.DecodeJSON(data, base, shapes)
-	case lwm2m.FormatSenMLCBOR:
+	case lwm2m.FormatSenMLCBOR, lwm2m.FormatSenMLETCHCBOR:
 		return senml.DecodeCBOR(data, base, shapes)
 	case lwm2m.FormatText, lwm2m.FormatCBOR, lwm2m.FormatOpaque:
 		return decodeSingle(f.Canonical(), data, base, shapes)
