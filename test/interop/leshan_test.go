@@ -137,6 +137,9 @@ func (s peer) checkAll(t *testing.T, a *gateway.Agent) {
 	t.Run("refusals", func(t *testing.T) { s.checkRefusals(t) })
 	t.Run("discover and attributes", func(t *testing.T) { s.checkDiscover(t) })
 	t.Run("observe", func(t *testing.T) { s.checkObserve(t) })
+	if s.newest {
+		t.Run("composite", func(t *testing.T) { s.checkComposite(t) })
+	}
 	t.Run("update", func(t *testing.T) {
 		after := s.Now(t)
 		a.Must(t, "update")
@@ -331,6 +334,31 @@ func (s peer) checkObserve(t *testing.T) {
 	s.Forget(t, s.endpoint, instance)
 	must(t, "2.04", s.Replace(t, s.endpoint, relay, leshan.AnyFormat, leshan.Values{"": "false"}))
 	must(t, "2.05", s.Read(t, s.endpoint, relay, lwm2m.FormatText))
+}
+
+// checkComposite has Leshan read, write and observe several paths at once.
+func (s peer) checkComposite(t *testing.T) {
+	t.Helper()
+	const relay, text, sensor = "/3306/0/5850", "/3442/0/110", "/3303/0/5700"
+	for _, f := range []lwm2m.Format{lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR} {
+		must(t, "2.04", s.Composite(t, s.endpoint, "write", f, leshan.Values{relay: "true", text: "both"}))
+		must(t, "4.05", s.Composite(t, s.endpoint, "write", f, leshan.Values{relay: "false", sensor: "1"}))
+		got := must(t, "2.05", s.Composite(t, s.endpoint, "read", f, nil, relay, text, "/3303/0", "/4711/0/1")).Content
+		if got[relay] != "true" || got[text] != "both" || got[sensor] == "" {
+			t.Errorf("in %s: %v", f, got)
+		}
+		must(t, "2.05", s.Composite(t, s.endpoint, "observe", f, nil, relay, text))
+		after := s.Now(t)
+		must(t, "2.04", s.Replace(t, s.endpoint, relay, leshan.AnyFormat, leshan.Values{"": "false"}))
+		s.Await(t, after, patience, "notification of both", func(e leshan.Event) bool {
+			return e.Type == "notification" && e.Content[relay] == "false" && e.Content[text] == "both"
+		})
+		must(t, "2.05", s.Composite(t, s.endpoint, "cancel", f, nil))
+	}
+	whole := must(t, "2.05", s.Composite(t, s.endpoint, "read", lwm2m.FormatSenMLCBOR, nil, "/")).Content
+	if whole["/3/0/0"] == "" || whole[relay] != "false" || whole["/0/0/0"] != "" {
+		t.Errorf("the root has %d values, among them %q, %q and %q", len(whole), whole["/3/0/0"], whole[relay], whole["/0/0/0"])
+	}
 }
 
 // TestQueueMode shows that Leshan takes the agent for asleep, and that a request

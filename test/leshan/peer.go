@@ -80,6 +80,12 @@ func (p peer) perform(t workspace.T, r Request) Answer {
 	if r.Format != AnyFormat {
 		body["format"] = r.Format
 	}
+	if r.Accept != 0 {
+		body["accept"] = r.Accept
+	}
+	if r.Paths != nil {
+		body["paths"] = r.Paths
+	}
 	if r.Values != nil {
 		body["values"] = r.Values
 	}

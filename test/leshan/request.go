@@ -23,10 +23,12 @@ type Content map[string]string
 // Request is one operation on a client.
 type Request struct {
 	Endpoint   string
-	Op         string // read, observe, cancel, forget, discover, delete, execute, attributes, replace, update, create
+	Op         string // read, observe, cancel, forget, discover, delete, execute, attributes, replace, update, create; the composite ones
 	Path       string
 	Format     lwm2m.Format
-	Values     Values        // of replace, update, create
+	Paths      []string      // of composite operations
+	Accept     lwm2m.Format  // of composite operations: 0: as Format
+	Values     Values        // of replace, update, create; of write-composite by absolute path
 	Arguments  string        // of execute: "0='x',1"
 	Attributes string        // of attributes: "pmin=1&pmax=5"
 	Timeout    time.Duration // 0: 10 s
@@ -113,6 +115,13 @@ func (s *Server) Execute(t workspace.T, endpoint, path, arguments string) Answer
 func (s *Server) Discover(t workspace.T, endpoint, path string) Answer {
 	t.Helper()
 	return s.Do(t, Request{Endpoint: endpoint, Op: "discover", Path: path, Format: AnyFormat})
+}
+
+// Composite performs read-composite, observe-composite, write-composite or cancel-composite (of the only one); paths and answer are in the
+// format. The demo server knows none of them.
+func (s *Server) Composite(t workspace.T, endpoint, op string, f lwm2m.Format, v Values, paths ...string) Answer {
+	t.Helper()
+	return s.Do(t, Request{Endpoint: endpoint, Op: op + "-composite", Path: "/", Format: f, Values: v, Paths: paths})
 }
 
 // WriteAttributes sets the attributes of a path: "pmin=1&pmax=5", a name alone unsets one.

@@ -18,6 +18,7 @@ import org.eclipse.leshan.core.node.LwM2mObjectInstance;
 import org.eclipse.leshan.core.node.LwM2mPath;
 import org.eclipse.leshan.core.node.LwM2mResource;
 import org.eclipse.leshan.core.node.LwM2mResourceInstance;
+import org.eclipse.leshan.core.node.LwM2mRoot;
 import org.eclipse.leshan.core.node.LwM2mSingleResource;
 import org.eclipse.leshan.core.node.ObjectLink;
 import org.eclipse.leshan.core.util.Hex;
@@ -44,7 +45,9 @@ class Content {
     }
 
     private static void add(ObjectNode content, LwM2mPath path, LwM2mNode node) {
-        if (node instanceof LwM2mObject) {
+        if (node instanceof LwM2mRoot) {
+            ((LwM2mRoot) node).getObjects().forEach((id, object) -> add(content, new LwM2mPath(id), object));
+        } else if (node instanceof LwM2mObject) {
             ((LwM2mObject) node).getInstances().forEach((id, instance) -> add(content, path.append(id), instance));
         } else if (node instanceof LwM2mObjectInstance) {
             ((LwM2mObjectInstance) node).getResources().forEach((id, resource) -> add(content, path.append(id), resource));

@@ -1,16 +1,21 @@
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.eclipse.californium.core.coap.Response;
 import org.eclipse.leshan.core.link.DefaultLinkSerializer;
 import org.eclipse.leshan.core.link.lwm2m.attributes.DefaultLwM2mAttributeParser;
 import org.eclipse.leshan.core.link.lwm2m.attributes.LwM2mAttributeSet;
 import org.eclipse.leshan.core.model.LwM2mModel;
+import org.eclipse.leshan.core.node.LwM2mNode;
 import org.eclipse.leshan.core.node.LwM2mObjectInstance;
 import org.eclipse.leshan.core.node.LwM2mPath;
+import org.eclipse.leshan.core.observation.CompositeObservation;
 import org.eclipse.leshan.core.observation.Observation;
 import org.eclipse.leshan.core.observation.SingleObservation;
+import org.eclipse.leshan.core.request.CancelCompositeObservationRequest;
 import org.eclipse.leshan.core.request.CancelObservationRequest;
 import org.eclipse.leshan.core.request.ContentFormat;
 import org.eclipse.leshan.core.request.CreateRequest;
@@ -18,13 +23,17 @@ import org.eclipse.leshan.core.request.DeleteRequest;
 import org.eclipse.leshan.core.request.DiscoverRequest;
 import org.eclipse.leshan.core.request.DownlinkDeviceManagementRequest;
 import org.eclipse.leshan.core.request.ExecuteRequest;
+import org.eclipse.leshan.core.request.ObserveCompositeRequest;
 import org.eclipse.leshan.core.request.ObserveRequest;
+import org.eclipse.leshan.core.request.ReadCompositeRequest;
 import org.eclipse.leshan.core.request.ReadRequest;
 import org.eclipse.leshan.core.request.WriteAttributesRequest;
+import org.eclipse.leshan.core.request.WriteCompositeRequest;
 import org.eclipse.leshan.core.request.WriteRequest;
 import org.eclipse.leshan.core.response.CreateResponse;
 import org.eclipse.leshan.core.response.DiscoverResponse;
 import org.eclipse.leshan.core.response.LwM2mResponse;
+import org.eclipse.leshan.core.response.ReadCompositeResponse;
 import org.eclipse.leshan.core.response.ReadResponse;
 import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.registration.Registration;
@@ -38,6 +47,8 @@ import org.eclipse.leshan.server.registration.Registration;
  * replace, update, create   "values": {"":"text", "/110":"text", "/1110/0":"text"}, paths relative to "path"
  * execute                   "arguments"
  * attributes                "attributes": "pmin=1&amp;pmax=5"
+ * read-composite, observe-composite, cancel-composite (the only one)   "paths": ["/3/0/0"], "format" of the list, "accept" of the answer
+ * write-composite           "values": {"/3/0/15":"text"}, absolute paths
  * </pre>
  */
 class Requests {
@@ -78,11 +89,43 @@ class Requests {
         throw new IllegalArgumentException("no observation of " + path);
     }
 
+    private CompositeObservation compositeObservation(Registration registration) {
+        for (Observation observation : server.getObservationService().getObservations(registration)) {
+            if (observation instanceof CompositeObservation) {
+                return (CompositeObservation) observation;
+            }
+        }
+        throw new IllegalArgumentException("no composite observation");
+    }
+
+    private static List<LwM2mPath> paths(JsonNode body) {
+        List<LwM2mPath> paths = new ArrayList<>();
+        body.path("paths").forEach(path -> paths.add(new LwM2mPath(path.asText())));
+        return paths;
+    }
+
+    private WriteCompositeRequest writeComposite(Registration registration, ContentFormat format, JsonNode body) throws Exception {
+        Map<LwM2mPath, LwM2mNode> nodes = new LinkedHashMap<>();
+        for (Map.Entry<LwM2mPath, String> value : values(LwM2mPath.ROOTPATH, body).entrySet()) {
+            nodes.put(value.getKey(), Content.node(model(registration), value.getKey(), Map.of(value.getKey(), value.getValue())));
+        }
+        return new WriteCompositeRequest(format, nodes, null);
+    }
+
     private DownlinkDeviceManagementRequest<? extends LwM2mResponse> request(Registration registration, LwM2mPath path, JsonNode body)
             throws Exception {
         ContentFormat format = body.hasNonNull("format") ? ContentFormat.fromCode(body.path("format").asInt()) : null;
+        ContentFormat accept = body.hasNonNull("accept") ? ContentFormat.fromCode(body.path("accept").asInt()) : format;
         String op = body.path("op").asText();
         switch (op) {
+        case "read-composite":
+            return new ReadCompositeRequest(paths(body), format, accept, null);
+        case "observe-composite":
+            return new ObserveCompositeRequest(format, accept, paths(body), null);
+        case "cancel-composite":
+            return new CancelCompositeObservationRequest(compositeObservation(registration));
+        case "write-composite":
+            return writeComposite(registration, format, body);
         case "read":
             return new ReadRequest(format, path, null);
         case "observe":
@@ -116,7 +159,7 @@ class Requests {
     private static Map<LwM2mPath, String> values(LwM2mPath path, JsonNode body) {
         Map<LwM2mPath, String> values = new LinkedHashMap<>();
         body.path("values").fields().forEachRemaining(
-                field -> values.put(new LwM2mPath(path + field.getKey()), field.getValue().asText()));
+                field -> values.put(new LwM2mPath((path.isRoot() ? "" : path) + field.getKey()), field.getValue().asText()));
         return values;
     }
 
@@ -151,6 +194,8 @@ class Requests {
         ObjectNode answer = describe(response);
         if (response instanceof ReadResponse && ((ReadResponse) response).getContent() != null) { // also of Observe and Cancel
             answer.set("content", Content.of(path, ((ReadResponse) response).getContent()));
+        } else if (response instanceof ReadCompositeResponse && ((ReadCompositeResponse) response).getContent() != null) { // likewise
+            answer.set("content", Content.of(((ReadCompositeResponse) response).getContent()));
         } else if (response instanceof DiscoverResponse && ((DiscoverResponse) response).getObjectLinks() != null) {
             answer.put("links", new DefaultLinkSerializer().serializeCoreLinkFormat(((DiscoverResponse) response).getObjectLinks()));
         } else if (response instanceof CreateResponse) {
