@@ -63,6 +63,8 @@ type account struct {
 	failed     int           // attempts in a row
 	held       []request     // while the Register is being answered
 	commands   []command     // while a request on object 1 is being answered
+	sends      []*dataSend   // that wait for the registration, or for the one in flight
+	sending    bool          // one is in flight
 	disabled   time.Duration
 	told       told // to the server, last
 	telling    told // in the request in flight
@@ -141,6 +143,10 @@ func (a *account) receive() {
 			a.notified(item)
 		case resettled:
 			a.resettle(item.settings)
+		case *dataSend:
+			a.accept(item)
+		case dataSent:
+			a.sent(item)
 		case command:
 			a.commands = append(a.commands, item)
 		case networkChanged:
@@ -231,6 +237,7 @@ func (a *account) catchUp() {
 		}
 	case Connecting, Registering, Updating, Disabling, Deregistering, Stopped, stateCount:
 	}
+	a.sendWaiting()
 	if passed(a.saveAt, now) || a.state == Stopped && !a.saveAt.IsZero() {
 		a.saveAttributes()
 	}

@@ -35,6 +35,7 @@ const (
 	serverRetryTimer     = 18
 	serverSequenceDelay  = 19
 	serverSequenceCount  = 20
+	serverMuteSend       = 23
 	serverNotifyMode     = 26
 )
 
@@ -62,6 +63,7 @@ type settings struct {
 	retry              *Retry // nil: none of its resources is there
 	storing            bool
 	confirm            bool // Default Notification Mode is CON
+	muted              bool // Send is not wanted, which is the default
 }
 
 // sameTarget reports whether a connection made for s serves o as well.
@@ -181,6 +183,7 @@ func newSettings(ssid uint16, security, server instance) *settings {
 		retry:          server.retry(),
 		storing:        server.values[serverStoring].Bool(),
 		confirm:        server.integer(serverNotifyMode) == 1,
+		muted:          !server.has(serverMuteSend) || server.values[serverMuteSend].Bool(),
 	}
 }
 
