@@ -10,6 +10,7 @@ import (
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/host"
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/model"
 )
 
@@ -61,13 +62,48 @@ func (b *backend) Execute(ctx context.Context, p lwm2m.Path, args model.Argument
 	return b.tree.Execute(ctx, model.FromLocal(), p, args)
 }
 
+// Send implements control.Backend.
+func (b *backend) Send(ctx context.Context, servers []uint16, paths []lwm2m.Path) ([]control.SendOutcome, error) {
+	servers = b.orAll(servers)
+	if len(servers) == 0 {
+		return nil, lwm2m.Errorf(lwm2m.NotFound, "there is no server account")
+	}
+	outcomes := make([]control.SendOutcome, len(servers))
+	unknown := make([]error, len(servers))
+	var sending sync.WaitGroup
+	for i, id := range servers {
+		sending.Go(func() {
+			err := b.client.Send(ctx, id, paths...)
+			outcomes[i] = control.SendOutcome{ShortServerID: id, Sent: err == nil}
+			if err != nil {
+				outcomes[i].Error = err.Error()
+			}
+			if errors.Is(err, client.ErrNoAccount) {
+				unknown[i] = err
+			}
+		})
+	}
+	sending.Wait()
+	if err := errors.Join(unknown...); err != nil {
+		return nil, lwm2m.Errorf(lwm2m.NotFound, "%w", err)
+	}
+	return outcomes, nil
+}
+
+// orAll returns the servers, or all if there is none.
+func (b *backend) orAll(servers []uint16) []uint16 {
+	if len(servers) > 0 {
+		return servers
+	}
+	for _, s := range b.client.Status() {
+		servers = append(servers, s.ShortServerID)
+	}
+	return servers
+}
+
 // Update implements control.Backend.
 func (b *backend) Update(servers []uint16) error {
-	if len(servers) == 0 {
-		for _, s := range b.client.Status() {
-			servers = append(servers, s.ShortServerID)
-		}
-	}
+	servers = b.orAll(servers)
 	problems := make([]error, 0, len(servers))
 	for _, id := range servers {
 		problems = append(problems, b.client.Update(id))

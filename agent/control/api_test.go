@@ -68,7 +68,8 @@ func TestAPISchemas(t *testing.T) {
 	types := map[string]reflect.Type{
 		"Status": reflect.TypeFor[Status](), "Server": reflect.TypeFor[Server](), "Trouble": reflect.TypeFor[Trouble](),
 		"Place": reflect.TypeFor[Place](), "Value": reflect.TypeFor[Value](), "Event": reflect.TypeFor[Event](),
-		"ExecuteRequest": reflect.TypeFor[ExecuteRequest](), "UpdateRequest": reflect.TypeFor[UpdateRequest](), "Refusal": reflect.TypeFor[Refusal](),
+		"ExecuteRequest": reflect.TypeFor[ExecuteRequest](), "UpdateRequest": reflect.TypeFor[UpdateRequest](),
+		"SendRequest": reflect.TypeFor[SendRequest](), "SendOutcome": reflect.TypeFor[SendOutcome](), "Refusal": reflect.TypeFor[Refusal](),
 	}
 	for name, typ := range types {
 		schema, ok := at(a.doc, "components", "schemas", name).(map[string]any)
@@ -151,6 +152,8 @@ func TestAPIAnswers(t *testing.T) {
 		{"PUT", "/v1/value", `{"/3/0/0": "a"}`},
 		{"POST", "/v1/execute", `{"path": "/3/0/4", "args": "0='a'"}`},
 		{"POST", "/v1/execute", `{"path": "/3/0/4", "args": "9"}`},
+		{"POST", "/v1/send", `{"paths": ["/3303", "/3/0/0"], "servers": [101, 102]}`},
+		{"POST", "/v1/send", `{"paths": ["/3303"], "servers": [1]}`},
 		{"POST", "/v1/update", `{"servers": [101]}`},
 		{"POST", "/v1/update", `{"servers": [1]}`},
 	}

@@ -31,6 +31,10 @@ type Backend interface {
 	Write(ctx context.Context, nodes []lwm2m.Node) error
 	// Execute runs an executable resource, as a local user may.
 	Execute(ctx context.Context, p lwm2m.Path, args model.Arguments) error
+	// Send tells the servers with these Short Server IDs, or all if there is none,
+	// what is at the paths. It returns one outcome for each, or an error if there is
+	// no such server.
+	Send(ctx context.Context, servers []uint16, paths []lwm2m.Path) ([]SendOutcome, error)
 	// Update sends a registration Update to the servers with these Short Server
 	// IDs, or to all if there is none.
 	Update(servers []uint16) error

@@ -75,6 +75,7 @@ type device struct {
 	mu       sync.Mutex
 	executed []string
 	updated  [][]uint16
+	sent     []lwm2m.Path
 	subs     map[*subscription]struct{}
 }
 
@@ -186,6 +187,25 @@ func (d *device) Write(ctx context.Context, nodes []lwm2m.Node) error {
 
 func (d *device) Execute(ctx context.Context, p lwm2m.Path, args model.Arguments) error {
 	return d.tree.Execute(ctx, model.FromLocal(), p, args)
+}
+
+// Send takes server 101 for one that listens, and 102 for one that does not.
+func (d *device) Send(_ context.Context, servers []uint16, paths []lwm2m.Path) ([]SendOutcome, error) {
+	outcomes := []SendOutcome{}
+	for _, id := range servers {
+		switch id {
+		case 101:
+			outcomes = append(outcomes, SendOutcome{ShortServerID: id, Sent: true})
+		case 102:
+			outcomes = append(outcomes, SendOutcome{ShortServerID: id, Error: "the server has muted Send"})
+		default:
+			return nil, lwm2m.Errorf(lwm2m.NotFound, "there is no server with this Short Server ID")
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sent = append(d.sent, paths...)
+	return outcomes, nil
 }
 
 func (d *device) Update(servers []uint16) error {

@@ -110,6 +110,11 @@ func (c *Client) get(ctx context.Context, route string, query url.Values, into a
 	if err != nil {
 		return err
 	}
+	return readAnswer(response, route, into)
+}
+
+// readAnswer reads the JSON of an answer.
+func readAnswer(response *http.Response, route string, into any) error {
 	defer response.Body.Close() //nolint:errcheck // only read
 	d := json.NewDecoder(response.Body)
 	d.UseNumber()

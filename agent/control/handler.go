@@ -59,6 +59,7 @@ func routes() []route {
 		{http.MethodGet, "/v1/value", Reading, (*handler).values},
 		{http.MethodPut, "/v1/value", Changing, (*handler).write},
 		{http.MethodPost, "/v1/execute", Changing, (*handler).execute},
+		{http.MethodPost, "/v1/send", Changing, (*handler).send},
 		{http.MethodPost, "/v1/update", Changing, (*handler).update},
 		{http.MethodGet, "/v1/events", Reading, (*handler).events},
 	}
@@ -161,7 +162,10 @@ func httpStatus(c lwm2m.Code) int {
 
 // paths reads the path parameters of a request.
 func (h *handler) paths(r *http.Request) ([]lwm2m.Path, error) {
-	texts := r.URL.Query()["path"]
+	return h.parsePaths(r.URL.Query()["path"])
+}
+
+func (h *handler) parsePaths(texts []string) ([]lwm2m.Path, error) {
 	if len(texts) > maxPaths {
 		return nil, lwm2m.Errorf(lwm2m.BadRequest, "%d paths, at most %d", len(texts), maxPaths)
 	}

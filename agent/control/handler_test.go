@@ -3,6 +3,7 @@ package control
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -181,6 +182,19 @@ func TestExecuteAndUpdate(t *testing.T) {
 	}
 }
 
+func TestSend(t *testing.T) {
+	d := newDevice(t)
+	h := Handler(d, everyone, HandlerOptions{})
+	code, text := call(h, "POST", "/v1/send", `{"paths": ["/temperature/0", "/3/0/0"], "servers": [101, 102]}`)
+	want := `[{"short_server_id":101,"sent":true},{"short_server_id":102,"sent":false,"error":"the server has muted Send"}]`
+	if code != http.StatusOK || text != want {
+		t.Errorf("%d %s, want %s", code, text, want)
+	}
+	if got := fmt.Sprint(d.sent); got != "[/3303/0 /3/0/0]" {
+		t.Errorf("sent %s", got)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	many := strings.Repeat("path=/3&", maxPaths+1)
 	tests := []struct {
@@ -218,6 +232,9 @@ func TestRefusals(t *testing.T) {
 		{"not executable", "POST", "/v1/execute", `{"path":"/3/0/0"}`, 405, `{"error":"4.05","message":"/3/0/0 (Manufacturer) cannot be executed"}`},
 		{"refused by its owner", "POST", "/v1/execute", `{"path":"/3/0/4","args":"9"}`, 503, `{"error":"5.03","message":"not now"}`},
 		{"failed in its owner", "POST", "/v1/execute", `{"path":"/3/0/4","args":"8"}`, 500, `{"error":"5.00","message":"something broke"}`},
+		{"send nothing", "POST", "/v1/send", `{"paths":[]}`, 400, `{"error":"4.00","message":"there is no path: {\"paths\": [\"/3303/0/5700\"]}"}`},
+		{"send what is no path", "POST", "/v1/send", `{"paths":["//"]}`, 400, `{"error":"4.00","message":"not a path: \"//\": \"\" is neither identifier nor prefix"}`},
+		{"send to nobody", "POST", "/v1/send", `{"paths":["/3"],"servers":[7]}`, 404, `{"error":"4.04","message":"there is no server with this Short Server ID"}`},
 		{"unknown server", "POST", "/v1/update", `{"servers":[7]}`, 404, `{"error":"4.04","message":"there is no server with this Short Server ID"}`},
 	}
 	d := newDevice(t)
@@ -230,8 +247,8 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
-	if len(d.executed)+len(d.updated) > 0 {
-		t.Errorf("executed %q, updated %v", d.executed, d.updated)
+	if len(d.executed)+len(d.updated)+len(d.sent) > 0 {
+		t.Errorf("executed %q, updated %v, sent %v", d.executed, d.updated, d.sent)
 	}
 }
 

@@ -109,6 +109,7 @@ func TestOutput(t *testing.T) {
 	answers := map[string]string{
 		"GET /v1/status": statusAnswer, "GET /v1/tree": treeAnswer, "GET /v1/value": valueAnswer, "GET /v1/events": eventsAnswer,
 		"PUT /v1/value": "", "POST /v1/execute": "", "POST /v1/update": "",
+		"POST /v1/send": `[{"short_server_id":101,"sent":true},{"short_server_id":102,"sent":false,"error":"muted"}]`,
 	}
 	tests := []struct {
 		args  []string
@@ -158,6 +159,8 @@ health:
 		{[]string{"write", "/3/0/14", "--", "-x"}, `PUT /v1/value {"/3/0/14":"-x"}`, "", "", 0},
 		{[]string{"execute", "/3/0/4"}, `POST /v1/execute {"path":"/3/0/4"}`, "", "", 0},
 		{[]string{"execute", "/3/0/4", "0='a',1"}, `POST /v1/execute {"path":"/3/0/4","args":"0='a',1"}`, "", "", 0},
+		{[]string{"send", "/3303", "/3/0/0"}, `POST /v1/send {"paths":["/3303","/3/0/0"]}`, "server 101: sent\nserver 102: not sent: muted\n", "lwm2m-agent send: not every server took it\n", 1},
+		{[]string{"send", "-to", "101,102", "-json", "/3303"}, `POST /v1/send {"paths":["/3303"],"servers":[101,102]}`, `[{"short_server_id":101,"sent":true},{"short_server_id":102,"sent":false,"error":"muted"}]` + "\n", "lwm2m-agent send: not every server took it\n", 1},
 		{[]string{"update"}, "POST /v1/update {}", "", "", 0},
 		{[]string{"update", "101", "102"}, `POST /v1/update {"servers":[101,102]}`, "", "", 0},
 		{[]string{"observe", "/3303"}, "GET /v1/events?path=%2F3303", `12:59:59.250  /3303/0/5700  Sensor Value  21.5 Cel
@@ -188,7 +191,7 @@ health:
 // TestRefused: what the agent refuses is printed with its code, and fails.
 func TestRefused(t *testing.T) {
 	a := startAgent(t, nil)
-	for _, args := range [][]string{{"status"}, {"tree"}, {"read", "/3303/9"}, {"write", "/3303/9/1", "x"}, {"execute", "/3"}, {"observe", "/3"}, {"update"}} {
+	for _, args := range [][]string{{"status"}, {"tree"}, {"read", "/3303/9"}, {"write", "/3303/9/1", "x"}, {"execute", "/3"}, {"observe", "/3"}, {"send", "/3"}, {"update"}} {
 		out, problems, code := run(t.Context(), append(args, "-socket", a.socket)...)
 		if want := "lwm2m-agent " + args[0] + ": 4.04 there is no instance /3303/9\n"; code != 1 || out != "" || problems != want {
 			t.Errorf("%q: %d %q %q", args, code, out, problems)

@@ -44,6 +44,7 @@ func commands() []command {
 		{"write", "PATH VALUE", "write a value", runWrite},
 		{"execute", "PATH [ARGS]", "run an executable resource", runExecute},
 		{"observe", "PATH...", "print values as they change, until interrupted", runObserve},
+		{"send", "PATH...", "tell servers present values, unasked", runSend},
 		{"update", "[SHORT_SERVER_ID...]", "send a registration Update now", runUpdate},
 		{"version", "", "print version, commit, Go version and supported LwM2M versions", runVersion},
 	}...)
