@@ -139,6 +139,7 @@ func (s peer) checkAll(t *testing.T, a *gateway.Agent) {
 	t.Run("observe", func(t *testing.T) { s.checkObserve(t) })
 	if s.newest {
 		t.Run("composite", func(t *testing.T) { s.checkComposite(t) })
+		t.Run("send", func(t *testing.T) { s.checkSend(t, a) })
 	}
 	t.Run("update", func(t *testing.T) {
 		after := s.Now(t)
@@ -358,6 +359,26 @@ func (s peer) checkComposite(t *testing.T) {
 	whole := must(t, "2.05", s.Composite(t, s.endpoint, "read", lwm2m.FormatSenMLCBOR, nil, "/")).Content
 	if whole["/3/0/0"] == "" || whole[relay] != "false" || whole["/0/0/0"] != "" {
 		t.Errorf("the root has %d values, among them %q, %q and %q", len(whole), whole["/3/0/0"], whole[relay], whole["/0/0/0"])
+	}
+}
+
+// checkSend has the agent tell values unasked, once Leshan allows it.
+func (s peer) checkSend(t *testing.T, a *gateway.Agent) {
+	t.Helper()
+	const sensor, name = "/3303/0/5700", "/3/0/0"
+	if out, status := a.Run(t, "send", sensor); status != 1 || !strings.Contains(out, "muted") {
+		t.Errorf("send while it is muted: exit status %d: %s", status, out)
+	}
+	must(t, "2.04", s.Replace(t, s.endpoint, "/1/0/23", leshan.AnyFormat, leshan.Values{"": "false"}))
+	after := s.Now(t)
+	a.Must(t, "send", sensor, name)
+	e := s.AwaitType(t, after, patience, "send", s.endpoint)
+	if e.Content[sensor] == "" || e.Content[name] == "" || e.Format != lwm2m.FormatSenMLCBOR {
+		t.Errorf("Leshan was sent %v in %s", e.Content, e.Format)
+	}
+	must(t, "2.04", s.Replace(t, s.endpoint, "/1/0/23", leshan.AnyFormat, leshan.Values{"": "true"}))
+	if out, status := a.Run(t, "send", sensor); status != 1 {
+		t.Errorf("sent after it was muted again: %s", out)
 	}
 }
 
