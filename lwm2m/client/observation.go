@@ -190,7 +190,7 @@ func (o *observation) notable(c *model.Change) bool {
 		return true
 	}
 	t := o.tracks[c.Path]
-	to, ok := c.Value.Number()
+	to, ok := magnitude(c.Value)
 	if t == nil || c.Kind != model.Valued || !ok {
 		o.stale = true
 		return true
@@ -211,7 +211,7 @@ func (o *observation) reported(nodes []lwm2m.Node, now time.Time, confirmable bo
 	}
 	for i := range nodes {
 		if t := o.tracks[nodes[i].Path]; t != nil {
-			t.reported, _ = nodes[i].Value.Number()
+			t.reported, _ = magnitude(nodes[i].Value)
 			t.last = t.reported
 		}
 	}
@@ -233,7 +233,7 @@ func (o *observation) govern(t attributeTable, account *model.Attributes, nodes 
 		return
 	}
 	for _, n := range nodes {
-		number, ok := n.Value.Number()
+		number, ok := magnitude(n.Value)
 		as := o.attributes(t, n.Path, account)
 		l := newLimits(&as)
 		if !ok || l.isZero() {

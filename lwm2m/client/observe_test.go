@@ -153,6 +153,38 @@ func TestStep(t *testing.T) {
 	})
 }
 
+// TestEdge shows edge with a relay that is switched on and off.
+func TestEdge(t *testing.T) {
+	for edge, want := range map[string][]string{
+		"edge=1": {"1s 1", "3s 1"}, "edge=0": {"2s 0", "4s 0"}, "pmin=0": {"1s 1", "2s 0", "3s 1", "4s 0"},
+	} {
+		simulate(t, nil, func(l *lab) {
+			relays, err := l.tree.AddRegistered(3306, model.Plain{})
+			if err != nil {
+				l.t.Fatal(err)
+			}
+			turn := func(on bool) {
+				l.publish(relays, func(b *model.Batch) {
+					b.Create(0)
+					b.Set(0, 5850, lwm2m.Boolean(on))
+				})
+				synctest.Wait()
+			}
+			turn(false)
+			l.registered()
+			const relay = "/3306/0/5850"
+			l.wantCode(l.ask(coap.PUT, relay, edge), coap.Changed)
+			w := l.observe(relay, -1)
+			for _, on := range []bool{true, false, true, false} {
+				l.after(time.Second)
+				turn(on)
+			}
+			w.want(want...)
+			l.wantCode(l.ask(coap.PUT, temperature, "edge=1"), coap.BadRequest) // no Boolean
+		})
+	}
+}
+
 // TestLimitsWithinPmin shows that a crossing within pmin is told when it is over, even
 // if the value has come back: it had to be told.
 func TestLimitsWithinPmin(t *testing.T) {

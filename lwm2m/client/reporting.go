@@ -3,6 +3,7 @@ package client
 import (
 	"time"
 
+	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
 )
 
@@ -48,10 +49,10 @@ func (p periods) due(sent time.Time, news bool) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// limits are the effective gt, lt and st of one resource or resource instance.
+// limits are the effective gt, lt, st and edge of one resource or resource instance.
 type limits struct {
-	gt, lt, st          float64
-	hasGT, hasLT, hasST bool
+	gt, lt, st, edge             float64
+	hasGT, hasLT, hasST, hasEdge bool
 }
 
 func newLimits(as *model.Attributes) limits {
@@ -59,22 +60,36 @@ func newLimits(as *model.Attributes) limits {
 	l.gt, l.hasGT = as.Get(model.GT)
 	l.lt, l.hasLT = as.Get(model.LT)
 	l.st, l.hasST = as.Get(model.ST)
+	l.edge, l.hasEdge = as.Get(model.Edge)
 	return l
 }
 
-func (l limits) isZero() bool { return !l.hasGT && !l.hasLT && !l.hasST }
+func (l limits) isZero() bool { return !l.hasGT && !l.hasLT && !l.hasST && !l.hasEdge }
 
 // notable reports whether a change from one value to another has to be told, if
 // reported is the value of the last notification: it crosses gt or lt in either
-// direction, or has gone st or more from the reported one (Core, section 7.3.2).
-// Without limits every change has.
+// direction, has gone st or more from the reported one, or is a Boolean's rise (edge 1)
+// or fall (edge 0) (Core, section 7.3.2). Without limits every change has.
 func (l limits) notable(from, to, reported float64) bool {
 	if l.isZero() {
 		return true
 	}
 	return l.hasGT && (from > l.gt) != (to > l.gt) ||
 		l.hasLT && (from < l.lt) != (to < l.lt) ||
-		l.hasST && distance(to, reported) >= l.st
+		l.hasST && distance(to, reported) >= l.st ||
+		l.hasEdge && (to > from && l.edge == 1 || to < from && l.edge == 0)
+}
+
+// magnitude returns the number that limits are held against: 0 or 1 for a Boolean. It is
+// false for a value of a type that has none.
+func magnitude(v lwm2m.Value) (float64, bool) {
+	if v.Type() != lwm2m.TypeBoolean {
+		return v.Number()
+	}
+	if v.Bool() {
+		return 1, true
+	}
+	return 0, true
 }
 
 func distance(a, b float64) float64 {

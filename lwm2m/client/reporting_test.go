@@ -95,6 +95,11 @@ func TestLimitsByExample(t *testing.T) {
 		{[]string{"gt=30", "lt=10"}, 9, 31, 9, true},
 		{[]string{"gt=30", "lt=10"}, 11, 29, 11, false},
 		{[]string{"gt=30", "lt=10", "st=5"}, 11, 29, 11, true},
+		{[]string{"edge=1"}, 0, 1, 0, true},
+		{[]string{"edge=1"}, 1, 0, 1, false},
+		{[]string{"edge=0"}, 0, 1, 0, false},
+		{[]string{"edge=0"}, 1, 0, 1, true},
+		{[]string{"edge=0"}, 1, 1, 1, false},   // only its quality has changed
 		{[]string{"pmin=1"}, 20, 20, 20, true}, // no limit: every change
 	} {
 		l := newLimits(attributes(t, c.queries...))
