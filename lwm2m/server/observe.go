@@ -22,16 +22,21 @@ type observation struct {
 // changes comes as Notified events until Cancel, the end of the registration or
 // the next Register. Observing again replaces the observation.
 func (c *Client) Observe(ctx context.Context, p lwm2m.Path, format ...lwm2m.Format) ([]lwm2m.Node, error) {
+	m := c.request(coap.GET, p)
+	for _, f := range format {
+		m.SetAccept(uint16(f))
+	}
+	return c.observe(ctx, m, p)
+}
+
+// observe observes what m asks for, in place of what was observed at p.
+func (c *Client) observe(ctx context.Context, m *coap.Message, p lwm2m.Path) ([]lwm2m.Node, error) {
 	if err := c.Cancel(ctx, p); err != nil && !errors.Is(err, errNotObserved) {
 		return nil, err
 	}
 	conn, err := c.listening(ctx)
 	if err != nil {
 		return nil, err
-	}
-	m := c.request(coap.GET, p)
-	for _, f := range format {
-		m.SetAccept(uint16(f))
 	}
 	obs, answer, err := conn.Observe(ctx, m)
 	if err != nil {
