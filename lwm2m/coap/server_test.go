@@ -349,15 +349,15 @@ func TestWithoutHandlerRequestsAreReset(t *testing.T) {
 
 func TestWhatCannotBeSentIsAnsweredWithAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var err error
+		outcome := make(chan error, 1)
 		_, peer := scripted(t, func(x *Exchange) {
 			m := &Message{Code: Content}
 			m.SetLocationPath(strings.Repeat("a", 256))
-			err = x.Respond(m)
+			outcome <- x.Respond(m)
 		}, Options{})
 		peer.send(t, request(CON, GET, 1, token(1), "/a"))
 		peer.expect(t, 0, ACK, InternalServerError)
-		if !errors.Is(err, ErrTooLong) {
+		if err := <-outcome; !errors.Is(err, ErrTooLong) {
 			t.Errorf("got %v", err)
 		}
 	})
