@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -13,17 +14,20 @@ import (
 )
 
 // pipeEnd is one end of an in-memory datagram connection that works in a synctest
-// bubble. Datagrams that find no room are lost, as are those that the cut swallows.
+// bubble. Datagrams that find no room are lost, as are those for which cut has an error;
+// it is returned if it is not errSwallowed.
 type pipeEnd struct {
 	in, out     chan []byte
 	closed      chan struct{}
 	close       func()
 	interrupted chan struct{}
 	once        sync.Once
-	cut         func() bool // nil: never
+	cut         func() error // nil: never
 }
 
-func pipe(cut func() bool) (a, b *pipeEnd) {
+var errSwallowed = errors.New("lost on the way")
+
+func pipe(cut func() error) (a, b *pipeEnd) {
 	up, down := make(chan []byte, 1024), make(chan []byte, 1024)
 	end := func(in, out chan []byte) *pipeEnd {
 		e := &pipeEnd{in: in, out: out, closed: make(chan struct{}), interrupted: make(chan struct{}), cut: cut}
@@ -50,8 +54,13 @@ func (e *pipeEnd) Write(b []byte) (int, error) {
 		return 0, net.ErrClosed
 	default:
 	}
-	if e.cut != nil && e.cut() {
-		return len(b), nil
+	if e.cut != nil {
+		switch err := e.cut(); {
+		case errors.Is(err, errSwallowed):
+			return len(b), nil
+		case err != nil:
+			return 0, err
+		}
 	}
 	select {
 	case e.out <- append([]byte(nil), b...):
@@ -95,6 +104,7 @@ type scripted struct {
 
 	mu     sync.Mutex
 	dead   bool                                 // swallows all datagrams
+	closed error                                // of each datagram that is sent to it
 	refuse error                                // of dialling
 	script func(c call) *coap.Message           // nil, or nil returned: the default
 	onDial func(ctx context.Context, to Server) // nil: nothing
@@ -120,7 +130,7 @@ func (s *scripted) Dial(ctx context.Context, to Server) (net.Conn, error) {
 	if refuse != nil {
 		return nil, refuse
 	}
-	near, far := pipe(s.isDead)
+	near, far := pipe(s.cut)
 	conn := coap.New(far, s.handle, coap.Options{})
 	s.mu.Lock()
 	s.conn, s.near, s.far = conn, near, far
@@ -132,10 +142,14 @@ func (s *scripted) Dial(ctx context.Context, to Server) (net.Conn, error) {
 	return near, nil
 }
 
-func (s *scripted) isDead() bool {
+// cut says what becomes of a datagram.
+func (s *scripted) cut() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.dead
+	if s.dead {
+		return errSwallowed
+	}
+	return s.closed
 }
 
 func (s *scripted) set(f func(s *scripted)) {

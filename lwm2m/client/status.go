@@ -86,8 +86,17 @@ func (v *view) read(now time.Time) AccountStatus {
 	s.ReceivedMessages, s.SentMessages = n.ReceivedDatagrams, n.SentDatagrams
 	s.Cause, s.LastError, s.Remedy, s.LastErrorTime, s.ErrorCleared = v.cause, v.lastErr, v.remedy, v.failedAt, v.cleared
 	s.Words = s.words(now)
+	if s.State == Registering && v.conn != nil {
+		if err := v.conn.TransportError(s.Since); err != nil {
+			s.Words += fmt.Sprintf(" (%v)", err)
+		}
+	}
 	return s
 }
+
+// impatience is how long a first attempt may go on before its words say that nobody
+// answers.
+const impatience = 5 * time.Second
 
 // words says where the account stands.
 func (s *AccountStatus) words(now time.Time) string {
@@ -97,6 +106,9 @@ func (s *AccountStatus) words(now time.Time) string {
 	case Connecting, Registering:
 		if s.Attempts > 0 {
 			return fmt.Sprintf("%s, attempt %d; before: %s", s.State, s.Attempts+1, s.LastError)
+		}
+		if silent := now.Sub(s.Since); silent >= impatience {
+			return fmt.Sprintf("%s, no answer for %s", s.State, silent.Round(time.Second))
 		}
 		return s.State.String()
 	case Updating:

@@ -226,6 +226,40 @@ func TestDTLSTroubleInWords(t *testing.T) {
 	}
 }
 
+// TestFirstSilence shows what the status says before the first attempt has failed: that
+// takes a minute and a half, which a technician does not wait.
+func TestFirstSilence(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.server.dead = true
+		l.run()
+		l.wantState(Registering)
+		if s := l.status(); s.Words != "registering" {
+			l.t.Errorf("at first the status says %q", s.Words)
+		}
+		l.after(12 * time.Second)
+		if s := l.status(); s.Words != "registering, no answer for 12s" {
+			l.t.Errorf("status says %q", s.Words)
+		}
+	})
+}
+
+// TestPortClosed shows that the kernel's word is in the status at once.
+func TestPortClosed(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.server.closed = &net.OpError{Op: "write", Err: syscall.ECONNREFUSED}
+		l.run()
+		l.after(time.Second)
+		if s := l.status(); s.Words != "registering (write: connection refused)" {
+			l.t.Errorf("status says %q", s.Words)
+		}
+		l.server.set(func(s *scripted) { s.closed = nil })
+		l.after(10 * time.Second)
+		if s := l.status(); s.Words != "registered" {
+			l.t.Errorf("status says %q", s.Words)
+		}
+	})
+}
+
 // TestConnectionIsOverAtOnce shows that a connection may be given up before its reader
 // has begun.
 func TestConnectionIsOverAtOnce(t *testing.T) {

@@ -285,6 +285,17 @@ func (c *Conn) lost(err error) {
 	c.mu.Unlock()
 }
 
+// TransportError returns the last error of the transport that counted as loss, if it
+// came since a moment, else nil: what may be why nobody answers.
+func (c *Conn) TransportError(since time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failure.at.Before(since) {
+		return nil
+	}
+	return c.failure.err
+}
+
 // sendShort sends an empty message: an ACK or RST.
 func (c *Conn) sendShort(t Type, id uint16) {
 	c.writing.Lock()

@@ -31,6 +31,9 @@ func TestTransportErrorsAreLossAndNamed(t *testing.T) {
 		if _, err := client.Do(t.Context(), get("/a")); !errors.Is(err, ErrTimeout) || errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("an old error is named: %v", err)
 		}
+		if old, recent := client.TransportError(time.Time{}), client.TransportError(time.Now()); !errors.Is(old, syscall.ECONNREFUSED) || recent != nil {
+			t.Errorf("transport errors are %v and %v", old, recent)
+		}
 	})
 }
 
