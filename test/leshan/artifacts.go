@@ -58,7 +58,7 @@ func classPath(t workspace.T) string {
 				return err
 			}
 		}
-		cmd := exec.CommandContext(t.Context(), "javac", append([]string{"-cp", lib, "-d", "."}, names...)...)
+		cmd := exec.CommandContext(t.Context(), "javac", append([]string{"-encoding", "UTF-8", "-cp", lib, "-d", "."}, names...)...)
 		cmd.Dir = dir
 		return run(cmd)
 	})

@@ -60,7 +60,8 @@ var brief = []string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
 // launch runs a Java program in a folder of its own, with its log as an artifact of the test.
 func launch(t workspace.T, name string, arguments ...string) *process.Process {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "java", arguments...)
+	// What the programs read and write as text is UTF-8, whatever the locale here.
+	cmd := exec.CommandContext(t.Context(), "java", append([]string{"-Dfile.encoding=UTF-8"}, arguments...)...)
 	cmd.Dir = t.TempDir()
 	return process.Start(t, cmd, workspace.Artifact(t, fmt.Sprintf("%s-%d.log", name, launches.Add(1))))
 }
