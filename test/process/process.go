@@ -61,6 +61,10 @@ func start(cmd *exec.Cmd, logPath string) (*Process, error) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	if cmd.Cancel != nil { // a context that ends, which a test's does before its cleanup, asks first
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+		cmd.WaitDelay = grace
+	}
 	if err := errors.Join(cmd.Start(), in.Close()); err != nil {
 		return nil, errors.Join(err, out.Close(), log.Close())
 	}

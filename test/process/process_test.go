@@ -54,6 +54,19 @@ func TestWaitLineTimesOut(t *testing.T) {
 	}
 }
 
+// TestContextAsks shows that a program of a test's context is asked to end, not killed.
+func TestContextAsks(t *testing.T) {
+	var p *Process
+	t.Run("test", func(t *testing.T) {
+		script := "trap 'echo asked; exit 0' TERM; echo up; while :; do read x || wait; done"
+		p = Start(t, exec.CommandContext(t.Context(), "/bin/sh", "-c", script), filepath.Join(t.TempDir(), "log"))
+		p.WaitPrefix(t, soon, "up")
+	})
+	if out := strings.Join(p.Output(), " "); out != "up asked" {
+		t.Errorf("output = %q", out)
+	}
+}
+
 func TestStopAsks(t *testing.T) {
 	p, _ := sh(t, "trap 'echo asked; exit 0' TERM; echo up; while :; do read x || wait; done")
 	p.WaitPrefix(t, soon, "up")
