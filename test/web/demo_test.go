@@ -41,7 +41,9 @@ var plainServer = regexp.MustCompile(`coap://[0-9.]+:[0-9]+`)
 func startDemo(t *testing.T, name string, arguments ...string) *demo {
 	t.Helper()
 	all := append([]string{"demo", "-web", "127.0.0.1:0", "-coap", "127.0.0.1:0", "-coaps", "127.0.0.1:0"}, arguments...)
-	d := &demo{Process: process.Start(t, exec.CommandContext(t.Context(), gateway.Binary(t), all...), workspace.Artifact(t, name+".log"))}
+	cmd := exec.CommandContext(t.Context(), gateway.Binary(t), all...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir()) // for what one that is killed leaves behind
+	d := &demo{Process: process.Start(t, cmd, workspace.Artifact(t, name+".log"))}
 	d.coap = plainServer.FindString(d.WaitPrefix(t, startTime, "lwm2m-agent demo: "))
 	address := strings.TrimSpace(d.WaitPrefix(t, startTime, "  page "))
 	d.socket = strings.TrimSpace(d.WaitPrefix(t, startTime, "  control socket "))
