@@ -12,7 +12,7 @@ import (
 
 // Why a Send is not possible.
 var (
-	ErrMuted        = errors.New("the server has muted Send (resource 23 of its instance of object 1 is not false)")
+	ErrMuted        = errors.New("the server has muted Send")
 	ErrUnregistered = errors.New("the client is not registered at the server")
 	ErrSendVersion  = errors.New("the server speaks LwM2M 1.0, which has no Send")
 	ErrSendBusy     = errors.New("too many Sends wait for the server")
@@ -81,7 +81,7 @@ func (a *account) maySend() error {
 	}
 	switch {
 	case a.settings.muted:
-		return ErrMuted
+		return fmt.Errorf("%w: it takes one once /%d/%d/%d is false", ErrMuted, objectServer, a.settings.instance, serverMuteSend)
 	case a.version == lwm2m.Version10:
 		return ErrSendVersion
 	case len(a.sends) >= maxSends:
