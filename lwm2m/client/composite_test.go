@@ -3,7 +3,9 @@ package client
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,6 +124,30 @@ func TestWriteComposite(t *testing.T) {
 	})
 }
 
+// TestWriteCompositeOfTheAccount shows that the answer goes out before the Update that
+// it leads to.
+func TestWriteCompositeOfTheAccount(t *testing.T) {
+	var mu sync.Mutex
+	var sent []coap.Code
+	simulate(t, func(c *Config) {
+		c.Trace = func(_ uint16, d coap.Direction, datagram []byte) {
+			if m, err := coap.Parse(datagram); err == nil && d == coap.Sent && m.Code != coap.Empty {
+				mu.Lock()
+				defer mu.Unlock()
+				sent = append(sent, m.Code)
+			}
+		}
+	}, func(l *lab) {
+		l.registered()
+		l.wantCode(l.send(coap.IPATCH, "/", lwm2m.FormatSenMLJSON, `[{"n":"/1/0/1","v":700},{"n":"/3/0/15","vs":"UTC"}]`), coap.Changed)
+		l.after(settleQuiet)
+		l.wantCalls("POST /rd/1 [lt=700]")
+		if want := []coap.Code{coap.POST, coap.Changed, coap.POST}; !slices.Equal(sent, want) {
+			l.t.Errorf("sent %v, want %v", sent, want)
+		}
+	})
+}
+
 // TestObserveComposite shows one observation of several paths: what it tells is all of
 // them, when one of them changes, comes or goes.
 func TestObserveComposite(t *testing.T) {
@@ -209,7 +235,7 @@ func TestObservedPathsAreBounded(t *testing.T) {
 		}
 		l.watch(list(100, 9000))
 		l.watch(list(101, maxObservations-9000))
-		m := list(102, 1)
+		m := fetch(l.t, lwm2m.FormatSenMLCBOR, -1, temperature)
 		m.SetObserve(0)
 		answer := l.wantCode(l.do(m), coap.Content)
 		if _, ok := answer.Observe(); ok {
@@ -218,7 +244,10 @@ func TestObservedPathsAreBounded(t *testing.T) {
 		if s := l.status(); s.Observations != 2 {
 			l.t.Errorf("%d observations", s.Observations)
 		}
-		l.wantCode(l.ask(coap.PUT, "/3303", "pmin=1"), coap.Changed)
+		l.temperature(0, 30)
 		synctest.Wait()
+		if p := l.client.accounts[101].pending; len(p) != 0 {
+			l.t.Errorf("what is not observed is watched: %v", p)
+		}
 	})
 }

@@ -51,7 +51,7 @@ func (a *account) begin(r *request) {
 		a.refuse(r.exchange, lwm2m.Errorf(lwm2m.ServiceUnavailable, "%d requests are being carried out already", maxChanges))
 		return
 	}
-	own := !r.path.IsRoot() && r.path.Object() == objectServer
+	own := r.op == opWriteComposite || r.path.Level() > lwm2m.LevelRoot && r.path.Object() == objectServer
 	if own {
 		a.ownChanges.Add(1)
 	}

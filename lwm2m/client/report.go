@@ -31,6 +31,8 @@ func (a *account) observe(r *request) {
 	if o != nil {
 		a.observations.add(o)
 		m.SetObserve(a.connection.conn.NextObserve())
+	} else {
+		a.unwatch(&t)
 	}
 	a.respond(r.exchange, m)
 	a.scratch.trim()
