@@ -175,6 +175,11 @@ var seeds = map[string]func(l *lab){
 		for _, code := range []coap.Code{coap.FETCH, coap.PATCH, coap.IPATCH} {
 			l.send(code, "/", lwm2m.FormatSenMLJSON, `[{"n":"/3/0/0"},{"n":"/3303/0"}]`)
 		}
+		l.send(coap.IPATCH, "/", lwm2m.FormatSenMLETCHJSON, `[{"bn":"/","n":"3/0/15","vs":"UTC"},{"n":"1/0/2","v":5}]`)
+		l.do(fetch(l.t, lwm2m.FormatSenMLETCHCBOR, 110, "/", "/3303/0/5700", "/0/0/5"))
+		w := l.watch(fetch(l.t, lwm2m.FormatSenMLCBOR, -1, "/3/0/9", "/3303"))
+		l.temperature(0, 30)
+		_, _ = w.observation.Cancel(l.t.Context())
 	},
 }
 
