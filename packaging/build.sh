@@ -14,6 +14,5 @@ for tag; do tags=$tags,$tag; done
 # Calls are inlined only where datagrams, records and values pass; elsewhere that costs 0.8 MB of flash and gains nothing that can be measured.
 CGO_ENABLED=0 go build -trimpath -tags "$tags" -ldflags '-s -w' \
   -gcflags all=-l -gcflags runtime= -gcflags 'internal/...=' -gcflags 'sync/...=' \
-  -gcflags 'crypto/internal/fips140/aes/...=' -gcflags 'lwm2m-agent/lwm2m/...=' \
-  -gcflags 'github.com/plgd-dev/go-coap/...=' \
+  -gcflags 'github.com/plgd-dev/go-coap/...=' -gcflags 'lwm2m-agent/lwm2m/...=' -gcflags lwm2m-agent/lwm2m/server=-l \
   -o "$file" ./cmd/lwm2m-agent

@@ -17,8 +17,8 @@ import (
 )
 
 // fetch returns a FETCH of paths; accept is left out if negative.
-func fetch(t testing.TB, f lwm2m.Format, accept int, paths ...string) *coap.Message {
-	t.Helper()
+func fetch(tb testing.TB, f lwm2m.Format, accept int, paths ...string) *coap.Message {
+	tb.Helper()
 	list := make([]lwm2m.Path, len(paths))
 	for i, p := range paths {
 		list[i] = lwm2m.MustPath(p)
@@ -30,7 +30,7 @@ func fetch(t testing.TB, f lwm2m.Format, accept int, paths ...string) *coap.Mess
 	}
 	var err error
 	if m.Payload, err = wire.AppendPaths(nil, f, list); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return m
 }
@@ -52,6 +52,7 @@ func TestReadComposite(t *testing.T) {
 			{lwm2m.FormatSenMLETCHCBOR, -1, "/3/0/9", coap.Content, "\x81\xa3\x21\x61/\x00\x653/0/9\x02\x18\x50"},
 			{lwm2m.FormatSenMLCBOR, -1, "/3/0/9", coap.Content, "\x81\xa3\x21\x61/\x00\x653/0/9\x02\x18\x50"},
 			{lwm2m.FormatSenMLCBOR, 110, "/3/0/9", coap.Content, `[{"bn":"/","n":"3/0/9","v":80}]`},
+			{lwm2m.FormatSenMLCBOR, 11544, "/3/0/9 /3303/0", coap.Content, "\xa2\x03\xa1\x00\xa1\x09\x18\x50\x19\x0c\xe7\xa1\x00\xa1\x19\x16\x44\xfa\x41\xa0\x00\x00"},
 			{lwm2m.FormatSenMLJSON, -1, "/3/0/6/1", coap.Content, `[{"bn":"/","n":"3/0/6/1","v":5}]`},
 			{lwm2m.FormatSenMLJSON, -1, "/3303", coap.Content, `[{"bn":"/","n":"3303/0/5700","v":20},{"n":"3303/1/5700","v":5}]`},
 			// What others contain is there once.
@@ -106,6 +107,10 @@ func TestWriteComposite(t *testing.T) {
 		l.wantCode(l.send(coap.IPATCH, "/", lwm2m.FormatSenMLETCHCBOR, "\x81\xa2\x00\x66/1/0/2\x02\x08"), coap.Changed)
 		if value("/3/0/15") != "UTC" || value("/1/0/2") != "8" {
 			l.t.Errorf("/3/0/15 is %s, /1/0/2 is %s", value("/3/0/15"), value("/1/0/2"))
+		}
+		l.wantCode(l.send(coap.IPATCH, "/", lwm2m.FormatLwM2MCBOR, "\xa2\x01\xa1\x00\xa1\x02\x09\x03\xa1\x00\xa1\x0f\x63UTC"), coap.Changed)
+		if value("/1/0/2") != "9" {
+			l.t.Errorf("/1/0/2 is %s", value("/1/0/2"))
 		}
 		for payload, want := range map[string]coap.Code{
 			`[{"n":"/3/0/15","vs":"a"},{"n":"/3306/0/5850","vb":true}]`: coap.NotAcceptable, // refused by its owner

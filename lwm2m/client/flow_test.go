@@ -17,7 +17,7 @@ func TestRegister(t *testing.T) {
 		l.run()
 		l.wantState(Registered)
 		calls := l.wantCalls(register)
-		const list = `</>;rt="oma.lwm2m";ct="112 110 11542 60",</1>;ver=1.2,</1/0>,</3>;ver=1.2,</3/0>,</3303>;ver=1.1,</3303/0>`
+		const list = `</>;rt="oma.lwm2m";ct="112 11544 110 11542 60",</1>;ver=1.2,</1/0>,</3>;ver=1.2,</3/0>,</3303>;ver=1.1,</3303/0>`
 		if got := calls[0].payload; got != list {
 			l.t.Errorf("object list is\n%s, want\n%s", got, list)
 		}

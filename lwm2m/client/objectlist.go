@@ -37,7 +37,10 @@ func rootLink(v lwm2m.Version) link.Link {
 	if v != lwm2m.Version10 {
 		var formats []lwm2m.Format
 		for _, f := range wire.Formats() {
-			if f != lwm2m.FormatText && f != lwm2m.FormatOpaque {
+			switch {
+			case f == lwm2m.FormatText, f == lwm2m.FormatOpaque:
+			case f == lwm2m.FormatLwM2MCBOR && v.Less(lwm2m.Version12):
+			default:
 				formats = append(formats, f)
 			}
 		}

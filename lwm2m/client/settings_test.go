@@ -120,7 +120,7 @@ func TestObjectList(t *testing.T) {
 	}
 	for version, want := range map[lwm2m.Version]string{
 		lwm2m.Version10: `</>;rt="oma.lwm2m",</1/0>,</3>;ver=1.2,</3/0>,</6/0>,</16>,</3303>;ver=1.1,</33629/0>,</33629/7>`,
-		lwm2m.Version12: `</>;rt="oma.lwm2m";ct="112 110 11542 60",</1>;ver=1.0,</1/0>,</3>;ver=1.2,</3/0>,</6/0>,</16>,</3303>;ver=1.1,</33629/0>,</33629/7>`,
+		lwm2m.Version12: `</>;rt="oma.lwm2m";ct="112 11544 110 11542 60",</1>;ver=1.0,</1/0>,</3>;ver=1.2,</3/0>,</6/0>,</16>,</3303>;ver=1.1,</33629/0>,</33629/7>`,
 	} {
 		if got := string(appendObjectList(nil, version, entries)); got != want {
 			t.Errorf("version %v:\n%s, want\n%s", version, got, want)

@@ -35,10 +35,10 @@ func DecodePaths(f lwm2m.Format, data []byte) ([]lwm2m.Path, error) {
 }
 
 // CanCarryComposite reports whether the format can carry a Write-Composite (Core,
-// section 6.3.9): SenML, or the same under the numbers of RFC 8790.
+// section 6.3.9): SenML, the same under the numbers of RFC 8790, or LwM2M CBOR.
 func CanCarryComposite(f lwm2m.Format) bool {
 	switch f {
-	case lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR, lwm2m.FormatSenMLETCHJSON, lwm2m.FormatSenMLETCHCBOR:
+	case lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR, lwm2m.FormatSenMLETCHJSON, lwm2m.FormatSenMLETCHCBOR, lwm2m.FormatLwM2MCBOR:
 		return true
 	default:
 		return false

@@ -5,6 +5,7 @@ import (
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/wire/cbor"
+	"lwm2m-agent/lwm2m/wire/lwm2mcbor"
 	"lwm2m-agent/lwm2m/wire/opaque"
 	"lwm2m-agent/lwm2m/wire/senml"
 	"lwm2m-agent/lwm2m/wire/text"
@@ -15,7 +16,7 @@ import (
 // Append and Decode take, in the order in which a client announces them.
 func Formats() []lwm2m.Format {
 	return []lwm2m.Format{
-		lwm2m.FormatSenMLCBOR, lwm2m.FormatSenMLJSON, lwm2m.FormatTLV,
+		lwm2m.FormatSenMLCBOR, lwm2m.FormatLwM2MCBOR, lwm2m.FormatSenMLJSON, lwm2m.FormatTLV,
 		lwm2m.FormatCBOR, lwm2m.FormatText, lwm2m.FormatOpaque,
 	}
 }
@@ -35,7 +36,7 @@ func CanCarry(f lwm2m.Format, l lwm2m.Level, s lwm2m.Shape) bool {
 		return single(l, s) && (s.Type == lwm2m.TypeOpaque || s.Type == lwm2m.TypeNone)
 	case lwm2m.FormatTLV:
 		return l >= lwm2m.LevelObject
-	case lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR:
+	case lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR, lwm2m.FormatLwM2MCBOR:
 		return true
 	default:
 		return false
@@ -62,6 +63,8 @@ func Append(dst []byte, f lwm2m.Format, base lwm2m.Path, nodes []lwm2m.Node) ([]
 		return senml.AppendJSON(dst, base, nodes)
 	case lwm2m.FormatSenMLCBOR:
 		return senml.AppendCBOR(dst, base, nodes)
+	case lwm2m.FormatLwM2MCBOR:
+		return lwm2mcbor.Append(dst, base, nodes)
 	case lwm2m.FormatText, lwm2m.FormatCBOR, lwm2m.FormatOpaque:
 		return appendSingle(dst, f.Canonical(), base, nodes)
 	default:
@@ -112,6 +115,8 @@ func decode(f lwm2m.Format, data []byte, base lwm2m.Path, shapes lwm2m.Shapes) (
 		return senml.DecodeJSON(data, base, shapes)
 	case lwm2m.FormatSenMLCBOR, lwm2m.FormatSenMLETCHCBOR:
 		return senml.DecodeCBOR(data, base, shapes)
+	case lwm2m.FormatLwM2MCBOR:
+		return lwm2mcbor.Decode(data, base, shapes)
 	case lwm2m.FormatText, lwm2m.FormatCBOR, lwm2m.FormatOpaque:
 		return decodeSingle(f.Canonical(), data, base, shapes)
 	default:
@@ -144,8 +149,8 @@ func decodeSingle(f lwm2m.Format, data []byte, base lwm2m.Path, shapes lwm2m.Sha
 
 // DecodeCreate returns what a Create on an object says. If the payload names the
 // new instances, named is true and the nodes have those identifiers. If it leaves
-// the choice to the client (TLV without object instance TLV, or no resources at
-// all), named is false and the nodes are those of the instance free. Errors are as
+// the choice to the client (TLV without object instance TLV, LwM2M CBOR that begins
+// with resources, or no resources at all), named is false and the nodes are those of the instance free. Errors are as
 // with Decode.
 func DecodeCreate(
 	f lwm2m.Format, data []byte, object lwm2m.Path, free uint16, shapes lwm2m.Shapes,
@@ -153,13 +158,17 @@ func DecodeCreate(
 	if object.Level() != lwm2m.LevelObject {
 		return nil, false, lwm2m.Errorf(lwm2m.MethodNotAllowed, "create at %v, which is no object", object)
 	}
-	if f.Canonical() == lwm2m.FormatTLV {
+	switch f.Canonical() {
+	case lwm2m.FormatTLV:
 		nodes, named, err = tlv.DecodeCreate(data, object, free, shapes)
-	} else {
+	case lwm2m.FormatLwM2MCBOR:
+		nodes, named, err = lwm2mcbor.DecodeCreate(data, object, free, shapes)
+	default:
 		nodes, err = decode(f, data, object, shapes)
-		if named = len(nodes) > 0; !named {
-			nodes = []lwm2m.Node{{Path: object.Child(free)}}
-		}
+		named = len(nodes) > 0
+	}
+	if len(nodes) == 0 && err == nil {
+		nodes = []lwm2m.Node{{Path: object.Child(free)}}
 	}
 	if err != nil {
 		return nil, false, err

@@ -52,12 +52,12 @@ func TestRoundTrip(t *testing.T) {
 		lwm2m.NewPath(wiretest.Object).WithPrefix("dev1"),
 	}
 	r := rand.New(rand.NewPCG(1, 2))
-	for _, f := range []lwm2m.Format{lwm2m.FormatTLV, lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR} {
+	for _, f := range []lwm2m.Format{lwm2m.FormatTLV, lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR, lwm2m.FormatLwM2MCBOR} {
 		for i := range 60 {
 			base := bases[i%len(bases)]
 			nodes := wiretest.Random(r, base)
 			roundTrip(t, f, base, nodes)
-			if f != lwm2m.FormatTLV {
+			if f != lwm2m.FormatTLV && (f != lwm2m.FormatLwM2MCBOR || base.Prefix() == "") { // it tells no prefixes
 				roundTrip(t, f, lwm2m.Path{}, nodes)
 			}
 			for start := range nodes {
@@ -90,7 +90,7 @@ func roundTrip(t *testing.T, f lwm2m.Format, base lwm2m.Path, nodes []lwm2m.Node
 		t.Fatalf("%v: read %v: %v", f, base, err)
 	}
 	want := nodes
-	if f != lwm2m.FormatTLV {
+	if f != lwm2m.FormatTLV && f != lwm2m.FormatLwM2MCBOR {
 		want, got = wiretest.Valued(nodes), wiretest.Valued(got)
 	}
 	if diff := wiretest.Diff(want, got); diff != "" {
@@ -101,7 +101,7 @@ func roundTrip(t *testing.T, f lwm2m.Format, base lwm2m.Path, nodes []lwm2m.Node
 // A payload that is cut off is refused, or says less: never something else.
 func TestTruncation(t *testing.T) {
 	t.Parallel()
-	for _, f := range []lwm2m.Format{lwm2m.FormatTLV, lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR} {
+	for _, f := range []lwm2m.Format{lwm2m.FormatTLV, lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR, lwm2m.FormatLwM2MCBOR} {
 		base := lwm2m.MustPath("/3/0")
 		data, err := wire.Append(nil, f, base, wiretest.Device())
 		if err != nil {
@@ -133,14 +133,14 @@ func TestTruncation(t *testing.T) {
 
 func TestFormats(t *testing.T) {
 	t.Parallel()
-	if got := wire.Formats(); len(got) != 6 || got[0] != lwm2m.FormatSenMLCBOR {
+	if got := wire.Formats(); len(got) != 7 || got[0] != lwm2m.FormatSenMLCBOR {
 		t.Errorf("formats %v", got)
 	}
 	for f, want := range map[lwm2m.Format]bool{
 		lwm2m.FormatText: true, lwm2m.FormatOpaque: true, lwm2m.FormatCBOR: true, lwm2m.FormatSenMLJSON: true,
 		lwm2m.FormatSenMLCBOR: true, lwm2m.FormatTLV: true, lwm2m.FormatOldText: true, lwm2m.FormatOldTLV: true,
 		lwm2m.FormatLink: false, lwm2m.FormatSenMLETCHJSON: false, lwm2m.FormatOMAJSON: false,
-		lwm2m.FormatLwM2MCBOR: false, 50: false,
+		lwm2m.FormatLwM2MCBOR: true, 50: false,
 	} {
 		if got := wire.Supported(f); got != want {
 			t.Errorf("%v supported: %t", f, got)
@@ -196,7 +196,7 @@ func TestAppendRefuses(t *testing.T) {
 		want   lwm2m.Code
 	}{
 		{"an unknown format", 50, "/3/0/9", wiretest.Nodes("/3/0/9", one), lwm2m.NotAcceptable},
-		{"a later format", lwm2m.FormatLwM2MCBOR, "/3/0/9", wiretest.Nodes("/3/0/9", one), lwm2m.NotAcceptable},
+		{"a later format", lwm2m.FormatOMAJSON, "/3/0/9", wiretest.Nodes("/3/0/9", one), lwm2m.NotAcceptable},
 		{"text of an instance", lwm2m.FormatText, "/3/0", wiretest.Device(), lwm2m.NotAcceptable},
 		{"text of an instance of one resource", lwm2m.FormatText, "/3/0", wiretest.Nodes("/3/0/9", one), lwm2m.NotAcceptable},
 		{"text of no value", lwm2m.FormatText, "/3/0/6", wiretest.Nodes("/3/0/6", zero), lwm2m.NotAcceptable},
@@ -226,7 +226,7 @@ func TestNoNumber(t *testing.T) {
 	t.Parallel()
 	base := lwm2m.MustPath("/3303/0/5700")
 	for _, f := range []lwm2m.Format{
-		lwm2m.FormatText, lwm2m.FormatCBOR, lwm2m.FormatTLV, lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR,
+		lwm2m.FormatText, lwm2m.FormatCBOR, lwm2m.FormatTLV, lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR, lwm2m.FormatLwM2MCBOR,
 	} {
 		for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 			got, err := wire.Append([]byte("before"), f, base, []lwm2m.Node{{Path: base, Value: lwm2m.Float(v)}})

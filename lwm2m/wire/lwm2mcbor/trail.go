@@ -1,0 +1,56 @@
+package lwm2mcbor
+
+import (
+	"cmp"
+
+	"lwm2m-agent/lwm2m"
+)
+
+// trail is the identifiers of a path in one number, in which two paths are compared
+// at once: 16 bits each, the object's at the top, 0 for what is not there.
+type trail struct {
+	ids   uint64
+	level lwm2m.Level
+}
+
+// bits of an identifier, and of those of all levels.
+const (
+	width = 16
+	whole = width * 4
+)
+
+func trailOf(p *lwm2m.Path) trail {
+	t := trail{level: p.Level()}
+	switch t.level {
+	case lwm2m.LevelResourceInstance:
+		t.ids |= uint64(p.ResourceInstance())
+		fallthrough
+	case lwm2m.LevelResource:
+		t.ids |= uint64(p.Resource()) << width
+		fallthrough
+	case lwm2m.LevelInstance:
+		t.ids |= uint64(p.Instance()) << (2 * width)
+		fallthrough
+	case lwm2m.LevelObject:
+		t.ids |= uint64(p.Object()) << (3 * width)
+	case lwm2m.LevelRoot:
+	}
+	return t
+}
+
+// at returns the identifier at a level, which is not the root.
+func (t trail) at(l lwm2m.Level) uint16 { return uint16(t.ids >> (whole - width*l) & 0xFFFF) }
+
+// shared returns the level down to which two paths are the same.
+func (t trail) shared(u trail) lwm2m.Level {
+	l := min(t.level, u.level)
+	for (t.ids^u.ids)>>(whole-width*l) != 0 {
+		l--
+	}
+	return l
+}
+
+// compare orders as Path.Compare does below one prefix.
+func (t trail) compare(u trail) int {
+	return cmp.Or(cmp.Compare(t.ids, u.ids), cmp.Compare(t.level, u.level))
+}
