@@ -92,6 +92,9 @@ func TestLies(t *testing.T) {
 	at := func(i int, v byte) func([]byte) []byte {
 		return func(b []byte) []byte { b[i] = v; return b }
 	}
+	flip := func(i int) func([]byte) []byte { // where any byte may stand
+		return func(b []byte) []byte { b[i] ^= 1; return b }
+	}
 	// ServerHello: version 2, random 32, session ID 1, suite 2, compression 1,
 	// extensions' length 2, then renegotiation_info ff01 0001 00 and others.
 	cut := func(n int) func([]byte) []byte { return func(b []byte) []byte { return b[:n] } }
@@ -127,7 +130,7 @@ func TestLies(t *testing.T) {
 		"malformed connection ID": {false, hello, replace("\x00\x36\x00\x01\x00", "\x00\x36\x00\x01\x05"), dtls.AlertDecodeError},
 		"hello done with a body":  {false, done, longer, dtls.AlertDecodeError},
 		"bytes behind the hint":   {false, keyExchange, longer, dtls.AlertDecodeError},
-		"finished":                {false, finished, at(3, 0), dtls.AlertDecryptError},
+		"finished":                {false, finished, flip(3), dtls.AlertDecryptError},
 		"short finished":          {false, finished, cut(11), dtls.AlertDecryptError},
 		"long finished":           {false, finished, longer, dtls.AlertDecryptError},
 
@@ -136,10 +139,10 @@ func TestLies(t *testing.T) {
 		"compressed points only":        {true, hello, extension("\x00\x0b\x00\x02\x01\x01"), dtls.AlertDecodeError},
 		"malformed certificate":         {true, certificate, longer, dtls.AlertDecodeError},
 		"truncated certificate":         {true, certificate, cut(2), dtls.AlertDecodeError},
-		"other certificate":             {true, certificate, at(60, 1), dtls.AlertCertificateUnknown},
+		"other certificate":             {true, certificate, flip(60), dtls.AlertCertificateUnknown},
 		"truncated key share":           {true, keyExchange, cut(40), dtls.AlertDecodeError},
 		"bytes behind the key share":    {true, keyExchange, longer, dtls.AlertDecodeError},
-		"key share changed once signed": {true, keyExchange, func(b []byte) []byte { b[20] ^= 1; return b }, dtls.AlertDecryptError},
+		"key share changed once signed": {true, keyExchange, flip(20), dtls.AlertDecryptError},
 		"explicit curve":                {true, keyExchange, at(0, 1), dtls.AlertIllegalParameter},
 		"curve P-384":                   {true, keyExchange, at(2, 24), dtls.AlertIllegalParameter},
 		"signature with SHA-1":          {true, keyExchange, at(69, 2), dtls.AlertIllegalParameter},
