@@ -174,7 +174,7 @@ func readNetwork(root fs.FS, addresses func(index int) ([]netip.Prefix, error)) 
 		}
 		n.Interfaces = append(n.Interfaces, in)
 	}
-	slices.SortFunc(n.Interfaces, func(a, b Interface) int { return cmp.Compare(a.Index, b.Index) })
+	slices.SortStableFunc(n.Interfaces, func(a, b Interface) int { return cmp.Compare(a.Index, b.Index) })
 	return n, nil
 }
 

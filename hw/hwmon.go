@@ -76,6 +76,6 @@ func hwmonList(folder string) ([]sysChannel, error) {
 			fault:   filepath.Join(folder, name+"_fault"),
 		})
 	}
-	slices.SortFunc(channels, func(a, b sysChannel) int { return naturally(a.Name, b.Name) })
+	slices.SortStableFunc(channels, func(a, b sysChannel) int { return naturally(a.Name, b.Name) })
 	return channels, nil
 }

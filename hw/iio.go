@@ -104,7 +104,7 @@ func iioList(folder string) ([]sysChannel, error) {
 		}
 		channels = append(channels, c)
 	}
-	slices.SortFunc(channels, func(a, b sysChannel) int { return naturally(a.Name, b.Name) })
+	slices.SortStableFunc(channels, func(a, b sysChannel) int { return naturally(a.Name, b.Name) })
 	return channels, nil
 }
 

@@ -154,7 +154,7 @@ func scanAdapter(ctx context.Context, lane *bus, open func() (prober, error)) (d
 	}
 	defer a.discard(ctx, adapter)
 	defer func() {
-		slices.SortFunc(devices, func(x, y I2CDevice) int { return cmp.Compare(x.Address, y.Address) })
+		slices.SortStableFunc(devices, func(x, y I2CDevice) int { return cmp.Compare(x.Address, y.Address) })
 	}()
 	var lost time.Duration // to addresses that timed out
 	for _, address := range scanOrder() {

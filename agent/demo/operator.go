@@ -95,7 +95,7 @@ func (r *Remote) Discover(ctx context.Context, instance lwm2m.Path) ([]web.Found
 			found = append(found, f)
 		}
 	}
-	slices.SortFunc(found, func(a, b web.Found) int { return a.Path.Compare(b.Path) })
+	slices.SortStableFunc(found, func(a, b web.Found) int { return a.Path.Compare(b.Path) })
 	return found, nil
 }
 

@@ -81,7 +81,7 @@ func (t *Tracker) Troubles() []Trouble {
 	for _, n := range t.troubles {
 		list = append(list, n)
 	}
-	slices.SortFunc(list, func(a, b Trouble) int {
+	slices.SortStableFunc(list, func(a, b Trouble) int {
 		return cmp.Or(cmp.Compare(b.Severity, a.Severity), a.Since.Compare(b.Since), cmp.Compare(a.Code, b.Code), cmp.Compare(a.On, b.On))
 	})
 	return list

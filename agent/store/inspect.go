@@ -91,7 +91,7 @@ func readMetas(content []byte) (metas []meta, strange error) {
 			metas = append(metas, meta{root: order.Uint64(b[16:]), pages: order.Uint64(b[40:]), transaction: order.Uint64(b[48:])})
 		}
 	}
-	slices.SortFunc(metas, func(a, b meta) int { return cmp.Compare(b.transaction, a.transaction) })
+	slices.SortStableFunc(metas, func(a, b meta) int { return cmp.Compare(b.transaction, a.transaction) })
 	return metas, strange
 }
 
