@@ -91,8 +91,11 @@ func (r *request) target() target { return target{base: r.path, paths: r.paths} 
 
 // knows refuses what the version in use does not have.
 func (r *request) knows(v lwm2m.Version) error {
-	if v == lwm2m.Version10 && (r.paths != nil || r.op == opWriteComposite) {
+	switch {
+	case v == lwm2m.Version10 && (r.paths != nil || r.op == opWriteComposite):
 		return lwm2m.Errorf(lwm2m.MethodNotAllowed, "LwM2M 1.0 has no composite operations")
+	case r.given && !speaks(v, r.format):
+		return lwm2m.Errorf(lwm2m.UnsupportedContentFormat, "LwM2M %s has no %s", v, r.format)
 	}
 	return nil
 }

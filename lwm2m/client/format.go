@@ -29,10 +29,23 @@ func (r *request) answerFormat(v lwm2m.Version, s lwm2m.Shape) (lwm2m.Format, er
 	if !r.accepts {
 		return defaultFormat(v, r.path.Level(), s), nil
 	}
-	if !wire.CanCarry(r.accept, r.path.Level(), s) {
+	if !speaks(v, r.accept) || !wire.CanCarry(r.accept, r.path.Level(), s) {
 		return 0, lwm2m.Errorf(lwm2m.NotAcceptable, "%s cannot be answered in %s", r.path, r.accept)
 	}
 	return r.accept, nil
+}
+
+// speaks reports whether a version has a format: OMA JSON ended with 1.0, LwM2M CBOR
+// came with 1.2. What 1.1 brought is good for 1.0 servers that ask for it.
+func speaks(v lwm2m.Version, f lwm2m.Format) bool {
+	switch f {
+	case lwm2m.FormatOMAJSON:
+		return v == lwm2m.Version10
+	case lwm2m.FormatLwM2MCBOR:
+		return !v.Less(lwm2m.Version12)
+	default:
+		return true
+	}
 }
 
 // defaultFormat is the format of an answer to a request without Accept. 1.0 knows

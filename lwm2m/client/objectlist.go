@@ -37,10 +37,7 @@ func rootLink(v lwm2m.Version) link.Link {
 	if v != lwm2m.Version10 {
 		var formats []lwm2m.Format
 		for _, f := range wire.Formats() {
-			switch {
-			case f == lwm2m.FormatText, f == lwm2m.FormatOpaque:
-			case f == lwm2m.FormatLwM2MCBOR && v.Less(lwm2m.Version12):
-			default:
+			if f != lwm2m.FormatText && f != lwm2m.FormatOpaque && speaks(v, f) {
 				formats = append(formats, f)
 			}
 		}

@@ -391,3 +391,35 @@ func TestDiscover(t *testing.T) {
 		})
 	}
 }
+
+// TestFormatsOfVersions shows that a server gets and gives no format that its version
+// does not have.
+func TestFormatsOfVersions(t *testing.T) {
+	for version, has := range map[lwm2m.Version]map[lwm2m.Format]bool{
+		lwm2m.Version10: {lwm2m.FormatOMAJSON: true, lwm2m.FormatOldJSON: true, lwm2m.FormatLwM2MCBOR: false},
+		lwm2m.Version11: {lwm2m.FormatOMAJSON: false, lwm2m.FormatOldJSON: false, lwm2m.FormatLwM2MCBOR: false},
+		lwm2m.Version12: {lwm2m.FormatOMAJSON: false, lwm2m.FormatOldJSON: false, lwm2m.FormatLwM2MCBOR: true},
+	} {
+		simulate(t, func(c *Config) { c.Params = func(uint16) Params { return Params{Version: version} } }, func(l *lab) {
+			l.run()
+			payloads := map[lwm2m.Format][2]string{ // of a Read of /3/0/9, and of a Write of /3/0/15
+				lwm2m.FormatOMAJSON:   {`{"bn":"/3/0/9","e":[{"v":80}]}`, `{"e":[{"sv":"UTC"}]}`},
+				lwm2m.FormatOldJSON:   {`{"bn":"/3/0/9","e":[{"v":80}]}`, `{"bn":"/3/0/15","e":[{"sv":"UTC"}]}`},
+				lwm2m.FormatLwM2MCBOR: {"\xa1\x03\xa1\x00\xa1\x09\x18\x50", "\xa1\x03\xa1\x00\xa1\x0f\x63UTC"},
+			}
+			for f, known := range has {
+				read, write := coap.NotAcceptable, coap.UnsupportedContentFormat
+				if known {
+					read, write = coap.Content, coap.Changed
+				}
+				m := &coap.Message{Code: coap.GET}
+				m.SetPath("/3/0/9")
+				m.SetAccept(uint16(f))
+				if got := l.wantCode(l.do(m), read); known && string(got.Payload) != payloads[f][0] {
+					l.t.Errorf("version %v: /3/0/9 in %v is %q", version, f, got.Payload)
+				}
+				l.wantCode(l.send(coap.PUT, "/3/0/15", f, payloads[f][1]), write)
+			}
+		})
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/wire/cbor"
 	"lwm2m-agent/lwm2m/wire/lwm2mcbor"
+	"lwm2m-agent/lwm2m/wire/omajson"
 	"lwm2m-agent/lwm2m/wire/opaque"
 	"lwm2m-agent/lwm2m/wire/senml"
 	"lwm2m-agent/lwm2m/wire/text"
@@ -17,7 +18,7 @@ import (
 func Formats() []lwm2m.Format {
 	return []lwm2m.Format{
 		lwm2m.FormatSenMLCBOR, lwm2m.FormatLwM2MCBOR, lwm2m.FormatSenMLJSON, lwm2m.FormatTLV,
-		lwm2m.FormatCBOR, lwm2m.FormatText, lwm2m.FormatOpaque,
+		lwm2m.FormatOMAJSON, lwm2m.FormatCBOR, lwm2m.FormatText, lwm2m.FormatOpaque,
 	}
 }
 
@@ -34,7 +35,7 @@ func CanCarry(f lwm2m.Format, l lwm2m.Level, s lwm2m.Shape) bool {
 		return single(l, s)
 	case lwm2m.FormatOpaque:
 		return single(l, s) && (s.Type == lwm2m.TypeOpaque || s.Type == lwm2m.TypeNone)
-	case lwm2m.FormatTLV:
+	case lwm2m.FormatTLV, lwm2m.FormatOMAJSON:
 		return l >= lwm2m.LevelObject
 	case lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR, lwm2m.FormatLwM2MCBOR:
 		return true
@@ -49,8 +50,8 @@ func single(l lwm2m.Level, s lwm2m.Shape) bool {
 }
 
 // Append adds to dst what a Read of base answers: the nodes, which lie at or
-// below base and are in path order. Times are told by SenML only; equal paths,
-// which only times tell apart, too.
+// below base and are in path order. Times are told by SenML and OMA JSON only;
+// equal paths, which only times tell apart, too.
 //
 // The error is an *lwm2m.Error: 4.06 if the format is unknown or cannot carry
 // the nodes, 5.00 if the nodes are not as described or hold a float that is no
@@ -65,6 +66,8 @@ func Append(dst []byte, f lwm2m.Format, base lwm2m.Path, nodes []lwm2m.Node) ([]
 		return senml.AppendCBOR(dst, base, nodes)
 	case lwm2m.FormatLwM2MCBOR:
 		return lwm2mcbor.Append(dst, base, nodes)
+	case lwm2m.FormatOMAJSON:
+		return omajson.Append(dst, base, nodes)
 	case lwm2m.FormatText, lwm2m.FormatCBOR, lwm2m.FormatOpaque:
 		return appendSingle(dst, f.Canonical(), base, nodes)
 	default:
@@ -117,6 +120,8 @@ func decode(f lwm2m.Format, data []byte, base lwm2m.Path, shapes lwm2m.Shapes) (
 		return senml.DecodeCBOR(data, base, shapes)
 	case lwm2m.FormatLwM2MCBOR:
 		return lwm2mcbor.Decode(data, base, shapes)
+	case lwm2m.FormatOMAJSON:
+		return omajson.Decode(data, base, shapes)
 	case lwm2m.FormatText, lwm2m.FormatCBOR, lwm2m.FormatOpaque:
 		return decodeSingle(f.Canonical(), data, base, shapes)
 	default:

@@ -52,12 +52,12 @@ func TestRoundTrip(t *testing.T) {
 		lwm2m.NewPath(wiretest.Object).WithPrefix("dev1"),
 	}
 	r := rand.New(rand.NewPCG(1, 2))
-	for _, f := range []lwm2m.Format{lwm2m.FormatTLV, lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR, lwm2m.FormatLwM2MCBOR} {
+	for _, f := range []lwm2m.Format{lwm2m.FormatTLV, lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR, lwm2m.FormatLwM2MCBOR, lwm2m.FormatOMAJSON} {
 		for i := range 60 {
 			base := bases[i%len(bases)]
 			nodes := wiretest.Random(r, base)
 			roundTrip(t, f, base, nodes)
-			if f != lwm2m.FormatTLV && (f != lwm2m.FormatLwM2MCBOR || base.Prefix() == "") { // it tells no prefixes
+			if wire.CanCarry(f, lwm2m.LevelRoot, lwm2m.Shape{}) && (f != lwm2m.FormatLwM2MCBOR || base.Prefix() == "") { // it tells no prefixes
 				roundTrip(t, f, lwm2m.Path{}, nodes)
 			}
 			for start := range nodes {
@@ -101,7 +101,7 @@ func roundTrip(t *testing.T, f lwm2m.Format, base lwm2m.Path, nodes []lwm2m.Node
 // A payload that is cut off is refused, or says less: never something else.
 func TestTruncation(t *testing.T) {
 	t.Parallel()
-	for _, f := range []lwm2m.Format{lwm2m.FormatTLV, lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR, lwm2m.FormatLwM2MCBOR} {
+	for _, f := range []lwm2m.Format{lwm2m.FormatTLV, lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR, lwm2m.FormatLwM2MCBOR, lwm2m.FormatOMAJSON} {
 		base := lwm2m.MustPath("/3/0")
 		data, err := wire.Append(nil, f, base, wiretest.Device())
 		if err != nil {
@@ -133,13 +133,13 @@ func TestTruncation(t *testing.T) {
 
 func TestFormats(t *testing.T) {
 	t.Parallel()
-	if got := wire.Formats(); len(got) != 7 || got[0] != lwm2m.FormatSenMLCBOR {
+	if got := wire.Formats(); len(got) != 8 || got[0] != lwm2m.FormatSenMLCBOR {
 		t.Errorf("formats %v", got)
 	}
 	for f, want := range map[lwm2m.Format]bool{
 		lwm2m.FormatText: true, lwm2m.FormatOpaque: true, lwm2m.FormatCBOR: true, lwm2m.FormatSenMLJSON: true,
 		lwm2m.FormatSenMLCBOR: true, lwm2m.FormatTLV: true, lwm2m.FormatOldText: true, lwm2m.FormatOldTLV: true,
-		lwm2m.FormatLink: false, lwm2m.FormatSenMLETCHJSON: false, lwm2m.FormatOMAJSON: false,
+		lwm2m.FormatLink: false, lwm2m.FormatSenMLETCHJSON: false, lwm2m.FormatOMAJSON: true, lwm2m.FormatOldJSON: true,
 		lwm2m.FormatLwM2MCBOR: true, 50: false,
 	} {
 		if got := wire.Supported(f); got != want {
@@ -177,7 +177,8 @@ func TestCanCarry(t *testing.T) {
 		{lwm2m.FormatSenMLJSON, lwm2m.LevelRoot, lwm2m.Shape{}, true},
 		{lwm2m.FormatSenMLCBOR, lwm2m.LevelResourceInstance, several, true},
 		{lwm2m.FormatLink, lwm2m.LevelObject, lwm2m.Shape{}, false},
-		{lwm2m.FormatOMAJSON, lwm2m.LevelObject, lwm2m.Shape{}, false},
+		{lwm2m.FormatOMAJSON, lwm2m.LevelObject, lwm2m.Shape{}, true},
+		{lwm2m.FormatOMAJSON, lwm2m.LevelRoot, lwm2m.Shape{}, false},
 	} {
 		if got := wire.CanCarry(test.format, test.level, test.shape); got != test.want {
 			t.Errorf("%v carries %v of %v: %t", test.format, test.level, test.shape, got)
@@ -196,7 +197,7 @@ func TestAppendRefuses(t *testing.T) {
 		want   lwm2m.Code
 	}{
 		{"an unknown format", 50, "/3/0/9", wiretest.Nodes("/3/0/9", one), lwm2m.NotAcceptable},
-		{"a later format", lwm2m.FormatOMAJSON, "/3/0/9", wiretest.Nodes("/3/0/9", one), lwm2m.NotAcceptable},
+		{"a format of lists of paths", lwm2m.FormatSenMLETCHJSON, "/3/0/9", wiretest.Nodes("/3/0/9", one), lwm2m.NotAcceptable},
 		{"text of an instance", lwm2m.FormatText, "/3/0", wiretest.Device(), lwm2m.NotAcceptable},
 		{"text of an instance of one resource", lwm2m.FormatText, "/3/0", wiretest.Nodes("/3/0/9", one), lwm2m.NotAcceptable},
 		{"text of no value", lwm2m.FormatText, "/3/0/6", wiretest.Nodes("/3/0/6", zero), lwm2m.NotAcceptable},
@@ -227,6 +228,7 @@ func TestNoNumber(t *testing.T) {
 	base := lwm2m.MustPath("/3303/0/5700")
 	for _, f := range []lwm2m.Format{
 		lwm2m.FormatText, lwm2m.FormatCBOR, lwm2m.FormatTLV, lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLCBOR, lwm2m.FormatLwM2MCBOR,
+		lwm2m.FormatOMAJSON,
 	} {
 		for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 			got, err := wire.Append([]byte("before"), f, base, []lwm2m.Node{{Path: base, Value: lwm2m.Float(v)}})

@@ -7,6 +7,7 @@ import (
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/wire/internal/cboritem"
 	"lwm2m-agent/lwm2m/wire/internal/fit"
+	"lwm2m-agent/lwm2m/wire/internal/instant"
 	"lwm2m-agent/lwm2m/wire/internal/jsontext"
 )
 
@@ -34,7 +35,7 @@ func layout(base lwm2m.Path, nodes []lwm2m.Node) (plan, error) {
 		if n.Path != base {
 			below++
 		}
-		if t := millis(n.Time); p.count == 0 {
+		if t := instant.Millis(n.Time); p.count == 0 {
 			p.bt = t
 		} else if p.bt != t {
 			p.bt = 0
@@ -87,7 +88,7 @@ func (p plan) entries(nodes []lwm2m.Node) iter.Seq[entry] {
 				continue
 			}
 			e := entry{n: n.Path.Append(buffer[:0])[len(p.bn):], value: n.Value}
-			if t := millis(n.Time); t != p.bt {
+			if t := instant.Millis(n.Time); t != p.bt {
 				e.t = t
 			}
 			if first {
@@ -113,13 +114,13 @@ func (p plan) appendJSON(dst []byte, nodes []lwm2m.Node) []byte {
 			dst = append(jsontext.AppendText(append(dst, `"bn":`...), e.bn), ',')
 		}
 		if e.bt != 0 {
-			dst = append(appendSeconds(append(dst, `"bt":`...), e.bt), ',')
+			dst = append(instant.AppendSeconds(append(dst, `"bt":`...), e.bt), ',')
 		}
 		if len(e.n) > 0 {
 			dst = append(jsontext.AppendText(append(dst, `"n":`...), e.n), ',')
 		}
 		if e.t != 0 {
-			dst = append(appendSeconds(append(dst, `"t":`...), e.t), ',')
+			dst = append(instant.AppendSeconds(append(dst, `"t":`...), e.t), ',')
 		}
 		dst = append(appendJSONValue(dst, e.value), '}')
 	}

@@ -8,6 +8,7 @@ import (
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/wire/internal/fit"
+	"lwm2m-agent/lwm2m/wire/internal/instant"
 )
 
 // version is the SenML version that bver may say at most (RFC 8428, section 4.4).
@@ -21,7 +22,6 @@ var (
 	errNoValue  = errors.New("there is no value")
 	errOutside  = errors.New("the name is not below the path of the operation")
 	errNoLeaf   = errors.New("the name is not that of a resource or resource instance")
-	errTime     = errors.New("the time is out of range")
 	errVersion  = fmt.Errorf("the version is above %d", version)
 	errUnusable = errors.New("base value and sums have no meaning in LwM2M")
 )
@@ -140,7 +140,7 @@ func (r *resolver) resolve(rec *record) (lwm2m.Path, time.Time, error) {
 	if err != nil {
 		return lwm2m.Path{}, time.Time{}, err
 	}
-	t, err := instant(r.bt + rec.t)
+	t, err := instant.At(r.bt + rec.t)
 	return p, t, err
 }
 
