@@ -25,6 +25,7 @@ type Process struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	done  chan struct{} // closed once the program has ended and its output is read
+	asked sync.Once     // to end: a second SIGTERM ends many programs at once
 
 	mu    sync.Mutex
 	lines []string
@@ -61,14 +62,13 @@ func start(cmd *exec.Cmd, logPath string) (*Process, error) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	p := &Process{cmd: cmd, stdin: stdin, done: make(chan struct{}), more: make(chan struct{})}
 	if cmd.Cancel != nil { // a context that ends, which a test's does before its cleanup, asks first
-		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-		cmd.WaitDelay = grace
+		cmd.Cancel, cmd.WaitDelay = p.ask, grace
 	}
 	if err := errors.Join(cmd.Start(), in.Close()); err != nil {
 		return nil, errors.Join(err, out.Close(), log.Close())
 	}
-	p := &Process{cmd: cmd, stdin: stdin, done: make(chan struct{}), more: make(chan struct{})}
 	go p.collect(out, log)
 	return p, nil
 }
@@ -211,6 +211,12 @@ func (p *Process) Signal(t workspace.T, s os.Signal) {
 	}
 }
 
+// ask asks the program to end, once.
+func (p *Process) ask() (err error) {
+	p.asked.Do(func() { err = p.cmd.Process.Signal(syscall.SIGTERM) })
+	return err
+}
+
 // Kill ends the program at once, as a power cut would.
 func (p *Process) Kill(t workspace.T) {
 	t.Helper()
@@ -228,7 +234,9 @@ func (p *Process) Stop(t workspace.T) {
 	default:
 	}
 	p.stdin.Close()
-	p.Signal(t, syscall.SIGTERM)
+	if err := p.ask(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Fatalf("end %s: %v", p.cmd.Path, err)
+	}
 	select {
 	case <-p.done:
 	case <-time.After(grace):
