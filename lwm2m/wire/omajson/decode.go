@@ -8,6 +8,7 @@ import (
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/wire/internal/instant"
 	"lwm2m-agent/lwm2m/wire/internal/jsontext"
+	"lwm2m-agent/lwm2m/wire/internal/outline"
 )
 
 // Errors of a payload.
@@ -121,7 +122,7 @@ func (e *entry) node(p, base lwm2m.Path, shapes lwm2m.Shapes) (n lwm2m.Node, err
 	switch {
 	case e.value.IsZero():
 		return n, errNoValue
-	case !within(base, p):
+	case !outline.Within(base, p):
 		return n, errOutside
 	case p.Level() < lwm2m.LevelResource:
 		return n, errNoLeaf

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/wire/internal/outline"
 )
 
 // names turns the names of entries into paths.
@@ -22,7 +23,7 @@ func newNames(bn []byte, base lwm2m.Path) (names, error) {
 		}
 		base = p
 	}
-	text := withSlash(base.Append(nil))
+	text := outline.WithSlash(base.Append(nil))
 	return names{origin: base, text: text, stem: len(text)}, nil
 }
 
@@ -37,12 +38,4 @@ func (n *names) path(name []byte) (lwm2m.Path, error) {
 		n.text = append(n.text[:n.stem], name...)
 		return lwm2m.ParsePath(string(n.text))
 	}
-}
-
-// withSlash ends the text of a path in a slash, as that of the root does anyway.
-func withSlash(text []byte) []byte {
-	if text[len(text)-1] == '/' {
-		return text
-	}
-	return append(text, '/')
 }

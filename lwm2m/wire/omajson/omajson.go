@@ -27,11 +27,5 @@
 // wire.ResolveTimes.
 package omajson
 
-import "lwm2m-agent/lwm2m"
-
 // MaxEntries bounds what Decode reads: a payload of more is refused with 4.13.
 const MaxEntries = 10_000
-
-// within reports whether a path may occur in the payload of an operation on base.
-// Operations on the root of the own device also reach behind gateway prefixes.
-func within(base, p lwm2m.Path) bool { return base == lwm2m.Path{} || base.Contains(p) }

@@ -6,68 +6,13 @@ import (
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/wire/internal/cboritem"
-	"lwm2m-agent/lwm2m/wire/internal/fit"
 	"lwm2m-agent/lwm2m/wire/internal/instant"
 	"lwm2m-agent/lwm2m/wire/internal/jsontext"
+	"lwm2m-agent/lwm2m/wire/internal/outline"
 )
 
-// plan is what the records of a pack have in common.
-type plan struct {
-	bn    []byte // base name; a record's name is its path's text after as many bytes
-	bt    int64  // base time in ms, 0 if the records' times differ
-	count int    // of records
-}
-
-// layout looks at what is to be written. The base name is the path that was asked
-// for, with a slash at the end if the nodes lie below it: what other
-// implementations write, and some expect.
-func layout(base lwm2m.Path, nodes []lwm2m.Node) (plan, error) {
-	p := plan{bn: base.Append(nil)}
-	below := 0
-	for i := range nodes {
-		n := &nodes[i]
-		if err := writable(base, n); err != nil {
-			return plan{}, err
-		}
-		if n.Value.IsZero() {
-			continue
-		}
-		if n.Path != base {
-			below++
-		}
-		if t := instant.Millis(n.Time); p.count == 0 {
-			p.bt = t
-		} else if p.bt != t {
-			p.bt = 0
-		}
-		p.count++
-	}
-	if below > 0 && below < p.count {
-		return plan{}, lwm2m.Errorf(lwm2m.InternalServerError, "write SenML: %v has a value and more below it", base)
-	}
-	if below > 0 && p.bn[len(p.bn)-1] != '/' {
-		p.bn = append(p.bn, '/')
-	}
-	return p, nil
-}
-
-// writable returns an error if a node cannot be in the payload of base.
-func writable(base lwm2m.Path, n *lwm2m.Node) error {
-	if !within(base, n.Path) {
-		return lwm2m.Errorf(lwm2m.InternalServerError, "write SenML: %v is not below %v", n.Path, base)
-	}
-	if !n.Value.IsZero() && n.Path.Level() < lwm2m.LevelResource {
-		return lwm2m.Errorf(lwm2m.InternalServerError, "write SenML: %v has a value", n.Path)
-	}
-	if err := fit.Finite(n.Value, lwm2m.InternalServerError); err != nil {
-		return lwm2m.Errorf(lwm2m.InternalServerError, "write SenML: %v: %w", n.Path, err)
-	}
-	return nil
-}
-
-// within reports whether a name may occur in the payload of an operation on base.
-// The composite operations, on the root, also reach behind gateway prefixes.
-func within(base, p lwm2m.Path) bool { return base == lwm2m.Path{} || base.Contains(p) }
+// plan is how a pack is written.
+type plan outline.Outline
 
 // entry is a record to be written. Empty fields are left out.
 type entry struct {
@@ -87,12 +32,12 @@ func (p plan) entries(nodes []lwm2m.Node) iter.Seq[entry] {
 			if n.Value.IsZero() {
 				continue
 			}
-			e := entry{n: n.Path.Append(buffer[:0])[len(p.bn):], value: n.Value}
-			if t := instant.Millis(n.Time); t != p.bt {
+			e := entry{n: n.Path.Append(buffer[:0])[len(p.BaseName):], value: n.Value}
+			if t := instant.Millis(n.Time); t != p.BaseTime {
 				e.t = t
 			}
 			if first {
-				e.bn, e.bt = p.bn, p.bt
+				e.bn, e.bt = p.BaseName, p.BaseTime
 				first = false
 			}
 			if !yield(e) {
@@ -104,7 +49,7 @@ func (p plan) entries(nodes []lwm2m.Node) iter.Seq[entry] {
 
 func (p plan) appendJSON(dst []byte, nodes []lwm2m.Node) []byte {
 	const usual = 32 // bytes of a record
-	dst = append(slices.Grow(dst, len(p.bn)+usual*(1+p.count)), '[')
+	dst = append(slices.Grow(dst, len(p.BaseName)+usual*(1+p.Count)), '[')
 	for e := range p.entries(nodes) {
 		if len(e.bn) == 0 {
 			dst = append(dst, ',')
@@ -129,7 +74,7 @@ func (p plan) appendJSON(dst []byte, nodes []lwm2m.Node) []byte {
 
 func (p plan) appendCBOR(dst []byte, nodes []lwm2m.Node) ([]byte, error) {
 	const usual = 20 // bytes of a record
-	dst = cboritem.AppendArray(slices.Grow(dst, len(p.bn)+usual*(1+p.count)), p.count)
+	dst = cboritem.AppendArray(slices.Grow(dst, len(p.BaseName)+usual*(1+p.Count)), p.Count)
 	var err error
 	for e := range p.entries(nodes) {
 		fields := 1 + one(len(e.bn) > 0) + one(e.bt != 0) + one(len(e.n) > 0) + one(e.t != 0)

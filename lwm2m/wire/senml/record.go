@@ -9,6 +9,7 @@ import (
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/wire/internal/fit"
 	"lwm2m-agent/lwm2m/wire/internal/instant"
+	"lwm2m-agent/lwm2m/wire/internal/outline"
 )
 
 // version is the SenML version that bver may say at most (RFC 8428, section 4.4).
@@ -178,7 +179,7 @@ func (p *pack) node(rec *record) (n lwm2m.Node, err error) {
 		return n, nil
 	case rec.value.IsZero():
 		return n, errNoValue
-	case !within(p.base, n.Path):
+	case !outline.Within(p.base, n.Path):
 		return n, fmt.Errorf("%v: %w %v", n.Path, errOutside, p.base)
 	case n.Path.Level() < lwm2m.LevelResource:
 		return n, fmt.Errorf("%v: %w", n.Path, errNoLeaf)

@@ -15,6 +15,7 @@ import (
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/wire/internal/cboritem"
 	"lwm2m-agent/lwm2m/wire/internal/jsontext"
+	"lwm2m-agent/lwm2m/wire/internal/outline"
 )
 
 // MaxRecords bounds what the decoders read: a pack of more is refused with 4.13.
@@ -47,20 +48,20 @@ const (
 // or below base; those without a value are left out, as SenML has no way to say
 // them. The error is an *lwm2m.Error with 5.00.
 func AppendJSON(dst []byte, base lwm2m.Path, nodes []lwm2m.Node) ([]byte, error) {
-	p, err := layout(base, nodes)
+	o, err := outline.Of("SenML", base, nodes)
 	if err != nil {
 		return dst, err
 	}
-	return p.appendJSON(dst, nodes), nil
+	return plan(o).appendJSON(dst, nodes), nil
 }
 
 // AppendCBOR is AppendJSON in CBOR.
 func AppendCBOR(dst []byte, base lwm2m.Path, nodes []lwm2m.Node) ([]byte, error) {
-	p, err := layout(base, nodes)
+	o, err := outline.Of("SenML", base, nodes)
 	if err != nil {
 		return dst, err
 	}
-	pack, err := p.appendCBOR(dst, nodes)
+	pack, err := plan(o).appendCBOR(dst, nodes)
 	if err != nil {
 		return dst, err
 	}
