@@ -57,13 +57,7 @@ func (r *request) fetch(m *coap.Message) (operation, error) {
 		return 0, lwm2m.Errorf(lwm2m.BadRequest, "the list of paths is empty")
 	}
 	r.paths = outermost(paths)
-	switch observe, ok := m.Observe(); {
-	case ok && observe == 0:
-		return opObserve, nil
-	case ok && observe == 1:
-		return opCancel, nil
-	}
-	return opRead, nil
+	return reading(m), nil
 }
 
 // outermost brings paths in order and leaves out those that others contain.

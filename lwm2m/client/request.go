@@ -124,13 +124,18 @@ func (r *request) get(m *coap.Message) (operation, error) {
 	if r.accepts && r.accept == lwm2m.FormatLink {
 		return opDiscover, nil
 	}
+	return reading(m), nil
+}
+
+// reading returns which of the reading operations a GET or FETCH is.
+func reading(m *coap.Message) operation {
 	switch observe, ok := m.Observe(); {
 	case ok && observe == 0:
-		return opObserve, nil
+		return opObserve
 	case ok && observe == 1:
-		return opCancel, nil
+		return opCancel
 	}
-	return opRead, nil
+	return opRead
 }
 
 func (r *request) put(m *coap.Message) (operation, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
@@ -47,7 +48,7 @@ func (c *Client) Send(ctx context.Context, shortServerID uint16, paths ...lwm2m.
 	if a == nil {
 		return fmt.Errorf("%w: %d", ErrNoAccount, shortServerID)
 	}
-	d := &dataSend{ctx: ctx, target: target{paths: outermost(append([]lwm2m.Path(nil), paths...))}, outcome: make(chan error, 1)}
+	d := &dataSend{ctx: ctx, target: target{paths: outermost(slices.Clone(paths))}, outcome: make(chan error, 1)}
 	a.inbox.put(d)
 	select {
 	case err := <-d.outcome:

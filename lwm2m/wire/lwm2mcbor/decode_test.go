@@ -63,9 +63,9 @@ var accepted = []struct {
 	{"a decimal fraction", "/3303/0", `a1 191644 c4822018c9`, wiretest.Nodes("/3303/0/5700", lwm2m.Float(20.1))},
 	{"a float for an Integer", "/3/0", `a1 09 f94d00`, wiretest.Nodes("/3/0/9", lwm2m.Integer(20))},
 	{"a tagged time", "/3/0", `a1 0d c11a5182428f`, wiretest.Nodes("/3/0/13", lwm2m.UnixTime(1367491215))},
-	{"a date", "/3/0", `a1 0d 74` + text("2013-05-02T10:40:15Z"), wiretest.Nodes("/3/0/13", lwm2m.UnixTime(1367491215))},
+	{"a date", "/3/0", `a1 0d 74` + wiretest.Hex("2013-05-02T10:40:15Z"), wiretest.Nodes("/3/0/13", lwm2m.UnixTime(1367491215))},
 	{"text in chunks", "/3/0", `a1 00 7f 61 61 61 62 ff`, wiretest.Nodes("/3/0/0", lwm2m.String("ab"))},
-	{"types without a shape", "/9999/0", `a3 00 07 01 63` + text("3:0") + `02 fa3f800000`, wiretest.Nodes(
+	{"types without a shape", "/9999/0", `a3 00 07 01 63` + wiretest.Hex("3:0") + `02 fa3f800000`, wiretest.Nodes(
 		"/9999/0/0", lwm2m.Integer(7), "/9999/0/1", lwm2m.String("3:0"), "/9999/0/2", lwm2m.Float(1))},
 	{"a resource to execute", "/3/0", `a1 04 07`, wiretest.Nodes("/3/0/4", lwm2m.Integer(7))},
 }
@@ -73,12 +73,12 @@ var accepted = []struct {
 func TestDecodeAccepts(t *testing.T) {
 	t.Parallel()
 	for _, test := range accepted {
-		got, err := lwm2mcbor.Decode(unhex(t, test.hex), lwm2m.MustPath(test.base), wiretest.Shapes)
+		got, err := lwm2mcbor.Decode(wiretest.Unhex(t, test.hex), lwm2m.MustPath(test.base), wiretest.Shapes)
 		if diff := diff(test.want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v\n%s", test.name, err, diff)
 		}
 	}
-	got, err := lwm2mcbor.Decode(unhex(t, `a1 03 a1 00 a1 09 1864`), lwm2m.Path{}, nil)
+	got, err := lwm2mcbor.Decode(wiretest.Unhex(t, `a1 03 a1 00 a1 09 1864`), lwm2m.Path{}, nil)
 	if diff := diff(wiretest.Nodes("/3/0/9", lwm2m.Integer(100)), got); err != nil || diff != "" {
 		t.Errorf("no shapes: %v\n%s", err, diff)
 	}
@@ -146,7 +146,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a text beyond the payload", "/3/0", `a1 00 7bffffffffffffffff`, "cut off"},
 		{"an unknown tag", "/3/0", `a1 09 d82a 01`, "tag 42"},
 	} {
-		got, err := lwm2mcbor.Decode(unhex(t, test.hex), lwm2m.MustPath(test.base), wiretest.Shapes)
+		got, err := lwm2mcbor.Decode(wiretest.Unhex(t, test.hex), lwm2m.MustPath(test.base), wiretest.Shapes)
 		if err == nil || lwm2m.CodeOf(err) != lwm2m.BadRequest || !strings.Contains(err.Error(), test.reason) || got != nil {
 			t.Errorf("%s: %v, %v, want %q", test.name, got, err, test.reason)
 		}
@@ -157,7 +157,7 @@ func TestDecodeRefuses(t *testing.T) {
 func TestTruncation(t *testing.T) {
 	t.Parallel()
 	for _, test := range accepted {
-		data, base := unhex(t, test.hex), lwm2m.MustPath(test.base)
+		data, base := wiretest.Unhex(t, test.hex), lwm2m.MustPath(test.base)
 		for n := range data {
 			if got, err := lwm2mcbor.Decode(data[:n], base, wiretest.Shapes); err == nil || lwm2m.CodeOf(err) != lwm2m.BadRequest || got != nil {
 				t.Errorf("%s: cut to %d bytes: %v, %v", test.name, n, got, err)

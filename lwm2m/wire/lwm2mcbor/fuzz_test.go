@@ -18,7 +18,7 @@ var fuzzBases = []string{
 func FuzzDecode(f *testing.F) {
 	for i := range fuzzBases {
 		for _, example := range examples {
-			f.Add(uint8(i), unhex(f, example.hex))
+			f.Add(uint8(i), wiretest.Unhex(f, example.hex))
 		}
 	}
 	f.Fuzz(func(t *testing.T, which uint8, data []byte) {

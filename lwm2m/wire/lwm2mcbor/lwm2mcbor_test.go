@@ -2,11 +2,7 @@ package lwm2mcbor_test
 
 import (
 	"bytes"
-	"encoding/hex"
 	"math"
-	"math/rand/v2"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -14,18 +10,6 @@ import (
 	"lwm2m-agent/lwm2m/wire/internal/wiretest"
 	"lwm2m-agent/lwm2m/wire/lwm2mcbor"
 )
-
-func unhex(tb testing.TB, s string) []byte {
-	tb.Helper()
-	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return b
-}
-
-// text is the hexadecimal form of a text.
-func text(s string) string { return hex.EncodeToString([]byte(s)) }
 
 // diff is wiretest.Diff for nodes of which there may be none.
 func diff(want, got []lwm2m.Node) string {
@@ -44,9 +28,9 @@ var examples = []struct {
 	nodes []lwm2m.Node
 }{
 	{
-		"device", "/3/0", `a1 03 a1 00 ad 00 74` + text("Open Mobile Alliance") + `01 76` + text("Lightweight M2M Client") +
-			`02 69` + text("345000123") + `03 63` + text("1.0") + `06 a2 00 01 01 05 07 a2 00 190ed8 01 191388
-			08 a2 00 187d 01 190384 09 1864 0a 0f 0b a1 00 00 0d 1a5182428f 0e 66` + text("+02:00") + `10 61 55`,
+		"device", "/3/0", `a1 03 a1 00 ad 00 74` + wiretest.Hex("Open Mobile Alliance") + `01 76` + wiretest.Hex("Lightweight M2M Client") +
+			`02 69` + wiretest.Hex("345000123") + `03 63` + wiretest.Hex("1.0") + `06 a2 00 01 01 05 07 a2 00 190ed8 01 191388
+			08 a2 00 187d 01 190384 09 1864 0a 0f 0b a1 00 00 0d 1a5182428f 0e 66` + wiretest.Hex("+02:00") + `10 61 55`,
 		wiretest.Device(),
 	},
 	{
@@ -85,8 +69,8 @@ var examples = []struct {
 		wiretest.Nodes("/23/24/255/256", lwm2m.Integer(1), "/255/256/65534/23", lwm2m.Integer(2), "/65534/23/24/255", lwm2m.Integer(3)),
 	},
 	{
-		"every type", "/3442/0", `a1 19 0d72 a1 00 a9 18 6e 62` + text("ab") + `18 78 3a 00010000 18 7d 1b ffffffffffffffff
-			18 82 fb 4036666666666666 18 8c f5 18 96 42 fbff 18 a0 1a 5182428f 18 aa 64` + text("66:0") + `18 b4 64` + text("</3>"),
+		"every type", "/3442/0", `a1 19 0d72 a1 00 a9 18 6e 62` + wiretest.Hex("ab") + `18 78 3a 00010000 18 7d 1b ffffffffffffffff
+			18 82 fb 4036666666666666 18 8c f5 18 96 42 fbff 18 a0 1a 5182428f 18 aa 64` + wiretest.Hex("66:0") + `18 b4 64` + wiretest.Hex("</3>"),
 		wiretest.Nodes(
 			"/3442/0/110", lwm2m.String("ab"), "/3442/0/120", lwm2m.Integer(-65537), "/3442/0/125", lwm2m.Unsigned(1<<64-1),
 			"/3442/0/130", lwm2m.Float(22.4), "/3442/0/140", lwm2m.Boolean(true), "/3442/0/150", lwm2m.Opaque([]byte{0xFB, 0xFF}),
@@ -106,7 +90,7 @@ var examples = []struct {
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	for _, test := range examples {
-		base, data := lwm2m.MustPath(test.base), unhex(t, test.hex)
+		base, data := lwm2m.MustPath(test.base), wiretest.Unhex(t, test.hex)
 		got, err := lwm2mcbor.Append([]byte{0xAA}, base, test.nodes)
 		if err != nil || !bytes.Equal(got[1:], data) || got[0] != 0xAA {
 			t.Errorf("%s: written as %x, %v\nwant %x", test.name, got, err, data)
@@ -129,36 +113,18 @@ func TestExamples(t *testing.T) {
 // Whatever a Read of an object, an object instance or a resource answers comes back.
 func TestRandomNodes(t *testing.T) {
 	t.Parallel()
-	bases := []lwm2m.Path{
-		lwm2m.NewPath(wiretest.Object), lwm2m.NewPath(wiretest.Object, 7),
-		lwm2m.NewPath(wiretest.Object).WithPrefix("dev1"), lwm2m.NewPath(wiretest.Object, 7).WithPrefix("dev1"),
-	}
-	r := rand.New(rand.NewPCG(5, 6))
-	for i := range 80 {
-		base := bases[i%len(bases)]
-		nodes := wiretest.Random(r, base)
+	wiretest.Trees(5, func(base lwm2m.Path, nodes []lwm2m.Node) {
 		comesBack(t, base, nodes)
 		comesBack(t, lwm2m.Path{}.WithPrefix(base.Prefix()), nodes)
-		for _, n := range nodes {
-			p := n.Path.At(lwm2m.LevelResource)
-			comesBack(t, p, slices.DeleteFunc(slices.Clone(nodes), func(n lwm2m.Node) bool { return !p.Contains(n.Path) }))
-		}
-	}
+		wiretest.Resources(nodes, func(p lwm2m.Path, nodes []lwm2m.Node) { comesBack(t, p, nodes) })
+	})
 }
 
 // Every value of every type comes back, as a single resource and as a resource
 // instance.
 func TestValues(t *testing.T) {
 	t.Parallel()
-	for _, typ := range wiretest.Types() {
-		instance := lwm2m.NewPath(wiretest.Object, 300)
-		single, multiple := instance.Child(wiretest.Single(typ)), instance.Child(wiretest.Multiple(typ))
-		for _, p := range []lwm2m.Path{single, multiple.Child(0), multiple.Child(256), multiple.Child(lwm2m.MaxID - 1)} {
-			for _, v := range wiretest.Values(typ) {
-				comesBack(t, p, []lwm2m.Node{{Path: p, Value: v}})
-			}
-		}
-	}
+	wiretest.Singles(func(p lwm2m.Path, nodes []lwm2m.Node) { comesBack(t, p, nodes) })
 }
 
 func comesBack(t *testing.T, base lwm2m.Path, nodes []lwm2m.Node) {
@@ -180,7 +146,7 @@ func TestAppendLeavesOut(t *testing.T) {
 	nodes := wiretest.Nodes("/", nil, "/3", nil, "/3/0", nil, "/3/0/6", nil, "/3/0/6/0", lwm2m.Integer(1), "/3/0/9", lwm2m.Integer(100), "/4", nil)
 	nodes[4].Time = time.Unix(1e9, 0)
 	got, err := lwm2mcbor.Append(nil, lwm2m.Path{}, nodes)
-	if want := unhex(t, `a2 03 a1 00 a2 06 a1 00 01 09 1864 04 a0`); err != nil || !bytes.Equal(got, want) {
+	if want := wiretest.Unhex(t, `a2 03 a1 00 a2 06 a1 00 01 09 1864 04 a0`); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("%x, %v, want %x", got, err, want)
 	}
 }

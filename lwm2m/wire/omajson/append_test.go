@@ -3,8 +3,6 @@ package omajson_test
 import (
 	"bytes"
 	"math"
-	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
@@ -115,37 +113,19 @@ func TestAppendRefuses(t *testing.T) {
 // Whatever a Read at any level answers comes back, but for what has no value.
 func TestRandomNodes(t *testing.T) {
 	t.Parallel()
-	bases := []lwm2m.Path{
-		lwm2m.NewPath(wiretest.Object), lwm2m.NewPath(wiretest.Object, 7),
-		lwm2m.NewPath(wiretest.Object).WithPrefix("dev1"), lwm2m.NewPath(wiretest.Object, 7).WithPrefix("dev1"),
-	}
-	r := rand.New(rand.NewPCG(11, 543))
-	for i := range 80 {
-		base := bases[i%len(bases)]
-		nodes := wiretest.Random(r, base)
+	wiretest.Trees(5, func(base lwm2m.Path, nodes []lwm2m.Node) {
 		comesBack(t, base, nodes)
 		comesBack(t, lwm2m.Path{}, nodes)
 		comesBack(t, lwm2m.Path{}.WithPrefix(base.Prefix()), nodes)
-		for _, n := range nodes {
-			p := n.Path.At(lwm2m.LevelResource)
-			comesBack(t, p, slices.DeleteFunc(slices.Clone(nodes), func(n lwm2m.Node) bool { return !p.Contains(n.Path) }))
-		}
-	}
+		wiretest.Resources(nodes, func(p lwm2m.Path, nodes []lwm2m.Node) { comesBack(t, p, nodes) })
+	})
 }
 
 // Every value of every type comes back, as a single resource and as a resource
 // instance.
 func TestValues(t *testing.T) {
 	t.Parallel()
-	for _, typ := range wiretest.Types() {
-		instance := lwm2m.NewPath(wiretest.Object, 300)
-		single, multiple := instance.Child(wiretest.Single(typ)), instance.Child(wiretest.Multiple(typ))
-		for _, p := range []lwm2m.Path{single, multiple.Child(0), multiple.Child(lwm2m.MaxID - 1)} {
-			for _, v := range wiretest.Values(typ) {
-				comesBack(t, p, []lwm2m.Node{{Path: p, Value: v}})
-			}
-		}
-	}
+	wiretest.Singles(func(p lwm2m.Path, nodes []lwm2m.Node) { comesBack(t, p, nodes) })
 }
 
 func comesBack(t *testing.T, base lwm2m.Path, nodes []lwm2m.Node) {

@@ -41,7 +41,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q of %v: %v", data, base, err)
 		}
-		shapes, ok := shapesOf(nodes)
+		shapes, ok := wiretest.TypesOf(nodes)
 		if !ok {
 			return
 		}
@@ -76,17 +76,4 @@ func told(nodes []lwm2m.Node) []lwm2m.Node {
 		}
 	}
 	return nodes
-}
-
-// shapesOf returns the shapes of the nodes as they are: numbers and texts do not say
-// their type. ok is false if a path has values of several types.
-func shapesOf(nodes []lwm2m.Node) (shapes lwm2m.Shapes, ok bool) {
-	types := map[lwm2m.Path]lwm2m.Type{}
-	for _, n := range nodes {
-		if t, seen := types[n.Path]; seen && t != n.Value.Type() {
-			return nil, false
-		}
-		types[n.Path] = n.Value.Type()
-	}
-	return func(p lwm2m.Path) (lwm2m.Shape, bool) { return lwm2m.Shape{Type: types[p]}, true }, true
 }

@@ -57,22 +57,9 @@ func same(nodes []lwm2m.Node) bool {
 	return true
 }
 
-// shapesOf returns the shapes of the nodes as they are: numbers of SenML do not say
-// their type. ok is false if a path has values of several types.
-func shapesOf(nodes []lwm2m.Node) (shapes lwm2m.Shapes, ok bool) {
-	types := map[lwm2m.Path]lwm2m.Type{}
-	for _, n := range nodes {
-		if t, seen := types[n.Path]; seen && t != n.Value.Type() {
-			return nil, false
-		}
-		types[n.Path] = n.Value.Type()
-	}
-	return func(p lwm2m.Path) (lwm2m.Shape, bool) { return lwm2m.Shape{Type: types[p]}, true }, true
-}
-
 func both(t *testing.T, base lwm2m.Path, nodes []lwm2m.Node) {
 	t.Helper()
-	shapes, ok := shapesOf(nodes)
+	shapes, ok := wiretest.TypesOf(nodes)
 	if !ok {
 		return
 	}
@@ -110,21 +97,21 @@ func FuzzDecodeJSON(f *testing.F) {
 
 func FuzzDecodeCBOR(f *testing.F) {
 	for i, example := range examples {
-		f.Add(uint8(i), unhex(f, example.cbor))
+		f.Add(uint8(i), wiretest.Unhex(f, example.cbor))
 	}
 	for i, seed := range []string{
-		`9f bf 21 7f 63` + text("/3/") + `62` + text("0/") + `ff 00 61 39 02 1864 ff ff`,
-		`81 a3 21 66` + text("/3/0/9") + `22 c482 22 1b 0000019de88f52fa 02 1864`,
-		`81 a5 00 66` + text("/3/0/9") + `02 1864 63` + text("foo") + `82 01 a1 02 f6 18 63 d82a 00 3903e7 f93c00`,
+		`9f bf 21 7f 63` + wiretest.Hex("/3/") + `62` + wiretest.Hex("0/") + `ff 00 61 39 02 1864 ff ff`,
+		`81 a3 21 66` + wiretest.Hex("/3/0/9") + `22 c482 22 1b 0000019de88f52fa 02 1864`,
+		`81 a5 00 66` + wiretest.Hex("/3/0/9") + `02 1864 63` + wiretest.Hex("foo") + `82 01 a1 02 f6 18 63 d82a 00 3903e7 f93c00`,
 	} {
-		f.Add(uint8(i), unhex(f, seed))
+		f.Add(uint8(i), wiretest.Unhex(f, seed))
 	}
 	fuzz(f, senml.DecodeCBOR)
 }
 
 func FuzzDecodePaths(f *testing.F) {
 	f.Add([]byte(`[{"bn":"/","n":"3/0/0"},{"n":"1"},{"n":"dev1/3/0"}]`))
-	f.Add(unhex(f, `82 a1 00 66`+text("/3/0/0")+`a1 00 62`+text("/1")))
+	f.Add(wiretest.Unhex(f, `82 a1 00 66`+wiretest.Hex("/3/0/0")+`a1 00 62`+wiretest.Hex("/1")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, decode := range []func([]byte) ([]lwm2m.Path, error){senml.DecodePathsJSON, senml.DecodePathsCBOR} {
 			paths, err := decode(data)

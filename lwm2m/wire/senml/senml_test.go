@@ -15,18 +15,6 @@ import (
 	"lwm2m-agent/lwm2m/wire/senml"
 )
 
-func unhex(tb testing.TB, s string) []byte {
-	tb.Helper()
-	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return b
-}
-
-// text is the hexadecimal form of a text.
-func text(s string) string { return hex.EncodeToString([]byte(s)) }
-
 func at(t time.Time, nodes []lwm2m.Node) []lwm2m.Node {
 	for i := range nodes {
 		nodes[i].Time = t
@@ -50,42 +38,42 @@ var examples = []struct {
 			`{"n":"2","vs":"345000123"},{"n":"3","vs":"1.0"},{"n":"6/0","v":1},{"n":"6/1","v":5},{"n":"7/0","v":3800},` +
 			`{"n":"7/1","v":5000},{"n":"8/0","v":125},{"n":"8/1","v":900},{"n":"9","v":100},{"n":"10","v":15},` +
 			`{"n":"11/0","v":0},{"n":"13","v":1367491215},{"n":"14","vs":"+02:00"},{"n":"16","vs":"U"}]`,
-		`90 a3 21 65` + text("/3/0/") + `00 61 30 03 74` + text("Open Mobile Alliance") +
-			`a2 00 61 31 03 76` + text("Lightweight M2M Client") + `a2 00 61 32 03 69` + text("345000123") +
-			`a2 00 61 33 03 63` + text("1.0") + `a2 00 63` + text("6/0") + `02 01 a2 00 63` + text("6/1") + `02 05
-			a2 00 63` + text("7/0") + `02 190ed8 a2 00 63` + text("7/1") + `02 191388 a2 00 63` + text("8/0") + `02 187d
-			a2 00 63` + text("8/1") + `02 190384 a2 00 61 39 02 1864 a2 00 62` + text("10") + `02 0f
-			a2 00 64` + text("11/0") + `02 00 a2 00 62` + text("13") + `02 1a5182428f a2 00 62` + text("14") +
-			`03 66` + text("+02:00") + `a2 00 62` + text("16") + `03 61 55`,
+		`90 a3 21 65` + wiretest.Hex("/3/0/") + `00 61 30 03 74` + wiretest.Hex("Open Mobile Alliance") +
+			`a2 00 61 31 03 76` + wiretest.Hex("Lightweight M2M Client") + `a2 00 61 32 03 69` + wiretest.Hex("345000123") +
+			`a2 00 61 33 03 63` + wiretest.Hex("1.0") + `a2 00 63` + wiretest.Hex("6/0") + `02 01 a2 00 63` + wiretest.Hex("6/1") + `02 05
+			a2 00 63` + wiretest.Hex("7/0") + `02 190ed8 a2 00 63` + wiretest.Hex("7/1") + `02 191388 a2 00 63` + wiretest.Hex("8/0") + `02 187d
+			a2 00 63` + wiretest.Hex("8/1") + `02 190384 a2 00 61 39 02 1864 a2 00 62` + wiretest.Hex("10") + `02 0f
+			a2 00 64` + wiretest.Hex("11/0") + `02 00 a2 00 62` + wiretest.Hex("13") + `02 1a5182428f a2 00 62` + wiretest.Hex("14") +
+			`03 66` + wiretest.Hex("+02:00") + `a2 00 62` + wiretest.Hex("16") + `03 61 55`,
 		wiretest.Device(),
 	},
 	{
 		"one resource", "/3303/0/5700", `[{"bn":"/3303/0/5700","v":22.4}]`,
-		`81 a2 21 6c` + text("/3303/0/5700") + `02 fb4036666666666666`,
+		`81 a2 21 6c` + wiretest.Hex("/3303/0/5700") + `02 fb4036666666666666`,
 		wiretest.Nodes("/3303/0/5700", lwm2m.Float(22.4)),
 	},
 	{
 		"a multiple resource", "/3/0/7", `[{"bn":"/3/0/7/","n":"0","v":3800},{"n":"1","v":5000}]`,
-		`82 a3 21 67` + text("/3/0/7/") + `00 61 30 02 190ed8 a2 00 61 31 02 191388`,
+		`82 a3 21 67` + wiretest.Hex("/3/0/7/") + `00 61 30 02 190ed8 a2 00 61 31 02 191388`,
 		wiretest.Nodes("/3/0/7/0", lwm2m.Integer(3800), "/3/0/7/1", lwm2m.Integer(5000)),
 	},
 	{
-		"a resource instance", "/3/0/7/1", `[{"bn":"/3/0/7/1","v":5000}]`, `81 a2 21 68` + text("/3/0/7/1") + `02 191388`,
+		"a resource instance", "/3/0/7/1", `[{"bn":"/3/0/7/1","v":5000}]`, `81 a2 21 68` + wiretest.Hex("/3/0/7/1") + `02 191388`,
 		wiretest.Nodes("/3/0/7/1", lwm2m.Integer(5000)),
 	},
 	{
 		"an object", "/3303", `[{"bn":"/3303/","n":"0/5700","v":20},{"n":"1/5700","v":20.1}]`,
-		`82 a3 21 66` + text("/3303/") + `00 66` + text("0/5700") + `02 fa41a00000 a2 00 66` + text("1/5700") + `02 fb403419999999999a`,
+		`82 a3 21 66` + wiretest.Hex("/3303/") + `00 66` + wiretest.Hex("0/5700") + `02 fa41a00000 a2 00 66` + wiretest.Hex("1/5700") + `02 fb403419999999999a`,
 		wiretest.Nodes("/3303/0/5700", lwm2m.Float(20), "/3303/1/5700", lwm2m.Float(20.1)),
 	},
 	{
 		"the root, behind a gateway too", "/", `[{"bn":"/","n":"3/0/9","v":100},{"n":"dev1/3/0/9","v":99}]`,
-		`82 a3 21 61 2f 00 65` + text("3/0/9") + `02 1864 a2 00 6a` + text("dev1/3/0/9") + `02 1863`,
+		`82 a3 21 61 2f 00 65` + wiretest.Hex("3/0/9") + `02 1864 a2 00 6a` + wiretest.Hex("dev1/3/0/9") + `02 1863`,
 		wiretest.Nodes("/3/0/9", lwm2m.Integer(100), "/dev1/3/0/9", lwm2m.Integer(99)),
 	},
 	{
 		"a gateway's device", "/dev1/3/0", `[{"bn":"/dev1/3/0/","n":"9","v":99}]`,
-		`81 a3 21 6a` + text("/dev1/3/0/") + `00 61 39 02 1863`,
+		`81 a3 21 6a` + wiretest.Hex("/dev1/3/0/") + `00 61 39 02 1863`,
 		wiretest.Nodes("/dev1/3/0/9", lwm2m.Integer(99)),
 	},
 	{
@@ -93,11 +81,11 @@ var examples = []struct {
 		`[{"bn":"/3442/0/","n":"110","vs":"a\"b"},{"n":"120","v":-9223372036854775808},{"n":"125","v":18446744073709551615},` +
 			`{"n":"130","v":-0.0},{"n":"140","vb":true},{"n":"150","vd":"-_8"},{"n":"160","v":1367491215},` +
 			`{"n":"170","vlo":"3:0"},{"n":"180","vs":"</3>"}]`,
-		`89 a3 21 68` + text("/3442/0/") + `00 63` + text("110") + `03 63` + text("a\"b") +
-			`a2 00 63` + text("120") + `02 3b7fffffffffffffff a2 00 63` + text("125") + `02 1bffffffffffffffff
-			a2 00 63` + text("130") + `02 fa80000000 a2 00 63` + text("140") + `04 f5 a2 00 63` + text("150") + `08 42 fbff
-			a2 00 63` + text("160") + `02 1a5182428f a2 00 63` + text("170") + `63` + text("vlo") + `63` + text("3:0") +
-			`a2 00 63` + text("180") + `03 64` + text("</3>"),
+		`89 a3 21 68` + wiretest.Hex("/3442/0/") + `00 63` + wiretest.Hex("110") + `03 63` + wiretest.Hex("a\"b") +
+			`a2 00 63` + wiretest.Hex("120") + `02 3b7fffffffffffffff a2 00 63` + wiretest.Hex("125") + `02 1bffffffffffffffff
+			a2 00 63` + wiretest.Hex("130") + `02 fa80000000 a2 00 63` + wiretest.Hex("140") + `04 f5 a2 00 63` + wiretest.Hex("150") + `08 42 fbff
+			a2 00 63` + wiretest.Hex("160") + `02 1a5182428f a2 00 63` + wiretest.Hex("170") + `63` + wiretest.Hex("vlo") + `63` + wiretest.Hex("3:0") +
+			`a2 00 63` + wiretest.Hex("180") + `03 64` + wiretest.Hex("</3>"),
 		wiretest.Nodes(
 			"/3442/0/110", lwm2m.String("a\"b"), "/3442/0/120", lwm2m.Integer(math.MinInt64), "/3442/0/125", lwm2m.Unsigned(math.MaxUint64),
 			"/3442/0/130", lwm2m.Float(math.Copysign(0, -1)), "/3442/0/140", lwm2m.Boolean(true), "/3442/0/150", lwm2m.Opaque([]byte{0xFB, 0xFF}),
@@ -105,12 +93,12 @@ var examples = []struct {
 	},
 	{
 		"values of one time", "/3303/0", `[{"bn":"/3303/0/","bt":1777723200,"n":"5601","v":1},{"n":"5700","v":2}]`,
-		`82 a4 21 68` + text("/3303/0/") + `22 1a69f5e740 00 64` + text("5601") + `02 fa3f800000 a2 00 64` + text("5700") + `02 fa40000000`,
+		`82 a4 21 68` + wiretest.Hex("/3303/0/") + `22 1a69f5e740 00 64` + wiretest.Hex("5601") + `02 fa3f800000 a2 00 64` + wiretest.Hex("5700") + `02 fa40000000`,
 		at(noon, wiretest.Nodes("/3303/0/5601", lwm2m.Float(1), "/3303/0/5700", lwm2m.Float(2))),
 	},
 	{
 		"a time series", "/3303/0/5700", `[{"bn":"/3303/0/5700","t":1777723200,"v":1},{"t":1777723200.25,"v":2},{"v":3}]`,
-		`83 a3 21 6c` + text("/3303/0/5700") + `06 1a69f5e740 02 fa3f800000 a2 06 fb41da7d79d0100000 02 fa40000000 a1 02 fa40400000`,
+		`83 a3 21 6c` + wiretest.Hex("/3303/0/5700") + `06 1a69f5e740 02 fa3f800000 a2 06 fb41da7d79d0100000 02 fa40000000 a1 02 fa40400000`,
 		[]lwm2m.Node{
 			{Path: lwm2m.MustPath("/3303/0/5700"), Value: lwm2m.Float(1), Time: noon},
 			{Path: lwm2m.MustPath("/3303/0/5700"), Value: lwm2m.Float(2), Time: noon.Add(time.Second / 4)},
@@ -132,7 +120,7 @@ func TestExamples(t *testing.T) {
 		if diff := wiretest.Diff(test.nodes, nodes); err != nil || diff != "" {
 			t.Errorf("%s: read from JSON: %v\n%s", test.name, err, diff)
 		}
-		data := unhex(t, test.cbor)
+		data := wiretest.Unhex(t, test.cbor)
 		got, err = senml.AppendCBOR([]byte("x"), base, test.nodes)
 		if err != nil || !bytes.Equal(got[1:], data) || got[0] != 'x' {
 			t.Errorf("%s: written in CBOR: %v\n got %x\nwant   %x", test.name, err, got, data)
@@ -163,7 +151,7 @@ func TestAppendLeavesOutWhatIsEmpty(t *testing.T) {
 		t.Errorf("%s, %v", got, err)
 	}
 	cbor, err := senml.AppendCBOR(nil, lwm2m.NewPath(3442), nodes)
-	if want := `81a32167` + text("/3442/") + `0065` + text("2/110") + `036161`; err != nil || hex.EncodeToString(cbor) != strings.Replace(want, "2167", "2166", 1) {
+	if want := `81a32167` + wiretest.Hex("/3442/") + `0065` + wiretest.Hex("2/110") + `036161`; err != nil || hex.EncodeToString(cbor) != strings.Replace(want, "2167", "2166", 1) {
 		t.Errorf("%x, %v", cbor, err)
 	}
 }
@@ -243,20 +231,20 @@ func TestDecodeAccepts(t *testing.T) {
 		name, base, cbor string
 		want             []lwm2m.Node
 	}{
-		{"indefinite lengths", "/3/0", `9f bf 21 7f 63` + text("/3/") + `62` + text("0/") + `ff 00 61 39 02 1864 ff ff`, value},
-		{"numbers in longer forms", "/3/0", `98 01 b8 02 18 00 66` + text("/3/0/9") + `18 02 1b0000000000000064`, value},
-		{"a float of half precision", "/3303/0", `81 a2 00 6c` + text("/3303/0/5700") + `02 f94d00`, wiretest.Nodes("/3303/0/5700", lwm2m.Float(20))},
-		{"an integer for a float", "/3303/0", `81 a2 00 6c` + text("/3303/0/5700") + `02 14`, wiretest.Nodes("/3303/0/5700", lwm2m.Float(20))},
-		{"a decimal fraction", "/3303/0", `81 a2 00 6c` + text("/3303/0/5700") + `02 c48220 18c9`, wiretest.Nodes("/3303/0/5700", lwm2m.Float(20.1))},
-		{"a tagged time", "/3/0", `81 a2 00 67` + text("/3/0/13") + `02 c11a5182428f`, wiretest.Nodes("/3/0/13", lwm2m.UnixTime(1367491215))},
-		{"a base time as decimal fraction", "/3/0", `81 a3 21 66` + text("/3/0/9") + `22 c482 22 1b 0000019de88f52fa 02 1864`, []lwm2m.Node{
+		{"indefinite lengths", "/3/0", `9f bf 21 7f 63` + wiretest.Hex("/3/") + `62` + wiretest.Hex("0/") + `ff 00 61 39 02 1864 ff ff`, value},
+		{"numbers in longer forms", "/3/0", `98 01 b8 02 18 00 66` + wiretest.Hex("/3/0/9") + `18 02 1b0000000000000064`, value},
+		{"a float of half precision", "/3303/0", `81 a2 00 6c` + wiretest.Hex("/3303/0/5700") + `02 f94d00`, wiretest.Nodes("/3303/0/5700", lwm2m.Float(20))},
+		{"an integer for a float", "/3303/0", `81 a2 00 6c` + wiretest.Hex("/3303/0/5700") + `02 14`, wiretest.Nodes("/3303/0/5700", lwm2m.Float(20))},
+		{"a decimal fraction", "/3303/0", `81 a2 00 6c` + wiretest.Hex("/3303/0/5700") + `02 c48220 18c9`, wiretest.Nodes("/3303/0/5700", lwm2m.Float(20.1))},
+		{"a tagged time", "/3/0", `81 a2 00 67` + wiretest.Hex("/3/0/13") + `02 c11a5182428f`, wiretest.Nodes("/3/0/13", lwm2m.UnixTime(1367491215))},
+		{"a base time as decimal fraction", "/3/0", `81 a3 21 66` + wiretest.Hex("/3/0/9") + `22 c482 22 1b 0000019de88f52fa 02 1864`, []lwm2m.Node{
 			{Path: lwm2m.MustPath("/3/0/9"), Value: lwm2m.Integer(100), Time: noon.Add(250 * time.Millisecond)},
 		}},
-		{"a link in vs", "/3442/0", `81 a2 00 6b` + text("/3442/0/170") + `03 63` + text("3:0"), wiretest.Nodes("/3442/0/170", lwm2m.Objlnk(3, 0))},
-		{"unknown labels", "/3/0", `81 a5 00 66` + text("/3/0/9") + `02 1864 63` + text("foo") + `82 01 a1 02 f6 18 63 d82a 00 3903e7 f93c00`, value},
-		{"units", "/3/0", `81 a4 00 66` + text("/3/0/9") + `02 1864 01 61 25 23 61 25`, value},
+		{"a link in vs", "/3442/0", `81 a2 00 6b` + wiretest.Hex("/3442/0/170") + `03 63` + wiretest.Hex("3:0"), wiretest.Nodes("/3442/0/170", lwm2m.Objlnk(3, 0))},
+		{"unknown labels", "/3/0", `81 a5 00 66` + wiretest.Hex("/3/0/9") + `02 1864 63` + wiretest.Hex("foo") + `82 01 a1 02 f6 18 63 d82a 00 3903e7 f93c00`, value},
+		{"units", "/3/0", `81 a4 00 66` + wiretest.Hex("/3/0/9") + `02 1864 01 61 25 23 61 25`, value},
 	} {
-		got, err := senml.DecodeCBOR(unhex(t, test.cbor), lwm2m.MustPath(test.base), wiretest.Shapes)
+		got, err := senml.DecodeCBOR(wiretest.Unhex(t, test.cbor), lwm2m.MustPath(test.base), wiretest.Shapes)
 		if diff := wiretest.Diff(test.want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v\n%s", test.name, err, diff)
 		}
@@ -334,37 +322,37 @@ func TestDecodeRefuses(t *testing.T) {
 		"bytes after the pack":           `80 00`,
 		"a number":                       `81 01`,
 		"an empty record":                `81 a0`,
-		"more records than there are":    `9b 7fffffffffffffff a2 00 66` + text("/3/0/9") + `02 1864`,
-		"more fields than there are":     `81 bb 7fffffffffffffff 00 66` + text("/3/0/9") + `02 1864`,
-		"two values":                     `81 a3 00 66` + text("/3/0/9") + `02 1864 03 60`,
-		"a label twice":                  `81 a3 00 66` + text("/3/0/9") + `02 1864 02 1864`,
-		"a name in bytes":                `81 a2 00 46` + text("/3/0/9") + `02 1864`,
-		"a label in bytes":               `81 a3 00 66` + text("/3/0/9") + `02 1864 41 61 01`,
-		"a label that is a float":        `81 a3 00 66` + text("/3/0/9") + `02 1864 f93c00 01`,
-		"a field to be understood":       `81 a3 00 66` + text("/3/0/9") + `02 1864 62` + text("x_") + `01`,
-		"text in v":                      `81 a2 00 66` + text("/3/0/9") + `02 63` + text("100"),
-		"null in v":                      `81 a2 00 66` + text("/3/0/9") + `02 f6`,
-		"a number in vb":                 `81 a2 00 6b` + text("/3442/0/140") + `04 01`,
-		"a number in vs":                 `81 a2 00 67` + text("/3/0/14") + `03 01`,
-		"text in vd":                     `81 a2 00 6b` + text("/3442/0/150") + `08 60`,
-		"bytes in vlo":                   `81 a2 00 6b` + text("/3442/0/170") + `63` + text("vlo") + `43` + text("3:0"),
-		"text that is not UTF-8":         `81 a2 00 67` + text("/3/0/14") + `03 61 ff`,
-		"a base value":                   `81 a3 24 01 00 66` + text("/3/0/9") + `02 1864`,
-		"a base sum":                     `81 a3 25 01 00 66` + text("/3/0/9") + `02 1864`,
-		"a sum":                          `81 a2 00 66` + text("/3/0/9") + `05 1864`,
-		"a later version":                `81 a3 20 0b 00 66` + text("/3/0/9") + `02 1864`,
-		"a time that is NaN":             `81 a3 06 f97e00 00 66` + text("/3/0/9") + `02 1864`,
-		"a time that is infinite":        `81 a3 06 f97c00 00 66` + text("/3/0/9") + `02 1864`,
-		"a value that is NaN":            `81 a2 00 6c` + text("/3303/0/5700") + `02 f97e00`,
-		"an unknown tag":                 `81 a2 00 66` + text("/3/0/9") + `02 d82a1864`,
-		"deep nesting":                   `81 a3 00 66` + text("/3/0/9") + `02 1864 18 63` + strings.Repeat("81", 100) + `00`,
-		"an integer below 64 bits":       `81 a2 00 66` + text("/3/0/9") + `02 3bffffffffffffffff`,
-		"a name of another instance":     `81 a2 00 66` + text("/3/1/9") + `02 1864`,
-		"a decimal fraction out of hand": `81 a2 00 66` + text("/3/0/9") + `02 c482 1b7fffffffffffffff 01`,
+		"more records than there are":    `9b 7fffffffffffffff a2 00 66` + wiretest.Hex("/3/0/9") + `02 1864`,
+		"more fields than there are":     `81 bb 7fffffffffffffff 00 66` + wiretest.Hex("/3/0/9") + `02 1864`,
+		"two values":                     `81 a3 00 66` + wiretest.Hex("/3/0/9") + `02 1864 03 60`,
+		"a label twice":                  `81 a3 00 66` + wiretest.Hex("/3/0/9") + `02 1864 02 1864`,
+		"a name in bytes":                `81 a2 00 46` + wiretest.Hex("/3/0/9") + `02 1864`,
+		"a label in bytes":               `81 a3 00 66` + wiretest.Hex("/3/0/9") + `02 1864 41 61 01`,
+		"a label that is a float":        `81 a3 00 66` + wiretest.Hex("/3/0/9") + `02 1864 f93c00 01`,
+		"a field to be understood":       `81 a3 00 66` + wiretest.Hex("/3/0/9") + `02 1864 62` + wiretest.Hex("x_") + `01`,
+		"text in v":                      `81 a2 00 66` + wiretest.Hex("/3/0/9") + `02 63` + wiretest.Hex("100"),
+		"null in v":                      `81 a2 00 66` + wiretest.Hex("/3/0/9") + `02 f6`,
+		"a number in vb":                 `81 a2 00 6b` + wiretest.Hex("/3442/0/140") + `04 01`,
+		"a number in vs":                 `81 a2 00 67` + wiretest.Hex("/3/0/14") + `03 01`,
+		"text in vd":                     `81 a2 00 6b` + wiretest.Hex("/3442/0/150") + `08 60`,
+		"bytes in vlo":                   `81 a2 00 6b` + wiretest.Hex("/3442/0/170") + `63` + wiretest.Hex("vlo") + `43` + wiretest.Hex("3:0"),
+		"text that is not UTF-8":         `81 a2 00 67` + wiretest.Hex("/3/0/14") + `03 61 ff`,
+		"a base value":                   `81 a3 24 01 00 66` + wiretest.Hex("/3/0/9") + `02 1864`,
+		"a base sum":                     `81 a3 25 01 00 66` + wiretest.Hex("/3/0/9") + `02 1864`,
+		"a sum":                          `81 a2 00 66` + wiretest.Hex("/3/0/9") + `05 1864`,
+		"a later version":                `81 a3 20 0b 00 66` + wiretest.Hex("/3/0/9") + `02 1864`,
+		"a time that is NaN":             `81 a3 06 f97e00 00 66` + wiretest.Hex("/3/0/9") + `02 1864`,
+		"a time that is infinite":        `81 a3 06 f97c00 00 66` + wiretest.Hex("/3/0/9") + `02 1864`,
+		"a value that is NaN":            `81 a2 00 6c` + wiretest.Hex("/3303/0/5700") + `02 f97e00`,
+		"an unknown tag":                 `81 a2 00 66` + wiretest.Hex("/3/0/9") + `02 d82a1864`,
+		"deep nesting":                   `81 a3 00 66` + wiretest.Hex("/3/0/9") + `02 1864 18 63` + strings.Repeat("81", 100) + `00`,
+		"an integer below 64 bits":       `81 a2 00 66` + wiretest.Hex("/3/0/9") + `02 3bffffffffffffffff`,
+		"a name of another instance":     `81 a2 00 66` + wiretest.Hex("/3/1/9") + `02 1864`,
+		"a decimal fraction out of hand": `81 a2 00 66` + wiretest.Hex("/3/0/9") + `02 c482 1b7fffffffffffffff 01`,
 	} {
-		got, err := senml.DecodeCBOR(unhex(t, cbor), lwm2m.MustPath("/3/0"), wiretest.Shapes)
-		if strings.Contains(cbor, text("/3442/")) || strings.Contains(cbor, text("/3303/")) {
-			got, err = senml.DecodeCBOR(unhex(t, cbor), lwm2m.Path{}, wiretest.Shapes)
+		got, err := senml.DecodeCBOR(wiretest.Unhex(t, cbor), lwm2m.MustPath("/3/0"), wiretest.Shapes)
+		if strings.Contains(cbor, wiretest.Hex("/3442/")) || strings.Contains(cbor, wiretest.Hex("/3303/")) {
+			got, err = senml.DecodeCBOR(wiretest.Unhex(t, cbor), lwm2m.Path{}, wiretest.Shapes)
 		}
 		if err == nil || lwm2m.CodeOf(err) != lwm2m.BadRequest || got != nil {
 			t.Errorf("%s: %v, %v", name, got, err)
@@ -376,7 +364,7 @@ func TestBounds(t *testing.T) {
 	t.Parallel()
 	base := lwm2m.MustPath("/3303/0/5700")
 	json := `[{"bn":"/3303/0/5700","v":1}` + strings.Repeat(`,{"v":1}`, senml.MaxRecords-1)
-	cbor := append(unhex(t, `9f a2 21 6c`+text("/3303/0/5700")+`02 01`), bytes.Repeat([]byte{0xA1, 0x02, 0x01}, senml.MaxRecords-1)...)
+	cbor := append(wiretest.Unhex(t, `9f a2 21 6c`+wiretest.Hex("/3303/0/5700")+`02 01`), bytes.Repeat([]byte{0xA1, 0x02, 0x01}, senml.MaxRecords-1)...)
 	if got, err := senml.DecodeJSON([]byte(json+"]"), base, nil); err != nil || len(got) != senml.MaxRecords {
 		t.Errorf("%d records in JSON: %v", len(got), err)
 	}
@@ -402,7 +390,7 @@ func TestPaths(t *testing.T) {
 	if got := senml.AppendPathsJSON(nil, paths); string(got) != json {
 		t.Errorf("written as %s", got)
 	}
-	cbor := unhex(t, `83 a1 00 66`+text("/3/0/0")+`a1 00 62`+text("/1")+`a1 00 69`+text("/dev1/3/0"))
+	cbor := wiretest.Unhex(t, `83 a1 00 66`+wiretest.Hex("/3/0/0")+`a1 00 62`+wiretest.Hex("/1")+`a1 00 69`+wiretest.Hex("/dev1/3/0"))
 	if got := senml.AppendPathsCBOR(nil, paths); !bytes.Equal(got, cbor) {
 		t.Errorf("written as %x", got)
 	}

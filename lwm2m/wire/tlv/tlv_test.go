@@ -13,18 +13,6 @@ import (
 	"lwm2m-agent/lwm2m/wire/tlv"
 )
 
-func unhex(tb testing.TB, s string) []byte {
-	tb.Helper()
-	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return b
-}
-
-// text is the hexadecimal form of a text.
-func text(s string) string { return hex.EncodeToString([]byte(s)) }
-
 // examples are the payloads of the specification's examples (Core, section 7.5.5)
 // and one payload for each boundary of the format.
 var examples = []struct {
@@ -34,9 +22,9 @@ var examples = []struct {
 	nodes []lwm2m.Node
 }{
 	{
-		"device", "/3/0", `C80014` + text("Open Mobile Alliance") + `C80116` + text("Lightweight M2M Client") +
-			`C80209` + text("345000123") + `C303312E30 8606 410001 410105 8807 08 42000ED8 42011388 8708 41007D 42010384
-			C10964 C10A0F 830B 410000 C40D5182428F C60E` + text("+02:00") + `C11055`, wiretest.Device(),
+		"device", "/3/0", `C80014` + wiretest.Hex("Open Mobile Alliance") + `C80116` + wiretest.Hex("Lightweight M2M Client") +
+			`C80209` + wiretest.Hex("345000123") + `C303312E30 8606 410001 410105 8807 08 42000ED8 42011388 8708 41007D 42010384
+			C10964 C10A0F 830B 410000 C40D5182428F C60E` + wiretest.Hex("+02:00") + `C11055`, wiretest.Device(),
 	},
 	{
 		"device behind a gateway prefix", "/dev1/3/0", `C10964`, wiretest.Nodes("/dev1/3/0/9", lwm2m.Integer(100)),
@@ -79,7 +67,7 @@ var examples = []struct {
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	for _, test := range examples {
-		base, data := lwm2m.MustPath(test.base), unhex(t, test.hex)
+		base, data := lwm2m.MustPath(test.base), wiretest.Unhex(t, test.hex)
 		got, err := tlv.Append([]byte{0xAA}, base, test.nodes)
 		if err != nil || !bytes.Equal(got[1:], data) || got[0] != 0xAA {
 			t.Errorf("%s: written as %.200X, %v\nwant %.200X", test.name, got, err, data)
@@ -139,7 +127,7 @@ func TestValues(t *testing.T) {
 		{lwm2m.UnixTime(-1), "ff"},
 		{lwm2m.Objlnk(3, 0), "00030000"},
 		{lwm2m.Objlnk(lwm2m.MaxID, lwm2m.MaxID), "ffffffff"},
-		{lwm2m.Corelnk("</3>"), text("</3>")},
+		{lwm2m.Corelnk("</3>"), wiretest.Hex("</3>")},
 	} {
 		path := lwm2m.NewPath(wiretest.Object, 0, wiretest.Single(test.value.Type()))
 		data, err := tlv.Append(nil, path, []lwm2m.Node{{Path: path, Value: test.value}})
@@ -188,7 +176,7 @@ func TestDecodeAccepts(t *testing.T) {
 		{"a resource to execute", "/3/0", "C10407", wiretest.Nodes("/3/0/4", lwm2m.Opaque([]byte{7}))},
 		{"resources in any order", "/3442/0", "C17807 C06E", wiretest.Nodes("/3442/0/120", seven, "/3442/0/110", lwm2m.String(""))},
 	} {
-		got, err := tlv.Decode(unhex(t, test.hex), lwm2m.MustPath(test.base), wiretest.Shapes)
+		got, err := tlv.Decode(wiretest.Unhex(t, test.hex), lwm2m.MustPath(test.base), wiretest.Shapes)
 		if diff := wiretest.Diff(test.want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v\n%s", test.name, err, diff)
 		}
@@ -247,7 +235,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"nothing for a resource instance", "/3/0/6/0", ""},
 		{"nothing for a single resource", "/3/0/9", ""},
 	} {
-		got, err := tlv.Decode(unhex(t, test.hex), lwm2m.MustPath(test.base), wiretest.Shapes)
+		got, err := tlv.Decode(wiretest.Unhex(t, test.hex), lwm2m.MustPath(test.base), wiretest.Shapes)
 		if err == nil || lwm2m.CodeOf(err) != lwm2m.BadRequest || got != nil {
 			t.Errorf("%s: %v, %v", test.name, got, err)
 		}
@@ -293,15 +281,15 @@ func TestBounds(t *testing.T) {
 
 func TestDecodeCreate(t *testing.T) {
 	t.Parallel()
-	got, named, err := tlv.DecodeCreate(unhex(t, "0301 C17807"), lwm2m.NewPath(3442), 9, wiretest.Shapes)
+	got, named, err := tlv.DecodeCreate(wiretest.Unhex(t, "0301 C17807"), lwm2m.NewPath(3442), 9, wiretest.Shapes)
 	if diff := wiretest.Diff(wiretest.Nodes("/3442/1/120", lwm2m.Integer(7)), got); err != nil || !named || diff != "" {
 		t.Errorf("named: %t, %v\n%s", named, err, diff)
 	}
-	got, named, err = tlv.DecodeCreate(unhex(t, "C17807"), lwm2m.NewPath(3442), 9, wiretest.Shapes)
+	got, named, err = tlv.DecodeCreate(wiretest.Unhex(t, "C17807"), lwm2m.NewPath(3442), 9, wiretest.Shapes)
 	if diff := wiretest.Diff(wiretest.Nodes("/3442/9/120", lwm2m.Integer(7)), got); err != nil || named || diff != "" {
 		t.Errorf("unnamed: %t, %v\n%s", named, err, diff)
 	}
-	if got, named, err = tlv.DecodeCreate(unhex(t, "417807"), lwm2m.NewPath(3442), 9, nil); lwm2m.CodeOf(err) != lwm2m.BadRequest || named {
+	if got, named, err = tlv.DecodeCreate(wiretest.Unhex(t, "417807"), lwm2m.NewPath(3442), 9, nil); lwm2m.CodeOf(err) != lwm2m.BadRequest || named {
 		t.Errorf("a resource instance: %v, %t, %v", got, named, err)
 	}
 }
@@ -315,7 +303,7 @@ func FuzzDecode(f *testing.F) {
 	for _, example := range examples {
 		if len(example.hex) < 2000 {
 			for i := range bases {
-				f.Add(uint8(i), unhex(f, example.hex))
+				f.Add(uint8(i), wiretest.Unhex(f, example.hex))
 			}
 		}
 	}

@@ -10,16 +10,8 @@ import (
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/wire/internal/cboritem"
+	"lwm2m-agent/lwm2m/wire/internal/wiretest"
 )
-
-func unhex(t *testing.T, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // items pairs values with their shortest data item as this package writes it. The
 // numbers are those of RFC 8949, appendix A, and the boundaries of the forms.
@@ -74,7 +66,7 @@ var items = []struct {
 func TestValues(t *testing.T) {
 	t.Parallel()
 	for _, test := range items {
-		want := unhex(t, test.hex)
+		want := wiretest.Unhex(t, test.hex)
 		got, err := cboritem.AppendValue([]byte{0xAA}, test.value)
 		if err != nil || !bytes.Equal(got[1:], want) || got[0] != 0xAA {
 			t.Errorf("%s: written as %x, %v", test.name, got, err)
@@ -151,12 +143,12 @@ func TestReadValue(t *testing.T) {
 		{"decimal 1e18", "c4821201", lwm2m.Integer(1e18)},
 		{"epoch as decimal", "c1c48220191388", lwm2m.UnixTime(500)},
 	} {
-		r := cboritem.NewReader(unhex(t, test.hex))
+		r := cboritem.NewReader(wiretest.Unhex(t, test.hex))
 		if got := r.Value(); got != test.want || r.Err() != nil {
 			t.Errorf("%s: %v %v, %v", test.name, got.Type(), got, r.Err())
 		}
 	}
-	r := cboritem.NewReader(unhex(t, "f97e00"))
+	r := cboritem.NewReader(wiretest.Unhex(t, "f97e00"))
 	if got := r.Value(); !math.IsNaN(got.Float()) || r.Err() != nil {
 		t.Errorf("half NaN: %v, %v", got, r.Err())
 	}
@@ -200,7 +192,7 @@ func TestReadValueRefuses(t *testing.T) {
 		"decimal that is no array":     "c401",
 		"deep tags":                    strings.Repeat("c1", 9) + "00",
 	} {
-		r := cboritem.NewReader(unhex(t, hexa))
+		r := cboritem.NewReader(wiretest.Unhex(t, hexa))
 		if v := r.Value(); r.Err() == nil {
 			t.Errorf("%s: %v", name, v)
 		}
@@ -216,7 +208,7 @@ func TestContainers(t *testing.T) {
 		"definite":   "82 01 a2 61 61 02 03 80",
 		"indefinite": "9f 01 bf 61 61 02 03 9f ff ff ff",
 	} {
-		r := cboritem.NewReader(unhex(t, hexa))
+		r := cboritem.NewReader(wiretest.Unhex(t, hexa))
 		var got []string
 		for i := range r.Array() {
 			if i == 0 {
@@ -270,7 +262,7 @@ func TestContainersRefuse(t *testing.T) {
 		"chunks that are cut off":      {"817f61", cboritem.ErrSyntax},
 		"simple value that is cut off": {"81f8", cboritem.ErrSyntax},
 	} {
-		r := cboritem.NewReader(unhex(t, test.hex))
+		r := cboritem.NewReader(wiretest.Unhex(t, test.hex))
 		for range r.Array() {
 			r.Skip()
 		}
@@ -287,7 +279,7 @@ func TestSkip(t *testing.T) {
 		"a0", "a10102", "bf0102ff", "c100", "d9d9f780", "f4", "f5", "f6", "f7", "f8ff", "f93c00", "fa00000000",
 		"fb0000000000000000", "8283010203a161618101",
 	} {
-		r := cboritem.NewReader(append(unhex(t, hexa), 0x07))
+		r := cboritem.NewReader(append(wiretest.Unhex(t, hexa), 0x07))
 		r.Skip()
 		if got := r.Int(); got != 7 || r.Err() != nil {
 			t.Errorf("%s: then %d, %v", hexa, got, r.Err())
@@ -303,12 +295,12 @@ func TestReadersOfOneKind(t *testing.T) {
 		"Map of text":         func(r *cboritem.Reader) { readAll(r) },
 		"Text after an error": func(r *cboritem.Reader) { r.Fail(cboritem.ErrKind); r.Text() },
 	} {
-		r := cboritem.NewReader(unhex(t, "6161"))
+		r := cboritem.NewReader(wiretest.Unhex(t, "6161"))
 		if read(r); !errors.Is(r.Err(), cboritem.ErrKind) {
 			t.Errorf("%s: %v", name, r.Err())
 		}
 	}
-	r := cboritem.NewReader(unhex(t, "1b8000000000000000"))
+	r := cboritem.NewReader(wiretest.Unhex(t, "1b8000000000000000"))
 	if r.Int(); !errors.Is(r.Err(), cboritem.ErrKind) {
 		t.Errorf("Int beyond 63 bits: %v", r.Err())
 	}
@@ -318,7 +310,7 @@ func TestReadersOfOneKind(t *testing.T) {
 		"c0": cboritem.KindTag, "f4": cboritem.KindSimple, "fb": cboritem.KindSimple,
 	}
 	for hexa, want := range kinds {
-		if got := cboritem.NewReader(unhex(t, hexa)).Kind(); got != want {
+		if got := cboritem.NewReader(wiretest.Unhex(t, hexa)).Kind(); got != want {
 			t.Errorf("the kind of %q is %d, want %d", hexa, got, want)
 		}
 	}

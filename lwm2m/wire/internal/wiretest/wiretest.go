@@ -5,10 +5,12 @@
 package wiretest
 
 import (
+	"encoding/hex"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -224,6 +226,68 @@ func ids(r *rand.Rand, most int) []uint16 {
 	}
 	return ids
 }
+
+// Trees calls f eighty times with a base, with and without a gateway prefix, and Random
+// nodes of it; the seed makes them the same each time.
+func Trees(seed uint64, f func(base lwm2m.Path, nodes []lwm2m.Node)) {
+	bases := []lwm2m.Path{
+		lwm2m.NewPath(Object), lwm2m.NewPath(Object, 7),
+		lwm2m.NewPath(Object).WithPrefix("dev1"), lwm2m.NewPath(Object, 7).WithPrefix("dev1"),
+	}
+	r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // repeatable
+	for i := range 80 {
+		base := bases[i%len(bases)]
+		f(base, Random(r, base))
+	}
+}
+
+// Resources calls f with the path of each resource of nodes and what lies there.
+func Resources(nodes []lwm2m.Node, f func(p lwm2m.Path, nodes []lwm2m.Node)) {
+	for _, n := range nodes {
+		p := n.Path.At(lwm2m.LevelResource)
+		f(p, slices.DeleteFunc(slices.Clone(nodes), func(n lwm2m.Node) bool { return !p.Contains(n.Path) }))
+	}
+}
+
+// Singles calls f with every value of every type, as a single resource and as resource
+// instances.
+func Singles(f func(p lwm2m.Path, nodes []lwm2m.Node)) {
+	for _, typ := range Types() {
+		in := lwm2m.NewPath(Object, 300)
+		single, multiple := in.Child(Single(typ)), in.Child(Multiple(typ))
+		for _, p := range []lwm2m.Path{single, multiple.Child(0), multiple.Child(256), multiple.Child(lwm2m.MaxID - 1)} {
+			for _, v := range Values(typ) {
+				f(p, []lwm2m.Node{{Path: p, Value: v}})
+			}
+		}
+	}
+}
+
+// TypesOf returns the shapes of the nodes as they are: not every format says the type of
+// a value. ok is false if a path has values of several types.
+func TypesOf(nodes []lwm2m.Node) (shapes lwm2m.Shapes, ok bool) {
+	types := map[lwm2m.Path]lwm2m.Type{}
+	for _, n := range nodes {
+		if t, seen := types[n.Path]; seen && t != n.Value.Type() {
+			return nil, false
+		}
+		types[n.Path] = n.Value.Type()
+	}
+	return func(p lwm2m.Path) (lwm2m.Shape, bool) { return lwm2m.Shape{Type: types[p]}, true }, true
+}
+
+// Unhex returns the bytes of a hexadecimal text, in which space does not count.
+func Unhex(tb testing.TB, s string) []byte {
+	tb.Helper()
+	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+// Hex is the hexadecimal form of a text.
+func Hex(s string) string { return hex.EncodeToString([]byte(s)) }
 
 // Valued returns the nodes that have a value.
 func Valued(nodes []lwm2m.Node) []lwm2m.Node {
