@@ -14,6 +14,7 @@ import (
 // How much is measured.
 const (
 	readCount       = 30_000
+	readTurns       = 5
 	growthReads     = 100_000
 	growthRegisters = 1_000
 	notifyCount     = 20_000

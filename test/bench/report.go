@@ -28,7 +28,7 @@ over loopback; Leshan's Java client (its newest release on Maven Central that re
 	}
 	fmt.Fprintf(&s, `
 - Reads are confirmable GETs, one after the other, %d of them after a tenth as many to warm up; "the message layer alone" is package
-  `+"`lwm2m/coap`"+` answering every request with a constant, in a process of its own.
+  `+"`lwm2m/coap`"+` answering every request with a constant, in a process of its own; both are measured in %d turns, and the turn with the median share is told.
 - Over DTLS the server's side is `+"`lwm2m/dtls/dtlstest`"+`: the package's own records in the server's role.
 - Notifications: the next change is made when the notification of the last one has arrived. The client runs in the measuring process,
   Leshan's is told its values over standard input.
@@ -37,7 +37,7 @@ over loopback; Leshan's Java client (its newest release on Maven Central that re
 - Wake-ups are the tenths of a second in which any thread ran. The Go runtime's monitor wakes once a minute and naps for a moment, which makes
   two context switches; the agent itself has no timer before the next Update.
 - Start-up is the median of %d starts (%d of Leshan's client), from before the process is made to the arrival of its Register.
-`, readCount, starts, javaStarts)
+`, readCount, readTurns, starts, javaStarts)
 	fmt.Fprintf(&s, `- Goals in reads, notifications and milliseconds were set on a machine where a minimal message layer answered %s reads a second. In this run
   the message layer alone answered %s: compare what is measured with the other columns, and across machines by that.
 `, thousands(goalLayer), thousands(b.layer))
