@@ -234,6 +234,7 @@ func TestRefusals(t *testing.T) {
 		{"failed in its owner", "POST", "/v1/execute", `{"path":"/3/0/4","args":"8"}`, 500, `{"error":"5.00","message":"something broke"}`},
 		{"send nothing", "POST", "/v1/send", `{"paths":[]}`, 400, `{"error":"4.00","message":"there is no path: {\"paths\": [\"/3303/0/5700\"]}"}`},
 		{"send what is no path", "POST", "/v1/send", `{"paths":["//"]}`, 400, `{"error":"4.00","message":"not a path: \"//\": \"\" is neither identifier nor prefix"}`},
+		{"send to too many", "POST", "/v1/send", `{"paths":["/3"],"servers":[` + strings.Repeat("101,", maxServers) + `101]}`, 400, `{"error":"4.00","message":"65 servers, at most 64"}`},
 		{"send to nobody", "POST", "/v1/send", `{"paths":["/3"],"servers":[7]}`, 404, `{"error":"4.04","message":"there is no server with this Short Server ID"}`},
 		{"unknown server", "POST", "/v1/update", `{"servers":[7]}`, 404, `{"error":"4.04","message":"there is no server with this Short Server ID"}`},
 	}

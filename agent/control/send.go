@@ -12,6 +12,9 @@ import (
 // sendTime bounds a Send: what a confirmable message may take, and an Update before it.
 const sendTime = 200 * time.Second
 
+// maxServers bounds the servers of one request; each takes a goroutine.
+const maxServers = 64
+
 // SendRequest is the body of POST /v1/send.
 type SendRequest struct {
 	Paths   []string `json:"paths"`             // in numbers or by name
@@ -36,6 +39,9 @@ func (h *handler) send(w http.ResponseWriter, r *http.Request) error {
 	}
 	if len(paths) == 0 {
 		return lwm2m.Errorf(lwm2m.BadRequest, `there is no path: {"paths": ["/3303/0/5700"]}`)
+	}
+	if len(request.Servers) > maxServers {
+		return lwm2m.Errorf(lwm2m.BadRequest, "%d servers, at most %d", len(request.Servers), maxServers)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), sendTime)
 	defer cancel()
