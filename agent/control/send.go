@@ -3,14 +3,14 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
-	"time"
 
 	"lwm2m-agent/lwm2m"
 )
 
-// sendTime bounds a Send: what a confirmable message may take, and an Update before it.
-const sendTime = 200 * time.Second
+// errNoAnswer is why a Send ends that takes too long.
+var errNoAnswer = fmt.Errorf("the server has not answered within %v", executeTime)
 
 // maxServers bounds the servers of one request; each takes a goroutine.
 const maxServers = 64
@@ -43,7 +43,7 @@ func (h *handler) send(w http.ResponseWriter, r *http.Request) error {
 	if len(request.Servers) > maxServers {
 		return lwm2m.Errorf(lwm2m.BadRequest, "%d servers, at most %d", len(request.Servers), maxServers)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), sendTime)
+	ctx, cancel := context.WithTimeoutCause(r.Context(), executeTime, errNoAnswer)
 	defer cancel()
 	outcomes, err := h.backend.Send(ctx, request.Servers, paths)
 	if err != nil {

@@ -52,6 +52,9 @@ func (c *Client) Send(ctx context.Context, shortServerID uint16, paths ...lwm2m.
 	a.inbox.put(d)
 	select {
 	case err := <-d.outcome:
+		if err != nil && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		return err
 	case <-a.ctx.Done():
 		return ErrUnregistered

@@ -142,11 +142,11 @@ func TestSendsAreBounded(t *testing.T) {
 		l.registered()
 		l.unmute()
 		l.server.set(func(s *scripted) { s.dead = true })
-		ctx, cancel := context.WithCancel(l.t.Context())
+		ctx, cancel := context.WithTimeoutCause(l.t.Context(), time.Second, errNoRoute)
+		defer cancel()
 		impatient := l.sendPaths(ctx, temperature)
-		cancel()
-		synctest.Wait()
-		l.wantOutcome(impatient, context.Canceled)
+		l.after(time.Second)
+		l.wantOutcome(impatient, errNoRoute)
 		outcomes := make([]<-chan error, maxSends+1) // and the one in flight
 		for i := range outcomes {
 			outcomes[i] = l.sendPaths(l.t.Context(), temperature)
