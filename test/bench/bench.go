@@ -35,8 +35,9 @@ type bench struct {
 	cleanups []func()
 	temp     string
 	rows     []row
-	layer    float64 // reads a second of the message layer alone
-	agent    string  // path of the binary that is measured
+	// Reads a second of the message layer alone.
+	layer, layerInside float64
+	agent              string // path of the binary that is measured
 }
 
 var _ workspace.T = (*bench)(nil)

@@ -1,6 +1,7 @@
 // Command bench measures the speed and size of lwm2m-agent beside Leshan's Java
 // client, in one run on one machine, and writes docs/performance.md. It knows
-// both only from outside: processes, datagrams, files.
+// both from outside: processes, datagrams, files. Where a row says so, the agent runs
+// in this process.
 package main
 
 import (

@@ -23,6 +23,9 @@ type peer struct {
 	refuse     atomic.Bool // Updates, so that the client registers anew
 }
 
+// address is where a plain peer listens.
+func (p *peer) address() string { return strings.TrimPrefix(p.uri, "coap://") }
+
 // arrival is a Register.
 type arrival struct {
 	conn *coap.Conn

@@ -30,27 +30,36 @@ const (
 	goalLayer  = 28_500 // of a minimal message layer
 )
 
-// readsPlain measures the agent and the message layer alone in turns, since a machine's
-// speed changes, and tells of the turn whose share is the median.
 func (b *bench) readsPlain() {
-	var java timing
-	turns := make([]turn, readTurns)
-	for i := range turns {
-		turns[i] = b.readsInTurn()
-	}
-	slices.SortFunc(turns, func(x, y turn) int { return cmp.Compare(x.share(), y.share()) })
-	median := turns[len(turns)/2]
+	apart := b.turns(b.startConstant, func(p *peer) { b.startAgent(p, 10) })
+	inside := b.turns(b.constantInside, func(p *peer) { b.startInside(p, 10) })
+	b.layer, b.layerInside = apart.layer.rate, inside.layer.rate
+	const goal = "80 % of the message layer alone, 24,000/s"
+	b.add(row{"sequential reads of /3/0/0, UDP", apart.String(), goal, b.javaReads(b.plainPeer).String(), apart.meets()})
+	b.add(row{"the same, both ends in one process", inside.String(), goal, "–", inside.meets()})
+}
+
+func (b *bench) readsSecure() {
+	meets := func(t timing) bool { return t.rate >= 16_000 && t.p50 <= 55*time.Microsecond }
+	apart := b.readsOf(b.securePeer, func(p *peer) { b.startAgent(p, 10) })
+	inside := b.readsOf(b.securePeer, func(p *peer) { b.startInside(p, 10) })
+	const goal = "16,000/s, p50 55 µs"
+	b.add(row{"sequential reads of /3/0/0, DTLS-PSK", apart.String(), goal, b.javaReads(b.securePeer).String(), meets(apart)})
+	b.add(row{"the same, both ends in one process", inside.String(), goal, "–", meets(inside)})
+}
+
+// readsOf times reads of what start starts.
+func (b *bench) readsOf(listen func() *peer, start func(p *peer)) (t timing) {
 	b.during(func() {
-		p := b.plainPeer()
-		b.startJava(p)
-		java = b.reads(p.await().conn)
+		p := listen()
+		start(p)
+		t = b.reads(p.await().conn)
 	})
-	b.layer = median.layer.rate
-	b.add(row{
-		"sequential reads of /3/0/0, UDP",
-		fmt.Sprintf("%s; %.0f %% of the message layer alone (%s/s)", median.agent, 100*median.share(), thousands(median.layer.rate)),
-		"80 % of the message layer alone, 24,000/s", java.String(), median.share() >= 0.8 && median.agent.rate >= 2*bestPlainC,
-	})
+	return t
+}
+
+func (b *bench) javaReads(listen func() *peer) timing {
+	return b.readsOf(listen, func(p *peer) { b.startJava(p) })
 }
 
 // turn is the message layer alone and the agent, measured one after the other.
@@ -58,36 +67,21 @@ type turn struct{ layer, agent timing }
 
 func (t turn) share() float64 { return t.agent.rate / t.layer.rate }
 
-func (b *bench) readsInTurn() (t turn) {
-	b.during(func() {
-		p := b.plainPeer()
-		b.startConstant(p)
-		t.layer = b.reads(p.await().conn)
-	})
-	b.during(func() {
-		p := b.plainPeer()
-		b.startAgent(p, 10)
-		t.agent = b.reads(p.await().conn)
-	})
-	return t
+func (t turn) meets() bool { return t.share() >= 0.8 && t.agent.rate >= 2*bestPlainC }
+
+func (t turn) String() string {
+	return fmt.Sprintf("%s; %.0f %% of the message layer alone (%s/s)", t.agent, 100*t.share(), thousands(t.layer.rate))
 }
 
-func (b *bench) readsSecure() {
-	var ours, java timing
-	b.during(func() {
-		p := b.securePeer()
-		b.startAgent(p, 10)
-		ours = b.reads(p.await().conn)
-	})
-	b.during(func() {
-		p := b.securePeer()
-		b.startJava(p)
-		java = b.reads(p.await().conn)
-	})
-	b.add(row{
-		"sequential reads of /3/0/0, DTLS-PSK", ours.String(), "16,000/s, p50 55 µs", java.String(),
-		ours.rate >= 16_000 && ours.p50 <= 55*time.Microsecond,
-	})
+// turns measures both several times, since a machine's speed changes, and returns the
+// turn whose share is the median.
+func (b *bench) turns(layer, agent func(p *peer)) turn {
+	turns := make([]turn, readTurns)
+	for i := range turns {
+		turns[i] = turn{b.readsOf(b.plainPeer, layer), b.readsOf(b.plainPeer, agent)}
+	}
+	slices.SortFunc(turns, func(x, y turn) int { return cmp.Compare(x.share(), y.share()) })
+	return turns[len(turns)/2]
 }
 
 // memory measures the resident size over DTLS with ten sensors, and how it grows with
@@ -162,20 +156,25 @@ func (b *bench) wakeUps() {
 }
 
 func (b *bench) bigObject() {
-	var t timing
-	var size int
-	b.during(func() {
-		p := b.plainPeer()
-		b.startAgent(p, bigInstances)
-		conn := p.await().conn
-		m := get("/3303")
-		m.SetAccept(uint16(lwm2m.FormatSenMLCBOR))
-		t = repeat(bigReads, func() { size = len(b.do(conn, m).Payload) })
-	})
+	read := func(start func(p *peer)) (t timing, size int) {
+		b.during(func() {
+			p := b.plainPeer()
+			start(p)
+			conn := p.await().conn
+			m := get("/3303")
+			m.SetAccept(uint16(lwm2m.FormatSenMLCBOR))
+			t = repeat(bigReads, func() { size = len(b.do(conn, m).Payload) })
+		})
+		return t, size
+	}
+	apart, size := read(func(p *peer) { b.startAgent(p, bigInstances) })
+	inside, _ := read(func(p *peer) { b.startInside(p, bigInstances) })
+	const limit = 10 * time.Millisecond
 	b.add(row{
 		fmt.Sprintf("reading an object of %d instances (SenML CBOR)", bigInstances),
-		fmt.Sprintf("%s for %s bytes", micro(t.p50), thousands(float64(size))), "10 ms", "–", t.p50 <= 10*time.Millisecond,
+		fmt.Sprintf("%s for %s bytes", micro(apart.p50), thousands(float64(size))), "10 ms", "–", apart.p50 <= limit,
 	})
+	b.add(row{"the same, both ends in one process", micro(inside.p50), "10 ms", "–", inside.p50 <= limit})
 }
 
 func (b *bench) startUp() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"lwm2m-agent/agent"
 	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/objects/registry"
 	"lwm2m-agent/test/leshan"
@@ -26,10 +28,9 @@ func (b *bench) build(to string, tags []string, env ...string) {
 	}
 }
 
-// startAgent starts the agent with a number of sensors that never sample while
-// it is measured.
-func (b *bench) startAgent(p *peer, sensors int) *process.Process {
-	dir := b.TempDir()
+// configure writes a configuration with a number of sensors that never sample while
+// the agent is measured, and returns its path.
+func (b *bench) configure(p *peer, sensors int) string {
 	var t strings.Builder
 	fmt.Fprintf(&t, "endpoint = \"bench\"\n[[server]]\nuri = %q\nshort_server_id = 101\n", p.uri)
 	if p.identity != "" {
@@ -38,17 +39,40 @@ func (b *bench) startAgent(p *peer, sensors int) *process.Process {
 	for i := range sensors {
 		fmt.Fprintf(&t, "[[sensor]]\nname = \"sensor %d\"\ndriver = \"sim\"\nobject = 3303\nmin = 20\nmax = 30\ninterval = \"24h\"\n", i)
 	}
-	path := filepath.Join(dir, "agent.toml")
+	path := filepath.Join(b.TempDir(), "agent.toml")
 	b.must(os.WriteFile(path, []byte(t.String()), 0o600), "write the configuration")
+	return path
+}
+
+// startAgent starts the agent as a process of its own.
+func (b *bench) startAgent(p *peer, sensors int) *process.Process {
+	path := b.configure(p, sensors)
+	dir := filepath.Dir(path)
 	cmd := exec.CommandContext(b.ctx, b.agent, "run", "-config", path, "-state", filepath.Join(dir, "state"), "-socket", filepath.Join(dir, "agent.sock"))
 	return process.Start(b, cmd, filepath.Join(dir, "agent.log"))
+}
+
+// startInside runs the agent in this process.
+func (b *bench) startInside(p *peer, sensors int) {
+	path := b.configure(p, sensors)
+	dir := filepath.Dir(path)
+	cfg, err := agent.Load(path, filepath.Join(dir, "state"), filepath.Join(dir, "agent.sock"))
+	b.must(err, "load the configuration")
+	a, err := agent.New(agent.Options{Config: cfg})
+	b.must(err, "make the agent")
+	b.background(func(ctx context.Context) { _ = a.Run(ctx) }, func() {})
+}
+
+// constantInside runs a client of nothing but the message layer in this process.
+func (b *bench) constantInside(p *peer) {
+	b.background(func(ctx context.Context) { _ = serveConstant(ctx, p.address()) }, func() {})
 }
 
 // startConstant starts this program as a client of nothing but the message layer.
 func (b *bench) startConstant(p *peer) {
 	self, err := os.Executable()
 	b.must(err, "find this program")
-	cmd := exec.CommandContext(b.ctx, self, "-constant", strings.TrimPrefix(p.uri, "coap://"))
+	cmd := exec.CommandContext(b.ctx, self, "-constant", p.address())
 	process.Start(b, cmd, filepath.Join(b.temp, "constant.log"))
 }
 
