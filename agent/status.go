@@ -110,7 +110,7 @@ func serverStatus(s client.AccountStatus) control.Server {
 		ShortServerID: s.ShortServerID, URI: s.URI, State: s.State.String(), Words: s.Words, Since: s.Since,
 		NextUpdate: s.NextUpdate, NextAttempt: s.NextAttempt, Lifetime: int64(s.Lifetime.Seconds()), Version: version(s),
 		QueueMode: s.QueueMode, Location: s.Location, Transport: s.Transport, Local: s.Local, CID: s.CID,
-		SentBytes: s.SentBytes, ReceivedBytes: s.ReceivedBytes, Observations: s.Observations, Queued: s.Queued,
+		SentBytes: s.SentBytes, ReceivedBytes: s.ReceivedBytes, Observations: s.Observations, Queued: s.Queued, Dropped: s.Dropped,
 		LastError: s.LastError, Remedy: s.Remedy, LastErrorTime: s.LastErrorTime, ErrorCleared: s.ErrorCleared,
 	}
 }

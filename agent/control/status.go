@@ -33,7 +33,8 @@ type Server struct {
 	SentBytes     uint64    `json:"sent_bytes"`
 	ReceivedBytes uint64    `json:"received_bytes"`
 	Observations  int       `json:"observations"`
-	Queued        int       `json:"queued"` // notifications that wait for the server
+	Queued        int       `json:"queued"`            // notifications that wait for the server
+	Dropped       uint64    `json:"dropped,omitempty"` // notifications that found no room while they waited
 
 	LastError     string    `json:"last_error,omitempty"`
 	Remedy        string    `json:"remedy,omitempty"`

@@ -14,9 +14,8 @@
 //	overlay.toml    the committed configuration; package config reads it, this package leaves it alone
 //
 // Later work has its places: sessions/ for saved DTLS sessions (left out of
-// copies and backups), journal/ for the firmware journal, queue/ for stored
-// notifications. They are folders of their own because each has its own rules
-// for syncing, copying and size.
+// copies and backups) and journal/ for the firmware journal. They are folders of
+// their own because each has its own rules for syncing, copying and size.
 //
 // All records are in memory as well: reads never wait for a disk, and survive one
 // that fails. Sizes are bounded, so this costs what the records hold.

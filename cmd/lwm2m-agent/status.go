@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"lwm2m-agent/agent/control"
@@ -58,12 +59,19 @@ func (c *call) printServers(servers []control.Server, now time.Time) {
 	for i := range servers {
 		s := &servers[i]
 		t.row(fmt.Sprint(s.ShortServerID), safe(s.URI), s.State, ago(s.Since, now), until(s.NextUpdate, now),
-			dash(s.Transport), dash(s.CID), size(s.SentBytes), size(s.ReceivedBytes), fmt.Sprint(s.Queued))
+			dash(s.Transport), dash(s.CID), size(s.SentBytes), size(s.ReceivedBytes), queued(s))
 	}
 	t.print(c.stdout)
 	for i := range servers {
 		c.printLastError(&servers[i], now)
 	}
+}
+
+func queued(s *control.Server) string {
+	if s.Dropped == 0 {
+		return strconv.Itoa(s.Queued)
+	}
+	return fmt.Sprintf("%d (%d dropped)", s.Queued, s.Dropped)
 }
 
 // printLastError prints what a server's table row has no room for.

@@ -77,8 +77,15 @@ type account struct {
 
 	observations *observations
 	attributes   attributeTable
-	saveAt       time.Time              // save the attributes then; zero: they are saved
-	rendered     map[rendering]rendered // in this round of notifications
+	saveAt       time.Time // save the attributes then; zero: they are saved
+
+	history       *history  // notifications that the server could not get
+	historySaveAt time.Time // save it then; zero: it is saved
+	undelivered   bool      // look what of it can be sent
+	replaying     int       // messages of it that are on their way as notifications
+	sendRefused   bool      // the server does not take it by Send
+
+	rendered map[rendering]rendered // in this round of notifications
 }
 
 // run lives as long as the account.
@@ -103,7 +110,9 @@ func (a *account) run() {
 func (a *account) start() {
 	a.timer = time.NewTimer(a.settings.initialDelay)
 	a.adoptParams()
+	a.observations.storing = a.settings.storing
 	a.loadAttributes()
+	a.loadHistory()
 	a.enter(Waiting)
 	a.waitUntil = a.now().Add(a.settings.initialDelay)
 	a.show()
@@ -147,6 +156,8 @@ func (a *account) receive() {
 			a.accept(item)
 		case dataSent:
 			a.sent(item)
+		case replayed:
+			a.replayed(item)
 		case command:
 			a.commands = append(a.commands, item)
 		case networkChanged:
@@ -181,6 +192,8 @@ func (a *account) resettle(s *settings) {
 	if *s.attributes() != *old.attributes() {
 		a.regovern(slices.Collect(a.observations.all()))
 	}
+	a.observations.setStoring(s.storing)
+	a.undelivered, a.sendRefused = true, false
 	if s.lifetime != old.lifetime || s.binding != old.binding {
 		a.settleAt = a.now()
 	}
@@ -237,9 +250,20 @@ func (a *account) catchUp() {
 		}
 	case Connecting, Registering, Updating, Disabling, Deregistering, Stopped, stateCount:
 	}
+	a.storeNotifications(now)
 	a.sendWaiting()
-	if passed(a.saveAt, now) || a.state == Stopped && !a.saveAt.IsZero() {
+	a.deliver()
+	a.save(now)
+}
+
+// save brings the Store up to date when it is time, and at the end.
+func (a *account) save(now time.Time) {
+	last := a.state == Stopped
+	if passed(a.saveAt, now) || last && !a.saveAt.IsZero() {
 		a.saveAttributes()
+	}
+	if passed(a.historySaveAt, now) || last && !a.historySaveAt.IsZero() {
+		a.saveHistory(now)
 	}
 }
 
@@ -262,7 +286,7 @@ func (a *account) updateIfDue(now time.Time) {
 
 // arm sets the timer to what is due first, or stops it.
 func (a *account) arm() {
-	at := earliest(a.nextDue(), a.saveAt)
+	at := earliest(earliest(a.nextDue(), a.storeDue()), earliest(a.saveAt, a.historySaveAt))
 	if at.IsZero() {
 		a.timer.Stop()
 		return
@@ -317,4 +341,11 @@ func earliest(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

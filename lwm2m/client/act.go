@@ -166,7 +166,6 @@ func (a *account) answered(r answered) {
 
 func (a *account) sendRegister() {
 	a.connection.open.Store(nil)
-	a.endObservations()
 	a.location, a.settleAt, a.changedAt = "", time.Time{}, time.Time{}
 	t, list := a.describe()
 	a.telling = t
@@ -182,7 +181,9 @@ func (a *account) sendUpdate() {
 
 func (a *account) sendDeregister() {
 	a.connection.open.Store(nil)
-	a.endObservations()
+	if a.state == Deregistering || !a.settings.storing {
+		a.endObservations()
+	}
 	m := &coap.Message{Code: coap.DELETE}
 	m.SetPath(a.location)
 	a.send(m)
@@ -192,6 +193,8 @@ func (a *account) sendDeregister() {
 // the Register are served now (the order of datagrams is nobody's promise).
 func (a *account) beginRegistration() {
 	a.beganAt = a.now()
+	a.endObservations()
+	a.sendRefused = false
 	a.goOn()
 	a.log.Info("registered", slog.String("server", a.settings.server.URI), slog.String("location", a.location), slog.String("version", a.version.String()))
 	held := a.held
@@ -204,6 +207,7 @@ func (a *account) beginRegistration() {
 // goOn notes what the server knows now and when it wants to hear more.
 func (a *account) goOn() {
 	a.told = a.telling
+	a.undelivered = true
 	a.updateAt = time.Time{}
 	if after, ok := updateAfter(a.told.lifetime, a.connection.conn.Params(), a.client.config.Rand()); ok {
 		a.updateAt = a.sentAt.Add(after)

@@ -29,6 +29,16 @@ func (t attributeTable) effective(p lwm2m.Path, account *model.Attributes) model
 	return as
 }
 
+// has reports whether an attribute is attached to any path.
+func (t attributeTable) has(which model.Attribute) bool {
+	for _, as := range t {
+		if _, ok := as.Get(which); ok {
+			return true
+		}
+	}
+	return false
+}
+
 // attach applies the queries of a Write-Attributes at a path, whose resource has the
 // given type if the path is that deep. The error is a 4.00, or 5.03 if there are
 // too many.

@@ -90,8 +90,14 @@ func (c *Client) forget(ssid uint16) {
 	if c.config.Store == nil {
 		return
 	}
-	if err := c.config.Store.Save(attributeKey(ssid), nil); err != nil {
-		c.config.Log.Error("record of a removed account stays", slog.Any("err", fmt.Errorf("remove %q: %w", attributeKey(ssid), err)))
+	keys := []string{attributeKey(ssid)}
+	for slot := range maxChunks {
+		keys = append(keys, historyKey(ssid, uint8(slot)))
+	}
+	for _, key := range keys {
+		if err := c.config.Store.Save(key, nil); err != nil {
+			c.config.Log.Error("record of a removed account stays", slog.Any("err", fmt.Errorf("remove %q: %w", key, err)))
+		}
 	}
 }
 
@@ -103,7 +109,7 @@ func (c *Client) start(ctx context.Context, s *settings) {
 		tree: c.config.Tree, shapes: model.Shapes(c.config.Tree), sub: c.config.Tree.Subscribe(),
 		log:      c.config.Log.With(slog.Int("short_server_id", int(ssid))),
 		inbox:    newInbox(),
-		rendered: make(map[rendering]rendered), observations: newObservations(),
+		rendered: make(map[rendering]rendered), observations: newObservations(false),
 	}
 	a.ctx, a.cancel = context.WithCancel(ctx)
 	c.accounts[ssid] = a

@@ -32,6 +32,14 @@ func (t *target) each(f func(lwm2m.Path)) {
 	}
 }
 
+// list returns the paths of the target.
+func (t *target) list() []lwm2m.Path {
+	if t.composite() {
+		return t.paths
+	}
+	return []lwm2m.Path{t.base}
+}
+
 // String names the target in a log.
 func (t *target) String() string {
 	if t.composite() {

@@ -59,6 +59,11 @@ type Params struct {
 	// observation that sends any; 24 h, which is also the most (RFC 7641, section 4.5).
 	ConfirmEvery time.Duration
 
+	// StoreQuota bounds what is stored for a server that cannot be reached, in bytes of
+	// values with their paths; 256 kB, at most 1 MB. A notification of one value takes
+	// about 50.
+	StoreQuota int
+
 	// RequestTime is how long a write, create, delete or execute may take before it
 	// is answered with 5.03; 60 s.
 	RequestTime time.Duration

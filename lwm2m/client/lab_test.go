@@ -339,3 +339,16 @@ func (w *watcher) want(want ...string) {
 		w.lab.t.Fatalf("notified %q, want %q", got, want)
 	}
 }
+
+// payloads returns what was notified since the last time, without when.
+func (w *watcher) payloads() []string {
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	got := make([]string, len(w.notes))
+	for i, n := range w.notes {
+		got[i] = n.payload
+	}
+	w.notes = nil
+	return got
+}

@@ -25,11 +25,14 @@ type observation struct {
 	confirm bool                  // every notification is confirmable
 	tracks  map[lwm2m.Path]*track // of the resources with limits; nil: there are none
 
-	sent      time.Time // the last notification
-	confirmed time.Time // the last one that was confirmable
-	news      bool      // there is something to tell
-	inFlight  bool      // a confirmable notification is on its way: the next waits
-	stale     bool      // tracks do not fit what the path holds
+	began     time.Time
+	sent      time.Time    // the last notification
+	confirmed time.Time    // the last one that was confirmable
+	news      bool         // there is something to tell
+	inFlight  time.Time    // since then a confirmable notification is on its way and the next waits; zero: none is
+	awaited   []lwm2m.Node // what it tells, if it is to be stored when nobody confirms it
+	stored    *entry       // it, stored since more came before it was confirmed
+	stale     bool         // tracks do not fit what the path holds
 	outcome   func(error)
 
 	due   time.Time
@@ -47,12 +50,13 @@ type observations struct {
 	byToken map[coap.Token]*observation
 	byPath  map[lwm2m.Path][]*observation
 	queue   dueQueue
-	waiting int // observations that have something to tell
-	paths   int // of all
+	storing bool // what cannot be sent is stored
+	waiting int  // observations that have something to tell
+	paths   int  // of all
 }
 
-func newObservations() *observations {
-	return &observations{byToken: make(map[coap.Token]*observation), byPath: make(map[lwm2m.Path][]*observation)}
+func newObservations(storing bool) *observations {
+	return &observations{storing: storing, byToken: make(map[coap.Token]*observation), byPath: make(map[lwm2m.Path][]*observation)}
 }
 
 // add enters an observation, in place of that with the same token.
@@ -93,16 +97,30 @@ func (s *observations) has(o *observation) bool { return s.byToken[o.request.Tok
 // schedule puts an observation where it belongs in the queue.
 func (s *observations) schedule(o *observation) {
 	at, ok := o.periods.due(o.sent, o.news)
+	if !o.inFlight.IsZero() {
+		at, ok = latest(at, o.inFlight.Add(storeAfter)), ok && s.storing
+	}
 	switch {
-	case (!ok || o.inFlight) && o.index >= 0:
+	case !ok && o.index >= 0:
 		heap.Remove(&s.queue, o.index)
-	case !ok || o.inFlight:
+	case !ok:
 	case o.index < 0:
 		o.due = at
 		heap.Push(&s.queue, o)
 	case !o.due.Equal(at):
 		o.due = at
 		heap.Fix(&s.queue, o.index)
+	}
+}
+
+// setStoring notes whether what cannot be sent is stored.
+func (s *observations) setStoring(storing bool) {
+	if storing == s.storing {
+		return
+	}
+	s.storing = storing
+	for _, o := range s.byToken {
+		s.schedule(o)
 	}
 }
 
@@ -216,6 +234,9 @@ func (o *observation) reported(nodes []lwm2m.Node, now time.Time, confirmable bo
 		}
 	}
 }
+
+// landed notes that nothing is on its way any more.
+func (o *observation) landed() { o.inFlight, o.awaited, o.stored = time.Time{}, nil, nil }
 
 // govern gives the observation the attributes that hold for it. nodes is what its
 // path holds now.

@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"lwm2m-agent/lwm2m"
@@ -30,13 +31,14 @@ func (a *account) observe(r *request) {
 	}
 	if o != nil {
 		a.observations.add(o)
+		a.undelivered = true
 		m.SetObserve(a.connection.conn.NextObserve())
 	} else {
 		a.unwatch(&t)
 	}
+	a.showCounts()
 	a.respond(r.exchange, m)
 	a.scratch.trim()
-	a.showCounts()
 }
 
 // newObservation reads what is observed, for the answer. The observation is nil if
@@ -62,7 +64,7 @@ func (a *account) newObservation(r *request) (*observation, *coap.Message, error
 	now := a.now()
 	o := &observation{
 		target: t, format: lwm2m.Format(format), request: r.exchange.Request.Clone(),
-		own: own, sent: now, confirmed: now,
+		own: own, began: now, sent: now, confirmed: now,
 	}
 	o.outcome = func(err error) { a.inbox.put(notified{o, err}) }
 	o.govern(a.attributes, a.settings.attributes(), a.scratch.nodes)
@@ -82,9 +84,13 @@ func (a *account) ownAttributes(r *request) (as model.Attributes, err error) {
 	return as, as.Validate(level, shapeAt(a.tree, r.path).Type)
 }
 
-// cancelObservation ends an observation and answers like a Read.
+// cancelObservation ends an observation, drops what is stored for it and answers like a
+// Read.
 func (a *account) cancelObservation(r *request) {
-	a.endObservation(r.exchange.Request.Token)
+	if o := a.observations.byToken[r.exchange.Request.Token]; o != nil {
+		a.history.discard(o.target.list())
+		a.endObservation(r.exchange.Request.Token)
+	}
 	a.serve(r, a.version, &a.scratch)
 }
 
@@ -108,7 +114,7 @@ func (a *account) unwatch(t *target) {
 // endObservations ends all: they do not outlive their registration (Core, section
 // 6.4.1).
 func (a *account) endObservations() {
-	a.observations = newObservations()
+	a.observations = newObservations(a.settings.storing)
 	a.sub.Watch()
 	a.showCounts()
 }
@@ -164,6 +170,10 @@ func (a *account) notification(o *observation) (*coap.Message, error) {
 // notify sends one notification. It is confirmable at least every ConfirmEvery, so
 // that a server that has gone is noticed (RFC 7641, section 4.5).
 func (a *account) notify(o *observation, now time.Time) {
+	if a.mustFollow(o) {
+		a.store(o, now)
+		return
+	}
 	m, err := a.notification(o)
 	if err != nil {
 		a.notifyEnd(o, err)
@@ -174,10 +184,13 @@ func (a *account) notify(o *observation, now time.Time) {
 	}
 	m.Type = coap.NON
 	if o.confirm || now.Sub(o.confirmed) >= a.params.ConfirmEvery {
-		m.Type, o.inFlight = coap.CON, true
+		m.Type, o.inFlight = coap.CON, now
+		if a.observations.storing {
+			o.awaited = slices.Clone(a.scratch.nodes)
+		}
 	}
 	if err := a.connection.conn.Notify(o.request, m, o.outcome); err != nil {
-		o.inFlight = false
+		o.landed()
 		a.log.Debug("notification not sent", slog.String("path", o.target.String()), slog.Any("err", err))
 		a.observations.postpone(o, now.Add(retryNotification))
 		return
@@ -208,15 +221,17 @@ func (a *account) notified(n notified) {
 		a.endObservation(o.request.Token)
 		return
 	case n.err != nil:
-		o.inFlight = false
-		a.observations.tell(o, true)
+		stored := a.unconfirmed(o)
+		o.landed()
+		a.observations.tell(o, o.news || !stored)
 		if errors.Is(n.err, coap.ErrTimeout) {
 			a.trouble(n.err)
 			a.on(updateDue) // finds out whether the server is still there
 		}
 		return
 	}
-	o.inFlight = false
+	a.history.delivered(o.stored)
+	o.landed()
 	a.observations.schedule(o)
 }
 

@@ -27,11 +27,15 @@ const maxSends = 64
 type dataSend struct {
 	ctx     context.Context //nolint:containedctx // of who waits
 	target  target
+	stored  []*entry   // not nil: what was stored is sent, not what is at the target now
 	outcome chan error // has room for one
 }
 
 // dataSent says how a Send ended.
-type dataSent struct{ err error }
+type dataSent struct {
+	send *dataSend
+	err  error
+}
 
 // Send tells a server what it may read at the paths, unasked, and waits for its answer
 // (Core, section 6.4.5): the present values, in SenML CBOR. A client that sleeps wakes up
@@ -117,9 +121,10 @@ func (a *account) sendWaiting() {
 
 // sendData sends one Send.
 func (a *account) sendData(d *dataSend) {
-	m, err := a.sendMessage(&d.target)
+	m, err := a.sendMessage(d)
 	if err != nil {
 		d.outcome <- err
+		a.deposited(d.stored, err)
 		return
 	}
 	conn := a.connection.conn
@@ -131,22 +136,27 @@ func (a *account) sendData(d *dataSend) {
 			err = &lwm2m.Error{Code: lwm2m.Code(answer.Code), Reason: string(answer.Payload)}
 		}
 		d.outcome <- err
-		a.inbox.put(dataSent{err})
+		a.inbox.put(dataSent{d, err})
 	})
 }
 
 // sent takes in that a Send has been answered or was given up.
 func (a *account) sent(s dataSent) {
 	a.sending = false
+	a.deposited(s.send.stored, s.err)
 	if errors.Is(s.err, coap.ErrTimeout) {
 		a.trouble(s.err)
 		a.on(updateDue) // finds out whether the server is still there
 	}
 }
 
-// sendMessage returns a Send of what the server may read at a target.
-func (a *account) sendMessage(t *target) (*coap.Message, error) {
-	nodes, err := a.nodes(t, nil)
+// sendMessage returns a Send of what the server may read at a target, or of what was
+// stored.
+func (a *account) sendMessage(d *dataSend) (*coap.Message, error) {
+	nodes, err := a.unpack(d.stored, a.now()), error(nil)
+	if d.stored == nil {
+		nodes, err = a.nodes(&d.target, nil)
+	}
 	if err != nil {
 		return nil, err
 	}

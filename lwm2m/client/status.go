@@ -34,8 +34,9 @@ type AccountStatus struct {
 	ReceivedBytes, SentBytes       uint64
 	ReceivedMessages, SentMessages uint64
 
-	Observations int // by the server
-	Queued       int // notifications that wait for the server
+	Observations int    // by the server
+	Queued       int    // notifications that wait for the server
+	Dropped      uint64 // notifications that were to be stored and found no room, in this run
 
 	Cause         Cause  // of the last error, in kind
 	LastError     string // in words, "" for none yet
@@ -149,6 +150,7 @@ func (a *account) show() {
 		Location:      a.location,
 		Observations:  len(a.observations.byToken),
 		Queued:        a.queued(),
+		Dropped:       a.history.dropped,
 	}
 	switch a.state {
 	case Waiting, Disabled:
@@ -178,15 +180,15 @@ func (a *account) showCounts() {
 	a.view.mu.Lock()
 	defer a.view.mu.Unlock()
 	a.view.status.Observations = len(a.observations.byToken)
-	a.view.status.Queued = a.queued()
+	a.view.status.Queued, a.view.status.Dropped = a.queued(), a.history.dropped
 }
 
 // queued returns how many notifications wait for the server.
 func (a *account) queued() int {
 	if a.state == Registered {
-		return 0 // what waits, waits for its pmin
+		return a.history.count() // what else waits, waits for its pmin
 	}
-	return a.observations.waiting
+	return a.history.count() + a.observations.waiting
 }
 
 // trouble notes an error of the account.
