@@ -21,6 +21,10 @@ const (
 	settleMost  = 10 * time.Second
 )
 
+// disableDelay is how long after its answer a Disable is carried out: a server that works
+// on several messages at a time may take an answer for lost when a Deregister overtakes it.
+const disableDelay = 500 * time.Millisecond
+
 // maxSpare bounds what is kept for the next time, in things.
 const maxSpare = 1024
 
@@ -66,8 +70,9 @@ type account struct {
 	sends      []*dataSend   // that wait for the registration, or for the one in flight
 	sending    bool          // one is in flight
 	disabled   time.Duration
-	told       told // to the server, last
-	telling    told // in the request in flight
+	disableAt  time.Time // Disable is carried out then; zero: there is none
+	told       told      // to the server, last
+	telling    told      // in the request in flight
 	location   string
 	beganAt    time.Time // of the registration
 	waitUntil  time.Time // end of a back-off or Disable; zero: none
@@ -174,7 +179,8 @@ func (a *account) receive() {
 func (a *account) obey() {
 	for _, c := range a.commands {
 		if c.event == disable {
-			a.disabled = c.timeout
+			a.disabled, a.disableAt = c.timeout, a.now().Add(disableDelay)
+			continue
 		}
 		a.on(c.event)
 	}
@@ -229,6 +235,10 @@ func (a *account) treeChanged() {
 // catchUp does what is due.
 func (a *account) catchUp() {
 	now := a.now()
+	if passed(a.disableAt, now) {
+		a.disableAt = time.Time{}
+		a.on(disable)
+	}
 	switch a.state {
 	case Waiting, Disabled:
 		if passed(a.waitUntil, now) {
@@ -286,7 +296,10 @@ func (a *account) updateIfDue(now time.Time) {
 
 // arm sets the timer to what is due first, or stops it.
 func (a *account) arm() {
-	at := earliest(earliest(a.nextDue(), a.storeDue()), earliest(a.saveAt, a.historySaveAt))
+	var at time.Time
+	for _, due := range [...]time.Time{a.nextDue(), a.storeDue(), a.disableAt, a.saveAt, a.historySaveAt} {
+		at = earliest(at, due)
+	}
 	if at.IsZero() {
 		a.timer.Stop()
 		return

@@ -162,7 +162,9 @@ func TestDisable(t *testing.T) {
 			}
 		})
 		l.wantCode(l.ask(coap.POST, "/1/0/4"), coap.Changed)
-		synctest.Wait()
+		l.after(disableDelay - time.Millisecond)
+		l.wantCalls() // the answer must have time to arrive
+		l.after(time.Millisecond)
 		l.wantCalls("DELETE /rd/1 []")
 		l.wantState(Disabled)
 		if s := l.status(); !strings.Contains(s.Words, "disabled") || s.NextAttempt.Sub(answered) != 100*time.Second {
@@ -182,7 +184,7 @@ func TestDisabledIsEnabledByUpdate(t *testing.T) {
 		if err := l.client.Disable(101, time.Hour); err != nil {
 			l.t.Fatal(err)
 		}
-		synctest.Wait()
+		l.after(disableDelay)
 		l.wantState(Disabled)
 		if err := l.client.Update(101); err != nil {
 			l.t.Fatal(err)
