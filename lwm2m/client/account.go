@@ -207,12 +207,12 @@ func (a *account) resettle(s *settings) {
 
 // treeChanged takes in changes of the object tree.
 func (a *account) treeChanged() {
+	now := a.now()
 	p := a.sub.Take(a.pending)
 	if a.pending = p.Changes; cap(a.pending) > maxSpare {
 		a.pending = nil
 	}
 	if p.Structure {
-		now := a.now()
 		if a.changedAt.IsZero() {
 			a.changedAt = now
 		}
@@ -225,7 +225,7 @@ func (a *account) treeChanged() {
 		}
 	}
 	for i := range p.Changes {
-		a.observations.changed(&p.Changes[i])
+		a.observations.changed(&p.Changes[i], now)
 	}
 	if a.state != Registered {
 		a.showCounts()
@@ -255,7 +255,7 @@ func (a *account) catchUp() {
 		}
 	case Asleep:
 		a.updateIfDue(now)
-		if at, ok := a.observations.nextDue(); ok && a.state == Asleep && !at.After(now) {
+		if a.state == Asleep && a.next(now) != nil {
 			a.on(reportDue)
 		}
 	case Connecting, Registering, Updating, Disabling, Deregistering, Stopped, stateCount:

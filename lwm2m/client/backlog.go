@@ -77,7 +77,7 @@ func (a *account) storeNotifications(now time.Time) {
 	}
 	stored := 0
 	for ; stored < maxReports; stored++ {
-		o := a.observations.take(now)
+		o := a.next(now)
 		if o == nil {
 			break
 		}

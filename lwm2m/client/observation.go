@@ -17,13 +17,14 @@ const maxObservations = 16384
 
 // observation is what the server observes: a path, or several together.
 type observation struct {
-	target  target
-	format  lwm2m.Format
-	request *coap.Message    // the Observe, whose token and options notifications answer
-	own     model.Attributes // given with the Observe itself (Core 1.2, section 6.4.1)
-	periods periods
-	confirm bool                  // every notification is confirmable
-	tracks  map[lwm2m.Path]*track // of the resources with limits; nil: there are none
+	target     target
+	format     lwm2m.Format
+	request    *coap.Message    // the Observe, whose token and options notifications answer
+	own        model.Attributes // given with the Observe itself (Core 1.2, section 6.4.1)
+	periods    periods          // pmin and pmax
+	evaluation evaluation
+	confirm    bool                  // every notification is confirmable
+	tracks     map[lwm2m.Path]*track // of the resources with limits; nil: there are none
 
 	began     time.Time
 	sent      time.Time    // the last notification
@@ -100,6 +101,9 @@ func (s *observations) schedule(o *observation) {
 	if !o.inFlight.IsZero() {
 		at, ok = latest(at, o.inFlight.Add(storeAfter)), ok && s.storing
 	}
+	if look := o.evaluation.due(); !look.IsZero() && (!ok || look.Before(at)) {
+		at, ok = look, true
+	}
 	switch {
 	case !ok && o.index >= 0:
 		heap.Remove(&s.queue, o.index)
@@ -132,13 +136,12 @@ func (s *observations) nextDue() (time.Time, bool) {
 	return s.queue[0].due, true
 }
 
-// take returns an observation that is due, nil if there is none. It has to be
-// scheduled again.
-func (s *observations) take(now time.Time) *observation {
+// first returns the observation for which something is due, nil if there is none.
+func (s *observations) first(now time.Time) *observation {
 	if len(s.queue) == 0 || s.queue[0].due.After(now) {
 		return nil
 	}
-	return heap.Pop(&s.queue).(*observation) //nolint:forcetypeassert // it holds nothing else
+	return s.queue[0]
 }
 
 // tell sets or clears that an observation has something to tell, and schedules it.
@@ -155,11 +158,14 @@ func (s *observations) tell(o *observation, news bool) {
 }
 
 // changed takes a change in for all observations that cover its path.
-func (s *observations) changed(c *model.Change) {
+func (s *observations) changed(c *model.Change, now time.Time) {
 	for p := c.Path; ; p = p.Parent() {
 		for _, o := range s.byPath[p] {
-			if o.notable(c) && !o.news {
+			switch news := o.changed(c, now); {
+			case news && !o.news:
 				s.tell(o, true)
+			case o.evaluation.waiting:
+				s.schedule(o)
 			}
 		}
 		if p.IsRoot() {
@@ -221,6 +227,7 @@ func (o *observation) notable(c *model.Change) bool {
 // reported notes what a notification tells and when it was sent.
 func (o *observation) reported(nodes []lwm2m.Node, now time.Time, confirmable bool) {
 	o.sent = now
+	o.evaluation.seen(nodes, now)
 	if confirmable {
 		o.confirmed = now
 	}
@@ -241,11 +248,12 @@ func (o *observation) landed() { o.inFlight, o.awaited, o.stored = time.Time{}, 
 // govern gives the observation the attributes that hold for it. nodes is what its
 // path holds now.
 func (o *observation) govern(t attributeTable, account *model.Attributes, nodes []lwm2m.Node) {
-	o.periods, o.confirm, o.stale = periods{}, false, false
+	o.periods, o.evaluation.periods, o.confirm, o.stale = periods{}, periods{}, false, false
 	o.target.each(func(p lwm2m.Path) {
 		as := o.attributes(t, p, account)
 		con, _ := as.Get(model.Con)
-		o.periods = o.periods.with(newPeriods(&as))
+		o.periods = o.periods.with(newPeriods(&as, model.Pmin, model.Pmax))
+		o.evaluation.periods = o.evaluation.periods.with(newPeriods(&as, model.EPmin, model.EPmax))
 		o.confirm = o.confirm || con == 1
 	})
 	old := o.tracks

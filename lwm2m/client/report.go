@@ -68,6 +68,7 @@ func (a *account) newObservation(r *request) (*observation, *coap.Message, error
 	}
 	o.outcome = func(err error) { a.inbox.put(notified{o, err}) }
 	o.govern(a.attributes, a.settings.attributes(), a.scratch.nodes)
+	o.evaluation.seen(a.scratch.nodes, now)
 	return o, m, nil
 }
 
@@ -124,7 +125,7 @@ func (a *account) report(now time.Time) {
 	clear(a.rendered)
 	sent := 0
 	for ; sent < maxReports; sent++ {
-		o := a.observations.take(now)
+		o := a.next(now)
 		if o == nil {
 			break
 		}

@@ -7,15 +7,16 @@ import (
 	"lwm2m-agent/lwm2m/model"
 )
 
-// periods are the effective pmin and pmax of an observation; zero: none.
+// periods are the effective pmin and pmax of an observation, or epmin and epmax; zero:
+// none.
 type periods struct{ min, max time.Duration }
 
 // newPeriods takes the periods from attributes. A pmax that is shorter than pmin is
 // ignored (Core, table of notification attributes).
-func newPeriods(as *model.Attributes) periods {
+func newPeriods(as *model.Attributes, shortest, longest model.Attribute) periods {
 	var p periods
-	p.min, _ = as.Seconds(model.Pmin)
-	p.max, _ = as.Seconds(model.Pmax)
+	p.min, _ = as.Seconds(shortest)
+	p.max, _ = as.Seconds(longest)
 	if p.max < p.min {
 		p.max = 0
 	}

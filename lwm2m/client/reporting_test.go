@@ -33,7 +33,7 @@ func TestPeriods(t *testing.T) {
 		{[]string{"pmin=10", "pmax=9"}, "never", "10s"}, // pmax is ignored
 		{[]string{"pmin=0", "pmax=0"}, "never", "0s"},
 	} {
-		p := newPeriods(attributes(t, c.queries...))
+		p := newPeriods(attributes(t, c.queries...), model.Pmin, model.Pmax)
 		for _, news := range []bool{false, true} {
 			want := c.quiet
 			if news {
