@@ -24,6 +24,7 @@ const (
 	MethodNotAllowed         Code = 4<<5 | 5
 	NotAcceptable            Code = 4<<5 | 6
 	RequestEntityIncomplete  Code = 4<<5 | 8
+	Conflict                 Code = 4<<5 | 9
 	PreconditionFailed       Code = 4<<5 | 12
 	RequestEntityTooLarge    Code = 4<<5 | 13
 	UnsupportedContentFormat Code = 4<<5 | 15
@@ -36,7 +37,7 @@ var codeNames = map[Code]string{
 	Created: "Created", Deleted: "Deleted", Changed: "Changed", Content: "Content", Continue: "Continue",
 	BadRequest: "Bad Request", Unauthorized: "Unauthorized", BadOption: "Bad Option", Forbidden: "Forbidden",
 	NotFound: "Not Found", MethodNotAllowed: "Method Not Allowed", NotAcceptable: "Not Acceptable",
-	RequestEntityIncomplete: "Request Entity Incomplete", PreconditionFailed: "Precondition Failed",
+	RequestEntityIncomplete: "Request Entity Incomplete", Conflict: "Conflict", PreconditionFailed: "Precondition Failed",
 	RequestEntityTooLarge: "Request Entity Too Large", UnsupportedContentFormat: "Unsupported Content-Format",
 	InternalServerError: "Internal Server Error", NotImplemented: "Not Implemented",
 	ServiceUnavailable: "Service Unavailable",

@@ -31,6 +31,7 @@ type Registration struct {
 	Formats    []lwm2m.Format // announced beside those that its version demands
 	Root       string         // alternate path, "" or "/lwm2m"
 	Objects    []link.Link    // the object list, without the link to the root
+	Profiles   []string       // Profile IDs, in the last Register
 	Registered time.Time
 	Updated    time.Time
 }
@@ -51,13 +52,16 @@ func (s *Server) register(x *coap.Exchange, identity string) (*coap.Message, err
 	switch {
 	case reg.Endpoint == "":
 		return nil, lwm2m.Errorf(lwm2m.BadRequest, "the endpoint name (ep) is missing")
-	case len(reg.Objects) == 0:
+	case len(reg.Objects) == 0 && len(reg.Profiles) == 0:
 		return nil, lwm2m.Errorf(lwm2m.BadRequest, "the object list is missing")
 	case reg.Version.Major != 1 || lwm2m.Version12.Less(reg.Version):
 		return nil, lwm2m.Errorf(lwm2m.PreconditionFailed, "LwM2M %s is not supported", reg.Version)
 	}
 	if identity != "" && !s.cfg.Keys.allows(identity, reg.Endpoint) {
 		return nil, lwm2m.Errorf(lwm2m.Forbidden, "identity %q may not register as %q", identity, reg.Endpoint)
+	}
+	if err := s.profiles.complete(&reg); err != nil {
+		return nil, err
 	}
 	if err := s.enter(reg, x.Conn()); err != nil {
 		return nil, err
@@ -189,6 +193,8 @@ func (r *Registration) parameter(name, value string) error {
 		r.Queue = true
 	case "sms":
 		r.SMS = value
+	case "pid":
+		r.Profiles = strings.Split(strings.Trim(value, `"`), ",")
 	}
 	return nil
 }

@@ -40,6 +40,7 @@ type Server struct {
 	cfg       Config
 	events    broadcaster
 	followers sync.WaitGroup // the goroutines that take notifications
+	profiles  profiles
 
 	mu        sync.Mutex
 	clients   map[string]*Client // by endpoint
