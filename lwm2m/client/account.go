@@ -55,6 +55,8 @@ type account struct {
 	sub      *model.Subscription
 	pending  []model.Change // memory for the next ones
 	items    []any          // likewise
+	behind   bool           // another server's turn to register comes first
+	ordered  bool           // others wait for this one
 	timer    *time.Timer
 	scratch  scratch
 
@@ -73,6 +75,8 @@ type account struct {
 	disableAt  time.Time // Disable is carried out then; zero: there is none
 	told       told      // to the server, last
 	telling    told      // in the request in flight
+	listWanted bool      // beside the Profile ID, in this registration
+	listTold   bool      // in the request in flight
 	location   string
 	beganAt    time.Time // of the registration
 	waitUntil  time.Time // end of a back-off or Disable; zero: none
@@ -113,17 +117,20 @@ func (a *account) run() {
 }
 
 func (a *account) start() {
-	a.timer = time.NewTimer(a.settings.initialDelay)
+	a.timer = time.NewTimer(0)
 	a.adoptParams()
 	a.observations.storing = a.settings.storing
 	a.loadAttributes()
 	a.loadHistory()
 	a.enter(Waiting)
-	a.waitUntil = a.now().Add(a.settings.initialDelay)
+	if !a.behind {
+		a.waitUntil = a.now().Add(a.settings.initialDelay)
+	}
 	a.show()
 }
 
 func (a *account) end() {
+	a.turnOver()
 	a.cancel()
 	a.timer.Stop()
 	a.sub.Close()
@@ -163,6 +170,8 @@ func (a *account) receive() {
 			a.sent(item)
 		case replayed:
 			a.replayed(item)
+		case turnHasCome:
+			a.turnHasCome()
 		case command:
 			a.commands = append(a.commands, item)
 		case networkChanged:

@@ -27,6 +27,10 @@ func (a *account) on(e event) {
 func (a *account) enter(s State) {
 	a.state, a.since = s, a.now()
 	a.waitUntil = time.Time{}
+	a.behind = a.behind && s == Waiting
+	if s == Registered || s == Disabled {
+		a.turnOver()
+	}
 }
 
 func (a *account) do(what action) {
@@ -39,6 +43,8 @@ func (a *account) do(what action) {
 		a.suspend()
 	case lowerVersion:
 		a.version, _ = versionBelow(a.version)
+	case tellList:
+		a.listWanted = true
 	case sendRegister:
 		a.sendRegister()
 	case sendUpdate:
@@ -169,7 +175,11 @@ func (a *account) sendRegister() {
 	a.location, a.settleAt, a.changedAt = "", time.Time{}, time.Time{}
 	t, list := a.describe()
 	a.telling = t
-	a.send(registerMessage(a.client.config.Endpoint, a.version, &t, list))
+	profile := a.profileID()
+	if a.listTold = profile == "" || a.listWanted; !a.listTold {
+		list = nil
+	}
+	a.send(registerMessage(a.client.config.Endpoint, a.version, &t, profile, list))
 }
 
 func (a *account) sendUpdate() {
@@ -194,7 +204,7 @@ func (a *account) sendDeregister() {
 func (a *account) beginRegistration() {
 	a.beganAt = a.now()
 	a.endObservations()
-	a.sendRefused = false
+	a.sendRefused, a.listWanted = false, false
 	a.goOn()
 	a.log.Info("registered", slog.String("server", a.settings.server.URI), slog.String("location", a.location), slog.String("version", a.version.String()))
 	held := a.held
@@ -227,6 +237,9 @@ func (a *account) backOff() {
 	}
 	a.beganAt = time.Time{}
 	a.failed++
+	if a.failed >= a.settings.attempts && !a.settings.block {
+		a.turnOver()
+	}
 	policy := a.params.Retry
 	if own := a.settings.retry; own != nil {
 		policy = *own
@@ -250,7 +263,9 @@ func (a *account) waitDisabled() {
 func (a *account) networkChanged() {
 	switch a.state {
 	case Waiting:
-		a.on(networkBack)
+		if a.failed > 0 { // else it waits for its turn or its delay
+			a.on(networkBack)
+		}
 	case Connecting:
 		a.on(moved)
 	case Registering, Registered, Updating, Asleep:

@@ -23,6 +23,8 @@ type Client struct {
 
 	mu       sync.Mutex
 	accounts map[uint16]*account
+	turns    turns
+	started  bool
 	leaving  bool // Deregister was called: no account is started any more
 }
 
@@ -67,7 +69,11 @@ func (c *Client) follow(ctx context.Context) {
 		return
 	}
 	named := make(map[uint16]bool)
-	for _, s := range readAccounts(c.config.Tree) {
+	list := readAccounts(c.config.Tree)
+	if !c.started {
+		c.started, c.turns = true, newTurns(list)
+	}
+	for _, s := range list {
 		ssid := s.server.ShortServerID
 		named[ssid] = true
 		if a := c.accounts[ssid]; a != nil {
@@ -111,6 +117,8 @@ func (c *Client) start(ctx context.Context, s *settings) {
 		inbox:    newInbox(),
 		rendered: make(map[rendering]rendered), observations: newObservations(false),
 	}
+	a.behind = !c.turns.has(ssid)
+	a.ordered = slices.Contains(c.turns.waiting, ssid)
 	a.ctx, a.cancel = context.WithCancel(ctx)
 	c.accounts[ssid] = a
 	c.running.Go(a.run)

@@ -63,6 +63,8 @@ type (
 		observation *observation
 		err         error
 	}
+	// turnHasCome says that the servers before this one have registered or failed.
+	turnHasCome struct{}
 	// ownChangeDone says that a request that changes object 1 has been answered.
 	ownChangeDone struct{}
 	// resettled brings what objects 0 and 1 say now.

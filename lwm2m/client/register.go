@@ -39,8 +39,9 @@ func (a *account) queueMode() bool {
 	return a.params.QueueMode || strings.Contains(a.settings.binding, "Q")
 }
 
-// registerMessage returns a Register. The order of the parameters never changes.
-func registerMessage(endpoint string, v lwm2m.Version, t *told, list []byte) *coap.Message {
+// registerMessage returns a Register, with a Profile ID if there is one and with the list
+// if it is not nil. The order of the parameters never changes.
+func registerMessage(endpoint string, v lwm2m.Version, t *told, profile string, list []byte) *coap.Message {
 	m := &coap.Message{Code: coap.POST, Payload: list}
 	m.SetPath("/rd")
 	m.AddQuery("ep=" + endpoint)
@@ -50,7 +51,12 @@ func registerMessage(endpoint string, v lwm2m.Version, t *told, list []byte) *co
 	if t.queue && v != lwm2m.Version10 {
 		m.AddQuery("Q")
 	}
-	m.SetContentFormat(uint16(lwm2m.FormatLink))
+	if profile != "" {
+		m.AddQuery("pid=" + profile)
+	}
+	if list != nil {
+		m.SetContentFormat(uint16(lwm2m.FormatLink))
+	}
 	return m
 }
 
@@ -93,6 +99,9 @@ func (a *account) outcome(r *answered) (event, error) {
 	}
 	text, _, _ := bytes.Cut(r.response.Payload, []byte{0})
 	err := &codeError{what: requestNames[a.state], code: r.response.Code, text: string(text[:min(len(text), maxDiagnostic)])}
+	if a.state == Registering && !a.listTold && r.response.Code.Class() == 4 && lwm2m.Code(r.response.Code) != lwm2m.PreconditionFailed {
+		return listWanted, nil // no trouble yet
+	}
 	switch lwm2m.Code(r.response.Code) {
 	case lwm2m.PreconditionFailed:
 		if _, ok := versionBelow(a.version); ok && a.state == Registering {

@@ -48,6 +48,7 @@ const (
 	unreachable                 // no connection could be made
 	accepted                    // the request in flight was answered with success
 	versionRefused              // 4.12, and a lower version is left
+	listWanted                  // the server does not know the object list that a Profile ID stands for
 	unknown                     // the server does not know the registration
 	rejected                    // any other error code
 	silent                      // no answer
@@ -67,6 +68,7 @@ const (
 
 var eventNames = [eventCount]string{
 	"wait over", "connected", "session continued", "unreachable", "accepted", "version refused (4.12)",
+	"object list wanted",
 	"registration unknown", "rejected", "no answer", "connection lost", "update due", "report due", "awake time over",
 	"update triggered", "network changed", "own address changed", "account changed", "disable", "leave", "stop",
 }
@@ -81,6 +83,7 @@ const (
 	hangUp                       // end the connection, its session and what is in flight
 	suspend                      // leave the connection, but keep its session
 	lowerVersion                 // offer the next lower version
+	tellList                     // beside its Profile ID
 	sendRegister                 // the old registration and its observations are void
 	sendUpdate                   // with what differs from what was registered
 	sendDeregister               //
@@ -92,7 +95,7 @@ const (
 )
 
 var actionNames = [actionCount]string{
-	"dial", "hang up", "suspend", "lower the version", "send Register", "send Update", "send Deregister",
+	"dial", "hang up", "suspend", "lower the version", "tell the object list", "send Register", "send Update", "send Deregister",
 	"begin the registration", "go on", "back off", "wait until enabled",
 }
 
@@ -128,6 +131,7 @@ var transitions = []transition{
 
 	{Registering, accepted, Registered, []action{begin}},
 	{Registering, versionRefused, Registering, []action{lowerVersion, sendRegister}},
+	{Registering, listWanted, Registering, []action{tellList, sendRegister}},
 	{Registering, unknown, Waiting, []action{hangUp, backOff}},
 	{Registering, rejected, Waiting, []action{hangUp, backOff}},
 	{Registering, silent, Waiting, []action{hangUp, backOff}},

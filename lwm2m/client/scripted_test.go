@@ -119,11 +119,14 @@ type scripted struct {
 func (s *scripted) Dial(ctx context.Context, to Server) (net.Conn, error) {
 	s.mu.Lock()
 	s.dials = append(s.dials, time.Now())
-	refuse, onDial := s.refuse, s.onDial
+	onDial := s.onDial
 	s.mu.Unlock()
 	if onDial != nil {
 		onDial(ctx, to)
 	}
+	s.mu.Lock()
+	refuse := s.refuse
+	s.mu.Unlock()
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}

@@ -30,13 +30,16 @@ const (
 	serverDisableTimeout = 5
 	serverStoring        = 6
 	serverBinding        = 7
+	serverPriority       = 13
 	serverInitialDelay   = 14
+	serverFailureBlock   = 15
 	serverRetryCount     = 17
 	serverRetryTimer     = 18
 	serverSequenceDelay  = 19
 	serverSequenceCount  = 20
 	serverMuteSend       = 23
 	serverNotifyMode     = 26
+	serverProfileHash    = 27
 )
 
 // Defaults of absent resources (Core, appendix E.2, and the table of Registration
@@ -60,10 +63,14 @@ type settings struct {
 	pmin, pmax         time.Duration // zero: none
 	disableTimeout     time.Duration
 	initialDelay       time.Duration
+	priority           int64  // in the order of registrations; negative: in none
+	block              bool   // while it fails, the servers behind it wait
+	attempts           int    // after which the registration counts as failed
 	retry              *Retry // nil: none of its resources is there
 	storing            bool
-	confirm            bool // Default Notification Mode is CON
-	muted              bool // Send is not wanted, which is the default
+	confirm            bool  // Default Notification Mode is CON
+	muted              bool  // Send is not wanted, which is the default
+	profileHash        int64 // of Profile IDs; 0: none are wanted
 }
 
 // sameTarget reports whether a connection made for s serves o as well.
@@ -180,15 +187,41 @@ func newSettings(ssid uint16, security, server instance) *settings {
 		pmax:           server.seconds(serverPmax, 0),
 		disableTimeout: server.seconds(serverDisableTimeout, defaultDisableTimeout),
 		initialDelay:   server.seconds(serverInitialDelay, 0),
+		priority:       server.priority(),
+		block:          server.values[serverFailureBlock].Bool(),
+		attempts:       server.attempts(),
 		retry:          server.retry(),
 		storing:        server.values[serverStoring].Bool(),
 		confirm:        server.integer(serverNotifyMode) == 1,
+		profileHash:    server.integer(serverProfileHash),
 		muted:          !server.has(serverMuteSend) || server.values[serverMuteSend].Bool(),
 	}
 }
 
+// priority returns the Registration Priority Order, -1 if there is none.
+func (in instance) priority() int64 {
+	if !in.has(serverPriority) {
+		return -1
+	}
+	return max(in.integer(serverPriority), 0)
+}
+
+// attempts returns how many make all sequences of the Communication Retry Count.
+func (in instance) attempts() int {
+	count, sequences := int64(defaultRetryCount), int64(1)
+	if in.has(serverRetryCount) {
+		count = in.integer(serverRetryCount)
+	}
+	if in.has(serverSequenceCount) {
+		sequences = in.integer(serverSequenceCount)
+	}
+	const most = 1 << 16
+	return int(min(max(count, 1), most) * min(max(sequences, 1), most))
+}
+
 // retry returns the policy of resources 17 to 20, nil if there is none of them. The
-// Sequence Count has no effect: what would follow the last sequence is a bootstrap.
+// Sequence Count does not end the attempts: what would follow the last sequence is a
+// bootstrap.
 func (in instance) retry() *Retry {
 	if !in.has(serverRetryCount) && !in.has(serverRetryTimer) && !in.has(serverSequenceDelay) && !in.has(serverSequenceCount) {
 		return nil

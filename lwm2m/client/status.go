@@ -20,6 +20,7 @@ type AccountStatus struct {
 	NextUpdate    time.Time // zero: none due (not registered, or the lifetime is infinite)
 	NextAttempt   time.Time // to connect and register; zero: none due
 	Attempts      int       // that failed in a row
+	Held          bool      // until servers that come before it have registered or failed (/1/x/13)
 
 	Version   lwm2m.Version // in use or to be offered
 	Lifetime  time.Duration // zero: infinite
@@ -126,6 +127,9 @@ func (s *AccountStatus) words(now time.Time) string {
 }
 
 func (s *AccountStatus) waitingWords(now time.Time) string {
+	if s.Held {
+		return "waiting until the servers before it in the Registration Priority Order have registered or failed"
+	}
 	when := "no further attempt until the network changes or an Update is asked for"
 	if !s.NextAttempt.IsZero() {
 		when = fmt.Sprintf("next attempt in %s", max(s.NextAttempt.Sub(now), 0).Round(time.Second))
@@ -144,6 +148,7 @@ func (a *account) show() {
 		State:         a.state,
 		Since:         a.since,
 		Attempts:      a.failed,
+		Held:          a.behind,
 		Version:       a.version,
 		Lifetime:      a.settings.lifetime,
 		QueueMode:     a.queueMode(),

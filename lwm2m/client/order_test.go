@@ -1,0 +1,89 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/model"
+)
+
+// order gives a server a place in the order of registrations, and more of object 1.
+func (l *lab) order(iid uint16, priority uint64, more func(b *model.Batch)) {
+	l.t.Helper()
+	l.publish(l.accounts, func(b *model.Batch) {
+		b.Set(iid, 13, lwm2m.Unsigned(priority))
+		if more != nil {
+			more(b)
+		}
+	})
+}
+
+// dialling notes which server is dialled when, and lets those fail that are down.
+func (l *lab) dialling(down ...uint16) *[]string {
+	var log []string
+	began := time.Now()
+	l.server.onDial = func(_ context.Context, to Server) {
+		l.server.set(func(s *scripted) {
+			log = append(log, fmt.Sprintf("%d at %s", to.ShortServerID, time.Since(began).Round(time.Second)))
+			s.refuse = nil
+			if slices.Contains(down, to.ShortServerID) {
+				s.refuse = errNoRoute
+			}
+		})
+	}
+	return &log
+}
+
+// TestRegistrationOrder shows that servers register in the order of their priority, each
+// after its own delay, and that one without a priority does not wait.
+func TestRegistrationOrder(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.account(1, 102, 600)
+		l.account(2, 103, 600)
+		l.account(3, 104, 600)
+		l.order(0, 7, func(b *model.Batch) { b.Set(0, 14, lwm2m.Unsigned(10)) })
+		l.order(1, 3, func(b *model.Batch) { b.Set(1, 14, lwm2m.Unsigned(20)) })
+		l.order(3, 7, nil)
+		log := l.dialling()
+		l.run()
+		for _, s := range l.client.Status() {
+			if (s.ShortServerID == 101 || s.ShortServerID == 104) != strings.Contains(s.Words, "Priority Order") {
+				l.t.Errorf("server %d: %s", s.ShortServerID, s.Words)
+			}
+		}
+		l.client.NetworkChanged() // nobody may overtake for that
+		l.after(time.Hour)
+		wantSame(l.t, "dialled", *log, "103 at 0s", "102 at 20s", "101 at 30s", "104 at 30s")
+	})
+}
+
+// TestRegistrationOrderFails shows that a server that has failed often enough lets the next
+// one begin, unless it blocks.
+func TestRegistrationOrderFails(t *testing.T) {
+	for _, block := range []bool{false, true} {
+		simulate(t, nil, func(l *lab) {
+			l.account(1, 102, 600)
+			l.order(0, 0, func(b *model.Batch) {
+				b.Set(0, 15, lwm2m.Boolean(block))
+				b.Set(0, 17, lwm2m.Unsigned(2)) // Retry Count
+				b.Set(0, 18, lwm2m.Unsigned(10))
+				b.Set(0, 19, lwm2m.Unsigned(100))
+				b.Set(0, 20, lwm2m.Unsigned(2)) // Sequence Retry Count
+			})
+			l.order(1, 1, nil)
+			log := l.dialling(101)
+			l.run()
+			l.after(139 * time.Second)
+			want := []string{"101 at 0s", "101 at 10s", "101 at 1m50s", "101 at 2m0s", "102 at 2m0s"}
+			if block {
+				want = want[:4]
+			}
+			wantSame(l.t, "dialled in two sequences", *log, want...)
+		})
+	}
+}
