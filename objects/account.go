@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"net/url"
 	"strings"
@@ -104,13 +105,16 @@ func seconds(d time.Duration) lwm2m.Value {
 	return lwm2m.Integer(int64(math.Ceil(d.Seconds())))
 }
 
-// instanceNodes returns the nodes of an instance: single resources by identifier.
+// instanceNodes returns the nodes of an instance: single resources by identifier, of two
+// with the same the later one.
 func instanceNodes(at lwm2m.Path, values ...map[uint16]lwm2m.Value) []lwm2m.Node {
-	var nodes []lwm2m.Node
+	all := make(map[uint16]lwm2m.Value)
 	for _, m := range values {
-		for rid, v := range m {
-			nodes = append(nodes, lwm2m.Node{Path: at.Child(rid), Value: v})
-		}
+		maps.Copy(all, m)
+	}
+	nodes := make([]lwm2m.Node, 0, len(all))
+	for rid, v := range all {
+		nodes = append(nodes, lwm2m.Node{Path: at.Child(rid), Value: v})
 	}
 	lwm2m.SortNodes(nodes)
 	return nodes

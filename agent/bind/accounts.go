@@ -199,6 +199,7 @@ func accountsOf(cfg *config.Config, before map[string]section) ([]objects.Accoun
 		a := accountOf(&s.Account)
 		a.SecurityInstance, a.ServerInstance = entry.Security, entry.Server
 		a.ShortServerID, a.Lifetime = s.ShortServerID, s.Lifetime
+		a.Server = serverContent(s.More)
 		accounts, now[name] = append(accounts, a), entry
 	}
 	if b := cfg.Bootstrap; b != nil {
@@ -252,6 +253,36 @@ func (n numbers) take(taken map[uint16]bool, wanted int) uint16 {
 	}
 	taken[id] = true
 	return id
+}
+
+// serverResources are the resources of object 1 that keys of a [[server]] set.
+var serverResources = map[string]uint16{
+	"default_min_period": 2, "default_max_period": 3, "disable_timeout": 5, "store_notifications": 6,
+	"priority": 13, "initial_delay": 14, "failure_block": 15, "retry_count": 17, "retry_timer": 18, "sequence_delay": 19, "sequence_count": 20,
+	"mute_send": 23, "confirm_notifications": 26, "profile_hash": 27,
+}
+
+// serverContent returns what settings mean in object 1.
+func serverContent(settings map[string]any) map[uint16]lwm2m.Value {
+	content := make(map[uint16]lwm2m.Value, len(settings))
+	for name, v := range settings {
+		rid := serverResources[name]
+		switch v := v.(type) {
+		case bool:
+			content[rid] = lwm2m.Boolean(v)
+			if name == "confirm_notifications" {
+				content[rid] = lwm2m.Integer(0)
+				if v {
+					content[rid] = lwm2m.Integer(1)
+				}
+			}
+		case int64:
+			content[rid] = lwm2m.Integer(v)
+		case time.Duration:
+			content[rid] = lwm2m.Integer(int64(v / time.Second))
+		}
+	}
+	return content
 }
 
 func accountOf(c *config.Account) objects.Account {

@@ -66,6 +66,12 @@ func (b *builder) accounts(root *node) {
 			Account:       b.account(n, servers.title(n)),
 			ShortServerID: uint16(get(n, "short_server_id", int64(0))), //nolint:gosec // within range, says its kind
 			Lifetime:      get(n, "lifetime", DefaultLifetime),
+			More:          make(map[string]any),
+		}
+		for _, k := range serverKeys {
+			if child := n.table[k.name]; child != nil {
+				s.More[k.name] = child.value
+			}
 		}
 		if other, taken := wanted[s.Instance]; taken && s.Instance != NoInstance {
 			b.problems = append(b.problems, s.Problem("instance", "%d is what %s has; each server needs its own", s.Instance, other.title))

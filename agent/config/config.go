@@ -87,6 +87,10 @@ type Server struct {
 	Account
 	ShortServerID uint16
 	Lifetime      time.Duration
+
+	// More has the settings that are resources of object 1 and are given, by key: bool,
+	// int64 or, in whole seconds, time.Duration.
+	More map[string]any
 }
 
 // Bootstrap is the [bootstrap] section.

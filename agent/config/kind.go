@@ -89,8 +89,8 @@ func duration(low, high time.Duration) kind {
 }
 
 // wholeSeconds takes a time that a server can be told.
-func wholeSeconds(high time.Duration) kind {
-	k := duration(0, high)
+func wholeSeconds() kind {
+	k := duration(0, longest)
 	k.words += " in whole seconds"
 	inRange := k.read
 	k.read = func(v any) (any, bool) {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"lwm2m-agent/lwm2m"
@@ -49,6 +50,25 @@ var accountKeys = []key{
 	{name: "key", kind: hexKey, secret: true, help: "the pre-shared key itself, for tests"},
 	{name: "queue_mode", kind: boolean, fallback: "false", help: "sleep between messages; the server holds its requests until the next one"},
 	{name: "version", kind: protocolVersion, fallback: "the highest implemented", help: "highest LwM2M version to offer"},
+}
+
+// serverKeys are resources of object 1 that most servers and bootstrap servers write
+// themselves.
+var serverKeys = []key{
+	{name: "store_notifications", kind: boolean, fallback: "true", help: "keep what cannot be notified (/1/x/6)"},
+	{name: "confirm_notifications", kind: boolean, fallback: "false", help: "notifications are confirmable (/1/x/26)"},
+	{name: "mute_send", kind: boolean, fallback: "true", help: "the server wants no Send (/1/x/23)"},
+	{name: "default_min_period", kind: wholeSeconds(), fallback: `"0s"`, help: "pmin where the server attaches none (/1/x/2)"},
+	{name: "default_max_period", kind: wholeSeconds(), fallback: "none", help: "pmax where the server attaches none (/1/x/3)"},
+	{name: "disable_timeout", kind: wholeSeconds(), fallback: `"24h"`, help: "how long Disable lasts (/1/x/5)"},
+	{name: "priority", kind: integer(0, math.MaxUint32), fallback: "none: it does not wait", help: "place in the order in which servers register at the start (/1/x/13)"},
+	{name: "failure_block", kind: boolean, fallback: "false", help: "while this one fails, those behind it wait (/1/x/15)"},
+	{name: "initial_delay", kind: wholeSeconds(), fallback: `"0s"`, help: "before the first attempt to register (/1/x/14)"},
+	{name: "retry_count", kind: integer(1, math.MaxUint32), fallback: "without end, or 5 when one of the next three is given", help: "attempts in a sequence (/1/x/17)"},
+	{name: "retry_timer", kind: wholeSeconds(), fallback: `"1s" up to "1m", or "1m" when a neighbour is given`, help: "before the second attempt, doubling (/1/x/18)"},
+	{name: "sequence_delay", kind: wholeSeconds(), fallback: `"24h"`, help: "between two sequences (/1/x/19)"},
+	{name: "sequence_count", kind: integer(1, math.MaxUint32), fallback: "1", help: "sequences after which the server counts as failed (/1/x/20)"},
+	{name: "profile_hash", kind: integer(1, 6), fallback: "none: the object list is sent", help: "hash of the Profile ID that is sent in place of the object list; 6: SHA-256, 32 bits (/1/x/27)"},
 }
 
 // deviceKeys are what sensors and actuators have in common.
@@ -106,11 +126,11 @@ var schema = section{
 		}},
 		{name: "server", identity: "short_server_id", help: "A server to register with: objects 0 and 1.", keys: append([]key{
 			{name: "short_server_id", kind: integer(1, maxID), required: true, help: "Short Server ID"},
-			{name: "lifetime", kind: wholeSeconds(longest), fallback: `"` + short(DefaultLifetime) + `"`, help: `lifetime of the registration; "0s" is without end (1.2)`},
+			{name: "lifetime", kind: wholeSeconds(), fallback: `"` + short(DefaultLifetime) + `"`, help: `lifetime of the registration; "0s" is without end (1.2)`},
 			{name: "instance", kind: integer(0, maxID), fallback: "its place in the file", help: "instance of object 1"},
-		}, accountKeys...)},
+		}, slices.Concat(accountKeys, serverKeys)...)},
 		{name: "bootstrap", help: "The bootstrap server: object 0.", keys: append([]key{
-			{name: "hold_off", kind: wholeSeconds(longest), fallback: `"0s"`, help: "how long to wait before asking it (Client Hold Off Time)"},
+			{name: "hold_off", kind: wholeSeconds(), fallback: `"0s"`, help: "how long to wait before asking it (Client Hold Off Time)"},
 			{name: "instance", kind: integer(0, maxID), fallback: "the next free one", help: "instance of object 0"},
 		}, accountKeys...)},
 		{

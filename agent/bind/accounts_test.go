@@ -1,0 +1,62 @@
+package bind
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/model"
+)
+
+const allSettings = `[[server]]
+short_server_id = 101
+uri = "coap://192.0.2.1"
+store_notifications = false
+confirm_notifications = true
+mute_send = false
+default_min_period = "5s"
+default_max_period = "1h"
+disable_timeout = "2h"
+priority = 3
+failure_block = true
+initial_delay = "7s"
+retry_count = 4
+retry_timer = "10s"
+sequence_delay = "3h"
+sequence_count = 2
+profile_hash = 6
+`
+
+// TestServerSettings shows where the settings of a server go.
+func TestServerSettings(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agent.toml")
+	if err := os.WriteFile(path, []byte(allSettings), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(path, config.Options{StateDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := slices.Sorted(maps.Keys(cfg.Servers[0].More))
+	if d := cmp.Diff(slices.Sorted(maps.Keys(serverResources)), given); d != "" {
+		t.Errorf("settings that mean nothing, or are missing here: %s", d)
+	}
+	seeded(t, t.TempDir(), cfg, func(tree *model.Tree) {
+		for p, want := range map[string]lwm2m.Value{
+			"/1/0/1": lwm2m.Integer(86400), "/1/0/2": lwm2m.Integer(5), "/1/0/3": lwm2m.Integer(3600), "/1/0/5": lwm2m.Integer(7200),
+			"/1/0/6": lwm2m.Boolean(false), "/1/0/13": lwm2m.Unsigned(3), "/1/0/14": lwm2m.Unsigned(7), "/1/0/15": lwm2m.Boolean(true),
+			"/1/0/17": lwm2m.Unsigned(4), "/1/0/18": lwm2m.Unsigned(10), "/1/0/19": lwm2m.Unsigned(10800), "/1/0/20": lwm2m.Unsigned(2),
+			"/1/0/23": lwm2m.Boolean(false), "/1/0/26": lwm2m.Integer(1), "/1/0/27": lwm2m.Unsigned(6),
+		} {
+			if got := tree.Value(lwm2m.MustPath(p)); got != want {
+				t.Errorf("%s is %v, want %v", p, got, want)
+			}
+		}
+	})
+}
