@@ -40,6 +40,16 @@ func (t *target) list() []lwm2m.Path {
 	return []lwm2m.Path{t.base}
 }
 
+// covering returns the path of the target in which another one lies.
+func (t *target) covering(p lwm2m.Path) lwm2m.Path {
+	for _, q := range t.paths {
+		if q.Contains(p) {
+			return q
+		}
+	}
+	return t.base
+}
+
 // String names the target in a log.
 func (t *target) String() string {
 	if t.composite() {

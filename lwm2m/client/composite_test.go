@@ -202,6 +202,27 @@ func TestObserveCompositePeriods(t *testing.T) {
 	})
 }
 
+// TestObserveCompositeWithAttributes shows that periods that come with the request replace
+// all that are attached, and that limits of a path stay.
+func TestObserveCompositeWithAttributes(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.registered()
+		l.wantCode(l.ask(coap.PUT, temperature, "pmin=10", "pmax=20", "gt=25"), coap.Changed)
+		m := fetch(l.t, lwm2m.FormatSenMLJSON, -1, temperature)
+		m.AddQuery("pmin=2")
+		w := l.watch(m)
+		l.after(time.Minute)
+		w.want()
+		l.temperature(0, 24)
+		w.want()
+		l.temperature(0, 26)
+		w.want(`1m0s [{"bn":"/","n":"3303/0/5700","v":26}]`)
+		l.temperature(0, 20)
+		l.after(2 * time.Second)
+		w.want(`1m2s [{"bn":"/","n":"3303/0/5700","v":20}]`)
+	})
+}
+
 func TestCancelComposite(t *testing.T) {
 	paths := []string{temperature, "/3/0/9"}
 	t.Run("Observe 1", func(t *testing.T) {

@@ -20,6 +20,7 @@ type observation struct {
 	target     target
 	format     lwm2m.Format
 	request    *coap.Message    // the Observe, whose token and options notifications answer
+	deep       bool             // limits that are attached below what is observed count: until 1.2 (Core 1.2.1, section 6.4.2)
 	own        model.Attributes // given with the Observe itself (Core 1.2, section 6.4.1)
 	periods    periods          // pmin and pmax
 	evaluation evaluation
@@ -264,6 +265,11 @@ func (o *observation) govern(t attributeTable, account *model.Attributes, nodes 
 	for _, n := range nodes {
 		number, ok := magnitude(n.Value)
 		as := o.attributes(t, n.Path, account)
+		con, _ := as.Get(model.Con)
+		o.confirm = o.confirm || con == 1
+		if !o.deep {
+			as = o.attributes(t, o.target.covering(n.Path), account)
+		}
 		l := newLimits(&as)
 		if !ok || l.isZero() {
 			continue
@@ -278,9 +284,17 @@ func (o *observation) govern(t attributeTable, account *model.Attributes, nodes 
 	}
 }
 
-// attributes returns those that hold for the observation at a path: its own first.
+// attributes returns those that hold for the observation at a path: its own first. What a
+// composite observation has of its own replaces all of that kind that is attached (Core
+// 1.2, section 6.4.4).
 func (o *observation) attributes(t attributeTable, p lwm2m.Path, account *model.Attributes) model.Attributes {
 	as, attached := o.own, t.effective(p, account)
+	if o.target.composite() && !o.own.IsZero() {
+		for _, replaced := range [...]model.Attribute{model.Pmin, model.Pmax, model.EPmin, model.EPmax, model.Con} {
+			attached.Unset(replaced)
+		}
+		attached.Inherit(account)
+	}
 	as.Inherit(&attached)
 	return as
 }

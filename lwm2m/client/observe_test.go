@@ -202,11 +202,25 @@ func TestLimitsWithinPmin(t *testing.T) {
 	})
 }
 
-// TestLimitsBelowTheObservedPath shows that limits of a resource hold when its instance
-// is observed; the other resources have none.
+// TestLimitsBelowTheObservedPath shows that limits of a resource mean nothing for an
+// observation of its instance, but that con does.
 func TestLimitsBelowTheObservedPath(t *testing.T) {
 	simulate(t, nil, func(l *lab) {
 		l.registered()
+		l.wantCode(l.ask(coap.PUT, temperature, "gt=25", "con=1"), coap.Changed)
+		w := l.observe("/3303/0", senmlJSON)
+		l.after(time.Second)
+		l.temperature(0, 24)
+		w.want(`1s [{"bn":"/3303/0/","n":"5700","v":24}] CON`)
+	})
+}
+
+// TestLimitsBelowTheObservedPathUntil12 shows that before 1.2 limits of a resource hold when
+// its instance is observed; the other resources have none.
+func TestLimitsBelowTheObservedPathUntil12(t *testing.T) {
+	old := func(c *Config) { c.Params = func(uint16) Params { return Params{Version: lwm2m.Version11} } }
+	simulate(t, old, func(l *lab) {
+		l.run()
 		l.wantCode(l.ask(coap.PUT, temperature, "gt=25"), coap.Changed)
 		w := l.observe("/3303/0", int(lwm2m.FormatSenMLJSON))
 		l.after(time.Second)

@@ -64,7 +64,7 @@ func (a *account) newObservation(r *request) (*observation, *coap.Message, error
 	now := a.now()
 	o := &observation{
 		target: t, format: lwm2m.Format(format), request: r.exchange.Request.Clone(),
-		own: own, began: now, sent: now, confirmed: now,
+		own: own, deep: a.version.Less(lwm2m.Version12), began: now, sent: now, confirmed: now,
 	}
 	o.outcome = func(err error) { a.inbox.put(notified{o, err}) }
 	o.govern(a.attributes, a.settings.attributes(), a.scratch.nodes)
