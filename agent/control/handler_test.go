@@ -121,7 +121,7 @@ func TestWrite(t *testing.T) {
 		{"/99/0/4", `"false"`, lwm2m.Boolean(false)},
 		{"/99/0/5", `"AAH/"`, lwm2m.Opaque([]byte{0, 1, 0xff})},
 		{"/99/0/6", `1600000000`, lwm2m.UnixTime(1_600_000_000)},
-		{"/99/0/7", `"4:1"`, lwm2m.Objlnk(4, 1)},
+		{"/99/0/7", `"99:0"`, lwm2m.Objlnk(99, 0)},
 		{"/99/0/8", `"</4>"`, lwm2m.Corelnk("</4>")},
 		{"/99/0/9/1", `"c"`, lwm2m.String("c")},
 	}

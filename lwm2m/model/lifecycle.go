@@ -51,10 +51,16 @@ func (t *Tree) planCreate(origin Origin, p lwm2m.Path, nodes []lwm2m.Node) (*Edi
 		if n.Path.Level() < lwm2m.LevelResource {
 			continue
 		}
+		if def := o.def.Resource(n.Path.Resource()); def == nil || !origin.writes(def) {
+			continue // neither what is not defined nor what is read only hinders (Core, section 6.3.6)
+		}
 		n.Path = rebase(n.Path, iid)
 		if err := o.planNode(e, n); err != nil {
 			return nil, err
 		}
+	}
+	if err := t.checkLinks(e); err != nil {
+		return nil, err
 	}
 	return e, o.complete(e, origin)
 }

@@ -24,6 +24,7 @@ var testObject = &Definition{
 		{ID: 4, Name: "Run", Ops: OpExecute},
 		{ID: 5, Name: "Secret", Ops: OpWrite, Type: lwm2m.TypeString},
 		{ID: 6, Name: "Clock", Ops: OpRead, Type: lwm2m.TypeTime},
+		{ID: 7, Name: "Link", Ops: OpRead | OpWrite, Type: lwm2m.TypeObjlnk},
 	},
 }
 

@@ -81,7 +81,7 @@ func (t *Tree) planNodes(origin Origin, nodes []lwm2m.Node) (*Edit, error) {
 		}
 	}
 	lwm2m.SortNodes(e.Set)
-	return e, nil
+	return e, t.checkLinks(e)
 }
 
 // planWrite makes the edit for a Write to one instance.
@@ -100,6 +100,9 @@ func (t *Tree) planWrite(origin Origin, mode WriteMode, p lwm2m.Path, nodes []lw
 		if !p.Contains(n.Path) {
 			return nil, lwm2m.Errorf(lwm2m.BadRequest, "%s lies outside of %s", n.Path, p)
 		}
+		if p.Level() == lwm2m.LevelInstance && o.unknown(n) {
+			continue // a resource that this version of the object does not have (Core, section 6.3.3)
+		}
 		if err := o.planNode(e, n); err != nil {
 			return nil, err
 		}
@@ -110,7 +113,7 @@ func (t *Tree) planWrite(origin Origin, mode WriteMode, p lwm2m.Path, nodes []lw
 	if mode == Replace {
 		in.planReplace(e, p, origin)
 	}
-	return e, nil
+	return e, t.checkLinks(e)
 }
 
 // mayWriteAt checks the resource or resource instance that a path names.
@@ -135,6 +138,34 @@ func (in *instance) mayWriteAt(o *object, p lwm2m.Path, origin Origin, mode Writ
 		}
 	}
 	return lwm2m.Errorf(lwm2m.NotFound, "there is no resource instance %s", p)
+}
+
+// unknown reports whether a node lies at a resource that is not defined.
+func (o *object) unknown(n lwm2m.Node) bool {
+	return n.Path.Level() >= lwm2m.LevelResource && o.def.Resource(n.Path.Resource()) == nil
+}
+
+// checkLinks refuses links to what is not there; null links (65535:65535) and links to an
+// object as such (oid:65535) are none to an instance (Core, section 6.3.3 and appendix C).
+// The lock must be held.
+func (t *Tree) checkLinks(e *Edit) error {
+	if e.Origin.Kind == OriginAgent || e.Origin.Kind == OriginBootstrap {
+		return nil // what they link to may come later
+	}
+	for _, n := range e.Set {
+		if n.Value.Type() != lwm2m.TypeObjlnk {
+			continue
+		}
+		oid, iid := n.Value.Objlnk()
+		o := t.object(oid)
+		switch {
+		case oid == lwm2m.MaxID && iid == lwm2m.MaxID, o != nil && (iid == lwm2m.MaxID || o.instance(iid) != nil):
+		case oid == n.Path.Object() && slices.Contains(e.Create, iid):
+		default:
+			return lwm2m.Errorf(lwm2m.BadRequest, "%s links to %s, which is not there", n.Path, n.Value)
+		}
+	}
+	return nil
 }
 
 // planNode checks one node against the definition and enters it in the edit.

@@ -50,6 +50,34 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// TestWriteIgnoresWhatIsNotDefined shows that a payload for a newer version of an object is
+// taken as far as it goes.
+func TestWriteIgnoresWhatIsNotDefined(t *testing.T) {
+	tree, _ := newTestTree(t, Plain{})
+	nodes := []lwm2m.Node{node("/100/0/1", lwm2m.Integer(9)), node("/100/0/77", lwm2m.Integer(1))}
+	if err := tree.Write(t.Context(), FromServer(1), Update, lwm2m.MustPath("/100/0"), nodes); err != nil {
+		t.Fatal(err)
+	}
+	if got := tree.Value(lwm2m.MustPath("/100/0/1")); got != lwm2m.Integer(9) {
+		t.Errorf("what is defined is %v", got)
+	}
+	mustCode(t, lwm2m.NotFound, tree.WriteAll(t.Context(), FromServer(1), nodes)) // a composite is atomic
+}
+
+func TestWriteLinks(t *testing.T) {
+	tree, _ := newTestTree(t, Plain{})
+	p := lwm2m.MustPath("/100/0/7")
+	for _, v := range []lwm2m.Value{lwm2m.Objlnk(100, 0), lwm2m.Objlnk(100, lwm2m.MaxID), lwm2m.Objlnk(lwm2m.MaxID, lwm2m.MaxID)} {
+		if err := tree.Write(t.Context(), FromServer(1), Replace, p, []lwm2m.Node{{Path: p, Value: v}}); err != nil {
+			t.Errorf("%v: %v", v, err)
+		}
+	}
+	own := []lwm2m.Node{node("/100/5/1", lwm2m.Integer(3)), node("/100/5/7", lwm2m.Objlnk(100, 5))}
+	if _, err := tree.Create(t.Context(), FromServer(1), lwm2m.NewPath(100, 5), own); err != nil {
+		t.Errorf("a new instance that links to itself: %v", err)
+	}
+}
+
 func TestWriteRefusals(t *testing.T) {
 	tree, _ := newTestTree(t, Plain{})
 	before, _ := tree.Read(FromAgent(), lwm2m.NewPath(), nil)
@@ -72,6 +100,8 @@ func TestWriteRefusals(t *testing.T) {
 		{"post to a single resource", "/100/0/1", Update, node("/100/0/1", lwm2m.Integer(1)), lwm2m.MethodNotAllowed},
 		{"no resource instance", "/100/0/3/8", Replace, node("/100/0/3/8", lwm2m.Integer(1)), lwm2m.NotFound},
 		{"outside", "/100/0/1", Replace, node("/100/0/2", lwm2m.String("x")), lwm2m.BadRequest},
+		{"link to nothing", "/100/0/7", Replace, node("/100/0/7", lwm2m.Objlnk(100, 9)), lwm2m.BadRequest},
+		{"link to no object", "/100/0/7", Replace, node("/100/0/7", lwm2m.Objlnk(99, lwm2m.MaxID)), lwm2m.BadRequest},
 		{"security", "/0/0/0", Replace, node("/0/0/0", lwm2m.String("x")), lwm2m.Unauthorized},
 		{"executable", "/100/0/4", Replace, node("/100/0/4", lwm2m.String("x")), lwm2m.MethodNotAllowed},
 	} {
@@ -196,13 +226,17 @@ func TestCreate(t *testing.T) {
 	if got := tree.Value(lwm2m.MustPath("/100/7/1")); got != lwm2m.Integer(3) {
 		t.Errorf("new instance has %v", got)
 	}
+	more := append([]lwm2m.Node{node("/100/0/0", lwm2m.Float(5)), node("/100/0/77", lwm2m.Integer(1))}, given...)
+	if _, err = tree.Create(t.Context(), FromServer(1), lwm2m.NewPath(100, 8), more); err != nil || !tree.Value(lwm2m.MustPath("/100/8/0")).IsZero() {
+		t.Errorf("with what is read only and what is not defined: %v, reading %v", err, tree.Value(lwm2m.MustPath("/100/8/0")))
+	}
 	_, err = tree.Create(t.Context(), FromServer(1), lwm2m.NewPath(100, 7), given)
 	mustCode(t, lwm2m.BadRequest, err)
 	_, err = tree.Create(t.Context(), FromServer(1), lwm2m.NewPath(100), nil)
 	mustCode(t, lwm2m.BadRequest, err)
 	_, err = tree.Create(t.Context(), FromServer(1), lwm2m.NewPath(55), given)
 	mustCode(t, lwm2m.NotFound, err)
-	if d := cmp.Diff([]uint16{0, 1, 7}, tree.Instances(100)); d != "" {
+	if d := cmp.Diff([]uint16{0, 1, 7, 8}, tree.Instances(100)); d != "" {
 		t.Error(d)
 	}
 }
