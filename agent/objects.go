@@ -24,6 +24,7 @@ type coreObjects struct {
 	connectivity *objects.ConnectivityMonitor
 	location     *objects.Location
 	statistics   *objects.Statistics
+	coap         *objects.CoAPConfig
 }
 
 // transports are the letters of the transports that this agent speaks.
@@ -56,12 +57,34 @@ func (a *Agent) addObjects() error {
 	if o.statistics, err = objects.NewStatistics(a.tree, a.counters, nil); err != nil {
 		return err
 	}
+	if err := a.addCoAPConfig(); err != nil {
+		return err
+	}
 	if a.opts.Config.TestObject {
 		if _, err = objects.NewTestObject(a.tree); err != nil {
 			return err
 		}
 	}
 	return a.firstValues()
+}
+
+// keyCoAPConfig is where object 500 is kept.
+const keyCoAPConfig = "coap"
+
+func (a *Agent) addCoAPConfig() error {
+	kept := bind.Kept{Store: a.store, Key: keyCoAPConfig}
+	var err error
+	if a.objects.coap, err = objects.NewCoAPConfig(a.tree, kept.Save, func() { a.client.ParamsChanged() }); err != nil {
+		return err
+	}
+	nodes, err := kept.Load()
+	switch {
+	case err != nil:
+		return err
+	case nodes != nil:
+		return a.objects.coap.Restore(nodes)
+	}
+	return a.objects.coap.Seed(transmissions())
 }
 
 // firstValues publishes what the watches will keep up to date.
@@ -140,6 +163,7 @@ func (a *Agent) publishPower() {
 func (a *Agent) watchNetwork(ctx context.Context) error {
 	w := host.NetworkWatch{Log: a.log, Changed: func() {
 		a.publishNetwork()
+		a.client.ParamsChanged() // the bearer may be another one
 		a.client.NetworkChanged()
 	}}
 	return w.Run(ctx)

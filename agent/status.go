@@ -5,11 +5,14 @@ import (
 	"log/slog"
 	"sync"
 
+	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/control"
 	"lwm2m-agent/agent/health"
+	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/coap"
 	"lwm2m-agent/lwm2m/dtls"
+	"lwm2m-agent/objects"
 )
 
 // statusFeed tells local users when an account's state changes.
@@ -91,12 +94,15 @@ func (a *Agent) messages() (count, bytes uint64) {
 // params are an account's settings that objects 0 and 1 do not have.
 func (a *Agent) params(id uint16) client.Params {
 	p := client.Params{CIDLength: cidLength}
+	var wanted config.Bearer
 	servers := a.config.Load().Servers
 	for i := range servers {
 		if s := &servers[i]; s.ShortServerID == id {
-			p.Version, p.QueueMode = s.Version, s.QueueMode
+			p.Version, p.QueueMode, wanted = s.Version, s.QueueMode, s.Bearer
 		}
 	}
+	inUse := objects.Bearer(a.tree.Value(lwm2m.MustPath("/4/0/0")).Int())
+	byBearer(&p, wanted, inUse, a.objects.coap)
 	return p
 }
 

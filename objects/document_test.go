@@ -36,6 +36,11 @@ var served = []struct {
 		f.check(s.SetAlert(101, 0))
 		f.check(s.SetBootstrapped(101, start))
 	}},
+	{500, "timers of CoAP and DTLS, an instance for each bearer", func(f *fixture) {
+		o, err := NewCoAPConfig(f.tree, nil, nil)
+		f.check(err)
+		f.check(o.Seed(map[Bearer]Transmission{BearerEthernet: {}}))
+	}},
 	{3, "the machine: identity, reboot, power, memory, errors, clock", func(f *fixture) {
 		d := f.device(newMachine(), DeviceHooks{FactoryReset: func(context.Context, model.Origin) error { return nil }})
 		f.check(d.SetPower([]Power{{Source: SourceInternalBattery, Voltage: new(int64), Current: new(int64)}}, &Battery{Level: new(int64)}))

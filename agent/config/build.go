@@ -66,6 +66,7 @@ func (b *builder) accounts(root *node) {
 			Account:       b.account(n, servers.title(n)),
 			ShortServerID: uint16(get(n, "short_server_id", int64(0))), //nolint:gosec // within range, says its kind
 			Lifetime:      get(n, "lifetime", DefaultLifetime),
+			Bearer:        Bearer(get(n, "bearer", "")),
 			More:          make(map[string]any),
 		}
 		for _, k := range serverKeys {

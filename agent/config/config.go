@@ -79,6 +79,18 @@ type Account struct {
 	Fingerprint string
 }
 
+// Bearer is the kind of network that a server is reached over, for the timers.
+type Bearer string
+
+// The bearers. The zero Bearer is that of the default route.
+const (
+	BearerEthernet Bearer = "ethernet"
+	BearerWLAN     Bearer = "wlan"
+	BearerLTE      Bearer = "lte"
+	BearerLTEM     Bearer = "lte-m"
+	BearerNBIoT    Bearer = "nb-iot"
+)
+
 // NoInstance is the Instance of a section that leaves the number to the agent.
 const NoInstance = -1
 
@@ -87,6 +99,7 @@ type Server struct {
 	Account
 	ShortServerID uint16
 	Lifetime      time.Duration
+	Bearer        Bearer
 
 	// More has the settings that are resources of object 1 and are given, by key: bool,
 	// int64 or, in whole seconds, time.Duration.

@@ -128,6 +128,10 @@ var schema = section{
 			{name: "short_server_id", kind: integer(1, maxID), required: true, help: "Short Server ID"},
 			{name: "lifetime", kind: wholeSeconds(), fallback: `"` + short(DefaultLifetime) + `"`, help: `lifetime of the registration; "0s" is without end (1.2)`},
 			{name: "instance", kind: integer(0, maxID), fallback: "its place in the file", help: "instance of object 1"},
+			{
+				name: "bearer", kind: oneOf(string(BearerEthernet), string(BearerWLAN), string(BearerLTE), string(BearerLTEM), string(BearerNBIoT)),
+				fallback: "that of the default route", help: "whose timers hold: retransmissions, handshakes and attempts to register; object 500 has them",
+			},
 		}, slices.Concat(accountKeys, serverKeys)...)},
 		{name: "bootstrap", help: "The bootstrap server: object 0.", keys: append([]key{
 			{name: "hold_off", kind: wholeSeconds(), fallback: `"0s"`, help: "how long to wait before asking it (Client Hold Off Time)"},

@@ -176,6 +176,8 @@ func (a *account) receive() {
 			a.commands = append(a.commands, item)
 		case networkChanged:
 			a.networkChanged()
+		case paramsChanged:
+			a.paramsChanged()
 		case ownChangeDone:
 		}
 	}

@@ -68,7 +68,7 @@ func (a *account) dial() {
 	a.giveUp()
 	a.adoptParams()
 	server := a.settings.server
-	server.CIDLength, server.Session = a.params.CIDLength, a.session
+	server.CIDLength, server.DTLSTimeout, server.Session = a.params.CIDLength, a.params.DTLSTimeout, a.session
 	a.session = nil // it can be continued once only
 	ctx, attempt := a.attemptContext()
 	a.running.Go(func() {
@@ -83,6 +83,15 @@ func (a *account) adoptParams() {
 	a.params = a.client.params(a.ssid)
 	if a.version.IsZero() || a.params.Version.Less(a.version) {
 		a.version = a.params.Version
+	}
+}
+
+// paramsChanged takes other parameters over for the connection that there is. A session, the
+// time of the next Update and a wait that has begun stay.
+func (a *account) paramsChanged() {
+	a.adoptParams()
+	if a.connection != nil {
+		a.connection.conn.SetParams(a.params.CoAP)
 	}
 }
 

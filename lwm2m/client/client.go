@@ -160,6 +160,16 @@ func (c *Client) NetworkChanged() {
 	}
 }
 
+// ParamsChanged has all accounts ask for their parameters again, for the connections that
+// they have too.
+func (c *Client) ParamsChanged() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range c.accounts {
+		a.inbox.put(paramsChanged{})
+	}
+}
+
 // Deregister ends all registrations, for good: Run goes on, but starts none any more.
 // It returns when the servers have answered or have been silent, or when ctx has
 // ended, with its error.

@@ -51,6 +51,10 @@ type Params struct {
 	// shall use towards us; negative: no Connection IDs at all; 0: the server's only.
 	CIDLength int
 
+	// DTLSTimeout is how long the first message of a handshake is waited for until it is
+	// sent again; 1 s.
+	DTLSTimeout time.Duration
+
 	CoAP   coap.Params
 	Limits coap.Limits
 	Retry  Retry

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"time"
 
 	"lwm2m-agent/lwm2m/dtls"
 )
@@ -52,10 +53,11 @@ type Server struct {
 	ShortServerID uint16
 	URI           string // "coaps://[2001:db8::1]:5684"
 	Mode          SecurityMode
-	Identity      []byte // /0/x/3: PSK identity; own public key (SubjectPublicKeyInfo)
-	ServerKey     []byte // /0/x/4: the server's SubjectPublicKeyInfo
-	SecretKey     []byte // /0/x/5: PSK; private key (OneAsymmetricKey, RFC 5958)
-	CIDLength     int    // as in Params
+	Identity      []byte        // /0/x/3: PSK identity; own public key (SubjectPublicKeyInfo)
+	ServerKey     []byte        // /0/x/4: the server's SubjectPublicKeyInfo
+	SecretKey     []byte        // /0/x/5: PSK; private key (OneAsymmetricKey, RFC 5958)
+	CIDLength     int           // as in Params
+	DTLSTimeout   time.Duration // likewise
 
 	// Session, when not nil, is a DTLS session that the server is thought to know by a
 	// Connection ID: it can be continued without a handshake.
@@ -130,6 +132,13 @@ func handshake(ctx context.Context, nc net.Conn, config *dtls.Config, s *dtls.Se
 	return conn, nil
 }
 
+// A handshake has time for its first message and three retransmissions, and at least as
+// long as without another time-out.
+const (
+	handshakeTime  = 25 * time.Second
+	handshakeTries = 1 + 2 + 4 + 8
+)
+
 // inProcess is how many record numbers a continued session is given: the session is
 // stored nowhere, so nobody else will use them, and no process sends that many.
 const inProcess = 1 << 40
@@ -174,6 +183,10 @@ func (s *Server) address() (address string, secure bool, err error) {
 // credentials fills in a DTLS configuration.
 func (s *Server) credentials(c dtls.Config) (dtls.Config, error) {
 	c.CIDLength = s.CIDLength
+	if s.DTLSTimeout > 0 {
+		c.RetransmitInitial = s.DTLSTimeout
+		c.Timeout = max(c.Timeout, handshakeTime, handshakeTries*s.DTLSTimeout)
+	}
 	switch s.Mode {
 	case SecurityPSK:
 		if len(s.SecretKey) == 0 {

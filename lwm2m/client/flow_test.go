@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -350,6 +351,42 @@ func TestStatusIsTold(t *testing.T) {
 		}
 		if want := "waiting connecting registering registered"; strings.Join(got, " ") != want {
 			l.t.Errorf("told %v, want %s", got, want)
+		}
+	})
+}
+
+// TestParamsChange shows that other timers hold for the connection that there is, and for
+// handshakes from then on.
+func TestParamsChange(t *testing.T) {
+	var slow atomic.Bool
+	with := func(c *Config) {
+		c.Params = func(uint16) Params {
+			if slow.Load() {
+				return Params{CoAP: coap.Params{AckTimeout: 10 * time.Second}, DTLSTimeout: 9 * time.Second}
+			}
+			return Params{}
+		}
+	}
+	simulate(t, with, func(l *lab) {
+		var handshake time.Duration
+		l.server.onDial = func(_ context.Context, to Server) { handshake = to.DTLSTimeout }
+		l.registered()
+		slow.Store(true)
+		l.client.ParamsChanged()
+		synctest.Wait()
+		l.server.set(func(s *scripted) { s.dead = true })
+		l.outage(func() { l.after(120 * time.Second) })
+		l.after(4 * time.Minute) // MAX_TRANSMIT_WAIT is 465 s now, and was 93 s
+		l.wantState(Registered)
+		for _, c := range l.server.take() {
+			if c.path != "/rd/1" {
+				l.t.Errorf("the client gave up: %s", c)
+			}
+		}
+		l.server.hangUp()
+		l.after(time.Minute)
+		if handshake != 9*time.Second {
+			l.t.Errorf("handshakes are repeated after %s", handshake)
 		}
 	})
 }

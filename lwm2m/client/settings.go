@@ -2,6 +2,7 @@ package client
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -50,7 +51,7 @@ const (
 	defaultRetryCount     = 5
 	defaultRetryTimer     = time.Minute
 	defaultSequenceDelay  = 24 * time.Hour
-	never                 = 1<<32 - 1 // as Sequence Delay Timer: no further sequence
+	never                 = 1<<32 - 1 // as Sequence Delay Timer, or more: no further sequence
 	maxSeconds            = 1 << 32   // longer periods are cut to this
 )
 
@@ -150,8 +151,12 @@ func (in instance) shortID(rid uint16) uint16 {
 	return 0
 }
 
-// integer returns an Integer or Unsigned Integer, 0 if it is missing.
+// integer returns an Integer or Unsigned Integer, 0 if it is missing, the largest if it is
+// larger.
 func (in instance) integer(rid uint16) int64 {
+	if v := in.values[rid]; v.Type() == lwm2m.TypeUnsigned && v.Uint() > math.MaxInt64 {
+		return math.MaxInt64
+	}
 	v, err := in.values[rid].Convert(lwm2m.TypeInteger)
 	if err != nil {
 		return 0
@@ -235,7 +240,7 @@ func (in instance) retry() *Retry {
 	if in.has(serverRetryCount) {
 		p.Attempts = int(min(max(in.integer(serverRetryCount), 1), maxSeconds/2-1))
 	}
-	if in.integer(serverSequenceDelay) == never {
+	if in.integer(serverSequenceDelay) >= never {
 		p.SequenceDelay = -1
 	}
 	return p

@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -75,6 +76,9 @@ func TestSettings(t *testing.T) {
 		b.Set(0, 17, lwm2m.Unsigned(1<<63))
 		b.Set(0, 19, lwm2m.Unsigned(never))
 	})
+	if r := read(func(b *model.Batch) { b.Set(0, 19, lwm2m.Unsigned(math.MaxUint64)) }).retry; r.SequenceDelay != -1 {
+		t.Errorf("MAX_VALUE of 64 bits gives %+v", r)
+	}
 	if s.lifetime != 24*time.Hour || s.pmin != 0 || s.pmax != maxSeconds*time.Second {
 		t.Errorf("extremes give %+v", s)
 	}
