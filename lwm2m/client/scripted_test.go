@@ -22,15 +22,16 @@ type pipeEnd struct {
 	close       func()
 	interrupted chan struct{}
 	once        sync.Once
-	cut         func() error // nil: never
+	cut         func() error           // nil: never
+	relay       func() []time.Duration // when the copies of a datagram arrive; nil: one at once
 }
 
 var errSwallowed = errors.New("lost on the way")
 
-func pipe(cut func() error) (a, b *pipeEnd) {
+func pipe(cut func() error, relay func() []time.Duration) (a, b *pipeEnd) {
 	up, down := make(chan []byte, 1024), make(chan []byte, 1024)
 	end := func(in, out chan []byte) *pipeEnd {
-		e := &pipeEnd{in: in, out: out, closed: make(chan struct{}), interrupted: make(chan struct{}), cut: cut}
+		e := &pipeEnd{in: in, out: out, closed: make(chan struct{}), interrupted: make(chan struct{}), cut: cut, relay: relay}
 		e.close = sync.OnceFunc(func() { close(e.closed) })
 		return e
 	}
@@ -62,11 +63,22 @@ func (e *pipeEnd) Write(b []byte) (int, error) {
 			return 0, err
 		}
 	}
-	select {
-	case e.out <- append([]byte(nil), b...):
-	default:
+	d := append([]byte(nil), b...)
+	if e.relay == nil {
+		e.deliver(d)
+		return len(b), nil
+	}
+	for _, after := range e.relay() {
+		time.AfterFunc(after, func() { e.deliver(d) })
 	}
 	return len(b), nil
+}
+
+func (e *pipeEnd) deliver(d []byte) {
+	select {
+	case e.out <- d:
+	default:
+	}
 }
 
 func (e *pipeEnd) SetReadDeadline(t time.Time) error {
@@ -108,6 +120,7 @@ type scripted struct {
 	refuse error                                // of dialling
 	script func(c call) *coap.Message           // nil, or nil returned: the default
 	onDial func(ctx context.Context, to Server) // nil: nothing
+	relay  func() []time.Duration               // of pipeEnd
 	calls  []call
 	dials  []time.Time
 	conn   *coap.Conn // the last
@@ -133,7 +146,7 @@ func (s *scripted) Dial(ctx context.Context, to Server) (net.Conn, error) {
 	if refuse != nil {
 		return nil, refuse
 	}
-	near, far := pipe(s.cut)
+	near, far := pipe(s.cut, s.relay)
 	conn := coap.New(far, s.handle, coap.Options{})
 	s.mu.Lock()
 	s.conn, s.near, s.far = conn, near, far

@@ -268,7 +268,7 @@ func TestConnectionIsOverAtOnce(t *testing.T) {
 		l.run()
 		l.wantState(Connecting)
 		a := l.client.accounts[101]
-		near, far := pipe(nil)
+		near, far := pipe(nil, nil)
 		a.inbox.mu.Lock() // both are taken at once
 		a.inbox.items = append(a.inbox.items, dialled{attempt: a.attempt, nc: near}, command{event: stop})
 		a.inbox.mu.Unlock()
