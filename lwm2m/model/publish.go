@@ -104,6 +104,9 @@ func (p *Publisher) Publish(b *Batch) error {
 		if err := t.apply(p.object, &b.steps[i], now); err != nil {
 			return fmt.Errorf("publish in object %d (%s): %w", p.object.def.ID, p.object.def.Name, err)
 		}
+		if b.steps[i].kind == stepCreate {
+			p.object.instance(b.steps[i].iid).reserve(b.steps[i+1:])
+		}
 	}
 	return nil
 }
@@ -164,6 +167,20 @@ func (t *Tree) deleteInstance(o *object, iid uint16) {
 	if i, found := o.find(iid); found {
 		o.instances = slices.Delete(o.instances, i, i+1)
 		t.structure(Change{Kind: Deleted, Path: lwm2m.NewPath(o.def.ID, iid)})
+	}
+}
+
+// reserve makes room in a new instance for the resources of the steps to come: there may be
+// thousands of instances.
+func (in *instance) reserve(steps []step) {
+	n := 0
+	for i := range steps {
+		if steps[i].iid == in.id && (i == 0 || steps[i].rid != steps[i-1].rid) {
+			n++
+		}
+	}
+	if in.resources == nil {
+		in.resources = make([]resource, 0, n)
 	}
 }
 

@@ -124,6 +124,9 @@ func (b *bench) run() {
 		{"memory", b.memory},
 		{"wakeups", b.wakeUps},
 		{"object", b.bigObject},
+		{"load", b.load},
+		{"encoding", b.encoding},
+		{"creating", b.creating},
 		{"start", b.startUp},
 		{"size", b.size},
 	} {

@@ -16,14 +16,18 @@ import (
 
 func main() {
 	constant := flag.String("constant", "", "answer every request at this `address` with a constant: what the message layer alone can do")
+	changing := flag.String("changing", "", "register at this `URI` as a client with many values that change")
 	report := flag.String("o", "docs/performance.md", "`file` to write the report to; - prints it")
 	idle := flag.Duration("idle", idleTime, "how long wake-ups are counted")
-	only := flag.String("only", "", "make one `measurement` and print it: reads, secure, notifications, memory, wakeups, object, start or size")
+	only := flag.String("only", "", "make one `measurement` and print it: reads, secure, notifications, memory, wakeups, object, load, encoding, creating, start or size")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *constant != "" {
 		exit(serveConstant(ctx, *constant))
+	}
+	if *changing != "" {
+		exit(serveChanging(ctx, *changing))
 	}
 	b := &bench{ctx: ctx, idle: *idle, only: *only}
 	err := b.guarded(b.run)

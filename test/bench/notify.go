@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -51,22 +52,33 @@ func (b *bench) changes(conn *coap.Conn, n int, set func(float64)) timing {
 
 // startClient runs the client of package client on a tree with one sensor.
 func (b *bench) startClient(p *peer) (set func(float64)) {
-	tree := model.NewTree(registry.Definitions(), time.Now)
-	account := objects.Account{URI: p.uri, Mode: objects.ModeNoSec, ShortServerID: 101, Lifetime: 24 * time.Hour, Binding: "U"}
-	security, err := objects.NewSecurity(tree, nil)
-	b.must(err, "object 0")
-	server, err := objects.NewServer(tree, "U", objects.ServerHooks{})
-	b.must(err, "object 1")
-	b.must(security.Seed(account), "object 0")
-	b.must(server.Seed(account), "object 1")
-	sensor, err := objects.NewSmartObject(tree, 3303, objects.SmartHooks{})
-	b.must(err, "object 3303")
-	b.must(sensor.Add(objects.SmartInstance{Name: "bench", Unit: "Cel"}), "instance 3303/0")
+	c, sensor, err := newClient(p.uri, 1)
+	b.must(err, "make a client")
 	set = func(f float64) {
 		b.must(sensor.Publish(0, 0, objects.Reading{Value: lwm2m.Float(f), Time: time.Now()}), "publish")
 	}
 	set(0)
-	c := client.New(client.Config{Endpoint: "bench", Tree: tree})
 	b.background(func(ctx context.Context) { _ = c.Run(ctx) }, func() {})
 	return set
+}
+
+// newClient makes the client of package client and a tree with a number of sensors.
+func newClient(uri string, sensors uint16) (*client.Client, *objects.SmartObject, error) {
+	tree := model.NewTree(registry.Definitions(), time.Now)
+	account := objects.Account{URI: uri, Mode: objects.ModeNoSec, ShortServerID: 101, Lifetime: 24 * time.Hour, Binding: "U"}
+	security, err1 := objects.NewSecurity(tree, nil)
+	server, err2 := objects.NewServer(tree, "U", objects.ServerHooks{})
+	sensor, err3 := objects.NewSmartObject(tree, 3303, objects.SmartHooks{})
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, nil, err
+	}
+	if err := errors.Join(security.Seed(account), server.Seed(account)); err != nil {
+		return nil, nil, err
+	}
+	for iid := range sensors {
+		if err := sensor.Add(objects.SmartInstance{ID: iid, Name: "bench", Unit: "Cel"}); err != nil {
+			return nil, nil, err
+		}
+	}
+	return client.New(client.Config{Endpoint: "bench", Tree: tree}), sensor, nil
 }

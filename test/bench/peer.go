@@ -21,6 +21,7 @@ type peer struct {
 	key        []byte
 	registered chan arrival
 	refuse     atomic.Bool // Updates, so that the client registers anew
+	updates    atomic.Int64
 }
 
 // address is where a plain peer listens.
@@ -47,6 +48,7 @@ func (p *peer) handle(x *coap.Exchange) {
 	case strings.HasPrefix(path, "/rd/") && p.refuse.Load():
 		_ = x.Reply(coap.NotFound)
 	case strings.HasPrefix(path, "/rd/"):
+		p.updates.Add(1)
 		_ = x.Reply(coap.Changed)
 	default:
 		_ = x.Reply(coap.NotFound)

@@ -32,7 +32,7 @@ func (b *bench) build(to string, tags []string, env ...string) {
 // the agent is measured, and returns its path.
 func (b *bench) configure(p *peer, sensors int) string {
 	var t strings.Builder
-	fmt.Fprintf(&t, "endpoint = \"bench\"\n[[server]]\nuri = %q\nshort_server_id = 101\n", p.uri)
+	fmt.Fprintf(&t, "endpoint = \"bench\"\ntest_object = true\n[[server]]\nuri = %q\nshort_server_id = 101\n", p.uri)
 	if p.identity != "" {
 		fmt.Fprintf(&t, "identity = %q\nkey = %q\n", p.identity, hex.EncodeToString(p.key))
 	}
