@@ -37,6 +37,7 @@ type account struct {
 	tree   *model.Tree
 	shapes lwm2m.Shapes
 	log    *slog.Logger
+	warned map[string]bool // what was logged in this registration
 	inbox  *inbox
 	ctx    context.Context //nolint:containedctx // ends what the account's goroutines are at
 	cancel context.CancelFunc
@@ -230,7 +231,7 @@ func (a *account) treeChanged() {
 		a.settleAt = earliest(now.Add(settleQuiet), a.changedAt.Add(settleMost))
 	}
 	if p.Lost {
-		a.log.Warn("observed values changed faster than they were reported")
+		a.warnOnce("observed values change faster than they can be reported")
 		for o := range a.observations.all() {
 			a.observations.tell(o, true)
 		}
@@ -355,6 +356,15 @@ func (a *account) awakeUntil() time.Time {
 		awake = a.connection.conn.Params().MaxTransmitWait()
 	}
 	return last.Add(awake)
+}
+
+// warnOnce logs what a server may bring about as often as it likes, once for each
+// registration.
+func (a *account) warnOnce(text string, attrs ...any) {
+	if !a.warned[text] {
+		a.warned[text] = true
+		a.log.Warn(text, attrs...)
+	}
 }
 
 func passed(at, now time.Time) bool { return !at.IsZero() && !at.After(now) }

@@ -214,6 +214,7 @@ func (a *account) beginRegistration() {
 	a.beganAt = a.now()
 	a.endObservations()
 	a.sendRefused, a.listWanted = false, false
+	clear(a.warned)
 	a.goOn()
 	a.log.Info("registered", slog.String("server", a.settings.server.URI), slog.String("location", a.location), slog.String("version", a.version.String()))
 	held := a.held

@@ -114,6 +114,7 @@ func (c *Client) start(ctx context.Context, s *settings) {
 		client: c, ssid: ssid, settings: s,
 		tree: c.config.Tree, shapes: model.Shapes(c.config.Tree), sub: c.config.Tree.Subscribe(),
 		log:      c.config.Log.With(slog.Int("short_server_id", int(ssid))),
+		warned:   make(map[string]bool),
 		inbox:    newInbox(),
 		rendered: make(map[rendering]rendered), observations: newObservations(false),
 	}

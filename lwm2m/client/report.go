@@ -57,7 +57,7 @@ func (a *account) newObservation(r *request) (*observation, *coap.Message, error
 	}
 	t := r.target()
 	if a.observations.paths+t.size() > maxObservations {
-		a.log.Warn("observation declined: there are too many", slog.String("path", t.String()))
+		a.warnOnce("observations are declined: there are too many", slog.String("path", t.String()))
 		return nil, m, nil
 	}
 	format, _ := m.ContentFormat()

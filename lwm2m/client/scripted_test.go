@@ -123,9 +123,11 @@ type scripted struct {
 	relay  func() []time.Duration               // of pipeEnd
 	calls  []call
 	dials  []time.Time
-	conn   *coap.Conn // the last
-	near   net.Conn   // the client's end of it
-	far    net.Conn   // and the server's
+	conn   *coap.Conn            // the last
+	conns  map[uint16]*coap.Conn // of each account, by Short Server ID
+	ends   map[uint16]net.Conn   // likewise, without a message layer
+	near   net.Conn              // the client's end of it
+	far    net.Conn              // and the server's
 	count  int
 }
 
@@ -150,6 +152,11 @@ func (s *scripted) Dial(ctx context.Context, to Server) (net.Conn, error) {
 	conn := coap.New(far, s.handle, coap.Options{})
 	s.mu.Lock()
 	s.conn, s.near, s.far = conn, near, far
+	if s.conns == nil {
+		s.conns, s.ends = make(map[uint16]*coap.Conn), make(map[uint16]net.Conn)
+	}
+	s.conns[to.ShortServerID] = conn
+	s.ends[to.ShortServerID] = far
 	s.mu.Unlock()
 	s.wg.Go(func() { //nolint:contextcheck // the connection outlives the dialling
 		defer far.Close()
