@@ -109,11 +109,12 @@ func (b *builder) security(n *node, a *Account) {
 }
 
 // fingerprint tells one content of an account's section from another. The hash
-// of the key stands for the key, wherever it was read from.
+// of the key stands for the key, wherever it was read from. Rights are no part of
+// the account.
 func fingerprint(n *node, key Secret) string {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(n.table)) {
-		if name != "key" && name != "key_file" {
+		if name != "key" && name != "key_file" && name != "rights" {
 			_, _ = fmt.Fprintf(h, "%s=%v\n", name, n.table[name].value)
 		}
 	}

@@ -67,6 +67,7 @@ func (b *builder) accounts(root *node) {
 			ShortServerID: uint16(get(n, "short_server_id", int64(0))), //nolint:gosec // within range, says its kind
 			Lifetime:      get(n, "lifetime", DefaultLifetime),
 			Bearer:        Bearer(get(n, "bearer", "")),
+			Rights:        get(n, "rights", []Right(nil)),
 			More:          make(map[string]any),
 		}
 		for _, k := range serverKeys {

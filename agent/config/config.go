@@ -100,11 +100,24 @@ type Server struct {
 	ShortServerID uint16
 	Lifetime      time.Duration
 	Bearer        Bearer
+	Rights        []Right // nil: not given
 
 	// More has the settings that are resources of object 1 and are given, by key: bool,
 	// int64 or, in whole seconds, time.Duration.
 	More map[string]any
 }
+
+// Right is what a server may do when there are several.
+type Right string
+
+// The rights.
+const (
+	RightRead    Right = "read"
+	RightWrite   Right = "write"
+	RightExecute Right = "execute"
+	RightDelete  Right = "delete"
+	RightCreate  Right = "create"
+)
 
 // Bootstrap is the [bootstrap] section.
 type Bootstrap struct {

@@ -132,6 +132,7 @@ var schema = section{
 				name: "bearer", kind: oneOf(string(BearerEthernet), string(BearerWLAN), string(BearerLTE), string(BearerLTEM), string(BearerNBIoT)),
 				fallback: "that of the default route", help: "whose timers hold: retransmissions, handshakes and attempts to register; object 500 has them",
 			},
+			{name: "rights", kind: accessRights, fallback: `all for the first server, ["read"] for others`, help: "what it may do when there are several servers; docs/security.md"},
 		}, slices.Concat(accountKeys, serverKeys)...)},
 		{name: "bootstrap", help: "The bootstrap server: object 0.", keys: append([]key{
 			{name: "hold_off", kind: wholeSeconds(), fallback: `"0s"`, help: "how long to wait before asking it (Client Hold Off Time)"},
