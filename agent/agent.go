@@ -57,6 +57,7 @@ type Agent struct {
 	client   *client.Client
 	board    *bind.Board
 	accounts *bind.Accounts
+	access   *bind.AccessControl
 	objects  coreObjects
 	counters *bind.Counters
 	status   statusFeed
@@ -125,6 +126,9 @@ func (a *Agent) compose() error {
 	a.tree = model.NewTree(a.registry, a.opts.Now)
 	a.accounts = bind.NewAccounts(a.store)
 	a.counters = &bind.Counters{Root: a.opts.Root, Messages: a.messages}
+	if a.access, err = bind.NewAccessControl(a.tree, a.store, a.log); err != nil {
+		return err
+	}
 	if err := a.addObjects(); err != nil {
 		return err
 	}
@@ -157,7 +161,7 @@ func (a *Agent) Endpoint() string { return a.endpoint }
 // Run serves until ctx ends. It returns nil after an orderly end.
 func (a *Agent) Run(ctx context.Context, more ...Task) error {
 	defer a.objects.statistics.Close()
-	if err := a.board.Apply(ctx, a.opts.Config); err != nil {
+	if err := a.begin(ctx); err != nil {
 		if errors.Is(err, ctx.Err()) {
 			err = nil // ended while it was starting
 		}
@@ -167,6 +171,7 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 		named{"client", a.client.Run},
 		a.board.Hardware(),
 		named{"store", a.store.Run},
+		named{"access control", a.access.Run},
 		named{"health", a.showErrors},
 		named{"deferred work", a.runDeferred},
 		optional(a.log, named{"network watch", a.watchNetwork}),
@@ -181,6 +186,14 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 	return errors.Join(err, a.store.Close())
 }
 
+// begin does what must be done before servers are talked to.
+func (a *Agent) begin(ctx context.Context) error {
+	if err := a.access.Provision(ctx, a.opts.Config); err != nil {
+		return err
+	}
+	return a.board.Apply(ctx, a.opts.Config)
+}
+
 // Apply takes over a configuration that was read anew: sensors, actuators and
 // the sections of accounts that were edited. What has not changed is not
 // disturbed.
@@ -189,7 +202,13 @@ func (a *Agent) Apply(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	a.config.Store(cfg)
-	return a.accounts.Seed(a.tree, a.objects.security, a.objects.server, cfg)
+	if err := a.access.Provision(ctx, cfg); err != nil { // before another server comes, and after
+		return err
+	}
+	if err := a.accounts.Seed(a.tree, a.objects.security, a.objects.server, cfg); err != nil {
+		return err
+	}
+	return a.access.Provision(ctx, cfg)
 }
 
 // reloaded shows how reading the configuration anew went.

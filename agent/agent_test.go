@@ -26,6 +26,7 @@ type lab struct {
 	events <-chan server.Event
 	uri    *url.URL
 	dir    string
+	die    func() // ends the server
 }
 
 func newLab(t *testing.T) *lab {
@@ -47,7 +48,7 @@ func newLab(t *testing.T) *lab {
 		}
 		s.Wait()
 	})
-	return &lab{s, events, &url.URL{Scheme: "coap", Host: pc.LocalAddr().String()}, t.TempDir()}
+	return &lab{s, events, &url.URL{Scheme: "coap", Host: pc.LocalAddr().String()}, t.TempDir(), cancel}
 }
 
 func (l *lab) next(t *testing.T, kind server.EventKind) server.Event {

@@ -36,6 +36,14 @@ var served = []struct {
 		f.check(s.SetAlert(101, 0))
 		f.check(s.SetBootstrapped(101, start))
 	}},
+	{2, "which server may do what, once there is more than one; see security.md", func(f *fixture) {
+		c, err := NewAccessControl(f.tree, nil)
+		f.check(err)
+		f.check(f.servers(ServerHooks{}).Seed(first, second))
+		_, err = NewTestObject(f.tree)
+		f.check(err)
+		f.check(c.Provision(f.Context(), AccessPolicy{}))
+	}},
 	{500, "timers of CoAP and DTLS, an instance for each bearer", func(f *fixture) {
 		o, err := NewCoAPConfig(f.tree, nil, nil)
 		f.check(err)

@@ -54,6 +54,7 @@ type account struct {
 	params   Params
 	version  lwm2m.Version // in use or to be offered
 	sub      *model.Subscription
+	access   *model.Access  // as observations know it
 	pending  []model.Change // memory for the next ones
 	items    []any          // likewise
 	behind   bool           // another server's turn to register comes first
@@ -230,6 +231,9 @@ func (a *account) treeChanged() {
 		}
 		a.settleAt = earliest(now.Add(settleQuiet), a.changedAt.Add(settleMost))
 	}
+	if p.Access {
+		a.accessChanged()
+	}
 	if p.Lost {
 		a.warnOnce("observed values change faster than they can be reported")
 		for o := range a.observations.all() {
@@ -237,7 +241,9 @@ func (a *account) treeChanged() {
 		}
 	}
 	for i := range p.Changes {
-		a.observations.changed(&p.Changes[i], now)
+		if c := &p.Changes[i]; a.mayHear(c.Path) {
+			a.observations.changed(c, now)
+		}
 	}
 	if a.state != Registered {
 		a.showCounts()

@@ -223,6 +223,10 @@ func (a *account) replay(o *observation, s *series) {
 	nodes := a.unpack(entries, now)
 	payload, err := wire.Append(nil, o.format, o.target.base, nodes)
 	r := replayed{observation: o, last: entries[len(entries)-1]}
+	if len(nodes) == 0 {
+		a.forbidden(r.last)
+		return
+	}
 	if err != nil { // the object has another shape now
 		a.log.Error("stored notification not sent", slog.String("path", o.target.String()), slog.Any("err", err))
 		a.history.delivered(r.last)
@@ -245,6 +249,15 @@ func (a *account) replay(o *observation, s *series) {
 	a.observations.schedule(o)
 }
 
+// forbidden drops what is stored up to an entry: the server may read nothing of it any
+// more.
+func (a *account) forbidden(last *entry) {
+	a.history.delivered(last)
+	a.undelivered = true
+	a.historySaveAt = earliest(a.historySaveAt, a.now().Add(saveHistoryAfter))
+	a.showCounts()
+}
+
 // fitting returns the first entries that make up a message of a size, at least one.
 func fitting(entries []*entry, size int) []*entry {
 	for i, e := range entries {
@@ -256,7 +269,7 @@ func fitting(entries []*entry, size int) []*entry {
 }
 
 // unpack returns what entries tell, with times, in path order. What cannot be read any
-// more, since the object has another definition now, is left out.
+// more is left out: the object has another definition now, or the server no right.
 func (a *account) unpack(entries []*entry, now time.Time) []lwm2m.Node {
 	var nodes []lwm2m.Node
 	for _, e := range entries {
@@ -269,6 +282,7 @@ func (a *account) unpack(entries []*entry, now time.Time) []lwm2m.Node {
 		for i := range more {
 			more[i].Time = at
 		}
+		more = slices.DeleteFunc(more, func(n lwm2m.Node) bool { return !a.mayHear(n.Path) })
 		nodes = append(nodes, more...)
 	}
 	lwm2m.SortNodes(nodes)

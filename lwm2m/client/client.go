@@ -111,7 +111,7 @@ func (c *Client) forget(ssid uint16) {
 func (c *Client) start(ctx context.Context, s *settings) {
 	ssid := s.server.ShortServerID
 	a := &account{
-		client: c, ssid: ssid, settings: s,
+		client: c, ssid: ssid, settings: s, access: c.config.Tree.Access(),
 		tree: c.config.Tree, shapes: model.Shapes(c.config.Tree), sub: c.config.Tree.Subscribe(),
 		log:      c.config.Log.With(slog.Int("short_server_id", int(ssid))),
 		warned:   make(map[string]bool),

@@ -25,7 +25,7 @@ func (a *account) discover(r *request) {
 	a.respond(r.exchange, m)
 }
 
-// discoverable returns the entries that a Discover lists: an object with its instances
+// discoverable needs no right and returns the entries that a Discover lists: an object with its instances
 // and their resources, an instance with its resources, a resource from 1.1 on with its
 // instances. From 1.2 on the query depth gives another number of levels.
 func (a *account) discoverable(r *request) ([]model.Entry, error) {
@@ -103,7 +103,7 @@ const (
 )
 
 func (a *account) attach(r *request) error {
-	if err := a.tree.MayTouch(a.origin(), r.path); err != nil {
+	if err := a.tree.May(a.origin(), model.RightRead, r.path); err != nil {
 		return err
 	}
 	if len(a.tree.Entries(r.path, r.path.Level())) == 0 {

@@ -19,7 +19,7 @@ const maxChanges = 64
 func (a *account) read(r *request, v lwm2m.Version, s *scratch) (*coap.Message, error) {
 	format, err := r.answerFormat(v, shapeAt(a.tree, r.path))
 	if err != nil {
-		return nil, errors.Join(a.tree.MayTouch(a.origin(), r.path), err) // the first decides the code
+		return nil, errors.Join(a.tree.May(a.origin(), model.RightRead, r.path), err) // the first decides the code
 	}
 	t := r.target()
 	return a.content(&t, format, s)
@@ -110,7 +110,7 @@ func (a *account) carryOut(ctx context.Context, r *request) (*coap.Message, erro
 
 // write carries out a Write (Core, section 6.3.3).
 func (a *account) write(ctx context.Context, r *request, mode model.WriteMode) (*coap.Message, error) {
-	if err := a.tree.MayTouch(a.origin(), r.path); err != nil {
+	if err := a.tree.May(a.origin(), model.RightWrite, r.path); err != nil {
 		return nil, err
 	}
 	format, err := r.payloadFormat(shapeAt(a.tree, r.path))
@@ -140,7 +140,7 @@ func (a *account) execute(ctx context.Context, r *request) (*coap.Message, error
 // create carries out a Create (Core, section 6.3.6): the payload names the instance,
 // or leaves the choice to the client.
 func (a *account) create(ctx context.Context, r *request) (*coap.Message, error) {
-	if err := a.tree.MayTouch(a.origin(), r.path); err != nil {
+	if err := a.tree.May(a.origin(), model.RightCreate, r.path); err != nil {
 		return nil, err
 	}
 	at, nodes, err := a.createNodes(r)

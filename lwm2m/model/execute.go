@@ -93,7 +93,7 @@ func (t *Tree) Execute(ctx context.Context, origin Origin, p lwm2m.Path, args Ar
 	if p.Level() != lwm2m.LevelResource {
 		return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s cannot be executed: it is no resource", p)
 	}
-	o, err := t.executable(p)
+	o, err := t.executable(origin, p)
 	if err != nil {
 		return err
 	}
@@ -104,11 +104,14 @@ func (t *Tree) Execute(ctx context.Context, origin Origin, p lwm2m.Path, args Ar
 }
 
 // executable returns the object whose resource p can be executed.
-func (t *Tree) executable(p lwm2m.Path) (*object, error) {
+func (t *Tree) executable(origin Origin, p lwm2m.Path) (*object, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	o, in, err := t.instanceAt(p)
 	if err != nil {
+		return nil, err
+	}
+	if err := t.access.may(origin, RightExecute, p); err != nil {
 		return nil, err
 	}
 	r := in.resource(p.Resource())

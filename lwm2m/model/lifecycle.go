@@ -19,12 +19,22 @@ func (t *Tree) Create(ctx context.Context, origin Origin, p lwm2m.Path, nodes []
 		return 0, lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s cannot be created: it is a %s", p, l)
 	}
 	var iid uint16
-	err := t.transact(ctx, []uint16{p.Object()}, func() ([]*Edit, error) {
+	oids := []uint16{p.Object()}
+	owned := t.Access().owns(origin, p)
+	if owned {
+		oids = []uint16{objectAccessControl, p.Object()} // the instance is never there without its owner
+	}
+	err := t.transact(ctx, oids, func() ([]*Edit, error) {
 		e, err := t.planCreate(origin, p, nodes)
-		if err == nil {
-			iid = e.Create[0]
+		if err != nil {
+			return nil, err
 		}
-		return []*Edit{e}, err
+		iid = e.Create[0]
+		if !owned {
+			return []*Edit{e}, nil
+		}
+		ownership, err := t.planOwner(origin.Server, lwm2m.NewPath(p.Object(), iid))
+		return []*Edit{ownership, e}, err
 	})
 	return iid, err
 }
@@ -41,6 +51,9 @@ func (t *Tree) planCreate(origin Origin, p lwm2m.Path, nodes []lwm2m.Node) (*Edi
 	}
 	if !o.def.Multiple && len(o.instances) > 0 {
 		return nil, lwm2m.Errorf(lwm2m.MethodNotAllowed, "object %d (%s) has a single instance", o.def.ID, o.def.Name)
+	}
+	if err := t.access.may(origin, RightCreate, p); err != nil {
+		return nil, err
 	}
 	iid, err := o.newInstanceID(p)
 	if err != nil {
@@ -123,11 +136,20 @@ func (t *Tree) Delete(ctx context.Context, origin Origin, p lwm2m.Path) error {
 	if p.Level() < lwm2m.LevelInstance {
 		return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s cannot be deleted: it is an %s", p, p.Level())
 	}
-	return t.transact(ctx, []uint16{p.Object()}, func() ([]*Edit, error) {
+	oids := []uint16{p.Object()}
+	controlled := p.Level() == lwm2m.LevelInstance && p.Object() != objectAccessControl && len(t.controls(p)) > 0
+	if controlled {
+		oids = append(oids, objectAccessControl) // last: an instance that stays keeps its rights
+	}
+	return t.transact(ctx, oids, func() ([]*Edit, error) {
 		if err := t.mayDelete(origin, p); err != nil {
 			return nil, err
 		}
-		return []*Edit{{Origin: origin, Delete: []lwm2m.Path{p}}}, nil
+		edits := []*Edit{{Origin: origin, Delete: []lwm2m.Path{p}}}
+		if controlled {
+			edits = append(edits, &Edit{Origin: FromAgent(), Delete: t.controls(p)})
+		}
+		return edits, nil
 	})
 }
 
@@ -142,7 +164,10 @@ func (t *Tree) mayDelete(origin Origin, p lwm2m.Path) error {
 		if !o.def.Multiple {
 			return lwm2m.Errorf(lwm2m.MethodNotAllowed, "object %d (%s) has a single instance", o.def.ID, o.def.Name)
 		}
-		return nil
+		return t.access.may(origin, RightDelete, p)
+	}
+	if err := t.access.may(origin, RightDelete, p); err != nil {
+		return err
 	}
 	r := in.resource(p.Resource())
 	switch {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -99,6 +100,7 @@ func (p *Publisher) Publish(b *Batch) error {
 	t := p.tree
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	defer t.review(p.object.def.ID)
 	now := t.now()
 	for i := range b.steps {
 		if err := t.apply(p.object, &b.steps[i], now); err != nil {
@@ -109,6 +111,18 @@ func (p *Publisher) Publish(b *Batch) error {
 		}
 	}
 	return nil
+}
+
+// Transact changes the object as a request of the agent does: the object is its
+// own meanwhile, its owner is asked to Prepare, and all of it happens or nothing.
+// plan is called once the object is; without an edit there is nothing to do.
+func (p *Publisher) Transact(ctx context.Context, plan func() *Edit) error {
+	return p.tree.transact(ctx, []uint16{p.object.def.ID}, func() ([]*Edit, error) {
+		if e := plan(); e != nil {
+			return []*Edit{e}, nil
+		}
+		return nil, nil
+	})
 }
 
 // Set publishes one good value of a single resource, of now.

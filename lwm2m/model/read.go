@@ -15,13 +15,15 @@ type computed struct {
 // Read appends to dst the nodes that a Read of p by origin answers, in path
 // order (Core, section 6.3.1). What the origin may not read is left out, and
 // refused only where p names it: 4.04 if it does not exist or has no value yet,
-// 4.05 if it cannot be read, 4.01 for objects that no server may touch.
+// 4.05 if it cannot be read, 4.01 for objects that no server may touch and where
+// access control denies the instance, or each of an object's.
 func (t *Tree) Read(origin Origin, p lwm2m.Path, dst []lwm2m.Node) ([]lwm2m.Node, error) {
 	if err := t.MayTouch(origin, p); err != nil {
 		return dst, err
 	}
 	w := reader{origin: origin, path: p, nodes: dst}
 	t.mu.RLock()
+	w.access = t.access.limits(origin)
 	err := t.walk(p, &w)
 	t.mu.RUnlock()
 	for _, c := range w.computed {
@@ -47,6 +49,7 @@ func (t *Tree) Readings(origin Origin, p lwm2m.Path) ([]Reading, error) {
 	}
 	w := reader{origin: origin, path: p, full: true}
 	t.mu.RLock()
+	w.access = t.access.limits(origin)
 	err := t.walk(p, &w)
 	t.mu.RUnlock()
 	now := t.now()
@@ -59,6 +62,7 @@ func (t *Tree) Readings(origin Origin, p lwm2m.Path) ([]Reading, error) {
 // reader collects what a read sees: nodes, or readings if full is set.
 type reader struct {
 	origin   Origin
+	access   *Access // nil: nothing limits the origin
 	path     lwm2m.Path
 	full     bool
 	nodes    []lwm2m.Node
@@ -94,8 +98,15 @@ func (t *Tree) walk(p lwm2m.Path, w *reader) error {
 		return err
 	}
 	if in == nil {
-		o.walk(w)
+		if denied := o.walk(w); denied > 0 && denied == len(o.instances) {
+			return lwm2m.Errorf(lwm2m.Unauthorized, "server %d may read no instance of %s", w.origin.Server, p)
+		}
 		return nil
+	}
+	if w.access != nil {
+		if err := w.access.may(w.origin, RightRead, p); err != nil {
+			return err
+		}
 	}
 	if p.Level() == lwm2m.LevelInstance {
 		in.walk(p, w)
@@ -104,14 +115,21 @@ func (t *Tree) walk(p lwm2m.Path, w *reader) error {
 	return in.walkResource(p, w)
 }
 
-func (o *object) walk(w *reader) {
+// walk visits the instances that the origin may read and counts the others.
+func (o *object) walk(w *reader) (denied int) {
 	at := lwm2m.NewPath(o.def.ID)
 	if len(o.instances) > 0 && !w.full {
 		w.nodes = slices.Grow(w.nodes, len(o.instances)*len(o.instances[0].resources)) // instances are much alike
 	}
 	for _, in := range o.instances {
-		in.walk(at.Child(in.id), w)
+		at := at.Child(in.id)
+		if w.access != nil && !w.access.Allows(w.origin.Server, RightRead, at) {
+			denied++
+			continue
+		}
+		in.walk(at, w)
 	}
+	return denied
 }
 
 // walk visits an instance; one without readable resources gives an empty node.

@@ -32,7 +32,8 @@ const maxPending = 4096
 
 // Subscription delivers changes to one goroutine. Objects and object instances
 // that come and go are always told; values only below watched paths, so that a
-// subscriber that watches nothing is not woken by a sensor.
+// subscriber that watches nothing is not woken by a sensor. So is a change of
+// what access control says.
 type Subscription struct {
 	tree *Tree
 	wake chan struct{}
@@ -41,6 +42,7 @@ type Subscription struct {
 	watched   map[lwm2m.Path]struct{}
 	pending   []Change
 	structure bool
+	access    bool
 	lost      bool
 }
 
@@ -48,6 +50,7 @@ type Subscription struct {
 type Pending struct {
 	Changes   []Change // in order
 	Structure bool     // an object or an object instance came or went
+	Access    bool     // the tree's Access is another one
 	Lost      bool     // there were too many: read again what matters
 }
 
@@ -106,8 +109,8 @@ func (s *Subscription) Take(buf []Change) Pending {
 	defer s.tree.mu.RUnlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := Pending{Changes: append(buf[:0], s.pending...), Structure: s.structure, Lost: s.lost}
-	s.pending, s.structure, s.lost = s.pending[:0], false, false
+	p := Pending{Changes: append(buf[:0], s.pending...), Structure: s.structure, Access: s.access, Lost: s.lost}
+	s.pending, s.structure, s.access, s.lost = s.pending[:0], false, false, false
 	select {
 	case <-s.wake: // for what is taken now
 	default:
@@ -141,6 +144,17 @@ func (s *Subscription) add(c Change, structure bool) {
 	if watches {
 		s.append(c)
 	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// accessChanged tells that the tree's Access is another one.
+func (s *Subscription) accessChanged() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.access = true
 	select {
 	case s.wake <- struct{}{}:
 	default:

@@ -9,9 +9,11 @@ import (
 )
 
 // transact carries out a request over one or more objects, all or nothing:
-// plan, prepare everywhere, commit everywhere, then change the tree at once. It
-// has the named objects, in ascending order, to itself meanwhile; a request
-// that waits for another one's hardware ends with its own deadline.
+// plan, prepare everywhere, commit everywhere, then change the tree at once. The
+// plan has an edit for each of the named objects, in the order of which they are
+// committed, or none if there is nothing to do. The request has the objects to
+// itself meanwhile; one that waits for another one's hardware ends with its own
+// deadline.
 func (t *Tree) transact(ctx context.Context, oids []uint16, plan func() ([]*Edit, error)) error {
 	var owned []*object
 	defer func() {
@@ -19,7 +21,7 @@ func (t *Tree) transact(ctx context.Context, oids []uint16, plan func() ([]*Edit
 			<-o.writing
 		}
 	}()
-	for _, oid := range oids {
+	for _, oid := range slices.Sorted(slices.Values(oids)) { // all in one order, so that none waits for the other
 		t.mu.RLock()
 		o := t.object(oid)
 		t.mu.RUnlock()
@@ -34,9 +36,10 @@ func (t *Tree) transact(ctx context.Context, oids []uint16, plan func() ([]*Edit
 		}
 	}
 	edits, err := plan()
-	if err != nil {
+	if err != nil || len(edits) == 0 {
 		return err
 	}
+	slices.SortFunc(owned, func(a, b *object) int { return slices.Index(oids, a.def.ID) - slices.Index(oids, b.def.ID) })
 	if err := commit(ctx, owned, edits); err != nil {
 		return err
 	}
@@ -44,6 +47,9 @@ func (t *Tree) transact(ctx context.Context, oids []uint16, plan func() ([]*Edit
 	defer t.mu.Unlock()
 	for i, e := range edits {
 		t.applyEdit(owned[i], e)
+	}
+	for _, oid := range oids {
+		t.review(oid)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ type Tree struct {
 
 	mu            sync.RWMutex
 	objects       []*object // in order of ID
+	access        *Access   // never nil
 	subscriptions map[*Subscription]struct{}
 }
 
@@ -52,7 +53,7 @@ type cell struct {
 // objects of which only a definition is known (validation, names); now gives
 // the wall clock time of changes.
 func NewTree(defs Definitions, now func() time.Time) *Tree {
-	return &Tree{defs: defs, now: now, subscriptions: make(map[*Subscription]struct{})}
+	return &Tree{defs: defs, now: now, access: new(Access), subscriptions: make(map[*Subscription]struct{})}
 }
 
 // Definition returns the definition of an object: of the one in the tree, else
@@ -89,6 +90,7 @@ func (t *Tree) Add(def *Definition, owner Object) (*Publisher, error) {
 	o := &object{def: def, owner: owner, writing: make(chan struct{}, 1)}
 	t.objects = slices.Insert(t.objects, i, o)
 	t.structure(Change{Kind: Created, Path: lwm2m.NewPath(def.ID)})
+	t.review(def.ID)
 	return &Publisher{tree: t, object: o}, nil
 }
 
@@ -108,6 +110,7 @@ func (t *Tree) Remove(oid uint16) {
 	if i, found := t.find(oid); found {
 		t.objects = slices.Delete(t.objects, i, i+1)
 		t.structure(Change{Kind: Deleted, Path: lwm2m.NewPath(oid)})
+		t.review(oid)
 	}
 }
 

@@ -76,6 +76,9 @@ func (t *Tree) planNodes(origin Origin, nodes []lwm2m.Node) (*Edit, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := t.access.may(origin, RightWrite, n.Path); err != nil {
+			return nil, err
+		}
 		if err := o.planNode(e, n); err != nil {
 			return nil, err
 		}
@@ -90,6 +93,9 @@ func (t *Tree) planWrite(origin Origin, mode WriteMode, p lwm2m.Path, nodes []lw
 	defer t.mu.RUnlock()
 	o, in, err := t.instanceAt(p)
 	if err != nil {
+		return nil, err
+	}
+	if err := t.access.may(origin, RightWrite, p); err != nil {
 		return nil, err
 	}
 	if err := in.mayWriteAt(o, p, origin, mode); err != nil {
