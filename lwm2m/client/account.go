@@ -235,7 +235,9 @@ func (a *account) treeChanged() {
 		a.accessChanged()
 	}
 	if p.Lost {
-		a.warnOnce("observed values change faster than they can be reported")
+		if a.mention("fast") {
+			a.log.Warn("observed values change faster than they can be reported")
+		}
 		for o := range a.observations.all() {
 			a.observations.tell(o, true)
 		}
@@ -364,13 +366,12 @@ func (a *account) awakeUntil() time.Time {
 	return last.Add(awake)
 }
 
-// warnOnce logs what a server may bring about as often as it likes, once for each
-// registration.
-func (a *account) warnOnce(text string, attrs ...any) {
-	if !a.warned[text] {
-		a.warned[text] = true
-		a.log.Warn(text, attrs...)
-	}
+// mention reports whether something is to be logged that a server may bring about as often
+// as it likes: once for each registration.
+func (a *account) mention(what string) bool {
+	known := a.warned[what]
+	a.warned[what] = true
+	return !known
 }
 
 func passed(at, now time.Time) bool { return !at.IsZero() && !at.After(now) }

@@ -116,8 +116,8 @@ func (a *account) keep(o *observation, nodes []lwm2m.Node, at time.Time) *entry 
 	}
 	before := a.history.dropped
 	e := a.history.add(o.target.list(), at, pack, limit)
-	if a.history.dropped > before {
-		a.warnOnce("stored notifications exceed their bounds: the oldest are dropped", slog.Int("stored", a.history.count()))
+	if a.history.dropped > before && a.mention("dropped") {
+		a.log.Warn("stored notifications exceed their bounds: the oldest are dropped", slog.Int("stored", a.history.count()))
 	}
 	a.undelivered = true
 	a.historySaveAt = earliest(a.historySaveAt, a.now().Add(saveHistoryAfter))

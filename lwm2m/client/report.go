@@ -57,7 +57,9 @@ func (a *account) newObservation(r *request) (*observation, *coap.Message, error
 	}
 	t := r.target()
 	if a.observations.paths+t.size() > maxObservations {
-		a.warnOnce("observations are declined: there are too many", slog.String("path", t.String()))
+		if a.mention("declined") {
+			a.log.Warn("observations are declined: there are too many", slog.String("path", t.String()))
+		}
 		return nil, m, nil
 	}
 	format, _ := m.ContentFormat()

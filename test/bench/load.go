@@ -126,11 +126,13 @@ func (b *bench) encoding() {
 	}
 	for _, f := range []lwm2m.Format{lwm2m.FormatSenMLCBOR, lwm2m.FormatLwM2MCBOR} {
 		var size int
-		r := testing.Benchmark(func(t *testing.B) {
-			t.ReportAllocs()
-			for t.Loop() {
+		report := b
+		r := testing.Benchmark(func(b *testing.B) {
+			b.Helper()
+			b.ReportAllocs()
+			for b.Loop() {
 				payload, err := wire.Append(nil, f, lwm2m.NewPath(3303), nodes)
-				b.must(err, "encode")
+				report.must(err, "encode")
 				size = len(payload)
 			}
 		})
