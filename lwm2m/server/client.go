@@ -112,6 +112,10 @@ func (c *Client) ended() {
 	}
 }
 
+// Conn waits until the client can be asked and returns its connection, for requests
+// that the operations below do not make. Errors are theirs.
+func (c *Client) Conn(ctx context.Context) (*coap.Conn, error) { return c.listening(ctx) }
+
 // listening waits until the client can be asked and returns its connection.
 func (c *Client) listening(ctx context.Context) (*coap.Conn, error) {
 	for {

@@ -120,7 +120,7 @@ func (s *Server) session(ctx context.Context, conn *piondtls.Conn) {
 		return
 	}
 	identity := string(state.IdentityHint)
-	c := coap.New(conn, func(x *coap.Exchange) { s.handle(x, identity) }, coap.Options{Params: s.cfg.Params})
+	c := coap.New(conn, func(x *coap.Exchange) { s.handle(x, identity) }, coap.Options{Params: s.cfg.Params, Trace: s.cfg.Trace})
 	err := c.Run(ctx)
 	_ = c.Close() // the session is over either way
 	log.Debug("session ended", slog.String("identity", identity), slog.Any("error", err))

@@ -32,6 +32,10 @@ type Config struct {
 	Lifetime time.Duration
 	// MaxClients bounds the registrations; 10,000.
 	MaxClients int
+
+	// Trace, when not nil, sees each CoAP message as it is sent and received, before
+	// encryption; see coap.Options.
+	Trace func(d coap.Direction, datagram []byte)
 }
 
 // Server keeps the registrations of clients. All methods may be called from any
@@ -75,7 +79,7 @@ func setDefault[T comparable](field *T, value T) {
 // Serve answers clients on a UDP socket (coap) until ctx ends, and closes it.
 func (s *Server) Serve(ctx context.Context, pc coap.PacketConn) error {
 	l := coap.Listen(pc, func(x *coap.Exchange) { s.handle(x, "") }, coap.ListenOptions{
-		Conn:     coap.Options{Params: s.cfg.Params},
+		Conn:     coap.Options{Params: s.cfg.Params, Trace: s.cfg.Trace},
 		MaxConns: s.cfg.MaxClients,
 	})
 	err := l.Run(ctx)
@@ -117,6 +121,14 @@ func (s *Server) Client(endpoint string) (*Client, bool) {
 	defer s.mu.Unlock()
 	c, ok := s.clients[endpoint]
 	return c, ok
+}
+
+// Forget drops the registration of an endpoint, as a server does that lost its memory:
+// the client is not told.
+func (s *Server) Forget(endpoint string) {
+	if c, ok := s.Client(endpoint); ok {
+		s.remove(c, c.Registration().ID, Expired)
+	}
 }
 
 // handle answers one request of a peer. identity is what DTLS proved, "" over
