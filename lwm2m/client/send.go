@@ -88,7 +88,7 @@ func (a *account) maySend() error {
 		return ErrUnregistered
 	}
 	switch {
-	case a.settings.muted:
+	case a.muted():
 		return fmt.Errorf("%w: it takes one once /%d/%d/%d is false", ErrMuted, objectServer, a.settings.instance, serverMuteSend)
 	case a.version == lwm2m.Version10:
 		return ErrSendVersion
@@ -96,6 +96,14 @@ func (a *account) maySend() error {
 		return ErrSendBusy
 	}
 	return nil
+}
+
+// muted reports whether the server wants no Send, which is the default. It asks the tree:
+// a server that has written the resource may get, or be spared, a Send with the next
+// message.
+func (a *account) muted() bool {
+	v := a.tree.Value(lwm2m.NewPath(objectServer, a.settings.instance, serverMuteSend))
+	return v.IsZero() || v.Bool()
 }
 
 // sendWaiting sends the first that waits, once the registration stands and the one before

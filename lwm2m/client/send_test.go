@@ -92,6 +92,20 @@ func TestSendRefused(t *testing.T) {
 }
 
 // TestSendUnregistered shows that a Send does not wait for a server that is not there.
+// TestSendHeedsMuteAtOnce has the resource change just before each Send.
+func TestSendHeedsMuteAtOnce(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.registered()
+		for i := range 100 {
+			muted := i%2 == 1
+			l.publish(l.accounts, func(b *model.Batch) { b.Set(0, 23, lwm2m.Boolean(muted)) })
+			if err := l.client.Send(l.t.Context(), 101, lwm2m.MustPath(temperature)); errors.Is(err, ErrMuted) != muted {
+				l.t.Fatalf("muted is %v, Send ends with %v", muted, err)
+			}
+		}
+	})
+}
+
 func TestSendUnregistered(t *testing.T) {
 	simulate(t, nil, func(l *lab) {
 		l.server.refuse = errNoRoute

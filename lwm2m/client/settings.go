@@ -70,7 +70,6 @@ type settings struct {
 	retry              *Retry // nil: none of its resources is there
 	storing            bool
 	confirm            bool  // Default Notification Mode is CON
-	muted              bool  // Send is not wanted, which is the default
 	profileHash        int64 // of Profile IDs; 0: none are wanted
 }
 
@@ -199,7 +198,6 @@ func newSettings(ssid uint16, security, server instance) *settings {
 		storing:        server.values[serverStoring].Bool(),
 		confirm:        server.integer(serverNotifyMode) == 1,
 		profileHash:    server.integer(serverProfileHash),
-		muted:          !server.has(serverMuteSend) || server.values[serverMuteSend].Bool(),
 	}
 }
 
