@@ -35,6 +35,12 @@ type Options struct {
 	Hardware hw.Options
 	Now      func() time.Time
 
+	// Simulated says that Root is no real machine's: there are no events of the kernel
+	// to watch.
+	Simulated bool
+	// Params, when not nil, changes what is peculiar to an account's client.
+	Params func(*client.Params)
+
 	RefuseVolatile bool // the state directory must survive a reboot
 	Deregister     bool // when the agent ends
 
@@ -174,9 +180,12 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 		named{"access control", a.access.Run},
 		named{"health", a.showErrors},
 		named{"deferred work", a.runDeferred},
-		optional(a.log, named{"network watch", a.watchNetwork}),
-		optional(a.log, named{"power watch", a.watchPower}),
 	}, more...)
+	if !a.opts.Simulated {
+		tasks = append(tasks,
+			optional(a.log, named{"network watch", a.watchNetwork}),
+			optional(a.log, named{"power watch", a.watchPower}))
+	}
 	err := runAll(ctx, tasks, func(parting context.Context) error {
 		if a.opts.Deregister {
 			return a.client.Deregister(parting)

@@ -103,6 +103,9 @@ func (a *Agent) params(id uint16) client.Params {
 	}
 	inUse := objects.Bearer(a.tree.Value(lwm2m.MustPath("/4/0/0")).Int())
 	byBearer(&p, wanted, inUse, a.objects.coap)
+	if a.opts.Params != nil {
+		a.opts.Params(&p)
+	}
 	return p
 }
 

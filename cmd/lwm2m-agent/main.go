@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"lwm2m-agent/agent/config"
@@ -34,7 +35,7 @@ type command struct {
 
 // commands is the table of commands, in the order in which help lists them.
 func commands() []command {
-	return append(demoCommand(), []command{
+	return slices.Concat(demoCommand(), []command{
 		{"run", "", "the agent in the foreground", runRun},
 		{"check", "", "validate the configuration and probe what it names", runCheck},
 		{"scan", "", "list what this board has, with configuration lines", runScan},
@@ -47,7 +48,7 @@ func commands() []command {
 		{"send", "PATH...", "tell servers present values, unasked", runSend},
 		{"update", "[SHORT_SERVER_ID...]", "send a registration Update now", runUpdate},
 		{"version", "", "print version, commit, Go version and supported LwM2M versions", runVersion},
-	}...)
+	}, etsCommand())
 }
 
 func main() {

@@ -42,7 +42,13 @@ var arrows = []arrow{
 		"the demo's own parts stand on the page and the small server; the agent composes them",
 	},
 
-	{"cmd/...", []string{"agent", "agent/config", "agent/control", "lwm2m"}, "a command parses flags and calls the agent, or its control interface"},
+	{
+		"agent/ets/...",
+		[]string{"lwm2m", "lwm2m/wire/...", "lwm2m/coap", "lwm2m/server", "agent/config"},
+		"the conformance procedures know a server and the device under test through an interface; the agent composes them",
+	},
+
+	{"cmd/...", []string{"agent", "agent/config", "agent/control", "agent/ets", "lwm2m"}, "a command parses flags and calls the agent, or its control interface"},
 	{"test/...", []string{"..."}, "tests may look at everything"},
 }
 

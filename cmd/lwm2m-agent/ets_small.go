@@ -1,0 +1,5 @@
+//go:build small
+
+package main
+
+func etsCommand() []command { return nil }
