@@ -34,6 +34,8 @@ func TestProfileID(t *testing.T) {
 	for i := range 2 * maxProfiles {
 		want(coap.Created, "fifth", objectList, fmt.Sprintf("pid=6:%08x", i))
 	}
+	s.profiles.mu.Lock()
+	defer s.profiles.mu.Unlock()
 	if n := len(s.profiles.lists); n > maxProfiles {
 		t.Errorf("%d lists are kept", n)
 	}
