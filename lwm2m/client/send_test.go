@@ -91,7 +91,6 @@ func TestSendRefused(t *testing.T) {
 	})
 }
 
-// TestSendUnregistered shows that a Send does not wait for a server that is not there.
 // TestSendHeedsMuteAtOnce has the resource change just before each Send.
 func TestSendHeedsMuteAtOnce(t *testing.T) {
 	simulate(t, nil, func(l *lab) {
@@ -106,6 +105,7 @@ func TestSendHeedsMuteAtOnce(t *testing.T) {
 	})
 }
 
+// TestSendUnregistered shows that a Send does not wait for a server that is not there.
 func TestSendUnregistered(t *testing.T) {
 	simulate(t, nil, func(l *lab) {
 		l.server.refuse = errNoRoute
