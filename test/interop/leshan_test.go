@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -137,6 +138,7 @@ func (s peer) checkAll(t *testing.T, a *gateway.Agent) {
 	t.Run("refusals", func(t *testing.T) { s.checkRefusals(t) })
 	t.Run("discover and attributes", func(t *testing.T) { s.checkDiscover(t) })
 	t.Run("observe", func(t *testing.T) { s.checkObserve(t) })
+	t.Run("inherited attributes", func(t *testing.T) { s.checkInheritance(t) })
 	if s.newest {
 		t.Run("composite", func(t *testing.T) { s.checkComposite(t) })
 		t.Run("send", func(t *testing.T) { s.checkSend(t, a) })
@@ -336,6 +338,38 @@ func (s peer) checkObserve(t *testing.T) {
 	s.Forget(t, s.endpoint, instance)
 	must(t, "2.04", s.Replace(t, s.endpoint, relay, leshan.AnyFormat, leshan.Values{"": "false"}))
 	must(t, "2.05", s.Read(t, s.endpoint, relay, lwm2m.FormatText))
+}
+
+// checkInheritance has Leshan attach periods to an object, and observe a resource of it that
+// changes every second; what is attached to the resource comes first.
+func (s peer) checkInheritance(t *testing.T) {
+	t.Helper()
+	const sensor = "/3303/0/5700"
+	step := func(least, most float64) {
+		t.Helper()
+		after := s.Now(t)
+		first := number(t, must(t, "2.05", s.Observe(t, s.endpoint, sensor, lwm2m.FormatText)).Content[sensor])
+		e := s.AwaitNotification(t, after, patience, s.endpoint, sensor, func(leshan.Content) bool { return true })
+		if risen := number(t, e.Content[sensor]) - first; risen < least || risen > most {
+			t.Errorf("notified after %v s, want %v to %v", risen, least, most)
+		}
+		s.Forget(t, s.endpoint, sensor)
+	}
+	must(t, "2.04", s.WriteAttributes(t, s.endpoint, "/3303", "pmin=8"))
+	step(7, 60)
+	must(t, "2.04", s.WriteAttributes(t, s.endpoint, sensor, "pmin=0"))
+	step(0.5, 6)
+	must(t, "2.04", s.WriteAttributes(t, s.endpoint, sensor, "pmin"))
+	must(t, "2.04", s.WriteAttributes(t, s.endpoint, "/3303", "pmin"))
+}
+
+func number(t *testing.T, text string) float64 {
+	t.Helper()
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatalf("%q is no number", text)
+	}
+	return f
 }
 
 // checkComposite has Leshan read, write and observe several paths at once.
