@@ -128,12 +128,12 @@ func (f *failing) Save(key string, record []byte) error {
 // write the power fails, nothing that was saved and not delivered is lost.
 func TestHistoryCutAnywhere(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 200 {
+	for range 20 {
 		budget := random.IntN(40)
 		store := &failing{allow: func() bool { budget--; return budget >= 0 }}
 		h := newHistory(0)
 		safe := make(map[uint64]bool) // saved and not delivered
-		for range 400 {
+		for range 200 {
 			switch size := random.IntN(chunkSize); {
 			case h.count() > 0 && random.IntN(3) == 0:
 				list := h.all()
