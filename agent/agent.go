@@ -69,6 +69,7 @@ type Agent struct {
 	status   statusFeed
 	deferred chan func(context.Context) // work that must follow an answer
 	config   atomic.Pointer[config.Config]
+	wlan     *bind.WLAN
 }
 
 // New opens the state directory and makes the tree of objects. Nothing runs
@@ -184,7 +185,8 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 	if !a.opts.Simulated {
 		tasks = append(tasks,
 			optional(a.log, named{"network watch", a.watchNetwork}),
-			optional(a.log, named{"power watch", a.watchPower}))
+			optional(a.log, named{"power watch", a.watchPower}),
+			optional(a.log, named{"wireless watch", a.watchWLAN}))
 	}
 	err := runAll(ctx, tasks, func(parting context.Context) error {
 		if a.opts.Deregister {

@@ -65,6 +65,7 @@ func (a *Agent) addObjects() error {
 			return err
 		}
 	}
+	a.wlan = &bind.WLAN{Root: a.opts.Root, Store: a.store, Object: objects.NewWLANConnectivity(a.tree)}
 	return a.firstValues()
 }
 
@@ -90,6 +91,7 @@ func (a *Agent) addCoAPConfig() error {
 // firstValues publishes what the watches will keep up to date.
 func (a *Agent) firstValues() error {
 	a.publishNetwork()
+	a.publishWLAN()
 	a.publishPower()
 	if l := a.opts.Config.Location; l != nil {
 		altitude := l.Altitude
@@ -164,6 +166,7 @@ func (a *Agent) watchNetwork(ctx context.Context) error {
 	w := host.NetworkWatch{Log: a.log, Changed: func() {
 		a.publishNetwork()
 		a.client.ParamsChanged() // the bearer may be another one
+		a.publishWLAN()
 		a.client.NetworkChanged()
 	}}
 	return w.Run(ctx)

@@ -179,6 +179,7 @@ func TestWatchEnds(t *testing.T) {
 	for name, watch := range map[string]func(context.Context) error{
 		"network": (&NetworkWatch{Changed: func() {}}).Run,
 		"power":   func(ctx context.Context) error { return WatchPower(ctx, func() {}) },
+		"WLAN":    func(ctx context.Context) error { return WatchWLAN(ctx, func() {}) },
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		if err := watch(ctx); err != nil {

@@ -72,6 +72,9 @@ var served = []struct {
 		_, err := NewStatistics(f.tree, &counters{}, nil)
 		f.check(err)
 	}},
+	{objectWLAN, "the wireless interfaces, read only; absent where there is none", func(f *fixture) {
+		f.check(NewWLANConnectivity(f.tree).Publish([]WLAN{station(0, "wlan0")}))
+	}},
 	{objectTest, "a resource of every type, to try servers with; off unless configured", func(f *fixture) {
 		_, err := NewTestObject(f.tree)
 		f.check(err)

@@ -25,6 +25,9 @@ var guestInit string
 // the fuses (nvmem-imx-ocotp), where its address could be.
 var modules = []string{"i2c-imx", "i2c-dev", "lm75", "tmp102", "dps310", "gpio-mxc", "imx2_wdt", "nvmem-imx-ocotp", "fec"}
 
+// wireless is loaded by Board.AddWLAN.
+const wireless = "mac80211_hwsim"
+
 // What a cached system holds.
 const (
 	kernelFile = "vmlinuz"
@@ -35,7 +38,7 @@ const (
 // system returns a folder with the kernel, the board's device tree and the initramfs without a payload.
 func system(t workspace.T) string {
 	t.Helper()
-	inputs := append([]string{fetchScript, guestInit}, modules...)
+	inputs := append([]string{fetchScript, guestInit, wireless}, modules...)
 	return workspace.Cached(t, "rig", inputs, func(dir string) error {
 		packages := t.TempDir()
 		script := exec.CommandContext(t.Context(), "bash", "-s", packages)
@@ -86,20 +89,11 @@ func find(dir, pattern string) (string, error) {
 // makeSystem writes an initramfs with busybox, the modules in the order they load, and the init script.
 func makeSystem(t workspace.T, packages, to string) error {
 	t.Helper()
-	files, err := moduleFiles(t, packages)
-	if err != nil {
-		return err
-	}
 	var a archive
-	var order strings.Builder
-	for _, file := range files {
-		content, err := expand(t, file)
-		if err != nil {
+	for order, names := range map[string][]string{"order": modules, wireless: {wireless}} {
+		if err := addModules(t, &a, packages, order, names); err != nil {
 			return err
 		}
-		name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(file), ".xz"), ".zst")
-		a.add("/lib/modules/"+name, content)
-		fmt.Fprintln(&order, name)
 	}
 	busybox, err := find(packages, "busybox")
 	if err != nil {
@@ -109,14 +103,34 @@ func makeSystem(t workspace.T, packages, to string) error {
 	if err != nil {
 		return err
 	}
-	a.add("/lib/modules/order", []byte(order.String()))
 	a.add("/bin/busybox", content)
 	a.add("/init", []byte(guestInit))
 	return os.WriteFile(to, a.finish(), 0o600)
 }
 
+// addModules adds modules, with all that they need, and a file that has their names in the order they load.
+func addModules(t workspace.T, a *archive, packages, order string, names []string) error {
+	t.Helper()
+	files, err := moduleFiles(t, packages, names)
+	if err != nil {
+		return err
+	}
+	var list strings.Builder
+	for _, file := range files {
+		content, err := expand(t, file)
+		if err != nil {
+			return err
+		}
+		name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(file), ".xz"), ".zst")
+		a.add("/lib/modules/"+name, content)
+		fmt.Fprintln(&list, name)
+	}
+	a.add("/lib/modules/"+order, []byte(list.String()))
+	return nil
+}
+
 // moduleFiles returns the files of the modules and of what they depend on, in the order they load.
-func moduleFiles(t workspace.T, packages string) ([]string, error) {
+func moduleFiles(t workspace.T, packages string, names []string) ([]string, error) {
 	t.Helper()
 	anyModule, err := find(packages, "i2c-imx.ko*")
 	if err != nil {
@@ -129,7 +143,7 @@ func moduleFiles(t workspace.T, packages string) ([]string, error) {
 	}
 	var files []string
 	seen := map[string]bool{}
-	for _, module := range modules {
+	for _, module := range names {
 		// It fails for what is built in, or not there: the board's start tells.
 		out, _ := exec.CommandContext(t.Context(), sbin("modprobe"), "-d", base, "-S", version, "-D", module).Output()
 		lines := bufio.NewScanner(bytes.NewReader(out))
