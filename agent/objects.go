@@ -66,6 +66,9 @@ func (a *Agent) addObjects() error {
 		}
 	}
 	a.wlan = &bind.WLAN{Root: a.opts.Root, Store: a.store, Object: objects.NewWLANConnectivity(a.tree)}
+	if err = a.addContents(); err != nil {
+		return err
+	}
 	return a.firstValues()
 }
 

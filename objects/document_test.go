@@ -75,6 +75,15 @@ var served = []struct {
 	{objectWLAN, "the wireless interfaces, read only; absent where there is none", func(f *fixture) {
 		f.check(NewWLANConnectivity(f.tree).Publish([]WLAN{station(0, "wlan0")}))
 	}},
+	{objectPortfolio, "instance 0: identities of the host; further ones are servers' own", func(f *fixture) {
+		f.portfolio(gatewayHost, nil)
+	}},
+	{objectAppData, "data of applications: instance 0 to servers, 1 from servers", func(f *fixture) {
+		f.appData(nil)
+		f.check(f.put(model.FromLocal(), map[string]lwm2m.Value{
+			"/19/1/0/0": lwm2m.Opaque(nil), "/19/1/1": lwm2m.Integer(0), "/19/1/3": lwm2m.String(""), "/19/1/4": lwm2m.String(""), "/19/1/5": lwm2m.Integer(0),
+		}))
+	}},
 	{objectTest, "a resource of every type, to try servers with; off unless configured", func(f *fixture) {
 		_, err := NewTestObject(f.tree)
 		f.check(err)
