@@ -19,6 +19,7 @@ import (
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/coap"
 	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/objects"
 	"lwm2m-agent/objects/registry"
 )
 
@@ -69,16 +70,20 @@ type Agent struct {
 	status   statusFeed
 	deferred chan func(context.Context) // work that must follow an answer
 	config   atomic.Pointer[config.Config]
+
 	wlan     *bind.WLAN
+	ownLog   *objects.Collection
+	eventLog *objects.EventLog
+	followed []Task // of what the logs of other programs say
 }
 
 // New opens the state directory and makes the tree of objects. Nothing runs
 // before Run; Close releases what New took if Run is not called.
 func New(opts Options) (*Agent, error) {
-	fillIn(&opts)
+	own := fillIn(&opts)
 	a := &Agent{
 		opts: opts, log: opts.Log, started: opts.Now(), registry: registry.Definitions(),
-		health: health.NewTracker(opts.Now), deferred: make(chan func(context.Context), 8),
+		health: health.NewTracker(opts.Now), deferred: make(chan func(context.Context), 8), ownLog: own,
 	}
 	a.config.Store(opts.Config)
 	var err error
@@ -94,10 +99,13 @@ func New(opts Options) (*Agent, error) {
 	return a, nil
 }
 
-func fillIn(opts *Options) {
+// fillIn gives options their defaults, and has the log collected for object 20.
+func fillIn(opts *Options) *objects.Collection {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	var own *objects.Collection
+	opts.Log, own = collected(opts.Log)
 	if opts.Root == nil {
 		opts.Root = host.Root()
 	}
@@ -110,6 +118,7 @@ func fillIn(opts *Options) {
 	if opts.Hardware.Log == nil {
 		opts.Hardware.Log = opts.Log
 	}
+	return own
 }
 
 // compose makes the parts and joins them.
@@ -141,6 +150,9 @@ func (a *Agent) compose() error {
 	}
 	if err := a.accounts.Seed(a.tree, a.objects.security, a.objects.server, a.opts.Config); err != nil {
 		return fmt.Errorf("seed the server accounts: %w", err)
+	}
+	if err := a.addEventLog(); err != nil {
+		return fmt.Errorf("add the event logs: %w", err)
 	}
 	a.client = client.New(client.Config{
 		Endpoint: a.endpoint, Tree: a.tree, Store: a.store.Bucket(store.Client), Params: a.params,
@@ -181,7 +193,8 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 		named{"access control", a.access.Run},
 		named{"health", a.showErrors},
 		named{"deferred work", a.runDeferred},
-	}, more...)
+		named{"event log", a.eventLog.Run},
+	}, append(a.followed, more...)...)
 	if !a.opts.Simulated {
 		tasks = append(tasks,
 			optional(a.log, named{"network watch", a.watchNetwork}),

@@ -57,8 +57,8 @@ func Run(ctx context.Context, opts RunOptions) error {
 	if err != nil {
 		return errors.Join(err, a.Close())
 	}
-	local := a.ControlTask(control.SocketOptions{Path: cfg.Socket, Listener: l, Log: log})
-	log.Info("starting", slog.String("version", opts.Version), slog.String("endpoint", a.endpoint), slog.Int("servers", len(cfg.Servers)))
+	local := a.ControlTask(control.SocketOptions{Path: cfg.Socket, Listener: l, Log: a.log})
+	a.log.Info("starting", slog.String("version", opts.Version), slog.String("endpoint", a.endpoint), slog.Int("servers", len(cfg.Servers)))
 	return a.Run(ctx,
 		local,
 		named{"readiness", func(ctx context.Context) error { return notifyReady(ctx, local.Ready(), a.board.Hardware().Ready()) }},

@@ -84,6 +84,11 @@ var served = []struct {
 			"/19/1/0/0": lwm2m.Opaque(nil), "/19/1/1": lwm2m.Integer(0), "/19/1/3": lwm2m.String(""), "/19/1/4": lwm2m.String(""), "/19/1/5": lwm2m.Integer(0),
 		}))
 	}},
+	{objectEventLog, "logs: instance 0 is the agent's own, the others are those of the configuration", func(f *fixture) {
+		l, err := NewEventLog(f.tree, EventLogHooks{})
+		f.check(err)
+		f.check(l.Add(0, LogSystem, NewCollection(), LogState{}))
+	}},
 	{objectTest, "a resource of every type, to try servers with; off unless configured", func(f *fixture) {
 		_, err := NewTestObject(f.tree)
 		f.check(err)

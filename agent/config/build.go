@@ -48,6 +48,7 @@ func (b *builder) config(root *node) *Config {
 	}
 	b.accounts(root)
 	b.devices(root)
+	b.eventLogs(root)
 	return &b.cfg
 }
 

@@ -27,6 +27,7 @@ type Config struct {
 	Bootstrap  *Bootstrap // nil: none
 	Sensors    []Sensor
 	Actuators  []Actuator
+	EventLogs  []EventLog
 	Log        Log
 
 	StateDir string

@@ -21,7 +21,7 @@ func TestRefusals(t *testing.T) {
 		{"too deep", "x = " + strings.Repeat("[", 17), []string{"agent.toml:1: keys or brackets are nested too deep"}},
 		{"key too deep", "\n" + strings.Repeat("a.", 17) + "a = 1", []string{"agent.toml:2: keys or brackets are nested too deep"}},
 		{"unknown key", "[device]\ncolour = 'red'", []string{"agent.toml:2: device: colour: unknown; allowed: manufacturer, model, serial, hardware_version"}},
-		{"unknown table", "[[servers]]\nuri = 'x'", []string{"agent.toml:1: servers: unknown; did you mean \"server\"? allowed: endpoint, test_object, [device], [location], [[server]], [bootstrap], [[sensor]], [[actuator]], [log]"}},
+		{"unknown table", "[[servers]]\nuri = 'x'", []string{"agent.toml:1: servers: unknown; did you mean \"server\"? allowed: endpoint, test_object, [device], [location], [[server]], [bootstrap], [[sensor]], [[actuator]], [[event_log]], [log]"}},
 		{"misspelt", "[[sensor]]\nname='a'\ndriver='sim'\nintervall='1s'", []string{
 			`agent.toml:4: sensor "a": intervall: unknown; did you mean "interval"? allowed: object, name, driver, instance, application_type, bus, address, chip, line, device, interval, debounce, active, bias, edge, drive, unit, wave, min, max, period, seed, file, [[channel]]`,
 		}},
@@ -43,6 +43,15 @@ func TestRefusals(t *testing.T) {
 		{"not a number", "[location]\nlatitude=nan\nlongitude=inf\n", []string{
 			"agent.toml:2: location: latitude: NaN is not valid; allowed: a number from -90 to 90",
 			"agent.toml:3: location: longitude: +Inf is not valid; allowed: a number from -180 to 180",
+		}},
+
+		{"log without source", "[[event_log]]\nname='a'", []string{`agent.toml:1: event_log "a": source: missing; needs "journal", "file"`}},
+		{"log without file", "[[event_log]]\nname='a'\nsource='file'", []string{`agent.toml:1: event_log "a": file is missing; source "file" needs it`}},
+		{"log with two sources", "[[event_log]]\nname='a'\nsource='journal'\nfile='b'", []string{
+			`agent.toml:4: event_log "a": file: source "journal" does not take it; remove it, or set source = "file"`,
+		}},
+		{"class of log", "[[event_log]]\nname='a'\nsource='journal'\nclass='loud'", []string{
+			`agent.toml:4: event_log "a": class: "loud" is not valid; allowed: "generic", "system", "security", "event", "trace", "panic", "charging"`,
 		}},
 
 		{"server without ID", "[[server]]\nuri='coap://h'", []string{"agent.toml:1: server: short_server_id is missing; it tells one [[server]] from the other"}},

@@ -27,8 +27,9 @@ const maxSends = 64
 type dataSend struct {
 	ctx     context.Context //nolint:containedctx // of who waits
 	target  target
-	stored  []*entry   // not nil: what was stored is sent, not what is at the target now
-	outcome chan error // has room for one
+	stored  []*entry     // not nil: what was stored is sent, not what is at the target now
+	content []lwm2m.Node // not nil: this is sent
+	outcome chan error   // has room for one
 }
 
 // dataSent says how a Send ended.
@@ -46,13 +47,27 @@ func (c *Client) Send(ctx context.Context, shortServerID uint16, paths ...lwm2m.
 	if len(paths) == 0 {
 		return ErrNothing
 	}
+	return c.sendAndWait(ctx, shortServerID, &dataSend{target: target{paths: outermost(slices.Clone(paths))}})
+}
+
+// SendContent sends a server nodes whose values are in no tree, as LogDataIncremental
+// of object 20 is defined; access control holds for their paths. It waits and fails as
+// Send does.
+func (c *Client) SendContent(ctx context.Context, shortServerID uint16, nodes []lwm2m.Node) error {
+	if len(nodes) == 0 {
+		return ErrNothing
+	}
+	return c.sendAndWait(ctx, shortServerID, &dataSend{content: nodes})
+}
+
+func (c *Client) sendAndWait(ctx context.Context, shortServerID uint16, d *dataSend) error {
 	c.mu.Lock()
 	a := c.accounts[shortServerID]
 	c.mu.Unlock()
 	if a == nil {
 		return fmt.Errorf("%w: %d", ErrNoAccount, shortServerID)
 	}
-	d := &dataSend{ctx: ctx, target: target{paths: outermost(slices.Clone(paths))}, outcome: make(chan error, 1)}
+	d.ctx, d.outcome = ctx, make(chan error, 1)
 	a.inbox.put(d)
 	select {
 	case err := <-d.outcome:
@@ -158,11 +173,17 @@ func (a *account) sent(s dataSent) {
 	}
 }
 
-// sendMessage returns a Send of what the server may read at a target, or of what was
-// stored.
+// sendMessage returns a Send of what the server may read at a target, of what was
+// stored, or of content.
 func (a *account) sendMessage(d *dataSend) (*coap.Message, error) {
-	nodes, err := a.unpack(d.stored, a.now()), error(nil)
-	if d.stored == nil {
+	var nodes []lwm2m.Node
+	var err error
+	switch {
+	case d.stored != nil:
+		nodes = a.unpack(d.stored, a.now())
+	case d.content != nil:
+		nodes = slices.DeleteFunc(slices.Clone(d.content), func(n lwm2m.Node) bool { return !a.mayHear(n.Path) })
+	default:
 		nodes, err = a.nodes(&d.target, nil)
 	}
 	if err != nil {

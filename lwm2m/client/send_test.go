@@ -198,3 +198,42 @@ func TestSendInBlocks(t *testing.T) {
 		}
 	})
 }
+
+// TestSendContent sends what is in no tree, under the same conditions.
+func TestSendContent(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.registered()
+		content := []lwm2m.Node{{Path: lwm2m.MustPath("/20/0/4016"), Value: lwm2m.Opaque([]byte("a line"))}}
+		send := func(nodes []lwm2m.Node) <-chan error {
+			outcome := make(chan error, 1)
+			l.server.wg.Go(func() { outcome <- l.client.SendContent(l.t.Context(), 101, nodes) })
+			synctest.Wait()
+			return outcome
+		}
+		l.wantOutcome(send(content), ErrMuted)
+		l.unmute()
+		l.wantOutcome(send(nil), ErrNothing)
+		l.wantOutcome(send(content), nil)
+		if calls := l.wantCalls("POST /dp []"); calls[0].payload != "\x81\xa3\x21\x61/\x00\x6920/0/4016\x08\x46a line" {
+			l.t.Errorf("sent %x", calls[0].payload)
+		}
+	})
+}
+
+// TestSendContentFollowsRights holds that what is in no tree is sent to who may read
+// where it belongs.
+func TestSendContentFollowsRights(t *testing.T) {
+	simulateShared(t, nil, func(s *shared) {
+		s.unmute()
+		content := []lwm2m.Node{{Path: lwm2m.MustPath("/3303/0/1"), Value: lwm2m.Integer(1)}}
+		send := func() <-chan error {
+			outcome := make(chan error, 1)
+			s.server.wg.Go(func() { outcome <- s.client.SendContent(s.t.Context(), 101, content) })
+			synctest.Wait()
+			return outcome
+		}
+		s.wantOutcome(send(), ErrNothing)
+		s.give(1, 3303, 0, model.RightRead)
+		s.wantOutcome(send(), nil)
+	})
+}
