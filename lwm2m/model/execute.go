@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"strings"
 
 	"lwm2m-agent/lwm2m"
 )
@@ -28,6 +29,21 @@ func (a Arguments) Get(id uint8) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// String returns the arguments as ParseArguments reads them.
+func (a Arguments) String() string {
+	var b strings.Builder
+	for i, arg := range a {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('0' + arg.ID)
+		if arg.HasValue {
+			b.WriteString("='" + arg.Value + "'")
+		}
+	}
+	return b.String()
 }
 
 // ParseArguments reads the arguments of an Execute: "", "5", "2='10.3'",

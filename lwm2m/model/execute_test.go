@@ -46,6 +46,9 @@ func TestParseArguments(t *testing.T) {
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("%q: %s", text, d)
 		}
+		if got.String() != text {
+			t.Errorf("%q is written %q", text, got)
+		}
 	}
 	for _, text := range []string{"a", "10", "0=", "0='", "0='a", "0=a", "0,0", "0,", ",0", "0;1", "0='a'b", "0='a b'", "0='\x00'", "1='\"'"} {
 		if _, err := ParseArguments(text); err == nil {
@@ -65,6 +68,9 @@ func FuzzParseArguments(f *testing.F) {
 		if err != nil {
 			mustCode(t, lwm2m.BadRequest, err)
 			return
+		}
+		if args.String() != s {
+			t.Errorf("%q is written %q", s, args)
 		}
 		if len(args) > 10 {
 			t.Errorf("%q gave %d arguments", s, len(args))

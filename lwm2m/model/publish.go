@@ -39,6 +39,7 @@ const (
 	stepDeclare
 	stepSet
 	stepRemove
+	stepRemoveInstance
 	stepCompute
 )
 
@@ -67,7 +68,12 @@ func (b *Batch) SetAt(iid, rid uint16, v lwm2m.Value, at time.Time, q Quality) {
 
 // SetInstance gives one instance of a multiple resource a good value, of now.
 func (b *Batch) SetInstance(iid, rid, riid uint16, v lwm2m.Value) {
-	b.steps = append(b.steps, step{kind: stepSet, iid: iid, rid: rid, riid: riid, multiple: true, value: v})
+	b.SetInstanceAt(iid, rid, riid, v, time.Time{}, Good)
+}
+
+// SetInstanceAt is SetAt for one instance of a multiple resource.
+func (b *Batch) SetInstanceAt(iid, rid, riid uint16, v lwm2m.Value, at time.Time, q Quality) {
+	b.steps = append(b.steps, step{kind: stepSet, iid: iid, rid: rid, riid: riid, multiple: true, value: v, time: at, quality: q})
 }
 
 // SetAll replaces all instances of a multiple resource by the values, numbered
@@ -83,6 +89,11 @@ func (b *Batch) SetAll(iid, rid uint16, values ...lwm2m.Value) {
 // Remove removes a resource with all its values, if it is there.
 func (b *Batch) Remove(iid, rid uint16) {
 	b.steps = append(b.steps, step{kind: stepRemove, iid: iid, rid: rid})
+}
+
+// RemoveInstance removes one instance of a multiple resource, if it is there.
+func (b *Batch) RemoveInstance(iid, rid, riid uint16) {
+	b.steps = append(b.steps, step{kind: stepRemoveInstance, iid: iid, rid: rid, riid: riid, multiple: true})
 }
 
 // Compute makes a single resource one whose value is asked for at each read,
@@ -144,7 +155,7 @@ func (t *Tree) apply(o *object, s *step, now time.Time) error {
 	case stepDelete:
 		t.deleteInstance(o, s.iid)
 		return nil
-	case stepDeclare, stepSet, stepRemove, stepCompute:
+	case stepDeclare, stepSet, stepRemove, stepRemoveInstance, stepCompute:
 	}
 	in := o.instance(s.iid)
 	if in == nil {
@@ -160,6 +171,8 @@ func (t *Tree) apply(o *object, s *step, now time.Time) error {
 		t.truncate(in.resource(s.rid), at, s.riid)
 	case s.kind == stepRemove:
 		t.removeResource(in, at)
+	case s.kind == stepRemoveInstance:
+		t.removeResourceInstance(in, at.Child(s.riid))
 	case s.kind == stepSet:
 		return t.set(in.ensure(def), at, s, now)
 	default:
@@ -219,6 +232,17 @@ func (t *Tree) declare(in *instance, def *ResourceDefinition, at lwm2m.Path) *re
 func (t *Tree) removeResource(in *instance, at lwm2m.Path) {
 	if i, found := in.find(at.Resource()); found {
 		in.resources = slices.Delete(in.resources, i, i+1)
+		t.changed(Change{Kind: Deleted, Path: at})
+	}
+}
+
+func (t *Tree) removeResourceInstance(in *instance, at lwm2m.Path) {
+	r := in.resource(at.Resource())
+	if r == nil {
+		return
+	}
+	if i, found := r.find(at.ResourceInstance()); found {
+		r.many = slices.Delete(r.many, i, i+1)
 		t.changed(Change{Kind: Deleted, Path: at})
 	}
 }

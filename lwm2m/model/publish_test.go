@@ -109,3 +109,38 @@ func TestQualityKeepsTheLastValue(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+func TestPublishInstancesOfAResource(t *testing.T) {
+	tree, p := newTestTree(t, Plain{})
+	list := lwm2m.MustPath("/100/0/3")
+	s := tree.Subscribe()
+	defer s.Close()
+	s.Watch(list)
+	measured := start.Add(-time.Hour)
+	var b Batch
+	b.SetInstanceAt(0, 3, 7, lwm2m.Integer(1), measured, Uncertain)
+	b.SetInstance(0, 3, 9, lwm2m.Integer(2))
+	b.RemoveInstance(0, 3, 0)
+	b.RemoveInstance(0, 3, 1)
+	b.RemoveInstance(0, 3, 8)
+	b.RemoveInstance(0, 2, 0)
+	if err := p.Publish(&b); err != nil {
+		t.Fatal(err)
+	}
+	var last Batch
+	last.RemoveInstance(0, 3, 9)
+	if err := p.Publish(&last); err != nil {
+		t.Fatal(err)
+	}
+	got, err := tree.Readings(FromServer(1), list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]Reading{{Path: list.Child(7), Value: lwm2m.Integer(1), Time: measured, Quality: Uncertain}}, got, cmp.AllowUnexported(lwm2m.Path{}, lwm2m.Value{})); d != "" {
+		t.Error(d)
+	}
+	changes := s.Take(nil).Changes
+	if n := len(changes); n != 5 || changes[4].Kind != Deleted || changes[4].Path != list.Child(9) {
+		t.Errorf("told %+v, want two values and three that went", changes)
+	}
+}

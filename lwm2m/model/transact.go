@@ -125,12 +125,5 @@ func (t *Tree) applyDelete(o *object, p lwm2m.Path) {
 		t.removeResource(in, p)
 		return
 	}
-	r := in.resource(p.Resource())
-	if r == nil {
-		return
-	}
-	if i, found := r.find(p.ResourceInstance()); found {
-		r.many = slices.Delete(r.many, i, i+1)
-		t.changed(Change{Kind: Deleted, Path: p})
-	}
+	t.removeResourceInstance(in, p)
 }
