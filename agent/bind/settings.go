@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"cmp"
 	"slices"
 
 	"lwm2m-agent/agent/config"
@@ -109,6 +110,32 @@ func Check(cfg *config.Config, defs model.Definitions) config.Problems {
 			section = cfg.Actuators[p.Index].Section
 		}
 		problems = append(problems, section.Problem(p.Key, "%s", p.Text))
+	}
+	return append(problems, checkApps(cfg)...)
+}
+
+// checkApps finds applications that claim an object which the configuration
+// gives to a sensor or an actuator.
+func checkApps(cfg *config.Config) config.Problems {
+	fed := make(map[uint16]string)
+	for i := range cfg.Sensors {
+		s := &cfg.Sensors[i]
+		fed[s.Object] = "sensor " + s.Name
+		for _, c := range s.Channels {
+			fed[c.Object] = "sensor " + s.Name
+		}
+	}
+	for i := range cfg.Actuators {
+		a := &cfg.Actuators[i]
+		fed[cmp.Or(a.Object, objectActuation)] = "actuator " + a.Name
+	}
+	var problems config.Problems
+	for i := range cfg.Apps {
+		for _, oid := range cfg.Apps[i].Objects {
+			if unit := fed[oid]; unit != "" {
+				problems = append(problems, cfg.Apps[i].Problem("objects", "%d is what %s feeds; give one of them another object", oid, unit))
+			}
+		}
 	}
 	return problems
 }

@@ -49,6 +49,7 @@ func (b *builder) config(root *node) *Config {
 	b.accounts(root)
 	b.devices(root)
 	b.eventLogs(root)
+	b.apps(root)
 	return &b.cfg
 }
 

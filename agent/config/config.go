@@ -28,6 +28,7 @@ type Config struct {
 	Sensors    []Sensor
 	Actuators  []Actuator
 	EventLogs  []EventLog
+	Apps       []App
 	Log        Log
 
 	StateDir string

@@ -150,6 +150,7 @@ var schema = section{
 			{name: "safe", kind: safeState, fallback: `"off"`, help: "state at start and when the agent ends in order"},
 		}, deviceKeys...)},
 		{name: "event_log", identity: "name", help: "A log that servers can read, beside the agent's own, which is instance 0: object 20. Read at the start.", keys: eventLogKeys},
+		appSection,
 		{name: "log", help: "The agent's log.", keys: []key{
 			{name: "level", kind: oneOf("debug", "info", "warn", "error"), fallback: `"info"`, help: "how much is logged"},
 		}},

@@ -13,6 +13,7 @@ const (
 	StateDamaged         Code = "state-damaged"
 	StateUnwritable      Code = "state-unwritable"
 	StateVolatile        Code = "state-volatile"
+	AppAway              Code = "app-away"
 )
 
 // kinds is the table of possible troubles, in the order in which the
@@ -57,6 +58,11 @@ var kinds = []Kind{
 		Code: ConfigurationUnsafe, Severity: Warning, Subject: "place",
 		Text:   "the configuration works but should not stay so",
 		Remedy: "The text says what to change, for instance `chmod o-rwx` for a file that holds a key.",
+	},
+	{
+		Code: AppAway, Severity: Error, Subject: "application", Device: PeripheralFault,
+		Text:   "the application's program is not there; its last values stay, marked stale, and writes to its objects are refused",
+		Remedy: "Start the program again and see why it ended (its log, `systemctl status` of its unit). If it is gone for good, remove its `[[app]]` section and reload: its objects go with it.",
 	},
 	{
 		Code: StateDamaged, Severity: Warning, Subject: "file", Device: StorageFault,
