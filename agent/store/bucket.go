@@ -30,6 +30,18 @@ func (b *Bucket) Save(key string, record []byte) error {
 	return b.store.Update(func(tx *Tx) error { return tx.Save(b.name, key, record) })
 }
 
+// SaveAll is Save for several records, all of them or none.
+func (b *Bucket) SaveAll(records map[string][]byte) error {
+	return b.store.Update(func(tx *Tx) error {
+		for key, record := range records {
+			if err := tx.Save(b.name, key, record); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // List returns all records of the bucket by key.
 func (b *Bucket) List() (map[string][]byte, error) {
 	b.store.mu.RLock()

@@ -18,6 +18,7 @@ const (
 	Accounts  Name = "accounts"  // objects 0, 1 and 2 as seeded, bootstrapped and written
 	Client    Name = "client"    // of the LwM2M client: attributes, registrations
 	Instances Name = "instances" // instance numbers: see Store.Instances
+	Apps      Name = "apps"      // what local programs have registered
 	Values    Name = "values"    // what servers wrote into objects: application types, set points
 )
 

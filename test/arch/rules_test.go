@@ -33,7 +33,8 @@ var arrows = []arrow{
 	{"agent/config/...", []string{"lwm2m"}, "the configuration is text made typed; what it means is the affair of those who read it"},
 	{"agent/store/...", nil, "the state directory does not know what its records mean"},
 	{"agent/health/...", []string{"lwm2m"}, "a trouble is a declared value; whoever has it reports it"},
-	{"agent/control/...", []string{"lwm2m", "lwm2m/model/...", "agent/config", "agent/health"}, "the control interface asks the tree and the agent through its own interfaces"},
+	{"agent/apps/...", []string{"lwm2m", "lwm2m/model/...", "agent/config", "agent/health"}, "local programs meet the tree here; how they connect is the affair of agent/control"},
+	{"agent/control/...", []string{"lwm2m", "lwm2m/model/...", "agent/apps", "agent/config", "agent/health"}, "the control interface asks the tree and the agent through its own interfaces"},
 	{"agent/web/...", []string{"lwm2m", "lwm2m/model/...", "agent/control", "agent/health"}, "the page stands on the control interface"},
 
 	{
