@@ -35,9 +35,6 @@ type Event struct {
 	Trouble *Trouble `json:"trouble,omitempty"` // health
 }
 
-// writePatience is how long a client may take to accept what it is sent.
-const writePatience = 10 * time.Second
-
 // events streams what happens until the client goes, does not keep up, or the
 // agent ends.
 func (h *handler) events(w http.ResponseWriter, r *http.Request) error {
@@ -53,10 +50,7 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request) error {
 	}
 	sub := h.backend.Subscribe(paths)
 	defer sub.Close()
-	s := stream{handler: h, to: w, controller: http.NewResponseController(w), paths: paths}
-	_ = s.controller.SetReadDeadline(time.Time{}) // the stream outlives what the server allows a request
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	w.Header().Set("Cache-Control", "no-store")
+	s := stream{handler: h, lines: beginLines(w), paths: paths}
 	s.begin()
 	for s.send() {
 		select {
@@ -74,26 +68,16 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request) error {
 // stream is one client of the events.
 type stream struct {
 	*handler
-	to         http.ResponseWriter
-	controller *http.ResponseController
-	paths      []lwm2m.Path
-	pending    []Event
+	lines
+	paths   []lwm2m.Path
+	pending []Event
 }
 
 // send sends what is pending and reports whether that worked.
 func (s *stream) send() bool {
-	_ = s.controller.SetWriteDeadline(time.Now().Add(writePatience))
-	out := encoder(s.to)
-	for _, e := range s.pending {
-		if err := out.Encode(e); err != nil {
-			return false
-		}
-	}
+	sent := sendLines(s.lines, s.pending)
 	s.pending = s.pending[:0]
-	if err := s.controller.Flush(); err != nil {
-		return false
-	}
-	return s.controller.SetWriteDeadline(time.Time{}) == nil
+	return sent
 }
 
 func (s *stream) add(e Event) { s.pending = append(s.pending, e) }

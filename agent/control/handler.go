@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"lwm2m-agent/agent/apps"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
 )
@@ -22,6 +23,9 @@ type Access uint8
 const (
 	Reading Access = iota
 	Changing
+	// Owning is acting for an application: its own user may, and who may change
+	// everything.
+	Owning
 )
 
 // Authorizer decides whether a request may be served. The error's text goes to
@@ -32,7 +36,8 @@ type Authorizer func(r *http.Request, need Access) error
 // default.
 type HandlerOptions struct {
 	Log  *slog.Logger    // nil discards
-	Done <-chan struct{} // closed: event streams end
+	Done <-chan struct{} // closed: streams end
+	Apps *apps.Apps      // nil: none
 }
 
 // The bounds of requests.
@@ -62,6 +67,12 @@ func routes() []route {
 		{http.MethodPost, "/v1/send", Changing, (*handler).send},
 		{http.MethodPost, "/v1/update", Changing, (*handler).update},
 		{http.MethodGet, "/v1/events", Reading, (*handler).events},
+		{http.MethodGet, "/v1/apps", Reading, (*handler).listApps},
+		{http.MethodPut, "/v1/apps/{name}", Owning, ofApp((*handler).registerApp)},
+		{http.MethodDelete, "/v1/apps/{name}", Owning, ofApp((*handler).withdrawApp)},
+		{http.MethodPatch, "/v1/apps/{name}/values", Owning, ofApp((*handler).publish)},
+		{http.MethodGet, "/v1/apps/{name}/requests", Owning, ofApp((*handler).requests)},
+		{http.MethodPost, "/v1/apps/{name}/answers/{id}", Owning, ofApp((*handler).answerRequest)},
 	}
 }
 
@@ -70,12 +81,13 @@ type handler struct {
 	may     Authorizer
 	log     *slog.Logger
 	done    <-chan struct{}
+	apps    *apps.Apps
 	streams chan struct{} // holds a token for each event stream
 }
 
 // Handler serves the control interface's routes, below /v1/.
 func Handler(b Backend, may Authorizer, opts HandlerOptions) http.Handler {
-	h := &handler{backend: b, may: may, log: opts.Log, done: opts.Done, streams: make(chan struct{}, maxStreams)}
+	h := &handler{backend: b, may: may, log: opts.Log, done: opts.Done, apps: opts.Apps, streams: make(chan struct{}, maxStreams)}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
@@ -86,7 +98,7 @@ func Handler(b Backend, may Authorizer, opts HandlerOptions) http.Handler {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var methods []string
 	for _, rt := range routes() {
-		if rt.path != r.URL.Path {
+		if !rt.matches(r) {
 			continue
 		}
 		if rt.method == r.Method {
@@ -103,8 +115,26 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	refuse(w, lwm2m.Errorf(lwm2m.MethodNotAllowed, "%.10s is no method of %s", r.Method, r.URL.Path))
 }
 
+// matches reports whether the request's path is the route's, and notes what stands
+// for {name}.
+func (rt *route) matches(r *http.Request) bool {
+	pattern, path := strings.Split(rt.path, "/"), strings.Split(r.URL.Path, "/")
+	if len(pattern) != len(path) {
+		return false
+	}
+	for i, segment := range pattern {
+		switch {
+		case strings.HasPrefix(segment, "{") && path[i] != "":
+			r.SetPathValue(strings.Trim(segment, "{}"), path[i])
+		case segment != path[i]:
+			return false
+		}
+	}
+	return true
+}
+
 func (h *handler) serve(rt route, w http.ResponseWriter, r *http.Request) {
-	if err := h.may(r, rt.need); err != nil {
+	if err := h.allows(r, rt.need); err != nil {
 		refuse(w, lwm2m.Errorf(lwm2m.Forbidden, "%w", err))
 		return
 	}

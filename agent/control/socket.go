@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"lwm2m-agent/agent/apps"
 )
 
 // SocketServer serves the control interface on a unix socket: a Task.
@@ -30,6 +32,7 @@ type SocketOptions struct {
 	// Listener, if not nil, was handed over by the service supervisor and is used
 	// instead of Path. It is closed in the end.
 	Listener net.Listener
+	Apps     *apps.Apps   // nil: none
 	Log      *slog.Logger // nil discards
 }
 
@@ -71,7 +74,7 @@ func (s *SocketServer) Run(ctx context.Context) error {
 	}
 	done := make(chan struct{})
 	server := &http.Server{
-		Handler:     Handler(s.backend, byPeer, HandlerOptions{Log: s.opts.Log, Done: done}),
+		Handler:     Handler(s.backend, byPeer, HandlerOptions{Log: s.opts.Log, Done: done, Apps: s.opts.Apps}),
 		ConnContext: withPeer,
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 		ErrorLog:    slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
