@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lwm2m-agent/agent/apps"
 	"lwm2m-agent/agent/bind"
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/control"
@@ -63,6 +64,7 @@ type Agent struct {
 	tree     *model.Tree
 	client   *client.Client
 	board    *bind.Board
+	apps     *apps.Apps
 	accounts *bind.Accounts
 	access   *bind.AccessControl
 	objects  coreObjects
@@ -162,6 +164,9 @@ func (a *Agent) compose() error {
 		Tree: a.tree, Definitions: a.registry, Store: a.store, Health: a.health, Location: a.objects.location,
 		Hardware: a.opts.Hardware, Log: a.log, Now: a.opts.Now,
 	})
+	if err := a.addApps(); err != nil {
+		return err
+	}
 	for _, w := range a.opts.Config.Warnings {
 		a.health.Set(health.ConfigurationUnsafe, w.Key, w.Error())
 	}
@@ -191,6 +196,7 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 		a.board.Hardware(),
 		named{"store", a.store.Run},
 		named{"access control", a.access.Run},
+		named{"applications", a.apps.Run},
 		named{"health", a.showErrors},
 		named{"deferred work", a.runDeferred},
 		named{"event log", a.eventLog.Run},
@@ -222,6 +228,12 @@ func (a *Agent) begin(ctx context.Context) error {
 // the sections of accounts that were edited. What has not changed is not
 // disturbed.
 func (a *Agent) Apply(ctx context.Context, cfg *config.Config) error {
+	if err := a.checkApps(cfg); err != nil {
+		return err
+	}
+	if err := a.apps.Apply(cfg.Apps); err != nil { // first: a sensor may take over an object of theirs
+		return err
+	}
 	if err := a.board.Apply(ctx, cfg); err != nil {
 		return err
 	}
@@ -247,6 +259,7 @@ func (a *Agent) reloaded(err error) {
 
 // ControlTask returns the task that serves the control socket.
 func (a *Agent) ControlTask(opts control.SocketOptions) *control.SocketServer {
+	opts.Apps = a.apps
 	return control.NewSocketServer(&backend{a}, opts)
 }
 

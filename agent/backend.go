@@ -37,7 +37,9 @@ func (b *backend) Status() control.Status {
 func (b *backend) Health() []health.Trouble { return b.health.Troubles() }
 
 // ParsePath implements control.Backend.
-func (b *backend) ParsePath(s string) (lwm2m.Path, error) { return b.registry.ParsePath(s) }
+func (b *backend) ParsePath(s string) (lwm2m.Path, error) {
+	return b.registry.ParsePath(s, b.apps.Definitions()...)
+}
 
 // Definition implements control.Backend.
 func (b *backend) Definition(oid uint16) *model.Definition { return b.tree.Definition(oid) }

@@ -15,7 +15,7 @@ import (
 
 // CheckRow is what Check found about one part.
 type CheckRow struct {
-	Part   string `json:"part"` // "sensor", "actuator", "server"
+	Part   string `json:"part"` // "sensor", "actuator", "server", "application"
 	Name   string `json:"name"`
 	Where  string `json:"where"` // "/dev/i2c-1 0x76", a URI
 	OK     bool   `json:"ok"`
@@ -33,7 +33,7 @@ func Check(ctx context.Context, path, stateDir string) ([]CheckRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	if problems := bind.Check(cfg, registry.Definitions()); len(problems) > 0 {
+	if problems := append(bind.Check(cfg, registry.Definitions()), checkClaims(cfg)...); len(problems) > 0 {
 		return nil, problems
 	}
 	var rows []CheckRow
@@ -42,6 +42,9 @@ func Check(ctx context.Context, path, stateDir string) ([]CheckRow, error) {
 	}
 	for i := range cfg.Servers {
 		rows = append(rows, checkServer(ctx, &cfg.Servers[i]))
+	}
+	for i := range cfg.Apps {
+		rows = append(rows, checkApp(&cfg.Apps[i]))
 	}
 	setup := bind.SetupOf(cfg)
 	for _, c := range setup.Sensors {

@@ -20,9 +20,10 @@ func TestAppsAgainstSensors(t *testing.T) {
 		Actuators: []config.Actuator{{Name: "pump", Driver: "sim"}},
 		Apps:      []config.App{{Name: "a", Objects: []uint16{3305, 3306, 3316, 3311}}},
 	}
-	var got []string
-	for _, p := range Check(cfg, registry.Definitions()) {
-		got = append(got, p.Error())
+	problems := Check(cfg, registry.Definitions())
+	got := make([]string, len(problems))
+	for i, p := range problems {
+		got[i] = p.Error()
 	}
 	want := []string{
 		"objects: 3305 is what sensor meter feeds; give one of them another object",

@@ -58,7 +58,7 @@ var objectList = kind{
 			if !ok || n < firstAppObject || n > maxID || slices.Contains(credentialObjects, uint16(n)) {
 				return nil, false
 			}
-			oids = append(oids, uint16(n)) //nolint:gosec // checked
+			oids = append(oids, uint16(n))
 		}
 		slices.Sort(oids)
 		once := slices.Compact(slices.Clone(oids))
