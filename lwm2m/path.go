@@ -156,6 +156,12 @@ func (p Path) id(l Level) uint16 {
 	return p.ids[l-1]
 }
 
+// Packed returns the identifiers in one number: 16 bits each, the object's at the top, 0 for
+// what is not there.
+func (p Path) Packed() uint64 {
+	return uint64(p.ids[0])<<48 | uint64(p.ids[1])<<32 | uint64(p.ids[2])<<16 | uint64(p.ids[3])
+}
+
 // Prefix returns the gateway prefix of an end device, "" for the own device.
 func (p Path) Prefix() string { return p.prefix }
 

@@ -208,3 +208,16 @@ func FuzzParsePath(f *testing.F) {
 		}
 	})
 }
+
+func TestPacked(t *testing.T) {
+	for path, want := range map[string]uint64{
+		"/": 0, "/3": 3 << 48, "/3/1": 3<<48 | 1<<32, "/65534/1/2": 65534<<48 | 1<<32 | 2<<16, "/3/0/7/65534": 3<<48 | 7<<16 | 65534,
+	} {
+		if got := lwm2m.MustPath(path).Packed(); got != want {
+			t.Errorf("%s is %#x, want %#x", path, got, want)
+		}
+	}
+	if lwm2m.MustPath("/3/0/7/1").At(lwm2m.LevelInstance).Packed() != 3<<48 {
+		t.Error("what was cut off is still there")
+	}
+}

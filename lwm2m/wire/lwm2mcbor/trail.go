@@ -6,8 +6,8 @@ import (
 	"lwm2m-agent/lwm2m"
 )
 
-// trail is the identifiers of a path in one number, in which two paths are compared
-// at once: 16 bits each, the object's at the top, 0 for what is not there.
+// trail is a path in numbers, in which two of them are compared at once: the identifiers
+// as Path.Packed has them, and how many there are.
 type trail struct {
 	ids   uint64
 	level lwm2m.Level
@@ -19,24 +19,7 @@ const (
 	whole = width * 4
 )
 
-func trailOf(p *lwm2m.Path) trail {
-	t := trail{level: p.Level()}
-	switch t.level {
-	case lwm2m.LevelResourceInstance:
-		t.ids |= uint64(p.ResourceInstance())
-		fallthrough
-	case lwm2m.LevelResource:
-		t.ids |= uint64(p.Resource()) << width
-		fallthrough
-	case lwm2m.LevelInstance:
-		t.ids |= uint64(p.Instance()) << (2 * width)
-		fallthrough
-	case lwm2m.LevelObject:
-		t.ids |= uint64(p.Object()) << (3 * width)
-	case lwm2m.LevelRoot:
-	}
-	return t
-}
+func trailOf(p *lwm2m.Path) trail { return trail{p.Packed(), p.Level()} }
 
 // at returns the identifier at a level, which is not the root.
 func (t trail) at(l lwm2m.Level) uint16 { return uint16(t.ids >> (whole - width*l) & 0xFFFF) }
