@@ -75,18 +75,7 @@ func (a *account) storeNotifications(now time.Time) {
 	if from, ok := a.storesFrom(); !ok || from.After(now) {
 		return
 	}
-	stored := 0
-	for ; stored < maxReports; stored++ {
-		o := a.next(now)
-		if o == nil {
-			break
-		}
-		a.store(o, now)
-	}
-	if stored > 0 {
-		a.showCounts()
-		a.scratch.trim()
-	}
+	a.tellDue(now, a.store)
 }
 
 // store keeps what an observation has to tell now.

@@ -42,15 +42,22 @@ func TestEPminWithoutLimits(t *testing.T) {
 	})
 }
 
+// freeMemory lets the lab have free memory, which is asked for and tells nothing by itself.
+func (l *lab) freeMemory(bytes int64) *atomic.Int64 {
+	l.t.Helper()
+	var free atomic.Int64
+	free.Store(bytes)
+	l.publish(l.device, func(b *model.Batch) {
+		b.Compute(0, 10, func() lwm2m.Value { return lwm2m.Integer(free.Load()) })
+	})
+	return &free
+}
+
 // TestEPmax shows that what changes without telling is looked at every epmax, and told only
 // if it has changed.
 func TestEPmax(t *testing.T) {
 	simulate(t, nil, func(l *lab) {
-		var free atomic.Int64
-		free.Store(100)
-		l.publish(l.device, func(b *model.Batch) {
-			b.Compute(0, 10, func() lwm2m.Value { return lwm2m.Integer(free.Load()) })
-		})
+		free := l.freeMemory(100)
 		l.registered()
 		w := l.observe("/3/0/10", -1)
 		free.Store(90)
@@ -70,11 +77,7 @@ func TestEPmax(t *testing.T) {
 // TestEPmaxWithLimits shows that limits hold for what is looked at, too.
 func TestEPmaxWithLimits(t *testing.T) {
 	simulate(t, nil, func(l *lab) {
-		var free atomic.Int64
-		free.Store(100)
-		l.publish(l.device, func(b *model.Batch) {
-			b.Compute(0, 10, func() lwm2m.Value { return lwm2m.Integer(free.Load()) })
-		})
+		free := l.freeMemory(100)
 		l.registered()
 		l.wantCode(l.ask(coap.PUT, "/3/0/10", "epmax=60", "lt=50"), coap.Changed)
 		w := l.observe("/3/0/10", -1)
@@ -92,10 +95,7 @@ func TestEPmaxWithLimits(t *testing.T) {
 func TestEPmaxLetsSleep(t *testing.T) {
 	simulate(t, queueMode, func(l *lab) {
 		l.publish(l.accounts, func(b *model.Batch) { b.Set(0, 1, lwm2m.Integer(86400)) })
-		var free atomic.Int64
-		l.publish(l.device, func(b *model.Batch) {
-			b.Compute(0, 10, func() lwm2m.Value { return lwm2m.Integer(free.Load()) })
-		})
+		free := l.freeMemory(0)
 		l.run()
 		w := l.observe("/3/0/10", -1, "epmax=60")
 		l.after(10 * time.Minute)

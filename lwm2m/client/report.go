@@ -125,15 +125,20 @@ func (a *account) endObservations() {
 // report sends the notifications that are due.
 func (a *account) report(now time.Time) {
 	clear(a.rendered)
-	sent := 0
-	for ; sent < maxReports; sent++ {
+	a.tellDue(now, a.notify)
+}
+
+// tellDue has those observations tell whose notification is due.
+func (a *account) tellDue(now time.Time, tell func(*observation, time.Time)) {
+	told := 0
+	for ; told < maxReports; told++ {
 		o := a.next(now)
 		if o == nil {
 			break
 		}
-		a.notify(o, now)
+		tell(o, now)
 	}
-	if sent > 0 {
+	if told > 0 {
 		a.showCounts()
 		a.scratch.trim()
 	}
