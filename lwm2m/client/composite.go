@@ -151,5 +151,13 @@ func (a *account) writeComposite(ctx context.Context, r *request) (*coap.Message
 	if len(nodes) == 0 {
 		return nil, lwm2m.Errorf(lwm2m.BadRequest, "there is nothing to write")
 	}
-	return &coap.Message{Code: coap.Changed}, a.tree.WriteAll(ctx, a.origin(), nodes)
+	var removed []lwm2m.Path
+	if wire.Removes(r.format) {
+		for _, n := range nodes {
+			if n.Value.IsZero() {
+				removed = append(removed, n.Path)
+			}
+		}
+	}
+	return &coap.Message{Code: coap.Changed}, a.tree.WriteAll(ctx, a.origin(), nodes, removed...)
 }

@@ -129,6 +129,42 @@ func TestWriteComposite(t *testing.T) {
 	})
 }
 
+// TestWriteCompositeRemoves shows that null takes away what is there, in the formats of
+// RFC 8790 only.
+func TestWriteCompositeRemoves(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.publish(l.accounts, func(b *model.Batch) {
+			b.Set(0, 2, lwm2m.Integer(5))
+			b.Set(0, 3, lwm2m.Integer(60))
+			b.SetAll(0, 25, lwm2m.String("1.1"), lwm2m.String("1.2"))
+		})
+		l.registered()
+		has := func(path string) bool { return !l.tree.Value(lwm2m.MustPath(path)).IsZero() }
+		for payload, want := range map[string]coap.Code{
+			`[{"n":"/1/0/2","v":null},{"n":"/1/0/1","v":null}]`:    coap.MethodNotAllowed, // mandatory
+			`[{"n":"/1/0/2","v":null},{"n":"/1/0/17","v":null}]`:   coap.NotFound,
+			`[{"n":"/1/0/2","v":null},{"n":"/3/0/9","vs":null}]`:   coap.MethodNotAllowed, // read only
+			`[{"n":"/1/0/2","v":null},{"n":"/1/0","v":null}]`:      coap.BadRequest,
+			`[{"n":"/1/0/2","v":null,"vs":"x"}]`:                   coap.BadRequest,
+			`[{"n":"/1/0/2","v":null},{"n":"/1/0/25/7","v":null}]`: coap.NotFound,
+		} {
+			l.wantCode(l.send(coap.IPATCH, "/", lwm2m.FormatSenMLETCHJSON, payload), want)
+			if !has("/1/0/2") {
+				l.t.Fatalf("%s was refused and carried out by half", payload)
+			}
+		}
+		l.wantCode(l.send(coap.IPATCH, "/", lwm2m.FormatSenMLJSON, `[{"n":"/1/0/2","v":null}]`), coap.BadRequest)
+		l.wantCode(l.send(coap.IPATCH, "/", lwm2m.FormatSenMLETCHJSON, `[{"n":"/1/0/2","v":null},{"n":"/1/0/25/1","vs":null},{"n":"/1/0/3","v":70}]`), coap.Changed)
+		if has("/1/0/2") || has("/1/0/25/1") || !has("/1/0/25/0") || l.tree.Value(lwm2m.MustPath("/1/0/3")) != lwm2m.Integer(70) {
+			l.t.Error("not carried out as it says")
+		}
+		l.wantCode(l.send(coap.IPATCH, "/", lwm2m.FormatSenMLETCHCBOR, "\x81\xa2\x00\x66/1/0/3\x02\xf6"), coap.Changed)
+		if has("/1/0/3") {
+			l.t.Error("null in CBOR took nothing away")
+		}
+	})
+}
+
 // TestWriteCompositeOfTheAccount shows that the answer goes out before the Update that
 // it leads to.
 func TestWriteCompositeOfTheAccount(t *testing.T) {

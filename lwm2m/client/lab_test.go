@@ -52,7 +52,10 @@ func (o serverObject) Execute(_ context.Context, origin model.Origin, p lwm2m.Pa
 
 // Prepare keeps a server from cutting off its own account.
 func (serverObject) Prepare(_ context.Context, e *model.Edit) (model.Transaction, error) {
-	refuse := len(e.Create)+len(e.Delete) > 0
+	refuse := len(e.Create) > 0
+	for _, p := range e.Delete {
+		refuse = refuse || p.Level() == lwm2m.LevelInstance
+	}
 	for _, n := range e.Set {
 		refuse = refuse || n.Path.Resource() == 0
 	}

@@ -169,6 +169,12 @@ func (t *Tree) mayDelete(origin Origin, p lwm2m.Path) error {
 	if err := t.access.may(origin, RightDelete, p); err != nil {
 		return err
 	}
+	return in.mayRemove(origin, p)
+}
+
+// mayRemove refuses to take away a resource or resource instance that is not there or must
+// stay.
+func (in *instance) mayRemove(origin Origin, p lwm2m.Path) error {
 	r := in.resource(p.Resource())
 	switch {
 	case r == nil:

@@ -41,17 +41,29 @@ func (t *Tree) Write(ctx context.Context, origin Origin, mode WriteMode, p lwm2m
 
 // WriteAll writes nodes of any objects as one transaction, as Write-Composite
 // does (Core, section 6.3.10): each node names a resource or a resource
-// instance, and what no node names stays. Errors are those of Write.
-func (t *Tree) WriteAll(ctx context.Context, origin Origin, nodes []lwm2m.Node) error {
-	byObject := make(map[uint16][]lwm2m.Node)
-	for _, n := range nodes {
-		if err := t.MayTouch(origin, n.Path); err != nil {
-			return err
-		}
+// instance, and what no node names stays. What removed names is taken away first. Errors
+// are those of Write, and of Delete.
+func (t *Tree) WriteAll(ctx context.Context, origin Origin, nodes []lwm2m.Node, removed ...lwm2m.Path) error {
+	byObject := make(map[uint16][]lwm2m.Node) // one without a value is removed
+	add := func(n lwm2m.Node) error {
 		if n.Path.Level() < lwm2m.LevelResource {
 			return lwm2m.Errorf(lwm2m.BadRequest, "%s is an %s: name resources", n.Path, n.Path.Level())
 		}
 		byObject[n.Path.Object()] = append(byObject[n.Path.Object()], n)
+		return t.MayTouch(origin, n.Path)
+	}
+	for _, p := range removed {
+		if err := add(lwm2m.Node{Path: p}); err != nil {
+			return err
+		}
+	}
+	for _, n := range nodes {
+		if n.Value.IsZero() && n.Path.Level() >= lwm2m.LevelResource {
+			continue // a multiple resource with nothing to be written
+		}
+		if err := add(n); err != nil {
+			return err
+		}
 	}
 	oids := slices.Sorted(maps.Keys(byObject))
 	return t.transact(ctx, oids, func() ([]*Edit, error) {
@@ -66,20 +78,26 @@ func (t *Tree) WriteAll(ctx context.Context, origin Origin, nodes []lwm2m.Node) 
 	})
 }
 
-// planNodes makes the edit for nodes of one object.
+// planNodes makes the edit for nodes of one object; what has no value is removed.
 func (t *Tree) planNodes(origin Origin, nodes []lwm2m.Node) (*Edit, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	e := &Edit{Origin: origin}
 	for _, n := range nodes {
-		o, _, err := t.instanceAt(n.Path)
+		o, in, err := t.instanceAt(n.Path)
 		if err != nil {
 			return nil, err
 		}
 		if err := t.access.may(origin, RightWrite, n.Path); err != nil {
 			return nil, err
 		}
-		if err := o.planNode(e, n); err != nil {
+		if n.Value.IsZero() {
+			e.Delete = append(e.Delete, n.Path)
+			err = in.mayRemove(origin, n.Path)
+		} else {
+			err = o.planNode(e, n)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

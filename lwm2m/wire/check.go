@@ -9,11 +9,14 @@ import (
 
 // checked brings decoded nodes in path order and holds them against what no single
 // format sees to.
-func checked(nodes []lwm2m.Node, base lwm2m.Path, shapes lwm2m.Shapes) ([]lwm2m.Node, error) {
+func checked(nodes []lwm2m.Node, base lwm2m.Path, shapes lwm2m.Shapes, removes bool) ([]lwm2m.Node, error) {
 	if len(nodes) == 0 {
 		return nothing(base, shapes)
 	}
 	for i := range nodes {
+		if removes && nodes[i].Value.IsZero() {
+			continue // what is there says whether it can be
+		}
 		if err := fits(&nodes[i], shapes); err != nil {
 			return nil, err
 		}

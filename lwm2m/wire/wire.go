@@ -100,6 +100,8 @@ func appendSingle(dst []byte, f lwm2m.Format, base lwm2m.Path, nodes []lwm2m.Nod
 // what lies at base, 4.13 if the payload has too many nodes, 4.00 if it is
 // malformed, leaves base, says a path twice, or does not fit the shapes.
 //
+// In SenML-ETCH a null takes away what is there: a node without a value.
+//
 // An empty payload, of a format that knows one, is an instance or a multiple
 // resource with nothing in it: a node without a value.
 func Decode(f lwm2m.Format, data []byte, base lwm2m.Path, shapes lwm2m.Shapes) ([]lwm2m.Node, error) {
@@ -107,17 +109,27 @@ func Decode(f lwm2m.Format, data []byte, base lwm2m.Path, shapes lwm2m.Shapes) (
 	if err != nil {
 		return nil, err
 	}
-	return checked(nodes, base, shapes)
+	return checked(nodes, base, shapes, Removes(f))
+}
+
+// Removes reports whether the format can say that something is to be taken away: a node
+// without a value means that then.
+func Removes(f lwm2m.Format) bool {
+	return f == lwm2m.FormatSenMLETCHJSON || f == lwm2m.FormatSenMLETCHCBOR
 }
 
 func decode(f lwm2m.Format, data []byte, base lwm2m.Path, shapes lwm2m.Shapes) ([]lwm2m.Node, error) {
 	switch f.Canonical() {
 	case lwm2m.FormatTLV:
 		return tlv.Decode(data, base, shapes)
-	case lwm2m.FormatSenMLJSON, lwm2m.FormatSenMLETCHJSON:
+	case lwm2m.FormatSenMLJSON:
 		return senml.DecodeJSON(data, base, shapes)
-	case lwm2m.FormatSenMLCBOR, lwm2m.FormatSenMLETCHCBOR:
+	case lwm2m.FormatSenMLETCHJSON:
+		return senml.DecodeETCHJSON(data, base, shapes)
+	case lwm2m.FormatSenMLCBOR:
 		return senml.DecodeCBOR(data, base, shapes)
+	case lwm2m.FormatSenMLETCHCBOR:
+		return senml.DecodeETCHCBOR(data, base, shapes)
 	case lwm2m.FormatLwM2MCBOR:
 		return lwm2mcbor.Decode(data, base, shapes)
 	case lwm2m.FormatOMAJSON:
@@ -178,6 +190,6 @@ func DecodeCreate(
 	if err != nil {
 		return nil, false, err
 	}
-	nodes, err = checked(nodes, object, shapes)
+	nodes, err = checked(nodes, object, shapes, false)
 	return nodes, named, err
 }

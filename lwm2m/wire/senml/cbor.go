@@ -64,5 +64,8 @@ func (s cborSource) Bool() bool {
 	return v.Bool()
 }
 
+// Null reads a null, if there is one.
+func (s cborSource) Null() bool { return s.Reader.Null() }
+
 // Data reads bytes.
 func (s cborSource) Data() []byte { return s.Bytes() }

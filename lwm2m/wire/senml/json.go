@@ -110,6 +110,15 @@ func (s jsonSource) Number() lwm2m.Value {
 	return v
 }
 
+// Null reads a null, if there is one.
+func (s jsonSource) Null() bool {
+	if s.Kind() != jsontext.KindNull {
+		return false
+	}
+	s.Skip()
+	return true
+}
+
 // Data reads bytes: base64url without padding (RFC 8428, section 5). Padding and
 // the common alphabet, which some peers use, are accepted.
 func (s jsonSource) Data() []byte {

@@ -21,6 +21,7 @@ var (
 	errTwice    = errors.New("a field is there twice")
 	errTwo      = errors.New("there are two values")
 	errNoValue  = errors.New("there is no value")
+	errNull     = errors.New("null takes away what is there, which is for SenML-ETCH")
 	errOutside  = errors.New("the name is not below the path of the operation")
 	errNoLeaf   = errors.New("the name is not that of a resource or resource instance")
 	errVersion  = fmt.Errorf("the version is above %d", version)
@@ -45,6 +46,7 @@ type source interface {
 	Data() []byte
 	Bool() bool
 	Number() lwm2m.Value
+	Null() bool // reads a null, if there is one
 	Skip()
 	Fail(error)
 	Failed() bool
@@ -57,6 +59,7 @@ type record struct {
 	bn, n []byte
 	bt, t int64 // µs
 	value lwm2m.Value
+	null  bool // in place of the value
 }
 
 func (rec *record) has(l label) bool { return rec.seen&bit(l) != 0 }
@@ -83,16 +86,13 @@ func (rec *record) read(src source, l label) {
 		rec.bt = seconds(src)
 	case labelTime:
 		rec.t = seconds(src)
-	case labelValue:
-		rec.set(src, src.Number())
-	case labelString:
-		rec.set(src, lwm2m.String(string(src.Text())))
-	case labelBoolean:
-		rec.set(src, lwm2m.Boolean(src.Bool()))
-	case labelData:
-		rec.set(src, lwm2m.Opaque(src.Data()))
-	case labelLink:
-		rec.set(src, objectLink(src))
+	case labelValue, labelString, labelBoolean, labelData, labelLink:
+		if !rec.value.IsZero() || rec.null {
+			src.Fail(errTwo)
+		}
+		if rec.null = src.Null(); !rec.null {
+			rec.value = valueOf(src, l)
+		}
 	case labelBaseVersion:
 		if v, _ := src.Number().Number(); v > version {
 			src.Fail(errVersion)
@@ -104,11 +104,19 @@ func (rec *record) read(src source, l label) {
 	}
 }
 
-func (rec *record) set(src source, v lwm2m.Value) {
-	if !rec.value.IsZero() {
-		src.Fail(errTwo)
+// valueOf reads the value that comes after its label.
+func valueOf(src source, l label) lwm2m.Value {
+	switch l { //nolint:exhaustive // read knows which have a value
+	case labelString:
+		return lwm2m.String(string(src.Text()))
+	case labelBoolean:
+		return lwm2m.Boolean(src.Bool())
+	case labelData:
+		return lwm2m.Opaque(src.Data())
+	case labelLink:
+		return objectLink(src)
 	}
-	rec.value = v
+	return src.Number()
 }
 
 // objectLink reads "3:0".
@@ -149,6 +157,7 @@ func (r *resolver) resolve(rec *record) (lwm2m.Path, time.Time, error) {
 type pack struct {
 	base   lwm2m.Path
 	shapes lwm2m.Shapes
+	patch  bool // null is known
 	resolver
 	nodes []lwm2m.Node
 }
@@ -163,7 +172,7 @@ func (p *pack) add(src source, rec *record) {
 		src.Fail(fmt.Errorf("record %d: %w", rec.index, err))
 		return
 	}
-	if !n.Value.IsZero() {
+	if !n.Value.IsZero() || rec.null {
 		p.nodes = append(p.nodes, n)
 	}
 }
@@ -177,12 +186,16 @@ func (p *pack) node(rec *record) (n lwm2m.Node, err error) {
 		return n, err
 	case rec.seen != 0 && rec.seen&^baseFields == 0:
 		return n, nil
-	case rec.value.IsZero():
+	case rec.null && !p.patch:
+		return n, errNull
+	case rec.value.IsZero() && !rec.null:
 		return n, errNoValue
 	case !outline.Within(p.base, n.Path):
 		return n, fmt.Errorf("%v: %w %v", n.Path, errOutside, p.base)
 	case n.Path.Level() < lwm2m.LevelResource:
 		return n, fmt.Errorf("%v: %w", n.Path, errNoLeaf)
+	case rec.null:
+		return n, nil
 	}
 	shape, _ := p.shapes.Of(n.Path)
 	if n.Value, err = fit.Value(rec.value, shape.Type); err != nil {

@@ -76,7 +76,16 @@ func AppendCBOR(dst []byte, base lwm2m.Path, nodes []lwm2m.Node) ([]byte, error)
 // The values bu, u, ut and unknown labels are ignored; bv, bs, s and labels that
 // must be understood are refused, as is a bver above 10.
 func DecodeJSON(data []byte, base lwm2m.Path, shapes lwm2m.Shapes) ([]lwm2m.Node, error) {
-	p := pack{base: base, shapes: shapes}
+	return pack{base: base, shapes: shapes}.decodeJSON(data)
+}
+
+// DecodeETCHJSON is DecodeJSON for what a patch consists of (RFC 8790): a null value takes
+// away what is there, and gives a node without a value.
+func DecodeETCHJSON(data []byte, base lwm2m.Path, shapes lwm2m.Shapes) ([]lwm2m.Node, error) {
+	return pack{base: base, shapes: shapes, patch: true}.decodeJSON(data)
+}
+
+func (p pack) decodeJSON(data []byte) ([]lwm2m.Node, error) {
 	src := jsonSource{jsontext.NewReader(data)}
 	src.records(func(rec *record) { p.add(src, rec) })
 	if err := src.Err(); err != nil {
@@ -87,7 +96,15 @@ func DecodeJSON(data []byte, base lwm2m.Path, shapes lwm2m.Shapes) ([]lwm2m.Node
 
 // DecodeCBOR is DecodeJSON in CBOR.
 func DecodeCBOR(data []byte, base lwm2m.Path, shapes lwm2m.Shapes) ([]lwm2m.Node, error) {
-	p := pack{base: base, shapes: shapes}
+	return pack{base: base, shapes: shapes}.decodeCBOR(data)
+}
+
+// DecodeETCHCBOR is DecodeETCHJSON in CBOR.
+func DecodeETCHCBOR(data []byte, base lwm2m.Path, shapes lwm2m.Shapes) ([]lwm2m.Node, error) {
+	return pack{base: base, shapes: shapes, patch: true}.decodeCBOR(data)
+}
+
+func (p pack) decodeCBOR(data []byte) ([]lwm2m.Node, error) {
 	src := cborSource{cboritem.NewReader(data)}
 	src.records(func(rec *record) { p.add(src, rec) })
 	if err := src.Err(); err != nil {

@@ -88,6 +88,15 @@ func (r *Reader) Kind() Kind {
 	}
 }
 
+// Null reads a null, if that is the next item.
+func (r *Reader) Null() bool {
+	if len(r.data) == 0 || r.data[0] != simpleNull {
+		return false
+	}
+	r.Skip()
+	return true
+}
+
 // Array reads an array of definite or indefinite length; the caller reads exactly
 // one item in each round.
 func (r *Reader) Array() iter.Seq[int] { return r.items(majorArray) }
