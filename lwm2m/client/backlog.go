@@ -326,9 +326,13 @@ func (a *account) deposit(unobserved []*series) {
 	a.sendData(d)
 }
 
-// deposited takes in what became of stored notifications that were sent by Send.
+// deposited takes in what became of stored notifications that were sent by Send, if it was
+// such a one: others were waited for.
 func (a *account) deposited(entries []*entry, err error) {
 	a.undelivered = true
+	if len(entries) == 0 {
+		return
+	}
 	for _, e := range entries {
 		e.of.inFlight = false
 		if err == nil || errors.Is(err, ErrNothing) {

@@ -222,6 +222,37 @@ func TestStoredSendRefused(t *testing.T) {
 	})
 }
 
+// TestSendOfUserRefused shows that a server that refuses what a user sends still gets what is
+// stored.
+func TestSendOfUserRefused(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.registered()
+		l.unmute()
+		began := time.Now()
+		w := l.observe(temperature, senmlJSON)
+		refuse := true
+		l.server.set(func(s *scripted) {
+			s.script = func(c call) *coap.Message {
+				if c.path == "/dp" && refuse {
+					return &coap.Message{Code: coap.NotFound}
+				}
+				return nil
+			}
+		})
+		if err := <-l.sendPaths(l.t.Context(), "/3/0/9"); err == nil {
+			l.t.Fatal("the Send was not refused")
+		}
+		l.server.take()
+		refuse = false
+		l.outage(func() {
+			l.warm(time.Second, 21)
+			w.observation.Forget()
+		})
+		l.after(time.Minute)
+		wantSame(l.t, "sent", l.deposits(began), "6s 5700=21")
+	})
+}
+
 // TestStoredWhileDisabled shows that a disabled account stores too: its observations have
 // ended with the registration, but not what they are for.
 func TestStoredWhileDisabled(t *testing.T) {
