@@ -87,7 +87,7 @@ func TestContentThatCannotBeRestored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{keyPortfolio, keyAppData, "event log/" + ownLogName} {
+	for _, key := range []string{keyPortfolio, keyAppData, keyCoAPConfig, "event log/" + ownLogName} {
 		if err := s.Bucket(store.Values).Save(key, []byte(`{"version": 99, "intervals": "many"}`)); err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +97,7 @@ func TestContentThatCannotBeRestored(t *testing.T) {
 	}
 	l.run(t, l.config())
 	l.next(t, server.Registered)
-	for path, want := range map[string]lwm2m.Value{"/16/0/0/3": lwm2m.String("test"), "/20/0/4013": lwm2m.Integer(2)} {
+	for path, want := range map[string]lwm2m.Value{"/16/0/0/3": lwm2m.String("test"), "/20/0/4013": lwm2m.Integer(2), "/500/3/1": lwm2m.Integer(2)} {
 		if v := l.read(t, path); v != want {
 			t.Errorf("%s is %v, want %v", path, v, want)
 		}

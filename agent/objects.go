@@ -81,14 +81,11 @@ func (a *Agent) addCoAPConfig() error {
 	if a.objects.coap, err = objects.NewCoAPConfig(a.tree, kept.Save, func() { a.client.ParamsChanged() }); err != nil {
 		return err
 	}
-	nodes, err := kept.Load()
-	switch {
-	case err != nil:
+	if err := a.objects.coap.Seed(transmissions()); err != nil {
 		return err
-	case nodes != nil:
-		return a.objects.coap.Restore(nodes)
 	}
-	return a.objects.coap.Seed(transmissions())
+	a.restore(kept, a.objects.coap.Restore)
+	return nil
 }
 
 // firstValues publishes what the watches will keep up to date.

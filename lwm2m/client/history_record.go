@@ -49,22 +49,28 @@ type recordReader struct {
 
 func (r *recordReader) number() uint64 {
 	v, n := binary.Uvarint(r.rest)
-	return v * uint64(r.skip(n))
+	if !r.skip(n) {
+		return 0
+	}
+	return v
 }
 
 func (r *recordReader) signed() int64 {
 	v, n := binary.Varint(r.rest)
-	return v * int64(r.skip(n))
-}
-
-// skip goes n bytes on and returns 1, or 0 if that is not possible.
-func (r *recordReader) skip(n int) uint8 {
-	if n <= 0 || r.bad {
-		r.bad = true
+	if !r.skip(n) {
 		return 0
 	}
+	return v
+}
+
+// skip goes n bytes on, if that is possible.
+func (r *recordReader) skip(n int) bool {
+	if n <= 0 || r.bad {
+		r.bad = true
+		return false
+	}
 	r.rest = r.rest[n:]
-	return 1
+	return true
 }
 
 func (r *recordReader) bytes() []byte {
@@ -165,9 +171,4 @@ func (h *history) save(store Store, ssid uint16, now time.Time) error {
 		return err == nil
 	})
 	return errors.Join(problems...)
-}
-
-// unsaved reports whether the Store is not up to date.
-func (h *history) unsaved() bool {
-	return len(h.freed) > 0 || slices.ContainsFunc(h.chunks, func(c *chunk) bool { return c.changed })
 }

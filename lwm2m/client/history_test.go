@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,11 @@ func reloaded(t *testing.T, store Store, quota int) *history {
 		t.Fatal(err)
 	}
 	return h
+}
+
+// unsaved reports whether the Store is not up to date.
+func (h *history) unsaved() bool {
+	return len(h.freed) > 0 || slices.ContainsFunc(h.chunks, func(c *chunk) bool { return c.changed })
 }
 
 func (h *history) mustSave(t *testing.T, store Store) {
