@@ -53,8 +53,9 @@ func (a *account) discoverable(r *request) ([]model.Entry, error) {
 	return entries, nil
 }
 
-// links lists entries. At a resource that is asked for itself, inherited attributes
-// are told too.
+// links lists entries with the attributes attached to each. What is asked for itself has
+// those that it inherits too, a resource in all versions and an instance from 1.2 on: with
+// them the server has all that hold below.
 func (a *account) links(base lwm2m.Path, entries []model.Entry) []byte {
 	links := make([]link.Link, len(entries))
 	for i, e := range entries {
@@ -66,7 +67,7 @@ func (a *account) links(base lwm2m.Path, entries []model.Entry) []byte {
 			attrs = append(attrs, link.Int("dim", int64(e.Dim)))
 		}
 		as := a.attributes[e.Path]
-		if e.Path == base && base.Level() == lwm2m.LevelResource {
+		if e.Path == base && (base.Level() == lwm2m.LevelResource || !a.version.Less(lwm2m.Version12)) {
 			as = a.attributes.effective(base, &model.Attributes{})
 		}
 		for _, q := range as.Queries() {
