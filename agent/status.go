@@ -119,9 +119,20 @@ func serverStatus(s client.AccountStatus) control.Server {
 		ShortServerID: s.ShortServerID, URI: s.URI, State: s.State.String(), Words: s.Words, Since: s.Since,
 		NextUpdate: s.NextUpdate, NextAttempt: s.NextAttempt, Lifetime: int64(s.Lifetime.Seconds()), Version: version(s),
 		QueueMode: s.QueueMode, Location: s.Location, Transport: s.Transport, Local: s.Local, CID: s.CID,
-		SentBytes: s.SentBytes, ReceivedBytes: s.ReceivedBytes, Observations: s.Observations, Queued: s.Queued, Dropped: s.Dropped,
+		SentBytes: s.SentBytes, ReceivedBytes: s.ReceivedBytes, Traffic: traffic(&s), Observations: s.Observations, Queued: s.Queued, Dropped: s.Dropped,
 		LastError: s.LastError, Remedy: s.Remedy, LastErrorTime: s.LastErrorTime, ErrorCleared: s.ErrorCleared,
 	}
+}
+
+// traffic lists the purposes that there has been traffic for.
+func traffic(s *client.AccountStatus) []control.Traffic {
+	out := []control.Traffic{}
+	for p := range client.PurposeCount {
+		if s.Traffic[p] != (client.Flow{}) {
+			out = append(out, control.Traffic{Purpose: p.String(), Day: control.Flow(s.Day[p]), Total: control.Flow(s.Traffic[p])})
+		}
+	}
+	return out
 }
 
 func version(s client.AccountStatus) string {

@@ -32,6 +32,7 @@ type Server struct {
 	CID           string    `json:"cid,omitempty"`       // Connection ID, in hexadecimal
 	SentBytes     uint64    `json:"sent_bytes"`
 	ReceivedBytes uint64    `json:"received_bytes"`
+	Traffic       []Traffic `json:"traffic,omitempty"` // by purpose
 	Observations  int       `json:"observations"`
 	Queued        int       `json:"queued"`            // notifications that wait for the server
 	Dropped       uint64    `json:"dropped,omitempty"` // notifications that found no room while they waited
@@ -40,6 +41,22 @@ type Server struct {
 	Remedy        string    `json:"remedy,omitempty"`
 	LastErrorTime time.Time `json:"last_error_time,omitzero"`
 	ErrorCleared  bool      `json:"error_cleared,omitempty"` // the account has worked since
+}
+
+// Traffic is what went between the agent and a server for one purpose, on the wire: with the
+// headers of IP, UDP and DTLS.
+type Traffic struct {
+	Purpose string `json:"purpose"` // "handshake", "register", "update", "notify", "send", "request", "firmware"
+	Day     Flow   `json:"day"`     // in the last 24 hours of this run
+	Total   Flow   `json:"total"`   // in this run
+}
+
+// Flow counts both ways.
+type Flow struct {
+	SentDatagrams     uint64 `json:"sent_datagrams"`
+	ReceivedDatagrams uint64 `json:"received_datagrams"`
+	SentBytes         uint64 `json:"sent_bytes"`
+	ReceivedBytes     uint64 `json:"received_bytes"`
 }
 
 // Trouble is one thing that is wrong, with what to do about it.

@@ -78,7 +78,8 @@ func run(ctx context.Context, args ...string) (out, problems string, code int) {
 }
 
 const statusAnswer = `{"endpoint":"urn:dev:os:32473-gw-17","version":"1.0","started":"2026-03-01T08:55:00Z","booted":"2026-02-28T12:00:00Z","boot_reason":"watchdog","servers":[
-{"short_server_id":101,"uri":"coaps://lwm2m.example.com:5684","state":"registered","words":"registered","since":"2026-03-01T11:00:00Z","next_update":"2026-03-01T12:58:27Z","lifetime":3600,"transport":"DTLS PSK","cid":"0a0b","sent_bytes":12345,"received_bytes":999,"observations":3,"queued":2,"queue_mode":true,
+{"short_server_id":101,"uri":"coaps://lwm2m.example.com:5684","state":"registered","words":"registered","since":"2026-03-01T11:00:00Z","next_update":"2026-03-01T12:58:27Z","lifetime":3600,"transport":"DTLS PSK","cid":"0a0b","sent_bytes":12345,"received_bytes":999,
+ "traffic":[{"purpose":"handshake","day":{"sent_bytes":0,"received_bytes":0},"total":{"sent_bytes":400,"received_bytes":300}},{"purpose":"update","day":{"sent_bytes":2100,"received_bytes":1900},"total":{"sent_bytes":21000,"received_bytes":19000}},{"purpose":"notify","day":{"sent_bytes":70,"received_bytes":0},"total":{"sent_bytes":70,"received_bytes":0}}],"observations":3,"queued":2,"queue_mode":true,
  "last_error":"no answer to Update","last_error_time":"2026-03-01T10:59:30Z","error_cleared":true,"remedy":"not shown"},
 {"short_server_id":102,"uri":"coap://192.0.2.1:5683","state":"waiting","words":"no answer; next attempt in 8 s","since":"2026-03-01T11:59:52Z","lifetime":86400,"sent_bytes":0,"received_bytes":0,"observations":0,"queued":40,"dropped":7,"queue_mode":false,
  "last_error":"no answer to Register within 93 s","last_error_time":"2026-03-01T11:59:52Z","remedy":"check the address"}],
@@ -124,6 +125,7 @@ machine up for 1 d, last start: watchdog
 SERVER  URI                             STATE       SINCE    NEXT UPDATE     TRANSPORT  CID   SENT     RECEIVED  QUEUED
 101     coaps://lwm2m.example.com:5684  registered  1 h ago  in 58 min 27 s  DTLS PSK   0a0b  12.3 kB  999 B     2
 102     coap://192.0.2.1:5683           waiting     8 s ago  -               -          -     0 B      0 B       40 (7 dropped)
+server 101: 4.1 kB on the wire in 24 hours: update 4.0 kB, notify 70 B
 server 101: last error 1 h ago, over since: no answer to Update
 server 102: no answer; next attempt in 8 s
 server 102: last error 8 s ago: no answer to Register within 93 s

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"log/slog"
+	"net"
 	"time"
 
 	"lwm2m-agent/lwm2m"
@@ -70,6 +71,9 @@ func (a *account) dial() {
 	server := a.settings.server
 	server.CIDLength, server.DTLSTimeout, server.Session = a.params.CIDLength, a.params.DTLSTimeout, a.session
 	a.session = nil // it can be continued once only
+	server.OnHandshake = func(remote net.Addr, sent bool, size int) {
+		a.view.traffic.handshake(sent, size, networkHeaders(remote), a.now())
+	}
 	ctx, attempt := a.attemptContext()
 	a.running.Go(func() {
 		nc, err := a.client.config.Dialer.Dial(ctx, server)

@@ -54,11 +54,37 @@ func newConnection(a *account, nc net.Conn) *connection {
 		c.cid = hex.EncodeToString(s.Parameters().RemoteCID)
 	}
 	o := coap.Options{Params: a.params.CoAP, Limits: a.params.Limits}
-	if trace, ssid := a.client.config.Trace, a.ssid; trace != nil {
-		o.Trace = func(d coap.Direction, datagram []byte) { trace(ssid, d, datagram) }
+	around, trace := c.headers(), a.client.config.Trace
+	o.Trace = func(d coap.Direction, datagram []byte) {
+		a.view.traffic.note(d, datagram, around, a.now())
+		if trace != nil {
+			trace(a.ssid, d, datagram)
+		}
 	}
 	c.conn = coap.New(nc, c.handle, o)
 	return c
+}
+
+// headers returns the sizes of what stands around a message.
+func (c *connection) headers() headers {
+	h := networkHeaders(c.nc.RemoteAddr())
+	s, ok := c.nc.(interface {
+		secured
+		Overhead() int
+	})
+	if !ok {
+		return h
+	}
+	h.sent += s.Overhead()
+	h.received += s.Overhead()
+	p := s.Parameters()
+	if len(p.RemoteCID) > 0 {
+		h.received -= len(p.RemoteCID) + 1 // the content type moves inside (RFC 9146, section 4)
+	}
+	if len(p.LocalCID) > 0 {
+		h.received += len(p.LocalCID) + 1
+	}
+	return h
 }
 
 // kind tells whether the connection continues a security context that the server knows.

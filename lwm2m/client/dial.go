@@ -44,7 +44,9 @@ func (d DefaultDialer) Dial(ctx context.Context, to Server) (net.Conn, error) {
 	if !secure {
 		return nc, nil
 	}
-	conn, err := handshake(ctx, nc, &config, to.Session)
+	wire := tapped(nc, to.OnHandshake)
+	conn, err := handshake(ctx, wire, &config, to.Session)
+	wire.done.Store(true)
 	if err != nil {
 		_ = nc.Close() // it is of no more use, and what failed is told
 		return nil, fmt.Errorf("connect to %s: %w", to.URI, err)

@@ -59,6 +59,10 @@ type Server struct {
 	// Session, when not nil, is a DTLS session that the server is thought to know by a
 	// Connection ID: it can be continued without a handshake.
 	Session *dtls.Session
+
+	// OnHandshake, when not nil, is told the size of each datagram of a handshake, for
+	// accounts of traffic.
+	OnHandshake func(remote net.Addr, sent bool, size int)
 }
 
 // String returns Short Server ID, URI and mode.

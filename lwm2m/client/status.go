@@ -35,6 +35,8 @@ type AccountStatus struct {
 	ReceivedBytes, SentBytes       uint64
 	ReceivedMessages, SentMessages uint64
 
+	Traffic, Day Flows // by purpose, on the wire: in this run, and of that in the last 24 hours
+
 	Observations int    // by the server
 	Queued       int    // notifications that wait for the server
 	Dropped      uint64 // notifications that were to be stored and found no room, in this run
@@ -57,6 +59,8 @@ type view struct {
 	remedy   string
 	failedAt time.Time
 	cleared  bool
+
+	traffic ledger
 }
 
 // retire adds the counters of a connection that is over.
@@ -87,6 +91,7 @@ func (v *view) read(now time.Time) AccountStatus {
 	s.ReceivedBytes, s.SentBytes = n.ReceivedBytes, n.SentBytes
 	s.ReceivedMessages, s.SentMessages = n.ReceivedDatagrams, n.SentDatagrams
 	s.Cause, s.LastError, s.Remedy, s.LastErrorTime, s.ErrorCleared = v.cause, v.lastErr, v.remedy, v.failedAt, v.cleared
+	s.Traffic, s.Day = v.traffic.read(now)
 	s.Words = s.words(now)
 	if s.State == Registering && v.conn != nil {
 		if err := v.conn.TransportError(s.Since); err != nil {

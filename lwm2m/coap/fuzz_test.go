@@ -35,6 +35,25 @@ func seed(s string) []byte {
 	return b
 }
 
+// wantPeek compares the head of a datagram with the whole message.
+func wantPeek(t *testing.T, b []byte, m *Message) {
+	t.Helper()
+	var want Head
+	want.Type, want.Code, want.ID, want.Token = m.Type, m.Code, m.ID, m.Token
+	_, want.Observe = m.Option(Observe)
+	segments := want.Path[:0]
+	for id, value := range m.Options() {
+		if id == URIPath && len(segments) < len(want.Path) {
+			segments = append(segments, value)
+		}
+	}
+	h, ok := Peek(b)
+	if !ok || h.Type != want.Type || h.Code != want.Code || h.ID != want.ID || h.Token != want.Token || h.Observe != want.Observe ||
+		string(h.Path[0]) != string(want.Path[0]) || string(h.Path[1]) != string(want.Path[1]) {
+		t.Fatalf("head of %x is %+v (%v), want %+v", b, h, ok, want)
+	}
+}
+
 // FuzzParse: what is taken can be encoded, and is then the same.
 func FuzzParse(f *testing.F) {
 	for _, s := range seeds {
@@ -49,6 +68,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		_, _, _, _ = m.Path(), m.Queries(), m.LocationPath(), m.ETag()
+		wantPeek(t, b, m)
 		_, _ = m.Block1()
 		_, _ = m.ContentFormat()
 		_ = badOption(m, nil)
