@@ -238,6 +238,7 @@ func (a *Agent) Apply(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	a.config.Store(cfg)
+	a.client.ParamsChanged()
 	if err := a.access.Provision(ctx, cfg); err != nil { // before another server comes, and after
 		return err
 	}

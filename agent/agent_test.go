@@ -214,6 +214,14 @@ func TestNewSensorDoesNotDisturbTheSession(t *testing.T) {
 	if !found {
 		t.Errorf("the Update lists %v, want /3303/1 among them", e.Registration.Objects)
 	}
+	sleepy := l.config(sensor("a"), sensor("b"))
+	sleepy.Servers[0].Awake, sleepy.Servers[0].Gather = 20*time.Second, time.Hour
+	if err := a.Apply(t.Context(), sleepy); err != nil {
+		t.Fatal(err)
+	}
+	if p := a.params(101); p.Awake != 20*time.Second || p.Gather != time.Hour {
+		t.Errorf("awake for %v, gathered for %v", p.Awake, p.Gather)
+	}
 	bad := l.config(sensor("a"))
 	bad.Sensors[0].Object = 65000
 	if err := a.Apply(t.Context(), bad); err == nil {

@@ -99,6 +99,7 @@ func (a *Agent) params(id uint16) client.Params {
 	for i := range servers {
 		if s := &servers[i]; s.ShortServerID == id {
 			p.Version, p.QueueMode, wanted = s.Version, s.QueueMode, s.Bearer
+			p.Awake, p.Gather = s.Awake, s.Gather
 		}
 	}
 	inUse := objects.Bearer(a.tree.Value(lwm2m.MustPath("/4/0/0")).Int())

@@ -108,13 +108,16 @@ func (b *builder) security(n *node, a *Account) {
 	}
 }
 
+// apart are the keys of a server that can be edited without making its account anew.
+var apart = []string{"rights", "awake", "gather"}
+
 // fingerprint tells one content of an account's section from another. The hash
-// of the key stands for the key, wherever it was read from. Rights are no part of
-// the account.
+// of the key stands for the key, wherever it was read from. What objects 0 and 1 do not have
+// is no part of the account.
 func fingerprint(n *node, key Secret) string {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(n.table)) {
-		if name != "key" && name != "key_file" && name != "rights" {
+		if name != "key" && name != "key_file" && !slices.Contains(apart, name) {
 			_, _ = fmt.Fprintf(h, "%s=%v\n", name, n.table[name].value)
 		}
 	}

@@ -69,6 +69,8 @@ func (b *builder) accounts(root *node) {
 			ShortServerID: uint16(get(n, "short_server_id", int64(0))), //nolint:gosec // within range, says its kind
 			Lifetime:      get(n, "lifetime", DefaultLifetime),
 			Bearer:        Bearer(get(n, "bearer", "")),
+			Awake:         get(n, "awake", time.Duration(0)),
+			Gather:        get(n, "gather", time.Duration(0)),
 			Rights:        get(n, "rights", []Right(nil)),
 			More:          make(map[string]any),
 		}

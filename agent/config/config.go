@@ -102,6 +102,8 @@ type Server struct {
 	ShortServerID uint16
 	Lifetime      time.Duration
 	Bearer        Bearer
+	Awake         time.Duration // zero: the default
+	Gather        time.Duration
 	Rights        []Right // nil: not given
 
 	// More has the settings that are resources of object 1 and are given, by key: bool,

@@ -90,6 +90,7 @@ type account struct {
 	attributes   attributeTable
 	saveAt       time.Time // save the attributes then; zero: they are saved
 
+	gatherUntil   time.Time // wake up then for what was stored while asleep; zero: it is nothing
 	history       *history  // notifications that the server could not get
 	historySaveAt time.Time // save it then; zero: it is saved
 	undelivered   bool      // look what of it can be sent
@@ -178,6 +179,8 @@ func (a *account) receive() {
 			a.commands = append(a.commands, item)
 		case networkChanged:
 			a.networkChanged()
+		case radioOn:
+			a.radioIsOn()
 		case paramsChanged:
 			a.paramsChanged()
 		case ownChangeDone:
@@ -275,8 +278,8 @@ func (a *account) catchUp() {
 		}
 	case Asleep:
 		a.updateIfDue(now)
-		if a.state == Asleep && a.next(now) != nil {
-			a.on(reportDue)
+		if a.state == Asleep {
+			a.wakeIfDue(now)
 		}
 	case Connecting, Registering, Updating, Disabling, Deregistering, Stopped, stateCount:
 	}
@@ -343,7 +346,7 @@ func (a *account) nextDue() time.Time {
 		if a.state == Registered && a.queueMode() {
 			at = earliest(at, a.awakeUntil())
 		}
-		return at
+		return earliest(at, a.gatherUntil)
 	case Connecting, Registering, Updating, Disabling, Deregistering, Stopped, stateCount:
 	}
 	return time.Time{}

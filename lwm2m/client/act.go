@@ -26,6 +26,12 @@ func (a *account) on(e event) {
 }
 
 func (a *account) enter(s State) {
+	if a.state == Asleep && s == Updating {
+		a.client.radioOn(a)
+	}
+	if s != Asleep {
+		a.gatherUntil = time.Time{}
+	}
 	a.state, a.since = s, a.now()
 	a.waitUntil = time.Time{}
 	a.behind = a.behind && s == Waiting

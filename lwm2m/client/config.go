@@ -47,6 +47,14 @@ type Params struct {
 	// mode; MAX_TRANSMIT_WAIT of CoAP, 93 s (Transport, section 6.5).
 	Awake time.Duration
 
+	// Gather is how long a notification may wait while the client sleeps in queue mode, so
+	// that one wake-up tells what several would have: each is stored with its moment
+	// and all are told at the next wake-up, which comes so long after the first at the latest.
+	// Within this time an account also brings its Update forward when another one wakes up.
+	// Zero: each notification wakes the client up. Notifications that the server wants
+	// confirmable (con) do so in any case.
+	Gather time.Duration
+
 	// CIDLength is the length in bytes of the DTLS Connection ID that the server
 	// shall use towards us; negative: no Connection IDs at all; 0: the server's only.
 	CIDLength int

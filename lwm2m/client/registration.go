@@ -2,7 +2,7 @@ package client
 
 import "strconv"
 
-//go:generate go test -run ^TestPicture$ -update .
+//go:generate go test -run ^(TestPicture|TestDay)$ -update .
 
 // State is where an account stands.
 type State uint8

@@ -166,7 +166,7 @@ func (a *account) show() {
 	case Waiting, Disabled:
 		s.NextAttempt = a.waitUntil
 	case Registered, Updating, Asleep:
-		s.NextUpdate, s.Attempts = a.updateAt, 0
+		s.NextUpdate, s.Attempts = earliest(a.updateAt, a.gatherUntil), 0
 	case Connecting, Registering, Disabling, Deregistering, Stopped, stateCount:
 	}
 	v := &a.view

@@ -151,7 +151,7 @@ func (l *ledger) purpose(sent bool, h *coap.Head) Purpose {
 		if string(h.Path[0]) == "5" {
 			p = ForFirmware
 		}
-	case sent && h.Observe:
+	case sent && h.Observe && h.Type != coap.ACK: // that answers the Observe
 		p = ForNotification
 	default:
 		p = l.answered(!sent, func(o *openExchange) bool { return o.token == h.Token })
