@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"time"
 
 	"lwm2m-agent/agent/config"
@@ -15,17 +16,18 @@ type profile struct {
 	bearer       objects.Bearer // as object 500 knows it
 	transmission objects.Transmission
 	retry        client.Retry
+	keepAlive    bool // traffic without content is no harm
 }
 
 // The retransmission times follow what the bearers take: NB-IoT needs 10 to 15 s for a
 // message and its answer in bad coverage, and RFC 7925, section 11, wants 9 s for a
 // handshake there. What is metered is not tried for ever.
 var profiles = map[config.Bearer]profile{
-	config.BearerEthernet: {objects.BearerEthernet, transmission(2, 1), client.Retry{}},
-	config.BearerWLAN:     {objects.BearerWLAN, transmission(2, 1), client.Retry{}},
-	config.BearerLTE:      {objects.BearerLTEFDD, transmission(3, 2), client.Retry{First: 10 * time.Second, Max: time.Hour}},
-	config.BearerLTEM:     {objects.BearerLTEFDD, transmission(6, 4), metered},
-	config.BearerNBIoT:    {objects.BearerNBIoT, transmission(10, 9), metered},
+	config.BearerEthernet: {objects.BearerEthernet, transmission(2, 1), client.Retry{}, true},
+	config.BearerWLAN:     {objects.BearerWLAN, transmission(2, 1), client.Retry{}, true},
+	config.BearerLTE:      {objects.BearerLTEFDD, transmission(3, 2), client.Retry{First: 10 * time.Second, Max: time.Hour}, true},
+	config.BearerLTEM:     {objects.BearerLTEFDD, transmission(6, 4), metered, false},
+	config.BearerNBIoT:    {objects.BearerNBIoT, transmission(10, 9), metered, false},
 }
 
 // metered is the policy that OMA has for all (Core, table of Registration Procedures Default
@@ -66,6 +68,8 @@ func byBearer(p *client.Params, wanted config.Bearer, inUse objects.Bearer, c *o
 		AckTimeout: t.AckTimeout, AckRandomFactor: t.AckRandomFactor, MaxRetransmit: t.MaxRetransmit, NStart: t.NStart, ResponseWait: t.ResponseWait,
 	}
 	p.DTLSTimeout, p.Retry = t.DTLSTimeout, chosen.retry
+	p.KeepAlive = chosen.keepAlive
+	p.Network = fmt.Sprint(chosen.bearer)
 }
 
 // profileFor returns the profile of a bearer.

@@ -33,6 +33,9 @@ func TestParametersByBearer(t *testing.T) {
 		t.Helper()
 		var p client.Params
 		byBearer(&p, wanted, inUse, o)
+		if p.KeepAlive != (p.Retry.First < time.Minute) || p.Network == "" {
+			t.Errorf("%q on %d: keep-alive %v on network %q", wanted, inUse, p.KeepAlive, p.Network)
+		}
 		if p.CoAP.AckTimeout != ack || p.DTLSTimeout != dtls || p.Retry.First != first {
 			t.Errorf("%q on %d: ACK_TIMEOUT %s, DTLS %s, attempts from %s", wanted, inUse, p.CoAP.AckTimeout, p.DTLSTimeout, p.Retry.First)
 		}

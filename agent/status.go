@@ -95,15 +95,17 @@ func (a *Agent) messages() (count, bytes uint64) {
 func (a *Agent) params(id uint16) client.Params {
 	p := client.Params{CIDLength: cidLength}
 	var wanted config.Bearer
+	var still bool
 	servers := a.config.Load().Servers
 	for i := range servers {
 		if s := &servers[i]; s.ShortServerID == id {
 			p.Version, p.QueueMode, wanted = s.Version, s.QueueMode, s.Bearer
-			p.Awake, p.Gather = s.Awake, s.Gather
+			p.Awake, p.Gather, still = s.Awake, s.Gather, !s.KeepAlive
 		}
 	}
 	inUse := objects.Bearer(a.tree.Value(lwm2m.MustPath("/4/0/0")).Int())
 	byBearer(&p, wanted, inUse, a.objects.coap)
+	p.KeepAlive = p.KeepAlive && !still
 	if a.opts.Params != nil {
 		a.opts.Params(&p)
 	}

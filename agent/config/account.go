@@ -109,7 +109,7 @@ func (b *builder) security(n *node, a *Account) {
 }
 
 // apart are the keys of a server that can be edited without making its account anew.
-var apart = []string{"rights", "awake", "gather"}
+var apart = []string{"rights", "awake", "gather", "keep_alive"}
 
 // fingerprint tells one content of an account's section from another. The hash
 // of the key stands for the key, wherever it was read from. What objects 0 and 1 do not have

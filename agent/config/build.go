@@ -71,6 +71,7 @@ func (b *builder) accounts(root *node) {
 			Bearer:        Bearer(get(n, "bearer", "")),
 			Awake:         get(n, "awake", time.Duration(0)),
 			Gather:        get(n, "gather", time.Duration(0)),
+			KeepAlive:     get(n, "keep_alive", true),
 			Rights:        get(n, "rights", []Right(nil)),
 			More:          make(map[string]any),
 		}

@@ -185,7 +185,7 @@ func TestFingerprint(t *testing.T) {
 	base := of(section)
 	for name, same := range map[string]string{
 		"comment": "# hello\n" + section, "another section": section + "[device]\nmodel='m'\n", "case of the key": strings.Replace(section, "aa", "AA", 1),
-		"awake": section + "awake='20s'\n", "gather": section + "gather='1h'\n",
+		"awake": section + "awake='20s'\n", "gather": section + "gather='1h'\n", "keep_alive": section + "keep_alive=false\n",
 	} {
 		if of(same) != base {
 			t.Errorf("%s: counts as an edit of the section", name)

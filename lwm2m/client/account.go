@@ -69,6 +69,8 @@ type account struct {
 	spokeAt    time.Time     // when a request or notification was sent last
 	session    *dtls.Session // to continue with the next dial, or nil
 	failed     int           // attempts in a row
+	silence    time.Duration // before the Update in flight, where an address translation may have ended by it
+	suspected  time.Duration // such a silence whose Update was not answered
 	held       []request     // while the Register is being answered
 	commands   []command     // while a request on object 1 is being answered
 	sends      []*dataSend   // that wait for the registration, or for the one in flight
@@ -303,7 +305,7 @@ func (a *account) save(now time.Time) {
 // updateIfDue begins an Update when the lifetime asks for it or when something that
 // the server was told has changed. An answer to a write of it goes out first.
 func (a *account) updateIfDue(now time.Time) {
-	if passed(a.updateAt, now) {
+	if passed(a.updateAt, now) || a.state == Registered && passed(a.keepAliveAt(), now) {
 		a.on(updateDue)
 		return
 	}
@@ -346,6 +348,9 @@ func (a *account) nextDue() time.Time {
 		if a.state == Registered && a.queueMode() {
 			at = earliest(at, a.awakeUntil())
 		}
+		if a.state == Registered {
+			at = earliest(at, a.keepAliveAt())
+		}
 		return earliest(at, a.gatherUntil)
 	case Connecting, Registering, Updating, Disabling, Deregistering, Stopped, stateCount:
 	}
@@ -355,10 +360,7 @@ func (a *account) nextDue() time.Time {
 // awakeUntil returns when the awake time of queue mode ends: a while after the last
 // message in either direction, and not while a request is being carried out.
 func (a *account) awakeUntil() time.Time {
-	last := a.spokeAt
-	if r := a.connection.conn.LastReceived(); r.After(last) {
-		last = r
-	}
+	last := a.heardAt()
 	if a.changes.Load() > 0 {
 		last = a.now()
 	}

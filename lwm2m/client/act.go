@@ -183,6 +183,9 @@ func (a *account) answered(r answered) {
 	if err != nil {
 		a.trouble(err)
 	}
+	if e == silent && a.state == Updating {
+		a.suspected = a.silence
+	}
 	if e == accepted && a.state == Registering {
 		a.location = r.response.LocationPath()
 	}
@@ -205,6 +208,10 @@ func (a *account) sendUpdate() {
 	a.settleAt, a.changedAt = time.Time{}, time.Time{}
 	t, list := a.describe()
 	a.telling = t
+	a.silence = 0
+	if a.translated() {
+		a.silence = a.now().Sub(a.heardAt())
+	}
 	a.send(updateMessage(a.location, &a.told, &t, list))
 }
 
@@ -222,6 +229,10 @@ func (a *account) sendDeregister() {
 // the Register are served now (the order of datagrams is nobody's promise).
 func (a *account) beginRegistration() {
 	a.beganAt = a.now()
+	if a.suspected > 0 {
+		a.client.nats.expired(a.params.Network, a.suspected)
+		a.suspected = 0
+	}
 	a.endObservations()
 	a.sendRefused, a.listWanted = false, false
 	clear(a.warned)
@@ -255,7 +266,7 @@ func (a *account) backOff() {
 	if !a.beganAt.IsZero() && now.Sub(a.beganAt) >= settledAfter {
 		a.failed = 0
 	}
-	a.beganAt = time.Time{}
+	a.beganAt, a.suspected = time.Time{}, 0
 	a.failed++
 	if a.failed >= a.settings.attempts && !a.settings.block {
 		a.turnOver()
@@ -290,6 +301,7 @@ func (a *account) networkChanged() {
 		a.on(moved)
 	case Registering, Registered, Updating, Asleep:
 		if a.connection.moved(a.ctx) {
+			a.client.nats.forget(a.params.Network)
 			a.on(moved)
 		}
 	case Disabling, Disabled, Deregistering, Stopped, stateCount:

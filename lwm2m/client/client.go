@@ -24,6 +24,7 @@ type Client struct {
 	mu       sync.Mutex
 	accounts map[uint16]*account
 	turns    turns
+	nats     nats
 	started  bool
 	leaving  bool // Deregister was called: no account is started any more
 }

@@ -47,6 +47,15 @@ type Params struct {
 	// mode; MAX_TRANSMIT_WAIT of CoAP, 93 s (Transport, section 6.5).
 	Awake time.Duration
 
+	// KeepAlive allows Updates that do nothing but keep an address translation (NAT) on the
+	// way from forgetting the client, so that the server's requests arrive. They are sent only
+	// once an Update went unanswered because of one, in half the silence before it, and
+	// never in queue mode or where a Connection ID makes addresses irrelevant.
+	KeepAlive bool
+	// Network names the network in use: what was learned of its address translation holds for
+	// accounts with the same one.
+	Network string
+
 	// Gather is how long a notification may wait while the client sleeps in queue mode, so
 	// that one wake-up tells what several would have: each is stored with its moment
 	// and all are told at the next wake-up, which comes so long after the first at the latest.
