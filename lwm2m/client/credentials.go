@@ -8,8 +8,9 @@ import (
 	"lwm2m-agent/lwm2m/dtls"
 )
 
-// credentials fills in a DTLS configuration.
-func (s *Server) credentials(c dtls.Config) (dtls.Config, error) {
+// credentials fills in a DTLS configuration. key resolves the Secret Key where it is a
+// private key.
+func (s *Server) credentials(c dtls.Config, key func([]byte) (crypto.Signer, error)) (dtls.Config, error) {
 	c.CIDLength = s.CIDLength
 	if s.DTLSTimeout > 0 {
 		c.RetransmitInitial = s.DTLSTimeout
@@ -23,11 +24,11 @@ func (s *Server) credentials(c dtls.Config) (dtls.Config, error) {
 		c.PSK, c.Identity = s.SecretKey, s.Identity
 		return c, nil
 	case SecurityRPK:
-		key, err := parsePrivateKey(s.SecretKey)
+		signer, err := key(s.SecretKey)
 		if err != nil {
 			return c, fmt.Errorf("%w: private key for %s: %w", ErrAccount, s.URI, err)
 		}
-		c.Key, c.PeerKey = key, s.ServerKey
+		c.Key, c.PeerKey = signer, s.ServerKey
 		return c, nil
 	case SecurityX509, SecurityNone, SecurityEST:
 	}

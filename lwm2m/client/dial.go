@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto"
 	"fmt"
 	"net"
 	"time"
@@ -22,6 +23,10 @@ type DefaultDialer struct {
 	DialUDP func(ctx context.Context, address string) (net.Conn, error)
 	// DTLS is the configuration of handshakes; credentials and CIDLength are filled in.
 	DTLS dtls.Config
+	// Key returns the private key that a Secret Key (/0/x/5) of an account with a raw public
+	// key or a certificate stands for. Nil: it is the key itself, in DER. It may block; its
+	// errors hold nothing of the secret.
+	Key func(secret []byte) (crypto.Signer, error)
 }
 
 // Dial implements Dialer. The error wraps ErrAccount, or what net and package dtls
@@ -33,7 +38,7 @@ func (d DefaultDialer) Dial(ctx context.Context, to Server) (net.Conn, error) {
 	}
 	var config dtls.Config
 	if secure {
-		if config, err = to.credentials(d.DTLS); err != nil {
+		if config, err = to.credentials(d.DTLS, d.key); err != nil {
 			return nil, err
 		}
 	}
@@ -80,6 +85,13 @@ const (
 // inProcess is how many record numbers a continued session is given: the session is
 // stored nowhere, so nobody else will use them, and no process sends that many.
 const inProcess = 1 << 40
+
+func (d DefaultDialer) key(secret []byte) (crypto.Signer, error) {
+	if d.Key != nil {
+		return d.Key(secret)
+	}
+	return parsePrivateKey(secret)
+}
 
 func (d DefaultDialer) udp(ctx context.Context, address string) (net.Conn, error) {
 	if d.DialUDP != nil {

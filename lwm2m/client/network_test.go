@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -264,20 +265,34 @@ func TestOverRPK(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scripted{t: t}
-	uri, stop := s.listenDTLS("127.0.0.1:0", dtlstest.Config{Key: theirs, ClientKey: public(ours), CIDLength: 6})
-	defer stop()
-	l, changed := networked(t, nil, uri, func(b *model.Batch) {
-		b.Set(0, 2, lwm2m.Integer(int64(SecurityRPK)))
-		b.Set(0, 3, lwm2m.Opaque(public(ours)))
-		b.Set(0, 4, lwm2m.Opaque(public(theirs)))
-		b.Set(0, 5, lwm2m.Opaque(private))
-	})
-	l.server = s
-	if status := l.await(changed, "registered", isRegistered); status.Transport != "DTLS RPK" {
-		t.Errorf("transport is %q", status.Transport)
+	const handle = "held elsewhere"
+	elsewhere := DefaultDialer{Key: func(secret []byte) (crypto.Signer, error) {
+		if string(secret) != handle {
+			return nil, errors.New("there is no such key")
+		}
+		return ours, nil
+	}}
+	for name, v := range map[string]struct {
+		dialer Dialer
+		secret []byte
+	}{"in DER": {nil, private}, handle: {elsewhere, []byte(handle)}} {
+		t.Run(name, func(t *testing.T) {
+			s := &scripted{t: t}
+			uri, stop := s.listenDTLS("127.0.0.1:0", dtlstest.Config{Key: theirs, ClientKey: public(ours), CIDLength: 6})
+			defer stop()
+			l, changed := networked(t, v.dialer, uri, func(b *model.Batch) {
+				b.Set(0, 2, lwm2m.Integer(int64(SecurityRPK)))
+				b.Set(0, 3, lwm2m.Opaque(public(ours)))
+				b.Set(0, 4, lwm2m.Opaque(public(theirs)))
+				b.Set(0, 5, lwm2m.Opaque(v.secret))
+			})
+			l.server = s
+			if status := l.await(changed, "registered", isRegistered); status.Transport != "DTLS RPK" {
+				t.Errorf("transport is %q", status.Transport)
+			}
+			l.exercise()
+		})
 	}
-	l.exercise()
 }
 
 func key(t *testing.T) *ecdsa.PrivateKey {
