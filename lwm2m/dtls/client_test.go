@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -116,7 +117,7 @@ func TestHandshake(t *testing.T) {
 	kinds := map[string]struct {
 		client dtls.Config
 		server dtlstest.Config
-	}{"psk": {pskClient, pskServer}, "rpk": {rpkClient, rpkServer}}
+	}{"psk": {pskClient, pskServer}, "rpk": {rpkClient, rpkServer}, "x509": {x509Client, x509Server}}
 	for kind, k := range kinds {
 		for name, change := range tests {
 			t.Run(kind+"/"+name, func(t *testing.T) { handshakeWith(t, k.client, k.server, change) })
@@ -125,6 +126,21 @@ func TestHandshake(t *testing.T) {
 	for _, s := range []dtls.Suite{dtls.PSKWithAES128CCM8, dtls.PSKWithAES128CCM, dtls.PSKWithAES128GCMSHA256} {
 		t.Run(s.String(), func(t *testing.T) { handshakeWith(t, pskClient, pskServer, suite(s)) })
 	}
+	for _, s := range []dtls.Suite{dtls.ECDHEECDSAWithAES128CCM8, dtls.ECDHEECDSAWithAES128CCM, dtls.ECDHEECDSAWithAES128GCMSHA256} {
+		t.Run("rpk/"+s.String(), func(t *testing.T) { handshakeWith(t, rpkClient, rpkServer, suite(s)) })
+		t.Run("x509/"+s.String(), func(t *testing.T) { handshakeWith(t, x509Client, x509Server, suite(s)) })
+	}
+	t.Run("x509/RSA", func(t *testing.T) {
+		handshakeWith(t, x509Client, rsaServer(), func(_ *dtls.Config, s *dtlstest.Config) {
+			s.Suites = []dtls.Suite{dtls.ECDHERSAWithAES128GCMSHA256}
+		})
+	})
+	t.Run("rpk/digest", func(t *testing.T) {
+		handshakeWith(t, rpkClient, rpkServer, func(c *dtls.Config, _ *dtlstest.Config) {
+			sum := sha256.Sum256(serverPub)
+			c.PeerKey, c.PeerMatching = sum[:], dtls.MatchSHA256
+		})
+	})
 	t.Run("psk/hint", func(t *testing.T) {
 		handshakeWith(t, pskClient, pskServer, func(_ *dtls.Config, s *dtlstest.Config) { s.Hint = []byte("hint") })
 	})

@@ -3,14 +3,20 @@ package dtls
 import (
 	"cmp"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"time"
 
 	"lwm2m-agent/lwm2m/dtls/internal/handshake"
 	"lwm2m-agent/lwm2m/dtls/internal/record"
 )
+
+// maxName bounds a host name (RFC 1035, section 2.3.4).
+const maxName = 255
 
 // Defaults of a Config.
 const (
@@ -20,18 +26,36 @@ const (
 	defaultMTU               = 1200
 )
 
-// Config says who we are, whom we talk to and how patiently. Either PSK with
-// Identity or Key with PeerKey must be set. It prints without its secrets.
+// Config says who we are, whom we talk to and how patiently. PSK with Identity, Key
+// with PeerKey, or Key with Certificates and Trust must be set. It prints without its
+// secrets.
 type Config struct {
 	// PSK is the pre-shared key and Identity what the server knows it by, at most
 	// 512 bytes each (RFC 4279, section 5.3, wants 64 and 128 at least).
 	PSK      []byte
 	Identity []byte
 
-	// Key is our raw public key's private half on P-256, PeerKey the server's
-	// SubjectPublicKeyInfo in DER; no other key is accepted (RFC 7250).
-	Key     crypto.Signer
-	PeerKey []byte
+	// Key is the private half, on P-256, of our raw public key or certificate. It may
+	// live elsewhere, as in a TPM.
+	Key crypto.Signer
+
+	// PeerKey is the server's SubjectPublicKeyInfo in DER or, as PeerMatching says, its
+	// digest; no other key is accepted (RFC 7250).
+	PeerKey      []byte
+	PeerMatching Matching
+
+	// Certificates is our X.509 chain in DER, that of Key first and each issued by the
+	// next, at most 8 KiB in all. Trust says which certificates of servers are accepted.
+	Certificates [][]byte
+	Trust        *Trust
+
+	// ServerName is the host name that is told to the server in the clear, so that it
+	// can choose among its certificates (RFC 6066, section 3): no IP address; empty for
+	// none.
+	ServerName string
+
+	// Now is the clock that certificates are judged by; time.Now if nil.
+	Now func() time.Time
 
 	// Suites are the cipher suites to offer, the preferred one first. Empty means
 	// all of the profile that fit the credentials, the mandatory one first.
@@ -91,11 +115,16 @@ func (cfg *Config) complete() (keyExchange, error) {
 			return nil, fmt.Errorf("%v is listed twice", s)
 		}
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	cfg.Timeout = cmp.Or(cfg.Timeout, defaultTimeout)
 	cfg.RetransmitInitial = cmp.Or(cfg.RetransmitInitial, defaultRetransmitInitial)
 	cfg.RetransmitMax = cmp.Or(cfg.RetransmitMax, defaultRetransmitMax)
 	cfg.MTU = cmp.Or(cfg.MTU, defaultMTU)
 	switch {
+	case len(cfg.ServerName) > maxName || net.ParseIP(cfg.ServerName) != nil:
+		return nil, fmt.Errorf("server name %.300q is no host name", cfg.ServerName)
 	case cfg.CIDLength > record.MaxCID:
 		return nil, fmt.Errorf("connection ID is longer than %d bytes", record.MaxCID)
 	case cfg.Timeout < 0 || cfg.RetransmitInitial < 0 || cfg.RetransmitMax < cfg.RetransmitInitial:
@@ -108,8 +137,20 @@ func (cfg *Config) complete() (keyExchange, error) {
 
 // credentials returns the key exchange of the credentials.
 func (cfg *Config) credentials() (keyExchange, error) {
-	if cfg.PSK != nil || cfg.Identity != nil {
+	switch {
+	case cfg.PSK != nil || cfg.Identity != nil:
 		return newPreSharedKey(cfg)
+	case cfg.Trust != nil || cfg.Certificates != nil:
+		return newX509(cfg)
 	}
 	return newRawPublicKeys(cfg)
+}
+
+// ownKey returns the public half of Key.
+func (cfg *Config) ownKey() (*ecdsa.PublicKey, error) {
+	pub, ok := cfg.Key.Public().(*ecdsa.PublicKey)
+	if !ok || pub.Curve != elliptic.P256() {
+		return nil, errors.New("own key is not on P-256")
+	}
+	return pub, nil
 }

@@ -5,10 +5,10 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdh"
-	"crypto/ecdsa"
 	"crypto/rand"
-	"crypto/sha256"
 	"fmt"
+	"slices"
+	"time"
 
 	"golang.org/x/crypto/cryptobyte"
 
@@ -20,33 +20,46 @@ const (
 	ecdsaSign  = 64 // ClientCertificateType, RFC 8422, section 5.5
 )
 
-// certificates is what the two sides of an ECDHE_ECDSA handshake show each other.
+// certificates is what the two sides of an ECDHE handshake show each other.
 // Raw public keys are one kind, X.509 chains another.
 type certificates interface {
 	// kind returns the CertificateType (RFC 7250, section 6).
 	kind() uint8
 
+	// suites returns the cipher suites that fit, the mandatory one first.
+	suites() []Suite
+
+	// algorithms returns how the server may sign, the preferred one first.
+	algorithms() []signatureAlgorithm
+
 	// own returns the body of our Certificate message.
 	own() []byte
 
-	// check returns the server's key if the body of its Certificate message is the
-	// one that we expect.
-	check(body []byte) (*ecdsa.PublicKey, error)
+	// check returns the server's key if the body of its Certificate message is one
+	// that we accept at the time.
+	check(body []byte, now time.Time) (peer, error)
 
 	// digest ties a session to the credentials.
 	digest(master []byte) []byte
 }
 
-// ecdhe is the key exchange ECDHE_ECDSA on P-256 (RFC 8422, section 2.1).
+// peer is a server that is trusted if it has the private key.
+type peer struct {
+	key      crypto.PublicKey
+	notAfter time.Time // the end of the trust; zero: none
+}
+
+// ecdhe is the key exchanges ECDHE_ECDSA and ECDHE_RSA on P-256 (RFC 8422, sections
+// 2.1 and 2.2).
 type ecdhe struct {
 	certificates
 
 	signer crypto.Signer // of our certificate's key
 }
 
-func (k *ecdhe) suites() []Suite { return []Suite{ECDHEECDSAWithAES128CCM8} }
-
-func (k *ecdhe) offer(h *clientHello) { h.certificates, h.certificateType = true, k.kind() }
+func (k *ecdhe) offer(h *clientHello) {
+	h.certificates, h.certificateType, h.algorithms = true, k.kind(), k.algorithms()
+}
 
 // run checks the server's key and its share of the secret and answers with ours.
 func (k *ecdhe) run(ctx context.Context, h *handshaker) (handshake.Flight, error) {
@@ -57,14 +70,18 @@ func (k *ecdhe) run(ctx context.Context, h *handshaker) (handshake.Flight, error
 	if err != nil {
 		return nil, err
 	}
-	peer, err := k.check(m.Body)
+	peer, err := k.check(m.Body, h.cfg.Now())
 	if err != nil {
 		return nil, err
 	}
+	if !h.server.suite.fits(peer.key) {
+		return nil, refuse(AlertUnsupportedCertificate, "server's key does not go with %v", h.server.suite)
+	}
+	h.notAfter = peer.notAfter
 	if m, err = h.receive(ctx, handshake.ServerKeyExchange); err != nil {
 		return nil, err
 	}
-	share, err := checkKeyExchange(m.Body, peer, h.offered.random, h.server.random)
+	share, err := checkKeyExchange(m.Body, peer.key, &h.offered, h.server)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +141,7 @@ func (k *ecdhe) answer(h *handshaker, share *ecdh.PublicKey, requested bool) (ha
 		if err != nil {
 			return nil, fmt.Errorf("sign the handshake: %w", err)
 		}
-		body := append([]byte{ecdsaSHA256 >> 8, ecdsaSHA256 & 0xff}, opaque(2, signature)...)
+		body := append(marshalAlgorithms([]signatureAlgorithm{ecdsaSHA256}), opaque(2, signature)...)
 		flight = append(flight, h.message(handshake.CertificateVerify, body)) // RFC 5246, section 7.4.8
 	}
 	return flight, nil
@@ -132,7 +149,7 @@ func (k *ecdhe) answer(h *handshaker, share *ecdh.PublicKey, requested bool) (ha
 
 // checkKeyExchange verifies that the server's key signed its share of the secret,
 // and returns it (RFC 8422, section 5.4).
-func checkKeyExchange(body []byte, peer *ecdsa.PublicKey, clientRandom, serverRandom []byte) (*ecdh.PublicKey, error) {
+func checkKeyExchange(body []byte, key crypto.PublicKey, client *clientHello, server *serverHello) (*ecdh.PublicKey, error) {
 	var (
 		s                cryptobyte.String = body
 		curveType        uint8
@@ -147,11 +164,11 @@ func checkKeyExchange(body []byte, peer *ecdsa.PublicKey, clientRandom, serverRa
 	if curveType != namedCurve || curve != curveP256 {
 		return nil, refuse(AlertIllegalParameter, "server chose curve %d", curve)
 	}
-	if algorithm != ecdsaSHA256 {
+	a := signatureAlgorithm(algorithm)
+	if !slices.Contains(client.algorithms, a) {
 		return nil, refuse(AlertIllegalParameter, "server signed with %#04x", algorithm)
 	}
-	signed := sha256.Sum256(bytes.Join([][]byte{clientRandom, serverRandom, params}, nil))
-	if !ecdsa.VerifyASN1(peer, signed[:], signature) {
+	if !a.verify(key, bytes.Join([][]byte{client.random, server.random, params}, nil), signature) {
 		return nil, refuse(AlertDecryptError, "server's key share is not signed by its key")
 	}
 	share, err := ecdh.P256().NewPublicKey(point)
@@ -176,7 +193,7 @@ func checkCertificateRequest(body []byte) error {
 	for !algorithms.Empty() {
 		var a uint16
 		algorithms.ReadUint16(&a)
-		takes = takes || a == ecdsaSHA256
+		takes = takes || signatureAlgorithm(a) == ecdsaSHA256
 	}
 	if !takes || bytes.IndexByte(types, ecdsaSign) < 0 {
 		return refuse(AlertHandshakeFailure, "server does not take ECDSA with SHA-256")

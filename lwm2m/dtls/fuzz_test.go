@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,13 +28,17 @@ const (
 	withHint               // ServerKeyExchange with a hint
 	withParams             // change the key share before it is signed, instead of a message
 	withType               // change the message's type too, to the first byte of the script
+	withChain              // X.509, in place of the keys and the pre-shared key
 )
 
 // fuzzed returns the configurations of a kind of handshake, and the sessions of both
 // sides for resumption.
 func fuzzed(kind uint8, sessions map[uint8]*dtls.Session, remembered *dtlstest.Sessions) (dtls.Config, dtlstest.Config) {
 	client, server := pskClient, pskServer
-	if kind&withKeys != 0 {
+	switch {
+	case kind&withChain != 0:
+		client, server = x509Client, x509Server
+	case kind&withKeys != 0:
 		client, server = rpkClient, rpkServer
 	}
 	server.Cookie = kind&withCookie != 0
@@ -42,7 +47,7 @@ func fuzzed(kind uint8, sessions map[uint8]*dtls.Session, remembered *dtlstest.S
 		client.CIDLength, server.CIDLength = 4, 6
 	}
 	if kind&withResume != 0 {
-		client.Resume = sessions[kind&withKeys]
+		client.Resume = sessions[kind&(withKeys|withChain)]
 	}
 	if kind&withHint != 0 {
 		server.Hint = []byte("hint")
@@ -87,9 +92,10 @@ func FuzzServerMessages(f *testing.F) {
 	for kind := range uint8(64) {
 		for message := range uint8(6) {
 			f.Add(kind, message, []byte{1, 0, 1})
+			f.Add(kind|withChain, message, []byte{1, kind, 1})
 		}
 	}
-	for _, kind := range []uint8{withType, withType | withKeys, withType | withResume} {
+	for _, kind := range []uint8{withType, withType | withKeys, withType | withResume, withType | withChain} {
 		for message := range uint8(6) {
 			for _, typ := range []byte{0, 1, 2, 3, 4, 11, 12, 13, 14, 20, 22} {
 				f.Add(kind, message, []byte{typ})
@@ -123,7 +129,7 @@ func FuzzServerMessages(f *testing.F) {
 func fuzzSessions(f *testing.F) (map[uint8]*dtls.Session, *dtlstest.Sessions) {
 	f.Helper()
 	sessions, remembered := make(map[uint8]*dtls.Session), new(dtlstest.Sessions)
-	for _, kind := range []uint8{0, withKeys} {
+	for _, kind := range []uint8{0, withKeys, withChain} {
 		client, server := fuzzed(kind, nil, remembered)
 		near, far := dtlstest.Pipe(nil, nil)
 		accepted := make(chan error, 1)
@@ -153,7 +159,7 @@ func checkOutcome(t *testing.T, client *dtls.Config, c *dtls.Conn, s *dtlstest.C
 		return
 	}
 	p := c.Parameters()
-	if want := client.PSK != nil; want != (p.Suite != dtls.ECDHEECDSAWithAES128CCM8) {
+	if client.PSK == nil == strings.HasPrefix(p.Suite.String(), "TLS_PSK") {
 		t.Errorf("suite %v", p.Suite)
 	}
 	if client.CIDLength > 0 && len(p.LocalCID) != 0 && len(p.LocalCID) != client.CIDLength {
@@ -175,6 +181,7 @@ func FuzzHandshakeDatagrams(f *testing.F) {
 	for _, d := range forged() {
 		f.Add(uint8(0), d)
 		f.Add(uint8(withKeys|withCookie|withIDs), d)
+		f.Add(uint8(withChain), d)
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, datagram []byte) {
 		client, server := fuzzed(kind&^withResume, nil, nil)

@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"slices"
+	"time"
 
 	"lwm2m-agent/lwm2m/dtls/internal/handshake"
 )
@@ -14,8 +15,8 @@ import (
 const maxCookies = 4
 
 // keyExchange is what the kind of credentials decides in a handshake. One serves
-// pre-shared keys and one raw public keys; X.509 differs from the latter in the
-// body of the Certificate messages and in what the ClientHello offers.
+// pre-shared keys, the other raw public keys and X.509, which differ in the body of the
+// Certificate messages and in what the ClientHello offers.
 type keyExchange interface {
 	// suites returns the cipher suites that fit, the mandatory one first.
 	suites() []Suite
@@ -43,6 +44,7 @@ type handshaker struct {
 	transcript handshake.Transcript
 	sent       uint16 // number of our next message
 	master     []byte
+	notAfter   time.Time        // the server is not trusted for longer; zero: without end
 	last       handshake.Flight // our final flight, if the server's Finished came before it
 	finishing  bool             // our ChangeCipherSpec is out
 	awaited    handshake.Type
@@ -124,7 +126,7 @@ func (h *handshaker) offer() {
 		h.offered.cid = make([]byte, n)
 		rand.Read(h.offered.cid)
 	}
-	h.offered.suites = h.cfg.Suites
+	h.offered.suites, h.offered.serverName = h.cfg.Suites, h.cfg.ServerName
 	h.exchange.offer(&h.offered)
 	if s := h.cfg.Resume; s != nil && h.resumable(s) {
 		h.offered.session = s.ID
@@ -132,10 +134,11 @@ func (h *handshaker) offer() {
 }
 
 // resumable reports whether a session fits what we offer. One of other credentials
-// would get around a change of key.
+// would get around a change of key, an old one around the end of a certificate.
 func (h *handshaker) resumable(s *Session) bool {
 	return len(s.ID) > 0 && len(s.ID) <= 32 && s.valid() == nil && slices.Contains(h.offered.suites, s.Suite) &&
 		(s.ExtendedMasterSecret || !h.cfg.RequireExtendedMasterSecret) &&
+		(s.NotAfter.IsZero() || !h.cfg.Now().After(s.NotAfter)) &&
 		hmac.Equal(s.Credentials, h.exchange.digest(s.MasterSecret))
 }
 
@@ -156,7 +159,7 @@ func (h *handshaker) resume(ctx context.Context) error {
 	case h.server.extendedMasterSecret != old.ExtendedMasterSecret: // RFC 7627, section 5.3
 		return refuse(AlertHandshakeFailure, "server changed the extended master secret of the session")
 	}
-	h.master = bytes.Clone(old.MasterSecret)
+	h.master, h.notAfter = bytes.Clone(old.MasterSecret), old.NotAfter
 	if err := h.protect(); err != nil {
 		return err
 	}
@@ -252,5 +255,6 @@ func (h *handshaker) session() Session {
 		LocalCID:             h.localCID(),
 		RemoteCID:            h.server.cid,
 		Credentials:          h.exchange.digest(h.master),
+		NotAfter:             h.notAfter,
 	}
 }

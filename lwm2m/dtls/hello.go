@@ -13,7 +13,6 @@ import (
 // Code points of the profile.
 const (
 	curveP256     = 0x0017 // NamedCurve secp256r1, RFC 8422, section 5.1.1
-	ecdsaSHA256   = 0x0403 // SignatureAndHashAlgorithm, RFC 5246, section 7.4.1.4.1
 	pointPlain    = 0      // ECPointFormat uncompressed, RFC 8422, section 5.1.2
 	typeX509      = 0      // CertificateType, RFC 7250, section 6
 	typeRawPublic = 2
@@ -21,6 +20,7 @@ const (
 
 // Extensions (IANA registry "TLS ExtensionType Values").
 const (
+	extServerName           uint16 = 0 // RFC 6066, section 3
 	extSupportedGroups      uint16 = 10
 	extPointFormats         uint16 = 11
 	extSignatureAlgorithms  uint16 = 13
@@ -38,16 +38,22 @@ type clientHello struct {
 	suites          []Suite
 	cookie          []byte
 	cid             []byte // nil if not offered
+	serverName      string // the host we want to talk to; empty if not told
 	certificateType uint8  // of both sides
-	certificates    bool   // the suites use certificates: offer what goes with them
+	algorithms      []signatureAlgorithm
+	certificates    bool // the suites use certificates: offer what goes with them
 }
 
 // offers reports whether a ServerHello may have the extension
 // (RFC 5246, section 7.4.1.4).
 func (h *clientHello) offers(ext uint16) bool {
 	switch ext {
-	case extPointFormats, extClientCertificate, extServerCertificate:
+	case extServerName:
+		return h.serverName != ""
+	case extPointFormats:
 		return h.certificates
+	case extClientCertificate, extServerCertificate:
+		return h.certificates && h.certificateType != typeX509
 	case extConnectionID:
 		return h.cid != nil
 	}
@@ -75,12 +81,18 @@ func (h *clientHello) addExtensions(b *cryptobyte.Builder) {
 		b.AddUint16(ext)
 		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(data) })
 	}
+	if h.serverName != "" {
+		const hostName = 0
+		add(extServerName, opaque(2, append([]byte{hostName}, opaque(2, []byte(h.serverName))...))...)
+	}
 	if h.certificates {
 		add(extSupportedGroups, 0, 2, curveP256>>8, curveP256&0xff)
 		add(extPointFormats, 1, pointPlain)
-		add(extSignatureAlgorithms, 0, 2, ecdsaSHA256>>8, ecdsaSHA256&0xff)
-		add(extClientCertificate, 1, h.certificateType)
-		add(extServerCertificate, 1, h.certificateType)
+		add(extSignatureAlgorithms, opaque(2, marshalAlgorithms(h.algorithms))...)
+		if h.certificateType != typeX509 { // which it is without a word (RFC 7250, section 4.1)
+			add(extClientCertificate, 1, h.certificateType)
+			add(extServerCertificate, 1, h.certificateType)
+		}
 	}
 	add(extExtendedMasterSecret)
 	add(extRenegotiation, 0) // RFC 5746, section 3.4
@@ -159,6 +171,8 @@ func (h *serverHello) parseExtension(ext uint16, data cryptobyte.String) bool {
 		return data.ReadUint8(&h.clientType) && data.Empty()
 	case extServerCertificate:
 		return data.ReadUint8(&h.serverType) && data.Empty()
+	case extServerName:
+		return data.Empty()
 	case extExtendedMasterSecret:
 		h.extendedMasterSecret = true
 		return data.Empty()

@@ -103,7 +103,7 @@ type variant struct {
 func variants(t *testing.T) []variant {
 	t.Helper()
 	all := make([]variant, 0, 8)
-	for _, v := range []variant{{"psk", pskClient, pskServer}, {"rpk", rpkClient, rpkServer}} {
+	for _, v := range []variant{{"psk", pskClient, pskServer}, {"rpk", rpkClient, rpkServer}, {"x509", x509Client, x509Server}} {
 		v.client.CIDLength, v.server.CIDLength = 4, 6
 		all = append(all, v)
 		small := v

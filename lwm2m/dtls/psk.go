@@ -21,8 +21,8 @@ type preSharedKey struct {
 
 func newPreSharedKey(cfg *Config) (*preSharedKey, error) {
 	switch {
-	case cfg.Key != nil || cfg.PeerKey != nil:
-		return nil, errors.New("both a pre-shared key and raw public keys are set")
+	case cfg.Key != nil || cfg.PeerKey != nil || cfg.Trust != nil:
+		return nil, errors.New("both a pre-shared key and public keys are set")
 	case len(cfg.PSK) == 0:
 		return nil, errors.New("pre-shared key is empty")
 	case len(cfg.PSK) > maxPSK:

@@ -20,9 +20,12 @@ var (
 // LogValue returns what is not secret.
 func (cfg Config) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.Any("suites", cfg.Suites), slog.Int("cid_length", cfg.CIDLength)}
-	if cfg.PSK != nil || cfg.Identity != nil {
+	switch {
+	case cfg.PSK != nil || cfg.Identity != nil:
 		attrs = append(attrs, slog.String("identity", fmt.Sprintf("%q", cfg.Identity)))
-	} else {
+	case cfg.Trust != nil:
+		attrs = append(attrs, slog.Any("usage", cfg.Trust.Usage), slog.String("name", cfg.Trust.Name))
+	default:
 		attrs = append(attrs, slog.String("peer_key", fmt.Sprintf("%x", cfg.PeerKey)))
 	}
 	if cfg.Resume != nil {

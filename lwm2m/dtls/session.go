@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"lwm2m-agent/lwm2m/dtls/internal/handshake"
 	"lwm2m-agent/lwm2m/dtls/internal/record"
@@ -31,6 +32,10 @@ type Session struct {
 	// Credentials ties the session to the credentials it was made with: an
 	// HMAC-SHA-256 of them under the master secret.
 	Credentials []byte
+
+	// NotAfter is when the first of the server's certificates expires that it was
+	// trusted by; zero: none was judged by time. The session is not resumed later.
+	NotAfter time.Time
 
 	// Ended is set once an alert closed the session. It carries no more records,
 	// but may still be resumed.

@@ -230,7 +230,10 @@ func TestMatches(t *testing.T) {
 		return store(t, s)
 	}
 	otherKey, otherPub := newKey()
-	psk, rpk := session(pskClient, pskServer), session(rpkClient, rpkServer)
+	psk, rpk, chain := session(pskClient, pskServer), session(rpkClient, rpkServer), session(x509Client, x509Server)
+	trusting := func(change func(*dtls.Trust)) dtls.Config {
+		return with(x509Client, func(c *dtls.Config) { c.Trust = new(with(*c.Trust, change)) })
+	}
 	for name, v := range map[string]struct {
 		s    *dtls.Session
 		cfg  dtls.Config
@@ -244,6 +247,10 @@ func TestMatches(t *testing.T) {
 		"the same keys":    {rpk, rpkClient, true},
 		"another own key":  {rpk, with(rpkClient, func(c *dtls.Config) { c.Key = otherKey }), false},
 		"another peer":     {rpk, with(rpkClient, func(c *dtls.Config) { c.PeerKey = otherPub }), false},
+		"the same trust":   {chain, trusting(func(*dtls.Trust) {}), true},
+		"another usage":    {chain, trusting(func(t *dtls.Trust) { t.Usage = dtls.UnstatedUsage }), false},
+		"another name":     {chain, trusting(func(t *dtls.Trust) { t.Name = "other.example.com" }), false},
+		"another anchor":   {chain, trusting(func(t *dtls.Trust) { t.Data = strangeCA.Certificate.Raw }), false},
 		"an empty session": {&dtls.Session{}, pskClient, false},
 		"no configuration": {psk, dtls.Config{}, false},
 	} {
@@ -283,6 +290,7 @@ func TestResume(t *testing.T) {
 	_, otherPub := newKey()
 	psk := variant{"", pskClient, pskServer}
 	rpk := variant{"", rpkClient, rpkServer}
+	chain := variant{"", x509Client, x509Server}
 	ids := variant{"", with(pskClient, func(c *dtls.Config) { c.CIDLength = 4 }), with(pskServer, func(s *dtlstest.Config) { s.CIDLength = 6 })}
 	noEMS := variant{"", pskClient, with(pskServer, func(s *dtlstest.Config) { s.NoExtendedMasterSecret = true })}
 	client := func(v variant, change func(*dtls.Config)) variant { change(&v.client); return v }
@@ -293,6 +301,7 @@ func TestResume(t *testing.T) {
 	}{
 		"psk":                        {first: psk, second: psk, resumed: true},
 		"rpk":                        {first: rpk, second: rpk, resumed: true},
+		"x509":                       {first: chain, second: chain, resumed: true},
 		"IDs are negotiated anew":    {first: psk, second: ids, resumed: true},
 		"IDs are given up":           {first: ids, second: psk, resumed: true},
 		"no extended master secret":  {first: noEMS, second: noEMS, resumed: true},
@@ -316,6 +325,16 @@ func TestResume(t *testing.T) {
 			}
 		})
 	}
+	t.Run("certificate expired since", func(t *testing.T) {
+		sessions := new(dtlstest.Sessions)
+		first, second := chain, client(chain, func(c *dtls.Config) { c.Now = lastDay })
+		first.server.Sessions, second.server.Sessions = sessions, sessions
+		_, err := resumption(t, first, second, func() {})
+		var e *dtls.Error
+		if !errors.As(err, &e) || e.Alert != dtls.AlertCertificateExpired {
+			t.Errorf("a session got around the end of the certificate: %v", err)
+		}
+	})
 	t.Run("another server key", func(t *testing.T) {
 		sessions := new(dtlstest.Sessions)
 		first, second := rpk, client(rpk, func(c *dtls.Config) { c.PeerKey = otherPub })

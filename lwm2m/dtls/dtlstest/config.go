@@ -9,7 +9,8 @@ import (
 )
 
 // Config is what a server has and how it behaves. Set PSK for pre-shared keys, Key
-// for raw public keys, or both and let the client's offer decide.
+// for raw public keys and, with Certificates, X.509, or both and let the client's offer
+// decide.
 type Config struct {
 	// PSK returns the key of an identity, nil if there is none.
 	PSK func(identity []byte) []byte
@@ -17,10 +18,14 @@ type Config struct {
 	// Hint is the PSK identity hint; nil leaves the ServerKeyExchange out.
 	Hint []byte
 
-	// Key is the server's private key on P-256. ClientKey is the only
-	// SubjectPublicKeyInfo that the server takes; nil does not ask for one.
+	// Key is the server's private key on P-256 or, with Certificates, of RSA. ClientKey
+	// is the only SubjectPublicKeyInfo that the server takes, raw or in a certificate;
+	// nil does not ask for one.
 	Key       crypto.Signer
 	ClientKey []byte
+
+	// Certificates is the server's X.509 chain in DER; nil means raw public keys.
+	Certificates [][]byte
 
 	// Suites, the preferred one first; empty means those of lwm2m/dtls.
 	Suites []dtls.Suite

@@ -7,10 +7,12 @@ import (
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 
@@ -21,9 +23,9 @@ import (
 // serverECDHE returns our key, our signed share and, if the client is to show its
 // key, a CertificateRequest.
 func (s *server) serverECDHE() (handshake.Flight, error) {
-	spki, err := x509.MarshalPKIXPublicKey(s.cfg.Key.Public())
+	certificate, err := s.certificate()
 	if err != nil {
-		return nil, fmt.Errorf("dtlstest: own key: %w", err)
+		return nil, err
 	}
 	if s.share, err = ecdh.P256().GenerateKey(rand.Reader); err != nil {
 		return nil, fmt.Errorf("dtlstest: %w", err)
@@ -34,14 +36,18 @@ func (s *server) serverECDHE() (handshake.Flight, error) {
 		params = s.cfg.MutateParams(params)
 	}
 	sum := sha256.Sum256(bytes.Join([][]byte{s.client.random, s.hello.random, params}, nil))
-	signature, err := s.cfg.Key.Sign(rand.Reader, sum[:], crypto.SHA256)
+	algorithm, how := uint16(ecdsaSHA256), crypto.SignerOpts(crypto.SHA256)
+	if _, isRSA := s.cfg.Key.Public().(*rsa.PublicKey); isRSA {
+		algorithm, how = rsaPSSSHA256, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
+	}
+	signature, err := s.cfg.Key.Sign(rand.Reader, sum[:], how)
 	if err != nil {
 		return nil, fmt.Errorf("dtlstest: %w", err)
 	}
-	signed := binary.BigEndian.AppendUint16(params, ecdsaSHA256)
+	signed := binary.BigEndian.AppendUint16(params, algorithm)
 	signed = append(signed, opaque16(signature)...)
 	flight := handshake.Flight{
-		s.message(handshake.Certificate, opaque24(spki)),
+		s.message(handshake.Certificate, certificate),
 		s.message(handshake.ServerKeyExchange, signed),
 	}
 	if s.hello.asks {
@@ -51,6 +57,42 @@ func (s *server) serverECDHE() (handshake.Flight, error) {
 	return flight, nil
 }
 
+// certificate returns the body of our Certificate message.
+func (s *server) certificate() ([]byte, error) {
+	if s.cfg.Certificates != nil {
+		items := make([][]byte, len(s.cfg.Certificates))
+		for i, der := range s.cfg.Certificates {
+			items[i] = opaque24(der)
+		}
+		return opaque24(slices.Concat(items...)), nil
+	}
+	spki, err := x509.MarshalPKIXPublicKey(s.cfg.Key.Public())
+	if err != nil {
+		return nil, fmt.Errorf("dtlstest: own key: %w", err)
+	}
+	return opaque24(spki), nil
+}
+
+// clientCertificate returns the SubjectPublicKeyInfo that a client shows, nil if there is
+// none.
+func (s *server) clientCertificate(body []byte) []byte {
+	var outer, first cryptobyte.String
+	if message := cryptobyte.String(body); !message.ReadUint24LengthPrefixed(&outer) {
+		return nil
+	}
+	if s.hello.raw {
+		return outer
+	}
+	if !outer.ReadUint24LengthPrefixed(&first) {
+		return nil
+	}
+	c, err := x509.ParseCertificate(first)
+	if err != nil {
+		return nil
+	}
+	return c.RawSubjectPublicKeyInfo
+}
+
 // clientECDHE receives the client's key, its share and its signature.
 func (s *server) clientECDHE(ctx context.Context) error {
 	if s.hello.asks {
@@ -58,7 +100,7 @@ func (s *server) clientECDHE(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !bytes.Equal(m.Body, opaque24(s.cfg.ClientKey)) {
+		if !bytes.Equal(s.clientCertificate(m.Body), s.cfg.ClientKey) {
 			return refuse(dtls.AlertBadCertificate, "another client key")
 		}
 	}

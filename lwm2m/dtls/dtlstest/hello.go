@@ -15,10 +15,12 @@ import (
 const (
 	curveP256     = 0x0017
 	ecdsaSHA256   = 0x0403
+	rsaPSSSHA256  = 0x0804
 	namedCurve    = 3
 	ecdsaSign     = 64
 	typeRawPublic = 2
 
+	extServerName           uint16 = 0
 	extClientCertificate    uint16 = 19
 	extServerCertificate    uint16 = 20
 	extExtendedMasterSecret uint16 = 23
@@ -72,6 +74,16 @@ func parseClientHello(body []byte) (*clientHello, error) {
 	return &h, nil
 }
 
+// serverName returns the host that the client wants to talk to.
+func (h *clientHello) serverName() string {
+	var list, name cryptobyte.String
+	data, kind := cryptobyte.String(h.extensions[extServerName]), uint8(0)
+	if !data.ReadUint16LengthPrefixed(&list) || !list.ReadUint8(&kind) || kind != 0 || !list.ReadUint16LengthPrefixed(&name) {
+		return ""
+	}
+	return string(name)
+}
+
 // cid returns what the client wants on our records.
 func (h *clientHello) cid() (cid []byte, offered bool) {
 	data, offered := h.extensions[extConnectionID]
@@ -86,8 +98,10 @@ type serverHello struct {
 	random  []byte
 	session []byte
 	suite   dtls.Suite
-	raw     bool   // raw public keys of both sides, where asks says whether of the client's
-	asks    bool   // for the client's key
+	ecdhe   bool   // certificates and a shared secret, else a pre-shared key
+	raw     bool   // the certificates of both sides are raw public keys
+	asks    bool   // for the client's certificate
+	named   bool   // the client told the name of the host
 	ems     bool   // extended master secret
 	cid     []byte // on the client's records; nil if not negotiated
 }
@@ -107,6 +121,9 @@ func (h *serverHello) marshal() []byte {
 		add(extRenegotiation, 0)
 		if h.ems {
 			add(extExtendedMasterSecret)
+		}
+		if h.named {
+			add(extServerName)
 		}
 		if h.raw {
 			add(extServerCertificate, typeRawPublic)

@@ -7,6 +7,7 @@ import (
 	"crypto/ecdh"
 	"crypto/hmac"
 	"crypto/rand"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"net"
@@ -122,7 +123,8 @@ func (s *server) choose() error {
 	suites := s.cfg.Suites
 	if len(suites) == 0 {
 		suites = []dtls.Suite{
-			dtls.PSKWithAES128CCM8, dtls.PSKWithAES128CCM, dtls.PSKWithAES128GCMSHA256, dtls.ECDHEECDSAWithAES128CCM8,
+			dtls.PSKWithAES128CCM8, dtls.PSKWithAES128CCM, dtls.PSKWithAES128GCMSHA256,
+			dtls.ECDHEECDSAWithAES128CCM8, dtls.ECDHEECDSAWithAES128CCM, dtls.ECDHEECDSAWithAES128GCMSHA256, dtls.ECDHERSAWithAES128GCMSHA256,
 		}
 	}
 	i := slices.IndexFunc(suites, func(suite dtls.Suite) bool {
@@ -135,7 +137,9 @@ func (s *server) choose() error {
 	s.hello = serverHello{
 		random: random(handshake.RandomSize),
 		suite:  suites[i],
-		raw:    suites[i] == dtls.ECDHEECDSAWithAES128CCM8,
+		ecdhe:  ecdhe(suites[i]),
+		raw:    ecdhe(suites[i]) && s.cfg.Certificates == nil,
+		named:  s.client.serverName() != "",
 		asks:   s.cfg.ClientKey != nil,
 		ems:    ems && !s.cfg.NoExtendedMasterSecret,
 	}
@@ -151,10 +155,24 @@ func (s *server) choose() error {
 
 // has reports whether the server has the credentials of a suite.
 func (s *server) has(suite dtls.Suite) bool {
-	if suite == dtls.ECDHEECDSAWithAES128CCM8 {
-		return s.cfg.Key != nil
+	if !ecdhe(suite) {
+		return s.cfg.PSK != nil
 	}
-	return s.cfg.PSK != nil
+	if s.cfg.Key == nil {
+		return false
+	}
+	_, isRSA := s.cfg.Key.Public().(*rsa.PublicKey)
+	return isRSA == (suite == dtls.ECDHERSAWithAES128GCMSHA256)
+}
+
+// ecdhe reports whether a suite is of certificates.
+func ecdhe(suite dtls.Suite) bool {
+	switch suite {
+	case dtls.ECDHEECDSAWithAES128CCM8, dtls.ECDHEECDSAWithAES128CCM, dtls.ECDHEECDSAWithAES128GCMSHA256, dtls.ECDHERSAWithAES128GCMSHA256:
+		return true
+	case dtls.PSKWithAES128CCM8, dtls.PSKWithAES128CCM, dtls.PSKWithAES128GCMSHA256:
+	}
+	return false
 }
 
 func random(n int) []byte {
@@ -174,7 +192,7 @@ func (s *server) full(ctx context.Context) error {
 	if err := s.link.Send(slices.Concat(handshake.Flight{hello}, exchange, handshake.Flight{done})...); err != nil {
 		return err
 	}
-	if s.hello.raw {
+	if s.hello.ecdhe {
 		err = s.clientECDHE(ctx)
 	} else {
 		err = s.clientPSK(ctx)
@@ -194,7 +212,7 @@ func (s *server) full(ctx context.Context) error {
 // resume is the abbreviated handshake.
 func (s *server) resume(ctx context.Context, old session) error {
 	s.resumed = true
-	s.hello.session, s.hello.suite, s.hello.raw = s.client.session, old.suite, false
+	s.hello.session, s.hello.suite, s.hello.raw, s.hello.named = s.client.session, old.suite, false, false
 	s.hello.ems = old.ems
 	hello := s.serverHello()
 	s.master = old.master
@@ -223,7 +241,7 @@ func (s *server) serverHello() handshake.Message {
 
 // exchange returns what goes between ServerHello and ServerHelloDone.
 func (s *server) exchange() (handshake.Flight, error) {
-	if s.hello.raw {
+	if s.hello.ecdhe {
 		return s.serverECDHE()
 	}
 	if s.cfg.Hint == nil {
@@ -263,15 +281,19 @@ func (s *server) derive(premaster []byte) error {
 	return s.protect()
 }
 
+func aead(suite dtls.Suite) record.AEAD {
+	switch suite {
+	case dtls.PSKWithAES128CCM, dtls.ECDHEECDSAWithAES128CCM:
+		return record.CCM
+	case dtls.PSKWithAES128GCMSHA256, dtls.ECDHEECDSAWithAES128GCMSHA256, dtls.ECDHERSAWithAES128GCMSHA256:
+		return record.GCM
+	case dtls.PSKWithAES128CCM8, dtls.ECDHEECDSAWithAES128CCM8:
+	}
+	return record.CCM8
+}
+
 func (s *server) protect() error {
-	a := record.CCM8
-	if s.hello.suite == dtls.PSKWithAES128CCM {
-		a = record.CCM
-	}
-	if s.hello.suite == dtls.PSKWithAES128GCMSHA256 {
-		a = record.GCM
-	}
-	theirs, ours, err := handshake.Keys(a, s.master, s.client.random, s.hello.random)
+	theirs, ours, err := handshake.Keys(aead(s.hello.suite), s.master, s.client.random, s.hello.random)
 	if err != nil {
 		return fmt.Errorf("dtlstest: %w", err)
 	}
