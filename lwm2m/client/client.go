@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/dtls"
 	"lwm2m-agent/lwm2m/model"
 )
 
@@ -217,14 +218,14 @@ func (c *Client) Status() []AccountStatus {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Dialer == nil {
-		c.Dialer = DefaultDialer{}
-	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Dialer == nil {
+		c.Dialer = DefaultDialer{DTLS: dtls.Config{Now: c.Now}}
 	}
 	if c.Rand == nil {
 		c.Rand = rand.Float64

@@ -21,7 +21,8 @@ type Dialer interface {
 type DefaultDialer struct {
 	// DialUDP, when not nil, makes the UDP socket instead of a net.Dialer.
 	DialUDP func(ctx context.Context, address string) (net.Conn, error)
-	// DTLS is the configuration of handshakes; credentials and CIDLength are filled in.
+	// DTLS is the configuration of handshakes; credentials and CIDLength are filled in, but
+	// for the Roots of Trust. Its Now judges certificates.
 	DTLS dtls.Config
 	// Key returns the private key that a Secret Key (/0/x/5) of an account with a raw public
 	// key or a certificate stands for. Nil: it is the key itself, in DER. It may block; its
@@ -38,7 +39,7 @@ func (d DefaultDialer) Dial(ctx context.Context, to Server) (net.Conn, error) {
 	}
 	var config dtls.Config
 	if secure {
-		if config, err = to.credentials(d.DTLS, d.key); err != nil {
+		if config, err = to.configure(d.DTLS, d.key); err != nil {
 			return nil, err
 		}
 	}

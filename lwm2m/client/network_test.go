@@ -207,9 +207,11 @@ func TestUnusableAccounts(t *testing.T) {
 		{"coaps://127.0.0.1", SecurityNone, "not supported"},
 		{"coaps://127.0.0.1", SecurityPSK, "no pre-shared key"},
 		{"coaps://127.0.0.1", SecurityRPK, "private key"},
-		{"coaps://127.0.0.1", SecurityX509, "X.509 is not supported"},
+		{"coaps://127.0.0.1", SecurityX509, "with X.509: private key: it is missing"},
+		{"coaps://127.0.0.1", SecurityEST, "not supported"},
+		{"coaps://127.0.0.1", 9, "no such security mode"},
 	} {
-		_, err := DefaultDialer{}.Dial(t.Context(), Server{URI: c.uri, Mode: c.mode})
+		_, err := DefaultDialer{}.Dial(t.Context(), Server{URI: c.uri, Credentials: Credentials{Mode: c.mode}})
 		if !errors.Is(err, ErrAccount) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %v: %v, want %q", c.uri, c.mode, err, c.want)
 		}
@@ -220,8 +222,8 @@ func TestUnusableAccounts(t *testing.T) {
 }
 
 func TestServerPrintsNoSecrets(t *testing.T) {
-	s := Server{ShortServerID: 1, URI: "coaps://x", SecretKey: []byte("swordfish"), Identity: []byte("me")}
-	for _, text := range []string{fmt.Sprint(s), fmt.Sprintf("%+v", s), fmt.Sprintf("%#v", s), fmt.Sprintf("%v", &s)} {
+	s := Server{ShortServerID: 1, URI: "coaps://x", Credentials: Credentials{SecretKey: []byte("swordfish"), Identity: []byte("me")}}
+	for _, text := range []string{fmt.Sprint(s.Credentials), fmt.Sprintf("%+v", s.Credentials), fmt.Sprintf("%#v", s.Credentials), fmt.Sprint(s), fmt.Sprintf("%+v", s), fmt.Sprintf("%#v", s), fmt.Sprintf("%v", &s)} {
 		if strings.Contains(text, "swordfish") || strings.Contains(text, "115 119 111") {
 			t.Errorf("prints %s", text)
 		}

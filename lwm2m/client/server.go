@@ -49,12 +49,9 @@ var ErrAccount = errors.New("unusable server account")
 type Server struct {
 	ShortServerID uint16
 	URI           string // "coaps://[2001:db8::1]:5684"
-	Mode          SecurityMode
-	Identity      []byte        // /0/x/3: PSK identity; own public key (SubjectPublicKeyInfo)
-	ServerKey     []byte        // /0/x/4: the server's SubjectPublicKeyInfo
-	SecretKey     []byte        // /0/x/5: PSK; private key (OneAsymmetricKey, RFC 5958)
-	CIDLength     int           // as in Params
-	DTLSTimeout   time.Duration // likewise
+	Credentials
+	CIDLength   int           // as in Params
+	DTLSTimeout time.Duration // likewise
 
 	// Session, when not nil, is a DTLS session that the server is thought to know by a
 	// Connection ID: it can be continued without a handshake.

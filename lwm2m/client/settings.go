@@ -23,6 +23,10 @@ const (
 	securityServerKey = 4
 	securitySecretKey = 5
 	securityShortID   = 10
+	securityMatching  = 13
+	securitySNI       = 14
+	securityUsage     = 15
+	securitySuites    = 16
 
 	serverShortID        = 0
 	serverLifetime       = 1
@@ -75,9 +79,7 @@ type settings struct {
 
 // sameTarget reports whether a connection made for s serves o as well.
 func (s *settings) sameTarget(o *settings) bool {
-	a, b := &s.server, &o.server
-	return a.URI == b.URI && a.Mode == b.Mode && slices.Equal(a.Identity, b.Identity) &&
-		slices.Equal(a.ServerKey, b.ServerKey) && slices.Equal(a.SecretKey, b.SecretKey)
+	return s.server.URI == o.server.URI && s.server.Credentials.equal(&o.server.Credentials)
 }
 
 // attributes returns the account's own, which hold where no other does.
@@ -122,21 +124,28 @@ func readAccounts(t *model.Tree) []*settings {
 	return accounts
 }
 
-// instance holds the single resources of an object instance.
+// instance holds the resources of an object instance: single ones, and the lists of those
+// that have several instances, in order.
 type instance struct {
 	id     uint16
 	values map[uint16]lwm2m.Value
+	lists  map[uint16][]lwm2m.Value
 }
 
 func readInstance(t *model.Tree, oid, iid uint16) instance {
-	in := instance{id: iid, values: make(map[uint16]lwm2m.Value)}
+	in := instance{id: iid, values: make(map[uint16]lwm2m.Value), lists: make(map[uint16][]lwm2m.Value)}
 	nodes, err := t.Read(model.FromAgent(), lwm2m.NewPath(oid, iid), nil)
 	if err != nil {
 		return in // it has gone meanwhile
 	}
 	for _, n := range nodes {
-		if n.Path.Level() == lwm2m.LevelResource {
+		switch n.Path.Level() {
+		case lwm2m.LevelResource:
 			in.values[n.Path.Resource()] = n.Value
+		case lwm2m.LevelResourceInstance:
+			rid := n.Path.Resource()
+			in.lists[rid] = append(in.lists[rid], n.Value)
+		case lwm2m.LevelRoot, lwm2m.LevelObject, lwm2m.LevelInstance: // have no value
 		}
 	}
 	return in
@@ -180,10 +189,7 @@ func newSettings(ssid uint16, security, server instance) *settings {
 		server: Server{
 			ShortServerID: ssid,
 			URI:           strings.TrimSpace(security.values[securityURI].Text()),
-			Mode:          SecurityMode(security.integer(securityMode)), //nolint:gosec // others are refused when dialled
-			Identity:      security.values[securityIdentity].Bytes(),
-			ServerKey:     security.values[securityServerKey].Bytes(),
-			SecretKey:     security.values[securitySecretKey].Bytes(),
+			Credentials:   security.credentials(),
 		},
 		lifetime:       server.seconds(serverLifetime, defaultLifetime),
 		binding:        server.values[serverBinding].Text(),

@@ -94,6 +94,11 @@ func TestSettings(t *testing.T) {
 		func(b *model.Batch) { b.Set(0, 3, lwm2m.Opaque([]byte("i"))) },
 		func(b *model.Batch) { b.Set(0, 4, lwm2m.Opaque([]byte("s"))) },
 		func(b *model.Batch) { b.Set(0, 5, lwm2m.Opaque([]byte("k"))) },
+		func(b *model.Batch) { b.Set(0, 13, lwm2m.Unsigned(1)) },
+		func(b *model.Batch) { b.Set(0, 14, lwm2m.String("name")) },
+		func(b *model.Batch) { b.Set(0, 15, lwm2m.Unsigned(3)) },
+		func(b *model.Batch) { b.SetInstance(0, 16, 0, lwm2m.Unsigned(0xc0ae)) },
+		func(b *model.Batch) { b.SetInstance(0, 16, 1, lwm2m.Unsigned(0xc0a8)) },
 	} {
 		l.publish(l.security, change)
 		other := readAccounts(l.tree)[0]

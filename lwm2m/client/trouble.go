@@ -83,7 +83,7 @@ func remedy(err error) string {
 	case errors.As(err, &code):
 		return codeRemedy(code.code)
 	case errors.As(err, &alert):
-		return alertRemedies[alert.Alert]
+		return alertRemedy(alert)
 	case errors.As(err, &timeout):
 		return timeoutRemedy(timeout)
 	case errors.As(err, &dns):
@@ -121,6 +121,26 @@ func codeRemedy(c coap.Code) string {
 
 const checkCredentials = "compare identity and key with those that the server has for this device"
 
+const checkServer = "compare the server's certificate or public key with the one in the configuration"
+
+// alertRemedy says what helps. What we refuse is the server's, or our idea of it; what the
+// server refuses is ours.
+func alertRemedy(e *dtls.Error) string {
+	if help, ok := ownRemedies[e.Alert]; ok && !e.Remote {
+		return help
+	}
+	return alertRemedies[e.Alert]
+}
+
+var ownRemedies = map[dtls.Alert]string{
+	dtls.AlertCertificateExpired:     "check this device's clock; if it is right, the server needs another certificate",
+	dtls.AlertUnknownCA:              "compare the authority of the server's certificate with the one in the configuration",
+	dtls.AlertBadCertificate:         "compare the names in the server's certificate with the host of its URI or the SNI, and check its chain",
+	dtls.AlertCertificateUnknown:     checkServer,
+	dtls.AlertDecryptError:           checkServer,
+	dtls.AlertUnsupportedCertificate: "the server's certificate or key is of a kind that this agent does not take; docs/security.md says which it does",
+}
+
 const nothingInCommon = "client and server have no cipher suite or key type in common, or the identity is unknown there"
 
 var alertRemedies = map[dtls.Alert]string{
@@ -132,6 +152,8 @@ var alertRemedies = map[dtls.Alert]string{
 	dtls.AlertUnsupportedCertificate: checkCredentials,
 	dtls.AlertCertificateUnknown:     checkCredentials,
 	dtls.AlertUnknownCA:              checkCredentials,
+	dtls.AlertCertificateRevoked:     "this device's certificate was revoked: it needs another one",
+	dtls.AlertCertificateExpired:     "to the server this device's certificate has expired, or is not valid yet: renew it, and check the server's clock",
 	dtls.AlertHandshakeFailure:       nothingInCommon,
 	dtls.AlertInsufficientSecurity:   nothingInCommon,
 	dtls.AlertProtocolVersion:        nothingInCommon,

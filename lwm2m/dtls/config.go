@@ -146,6 +146,15 @@ func (cfg *Config) credentials() (keyExchange, error) {
 	return newRawPublicKeys(cfg)
 }
 
+// Supported returns the suites that go with the credentials, the mandatory one first.
+func (cfg *Config) Supported() ([]Suite, error) {
+	exchange, err := cfg.credentials()
+	if err != nil {
+		return nil, fmt.Errorf("dtls: configuration: %w", err)
+	}
+	return exchange.suites(), nil
+}
+
 // ownKey returns the public half of Key.
 func (cfg *Config) ownKey() (*ecdsa.PublicKey, error) {
 	pub, ok := cfg.Key.Public().(*ecdsa.PublicKey)
