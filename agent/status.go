@@ -51,6 +51,9 @@ func (a *Agent) accountChanged(s client.AccountStatus) {
 	if s.ErrorCleared {
 		cause = client.NoCause
 	}
+	if s.Renewal != "" && s.ErrorCleared {
+		cause, s.LastError = client.Mistrusted, "the new credentials fail, the former ones are still in use: "+s.Renewal
+	}
 	for c, code := range serverTroubles {
 		if c == cause {
 			a.health.Set(code, on, s.LastError)

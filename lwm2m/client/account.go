@@ -63,6 +63,7 @@ type account struct {
 	scratch  scratch
 
 	connection *connection
+	renewal    renewal
 	attempt    int // number of the dial or request in flight; answers to others are late
 	abandon    context.CancelFunc
 	sentAt     time.Time     // of the request in flight, or of the last one
@@ -125,6 +126,7 @@ func (a *account) start() {
 	a.timer = time.NewTimer(0)
 	a.adoptParams()
 	a.observations.storing = a.settings.storing
+	a.loadProof()
 	a.loadAttributes()
 	a.loadHistory()
 	a.enter(Waiting)

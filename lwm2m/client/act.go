@@ -74,7 +74,7 @@ func (a *account) do(what action) {
 func (a *account) dial() {
 	a.giveUp()
 	a.adoptParams()
-	server := a.settings.server
+	server := a.target()
 	server.CIDLength, server.DTLSTimeout, server.Session = a.params.CIDLength, a.params.DTLSTimeout, a.session
 	a.session = nil // it can be continued once only
 	server.OnHandshake = func(remote net.Addr, sent bool, size int) {
@@ -129,6 +129,10 @@ func (a *account) dialled(d dialled) {
 		}
 	case d.err != nil:
 		a.trouble(d.err)
+		if a.fallBack(d.err) {
+			a.on(reconfigured)
+			return
+		}
 		a.on(unreachable)
 	default:
 		c := newConnection(a, d.nc)
@@ -189,6 +193,9 @@ func (a *account) answered(r answered) {
 	if e == accepted && a.state == Registering {
 		a.location = r.response.LocationPath()
 	}
+	if err != nil && a.state == Registering && a.fallBack(err) {
+		e = reconfigured
+	}
 	a.on(e)
 }
 
@@ -233,6 +240,7 @@ func (a *account) beginRegistration() {
 		a.client.nats.expired(a.params.Network, a.suspected)
 		a.suspected = 0
 	}
+	a.prove()
 	a.endObservations()
 	a.sendRefused, a.listWanted = false, false
 	clear(a.warned)

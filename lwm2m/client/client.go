@@ -98,7 +98,7 @@ func (c *Client) forget(ssid uint16) {
 	if c.config.Store == nil {
 		return
 	}
-	keys := []string{attributeKey(ssid)}
+	keys := []string{attributeKey(ssid), renewalKey(ssid)}
 	for slot := range maxChunks {
 		keys = append(keys, historyKey(ssid, uint8(slot)))
 	}

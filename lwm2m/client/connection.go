@@ -50,7 +50,7 @@ type secured interface{ Parameters() dtls.Parameters }
 func newConnection(a *account, nc net.Conn) *connection {
 	c := &connection{account: a, nc: nc, transport: "UDP", requestTime: a.params.RequestTime}
 	if s, ok := nc.(secured); ok {
-		c.transport = "DTLS " + a.settings.server.Mode.String()
+		c.transport = "DTLS " + a.mode().String()
 		c.cid = hex.EncodeToString(s.Parameters().RemoteCID)
 	}
 	o := coap.Options{Params: a.params.CoAP, Limits: a.params.Limits}

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"slices"
@@ -33,6 +34,9 @@ func (c Credentials) String() string { return c.Mode.String() }
 
 // GoString returns what String does.
 func (c Credentials) GoString() string { return c.String() }
+
+// LogValue implements slog.LogValuer.
+func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 func (c *Credentials) equal(o *Credentials) bool {
 	return c.Mode == o.Mode && slices.Equal(c.Identity, o.Identity) && slices.Equal(c.ServerKey, o.ServerKey) &&

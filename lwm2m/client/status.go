@@ -41,6 +41,9 @@ type AccountStatus struct {
 	Queued       int    // notifications that wait for the server
 	Dropped      uint64 // notifications that were to be stored and found no room, in this run
 
+	// Renewal says why the account goes on with its former credentials; "": it does not.
+	Renewal string
+
 	Cause         Cause  // of the last error, in kind
 	LastError     string // in words, "" for none yet
 	Remedy        string // what a person can do about it, "" if nothing is known
@@ -93,6 +96,9 @@ func (v *view) read(now time.Time) AccountStatus {
 	s.Cause, s.LastError, s.Remedy, s.LastErrorTime, s.ErrorCleared = v.cause, v.lastErr, v.remedy, v.failedAt, v.cleared
 	s.Traffic, s.Day = v.traffic.read(now)
 	s.Words = s.words(now)
+	if s.Renewal != "" && s.State != Waiting {
+		s.Words += "; with the former credentials, since the new ones fail: " + s.Renewal
+	}
 	if s.State == Registering && v.conn != nil {
 		if err := v.conn.TransportError(s.Since); err != nil {
 			s.Words += fmt.Sprintf(" (%v)", err)
@@ -150,6 +156,7 @@ func (a *account) show() {
 	s := AccountStatus{
 		ShortServerID: a.ssid,
 		URI:           a.settings.server.URI,
+		Renewal:       a.renewal.reason,
 		State:         a.state,
 		Since:         a.since,
 		Attempts:      a.failed,
