@@ -11,6 +11,7 @@ import (
 
 	"lwm2m-agent/agent/apps"
 	"lwm2m-agent/agent/bind"
+	"lwm2m-agent/agent/clock"
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/control"
 	"lwm2m-agent/agent/health"
@@ -60,6 +61,7 @@ type Agent struct {
 
 	registry *registry.Registry
 	store    *store.Store
+	clock    *clock.Clock
 	health   *health.Tracker
 	tree     *model.Tree
 	client   *client.Client
@@ -131,6 +133,7 @@ func (a *Agent) compose() error {
 	if a.store.Volatile() {
 		a.health.Set(health.StateVolatile, "", "it lies at "+a.store.Dir())
 	}
+	a.clock = a.openClock()
 	if b := a.opts.Config.Bootstrap; b != nil {
 		a.health.Set(health.ConfigurationUnsafe, "bootstrap", b.Problem("", "the bootstrap server is entered in object 0 but not asked: this release does not bootstrap").Error())
 	}
@@ -195,6 +198,7 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 		named{"client", a.client.Run},
 		a.board.Hardware(),
 		named{"store", a.store.Run},
+		named{"clock", a.clock.Run},
 		named{"access control", a.access.Run},
 		named{"applications", a.apps.Run},
 		named{"health", a.showErrors},
@@ -203,6 +207,7 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 	}, append(a.followed, more...)...)
 	if !a.opts.Simulated {
 		tasks = append(tasks,
+			optional(a.log, named{"clock watch", a.watchClock}),
 			optional(a.log, named{"network watch", a.watchNetwork}),
 			optional(a.log, named{"power watch", a.watchPower}),
 			optional(a.log, named{"wireless watch", a.watchWLAN}))

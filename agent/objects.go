@@ -44,7 +44,7 @@ func (a *Agent) addObjects() error {
 	if o.server, err = objects.NewServer(a.tree, transports, a.serverHooks()); err != nil {
 		return err
 	}
-	machine := &bind.Machine{Root: a.opts.Root, Control: a.opts.Control, Clock: a.opts.Now, Built: a.opts.Built}
+	machine := &bind.Machine{Root: a.opts.Root, Control: a.opts.Control, Clock: a.opts.Now, Built: a.opts.Built, Told: a.clock.Told}
 	if o.device, err = objects.NewDevice(a.tree, machine, a.facts(), a.deviceHooks()); err != nil {
 		return err
 	}

@@ -18,7 +18,8 @@ type Machine struct {
 	Root    fs.FS
 	Control host.Control
 	Clock   func() time.Time
-	Built   time.Time // when this program was built: the clock is never right before
+	Built   time.Time       // when this program was built: the clock is never right before
+	Told    func(time.Time) // is told the time that was set; nil: nobody is
 }
 
 var _ objects.DeviceHost = (*Machine)(nil)
@@ -36,7 +37,15 @@ func (m *Machine) Now() time.Time { return m.Clock() }
 func (m *Machine) NotBefore() time.Time { return m.Built }
 
 // SetTime implements objects.DeviceHost.
-func (m *Machine) SetTime(ctx context.Context, t time.Time) error { return m.Control.SetTime(ctx, t) }
+func (m *Machine) SetTime(ctx context.Context, t time.Time) error {
+	if err := m.Control.SetTime(ctx, t); err != nil {
+		return err
+	}
+	if m.Told != nil {
+		m.Told(t)
+	}
+	return nil
+}
 
 // UTCOffset implements objects.DeviceHost.
 func (m *Machine) UTCOffset() string { return host.UTCOffset(m.Root, m.Clock()) }

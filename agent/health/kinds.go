@@ -13,6 +13,7 @@ const (
 	StateDamaged         Code = "state-damaged"
 	StateUnwritable      Code = "state-unwritable"
 	StateVolatile        Code = "state-volatile"
+	ClockWrong           Code = "clock-wrong"
 	AppAway              Code = "app-away"
 )
 
@@ -58,6 +59,11 @@ var kinds = []Kind{
 		Code: ConfigurationUnsafe, Severity: Warning, Subject: "place",
 		Text:   "the configuration works but should not stay so",
 		Remedy: "The text says what to change, for instance `chmod o-rwx` for a file that holds a key.",
+	},
+	{
+		Code: ClockWrong, Severity: Warning,
+		Text:   "this machine's clock is wrong; certificates are judged by the last time that was known to be right",
+		Remedy: "Let a time server set it (`timedatectl`, chrony, ntpd), or a server by a write to /3/0/13. Sessions with pre-shared keys and raw public keys do not depend on it. If the clock is right and what the agent remembers is wrong: `lwm2m-agent write /3/0/13 SECONDS`, with the present time in seconds since 1970 (`date +%s`).",
 	},
 	{
 		Code: AppAway, Severity: Error, Subject: "application", Device: PeripheralFault,

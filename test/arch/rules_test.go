@@ -32,6 +32,7 @@ var arrows = []arrow{
 	}, "siblings are joined here and nowhere else"},
 	{"agent/config/...", []string{"lwm2m"}, "the configuration is text made typed; what it means is the affair of those who read it"},
 	{"agent/store/...", nil, "the state directory does not know what its records mean"},
+	{"agent/clock/...", nil, "what time it is at least follows from what sources say; how they are asked is the affair of host"},
 	{"agent/health/...", []string{"lwm2m"}, "a trouble is a declared value; whoever has it reports it"},
 	{"agent/apps/...", []string{"lwm2m", "lwm2m/model/...", "agent/config", "agent/health"}, "local programs meet the tree here; how they connect is the affair of agent/control"},
 	{"agent/control/...", []string{"lwm2m", "lwm2m/model/...", "agent/apps", "agent/config", "agent/health"}, "the control interface asks the tree and the agent through its own interfaces"},

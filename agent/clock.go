@@ -1,0 +1,35 @@
+package agent
+
+import (
+	"context"
+
+	"lwm2m-agent/agent/clock"
+	"lwm2m-agent/agent/health"
+	"lwm2m-agent/agent/store"
+	"lwm2m-agent/host"
+)
+
+// openClock makes the clock by which certificates are judged. What is shown and
+// logged has the machine's own time: see docs/security.md.
+func (a *Agent) openClock() *clock.Clock {
+	c := clock.Config{
+		Built: a.opts.Built, Wall: a.opts.Now, Elapsed: host.SinceBoot, Synchronized: host.ClockSynchronized,
+		Store: a.store.Bucket(store.Meta), Doubt: a.clockDoubted, Log: a.log,
+	}
+	if a.opts.Simulated {
+		c.Synchronized = nil
+	}
+	return clock.New(c)
+}
+
+func (a *Agent) clockDoubted(why string) {
+	if why == "" {
+		a.health.Clear(health.ClockWrong, "")
+		return
+	}
+	a.health.Set(health.ClockWrong, "", why)
+}
+
+func (a *Agent) watchClock(ctx context.Context) error {
+	return host.WatchClock(ctx, a.clock.Stepped)
+}

@@ -1,0 +1,79 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/demo"
+	"lwm2m-agent/agent/health"
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/server"
+)
+
+var buildDay = time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+
+// in1970 starts an agent on a machine whose clock was never set, as a Raspberry Pi is
+// when it has been switched on.
+func in1970(t *testing.T, cfg *config.Config) (a *Agent, stop func()) {
+	t.Helper()
+	machine := &demo.Machine{Say: func(string) {}}
+	if err := machine.SetTime(t.Context(), time.Unix(12, 0)); err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(Options{Config: cfg, Built: buildDay, Control: machine, Now: machine.Now, Log: slog.New(slog.DiscardHandler), Simulated: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	return a, func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func (a *Agent) clockTrouble() string {
+	for _, tr := range a.health.Troubles() {
+		if tr.Code == health.ClockWrong {
+			return tr.Detail
+		}
+	}
+	return ""
+}
+
+// TestClockIn1970: the agent registers, shows what is wrong, is put right by the server,
+// and knows that time after the next start without a battery.
+func TestClockIn1970(t *testing.T) {
+	l := newLab(t)
+	cfg := l.config()
+	a, stop := in1970(t, cfg)
+	l.next(t, server.Registered)
+	if got := a.clockTrouble(); !strings.Contains(got, "it says 1970-01-01") {
+		t.Errorf("trouble %q", got)
+	}
+	if now := a.clock.Now(); now.Before(buildDay) || now.After(buildDay.Add(time.Hour)) {
+		t.Errorf("certificates are judged by %v", now)
+	}
+	right := buildDay.AddDate(0, 5, 0)
+	path := lwm2m.MustPath("/3/0/13")
+	if err := l.client(t).Replace(t.Context(), path, lwm2m.FormatText, []lwm2m.Node{{Path: path, Value: lwm2m.Time(right)}}); err != nil {
+		t.Fatal(err)
+	}
+	if now := a.clock.Now(); now.Before(right) || now.After(right.Add(time.Hour)) || a.clockTrouble() != "" {
+		t.Errorf("it is %v after it was written; trouble %q", now, a.clockTrouble())
+	}
+	stop()
+	a, stop = in1970(t, cfg)
+	defer stop()
+	l.next(t, server.Registered)
+	if now := a.clock.Now(); now.Before(right) || now.After(right.Add(time.Hour)) || a.clockTrouble() == "" {
+		t.Errorf("after a restart it is %v; trouble %q", now, a.clockTrouble())
+	}
+}
