@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -14,9 +15,18 @@ import (
 // built is set by the linker: -X main.built=2026-01-02T03:04:05Z.
 var built = ""
 
-// buildTime is when this program was built, zero if the linker did not say.
+// buildTime is when this program was built: what the linker said, else when its last
+// commit was made; zero if neither is known.
 func buildTime() time.Time {
-	t, err := time.Parse(time.RFC3339, built)
+	said := built
+	if info, ok := debug.ReadBuildInfo(); ok && said == "" {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.time" {
+				said = s.Value
+			}
+		}
+	}
+	t, err := time.Parse(time.RFC3339, said)
 	if err != nil {
 		return time.Time{}
 	}
