@@ -212,17 +212,45 @@ func (c *Conn) Close() error {
 // It fails with [ErrSessionEnded] after a fatal alert, which ends a session for
 // good (RFC 5246, section 7.2.2).
 func (c *Conn) Session(count uint64) (*Session, error) {
+	return c.save(func() uint64 { return c.out.sealer.Reserve(count) })
+}
+
+func (c *Conn) save(reserve func() uint64) (*Session, error) {
 	c.out.Lock()
 	defer c.out.Unlock()
 	if c.session.MasterSecret == nil {
 		return nil, fmt.Errorf("dtls: save: %w: %w", ErrSessionEnded, c.out.ended)
 	}
 	s := c.session.clone()
-	s.NextSend = c.out.sealer.Reserve(count)
+	s.NextSend = reserve()
 	c.in.Lock()
 	defer c.in.Unlock()
 	s.NextReceive = c.in.opener.Received()
 	return &s, nil
+}
+
+// Ahead returns the session as Session does, with a NextSend that lies count numbers
+// ahead, but lets the Conn use no number above those that it could use before: store it,
+// then call Allow. So numbers are on disk before the first one is used, whatever the
+// instant at which the process ends. A Conn that had no limit is kept to these numbers.
+func (c *Conn) Ahead(count uint64) (*Session, error) {
+	return c.save(func() uint64 { return c.out.sealer.Ahead(count) })
+}
+
+// Allow lets the Conn use the record numbers below a limit: the NextSend of a Session
+// that Ahead returned and that is stored.
+func (c *Conn) Allow(limit uint64) {
+	c.out.Lock()
+	defer c.out.Unlock()
+	c.out.sealer.Allow(limit)
+}
+
+// Received returns one above the highest record number received in epoch 1, as
+// Session.NextReceive has it.
+func (c *Conn) Received() uint64 {
+	c.in.Lock()
+	defer c.in.Unlock()
+	return c.in.opener.Received()
 }
 
 // Remaining returns how many records the Conn may still send before Write fails

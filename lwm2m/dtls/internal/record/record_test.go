@@ -312,6 +312,28 @@ func TestReserve(t *testing.T) {
 	}
 }
 
+// TestAhead shows that numbers are asked for before they may be used.
+func TestAhead(t *testing.T) {
+	var s Sealer
+	s.Protect(protection(t, CCM8), nil, 100)
+	if limit := s.Ahead(2); limit != 102 || s.Remaining() != 2 {
+		t.Errorf("the first limit is %d, %d remain", limit, s.Remaining())
+	}
+	seal(t, &s, 1, ApplicationData, "100")
+	if limit := s.Ahead(10); limit != 111 || s.Remaining() != 1 {
+		t.Errorf("ahead is %d, %d remain", limit, s.Remaining())
+	}
+	s.Allow(111)
+	s.Allow(105)
+	if s.Remaining() != 10 {
+		t.Errorf("%d remain of what was allowed", s.Remaining())
+	}
+	s.Allow(1 << 63)
+	if s.Remaining() != Numbers-101 || s.Ahead(1<<63) != Numbers {
+		t.Errorf("%#x remain of all", s.Remaining())
+	}
+}
+
 func TestTooLong(t *testing.T) {
 	s, _ := pair(t, CCM8, nil)
 	if _, err := s.Append(nil, 1, ApplicationData, make([]byte, MaxPayload+1)); err == nil {

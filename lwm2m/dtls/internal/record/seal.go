@@ -25,6 +25,21 @@ func (s *Sealer) Reserve(count uint64) uint64 {
 	return s.limit
 }
 
+// Ahead returns the number that lies count ahead of the next record of epoch 1, for
+// Allow. Without a limit so far, it is the limit from now on.
+func (s *Sealer) Ahead(count uint64) uint64 {
+	ahead := s.next[1] + min(count, Numbers-s.next[1])
+	if !s.reserved {
+		s.limit, s.reserved = ahead, true
+	}
+	return ahead
+}
+
+// Allow raises the limit of the record numbers of epoch 1. It never lowers it.
+func (s *Sealer) Allow(limit uint64) {
+	s.limit = max(s.limit, min(limit, Numbers))
+}
+
 // Remaining returns how many records of epoch 1 may still be sealed.
 func (s *Sealer) Remaining() uint64 {
 	if s.reserved {
