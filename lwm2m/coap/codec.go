@@ -74,6 +74,12 @@ func (m *Message) parseOptions(b []byte) error {
 	return nil
 }
 
+// Append encodes m, whose body must be its Payload, after dst, so that [Parse] reads it:
+// for a request that is to outlive the process. The error wraps [ErrTooLong].
+func (m *Message) Append(dst []byte) ([]byte, error) {
+	return appendMessage(dst, m.Type, m.Code, m.ID, m.Token, m.options, m.Payload)
+}
+
 // appendMessage encodes a message after dst.
 func appendMessage(dst []byte, t Type, code Code, id uint16, token Token, options message.Options, payload []byte) ([]byte, error) {
 	size := headerLen + maxToken + 1 + len(payload)

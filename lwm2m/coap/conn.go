@@ -3,7 +3,6 @@ package coap
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -40,6 +39,14 @@ type Options struct {
 	// with 4.02 (RFC 7252 section 5.4.1).
 	Critical []OptionID
 
+	// Start, when not nil, is where the Conn goes on with its numbers; Observe values
+	// then count by one, and do not follow the clock.
+	Start *Point
+
+	// Earlier lists requests that a former Conn with this peer received, the oldest
+	// first. One whose answer cannot be encoded is not answered again.
+	Earlier []Earlier
+
 	// Trace, when not nil, sees each datagram as it is sent and received; [Parse]
 	// decodes it. It must neither keep nor change it, nor block, nor call the Conn.
 	Trace func(d Direction, datagram []byte)
@@ -74,6 +81,7 @@ type Conn struct {
 	seen         deduplication
 	lastID       uint16
 	sequence     uint32 // last Observe value of a notification
+	counted      bool   // its values do not follow the clock
 	outstanding  int    // CON messages that count for NSTART
 	queue        []*outgoing
 	sent         map[uint16]*outgoing // may still be acknowledged or reset, by message ID
@@ -100,20 +108,28 @@ func New(nc net.Conn, h Handler, o Options) *Conn {
 
 func newConn(nc net.Conn, h Handler, o Options, timers *sync.WaitGroup) *Conn {
 	p := o.Params.withDefaults()
+	start := o.Start
+	if start == nil {
+		first := NewPoint()
+		start = &first
+	}
 	o.Limits = o.Limits.withDefaults()
 	c := &Conn{
 		nc: nc, handler: h, options: o, timers: timers,
 		began:        time.Now(),
 		done:         make(chan struct{}),
-		sequence:     sequenceAt(time.Now()),
+		sequence:     start.Observe,
+		counted:      o.Start != nil,
 		seen:         deduplication{size: o.Limits.Deduplication},
-		lastID:       uint16(rand.Uint32()), //nolint:gosec // spreads message IDs, hides nothing
+		lastID:       start.MessageID,
 		sent:         make(map[uint16]*outgoing),
 		calls:        make(map[Token]*outgoing),
 		observations: make(map[Token]*Observation),
 	}
 	c.params.Store(&p)
 	c.alarm = alarm{wake: c.expired, running: timers}
+	c.remember(o.Earlier)
+	c.options.Earlier = nil
 	return c
 }
 

@@ -10,7 +10,10 @@ type seen struct {
 	at    time.Time
 	until time.Duration // after at, the message ID may be used for another message
 	x     *Exchange     // a request that waits for its answer
+	token Token         // of an earlier one
 	reply []byte        // the ACK or RST, empty while there is none
+
+	earlier bool // received over a former Conn: the token must be right too
 }
 
 // deduplication remembers the last messages of the peer. It is bounded by a ring: the
@@ -22,15 +25,15 @@ type deduplication struct {
 	total   uint64 // messages remembered so far; the next place is total modulo size
 }
 
-// find returns the entry of a message ID that is still in use, or nil.
-func (d *deduplication) find(id uint16, now time.Time) *seen {
+// find returns the entry of a message whose ID is still in use, or nil.
+func (d *deduplication) find(m *Message, now time.Time) *seen {
 	for from := 0; ; {
-		i := slices.Index(d.ids[from:], id)
+		i := slices.Index(d.ids[from:], m.ID)
 		if i < 0 {
 			return nil
 		}
 		from += i
-		if e := &d.entries[from]; now.Sub(e.at) < e.until {
+		if e := &d.entries[from]; now.Sub(e.at) < e.until && (!e.earlier || e.token == m.Token) {
 			return e
 		}
 		from++

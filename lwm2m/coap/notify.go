@@ -91,12 +91,12 @@ func (c *Conn) takeUnconfirmed(id uint16, now time.Time) func(error) {
 
 // NextObserve returns the next sequence number for notifications (RFC 7641 section
 // 4.4), for the response that begins an observation. Numbers follow the clock, so
-// that they also rise over a restart.
+// that they also rise over a restart, unless [Options.Start] says where to go on.
 func (c *Conn) NextObserve() uint32 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	next := (c.sequence + 1) & maxSequence
-	if clock := sequenceAt(time.Now()); fresher(clock, next) {
+	if clock := sequenceAt(time.Now()); !c.counted && fresher(clock, next) {
 		next = clock
 	}
 	c.sequence = next

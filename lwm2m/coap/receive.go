@@ -168,7 +168,7 @@ func (c *Conn) establish(m *Message) {
 // separate takes a response or notification that is a message of its own.
 func (c *Conn) separate(m *Message, now time.Time) {
 	c.mu.Lock()
-	if e := c.seen.find(m.ID, now); e != nil {
+	if e := c.seen.find(m, now); e != nil {
 		c.repeat(e)
 		return
 	}

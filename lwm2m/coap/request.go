@@ -10,7 +10,7 @@ import (
 func (c *Conn) request(in *inbox, now time.Time) (taken bool) {
 	m := &in.msg
 	c.mu.Lock()
-	if e := c.seen.find(m.ID, now); e != nil {
+	if e := c.seen.find(m, now); e != nil {
 		c.repeat(e)
 		return false
 	}
