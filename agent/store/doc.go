@@ -9,13 +9,17 @@
 //	lock            held while a process uses the directory; holds its process ID
 //	state.db        what changes rarely: buckets of records (bbolt; one commit writes about 12 kB)
 //	small.log       frequent small records, such as counters: an append log that is compacted when it has grown
+//	mark            is never changed: tells the directory from a copy of it, see Store.Mark
 //	*.new           the next content of a file while it is written
 //	*.corrupt-N     files that were damaged, moved aside; at most three of each
 //	overlay.toml    the committed configuration; package config reads it, this package leaves it alone
 //
-// Later work has its places: sessions/ for saved DTLS sessions (left out of
-// copies and backups) and journal/ for the firmware journal. They are folders of
-// their own because each has its own rules for syncing, copying and size.
+// DTLS sessions are records of the LwM2M client in state.db and small.log. They are
+// good in this very directory only, so copies and backups need not have them: the
+// bucket Client's "session/…" and the small records "client/…".
+//
+// Later work has its place: journal/ for the firmware journal, which has its own rules for
+// syncing and size.
 //
 // All records are in memory as well: reads never wait for a disk, and survive one
 // that fails. Sizes are bounded, so this costs what the records hold.

@@ -1,0 +1,73 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// markFile is written once and then left alone: what is at its place in a copy of the
+// folder is another file, and one that was overwritten from a backup shows when.
+const markFile = "mark"
+
+// Mark tells this state directory from a copy of it. It is a digest of what a copy does
+// not have: the file system's ID, the inode numbers and births of state.db and of the
+// file mark, and the time at which mark was changed last. Where a file system does not know
+// one of them it counts for nothing. A power cut, a reboot and the renaming of the folder
+// change none; a byte for byte image of the whole file system has them all.
+func (s *Store) Mark() ([]byte, error) {
+	b, err := s.mark()
+	if err != nil {
+		return nil, fmt.Errorf("mark of the state directory %s: %w", s.dir, err)
+	}
+	sum := sha256.Sum256(b)
+	return sum[:], nil
+}
+
+func (s *Store) mark() ([]byte, error) {
+	if _, err := os.Lstat(s.Path(markFile)); errors.Is(err, fs.ErrNotExist) {
+		if err := writeMark(folder(s.dir)); err != nil {
+			return nil, err
+		}
+	}
+	var system unix.Statfs_t
+	if err := unix.Statfs(s.dir, &system); err != nil {
+		return nil, err
+	}
+	var b []byte
+	for _, v := range system.Fsid.Val {
+		b = binary.LittleEndian.AppendUint32(b, uint32(v)) //nolint:gosec // bits
+	}
+	for _, name := range [...]string{databaseFile, markFile} {
+		const wanted = unix.STATX_INO | unix.STATX_BTIME | unix.STATX_CTIME
+		var st unix.Statx_t
+		if err := unix.Statx(unix.AT_FDCWD, s.Path(name), unix.AT_SYMLINK_NOFOLLOW, wanted, &st); err != nil {
+			return nil, &fs.PathError{Op: "statx", Path: name, Err: err}
+		}
+		b = binary.LittleEndian.AppendUint64(b, st.Ino)
+		if st.Mask&unix.STATX_BTIME != 0 {
+			b = appendStamp(b, st.Btime)
+		}
+		if name == markFile {
+			b = appendStamp(b, st.Ctime)
+		}
+	}
+	return b, nil
+}
+
+func appendStamp(b []byte, t unix.StatxTimestamp) []byte {
+	b = binary.LittleEndian.AppendUint64(b, uint64(t.Sec)) //nolint:gosec // bits
+	return binary.LittleEndian.AppendUint32(b, t.Nsec)
+}
+
+func writeMark(d disk) error {
+	if err := prepare(d, markFile, []byte("Tells this folder from a copy of it. Do not touch.\n")); err != nil {
+		return err
+	}
+	return d.rename(markFile+newSuffix, markFile)
+}

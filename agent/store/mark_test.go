@@ -1,0 +1,125 @@
+package store
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// markOf opens a directory and returns its mark.
+func markOf(t *testing.T, dir string) []byte {
+	t.Helper()
+	s, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	m, err := s.Mark()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := s.Mark(); err != nil || !bytes.Equal(m, again) {
+		t.Errorf("the mark changes by itself: %x, %x, %v", m, again, err)
+	}
+	return m
+}
+
+func run(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, out)
+	}
+}
+
+// TestMark shows what counts as a copy and what does not.
+func TestMark(t *testing.T) {
+	base := t.TempDir()
+	at := func(name string) string { return filepath.Join(base, name) }
+	first := markOf(t, at("state"))
+	t.Run("work and restarts", func(t *testing.T) {
+		s, err := Open(at("state"), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if err := s.Bucket(Client).Save("a", []byte("b")); err != nil {
+				t.Fatal(err)
+			}
+			s.Counter("c").Add(1)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(first, markOf(t, at("state"))) {
+			t.Error("they count as a copy")
+		}
+	})
+	t.Run("renamed", func(t *testing.T) {
+		run(t, "mv", at("state"), at("elsewhere"))
+		if !bytes.Equal(first, markOf(t, at("elsewhere"))) {
+			t.Error("it counts as a copy")
+		}
+		run(t, "mv", at("elsewhere"), at("state"))
+	})
+	for name, copying := range map[string][]string{
+		"cp -a": {"cp", "-a", at("state"), at("copy")},
+		"tar":   {"sh", "-c", "mkdir " + at("copy") + " && tar -C " + at("state") + " -c . | tar -C " + at("copy") + " -x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, copying[0], copying[1:]...)
+			if bytes.Equal(first, markOf(t, at("copy"))) {
+				t.Error("the copy is not recognised")
+			}
+			run(t, "rm", "-r", at("copy"))
+		})
+	}
+	t.Run("backup put back", func(t *testing.T) {
+		run(t, "cp", "-a", at("state"), at("backup"))
+		run(t, "cp", "-a", at("backup")+"/.", at("state"))
+		if bytes.Equal(first, markOf(t, at("state"))) {
+			t.Error("it is not recognised")
+		}
+	})
+	t.Run("database put back by renaming", func(t *testing.T) {
+		before := markOf(t, at("state"))
+		run(t, "cp", "-a", at("state/state.db"), at("state/x"))
+		run(t, "mv", at("state/x"), at("state/state.db"))
+		if bytes.Equal(before, markOf(t, at("state"))) {
+			t.Error("it is not recognised")
+		}
+	})
+	if info, err := os.Stat(at("state/mark")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mark is %v, %v", info.Mode(), err)
+	}
+}
+
+func TestSmallBucket(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := s.SmallBucket("client/")
+	if err := b.Save("session/101", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Open(dir, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	b = s.SmallBucket("client/")
+	if got, err := b.Load("session/101"); string(got) != "x" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got := s.Small("client/session/101"); string(got) != "x" {
+		t.Errorf("small record is %q", got)
+	}
+	if err := b.Save("session/101", nil); err != nil || s.Small("client/session/101") != nil {
+		t.Errorf("not removed: %v", err)
+	}
+}

@@ -1,0 +1,19 @@
+package store
+
+// SmallBucket is the small records whose keys have one prefix, as a bucket: for those
+// that are written often.
+type SmallBucket struct {
+	store  *Store
+	prefix string
+}
+
+// SmallBucket returns the small records under a prefix such as "client/".
+func (s *Store) SmallBucket(prefix string) *SmallBucket { return &SmallBucket{s, prefix} }
+
+// Load returns the record of a key, nil if there is none. The error is nil.
+func (b *SmallBucket) Load(key string) ([]byte, error) { return b.store.Small(b.prefix + key), nil }
+
+// Save is Store.SetSmall.
+func (b *SmallBucket) Save(key string, record []byte) error {
+	return b.store.SetSmall(b.prefix+key, record)
+}
