@@ -43,6 +43,15 @@ func (r *record) keep(tx *sequence, e *model.Edit) {
 		func(ctx context.Context) error { return r.save(ctx, before) })
 }
 
+// declare gives the instances that an edit makes what can be executed.
+func (r *record) declare(e *model.Edit) {
+	for _, iid := range e.Create {
+		for _, rid := range r.executable {
+			e.Declare = append(e.Declare, r.path(iid, rid))
+		}
+	}
+}
+
 // content returns what the object holds.
 func (r *record) content() []lwm2m.Node {
 	nodes, err := r.tree.Read(model.FromAgent(), r.path(), nil)

@@ -38,6 +38,10 @@ type Edit struct {
 	Create []uint16     // instances to be made, not there yet
 	Delete []lwm2m.Path // instances, resources or resource instances to be removed; before Set
 	Set    []lwm2m.Node // resources and resource instances with their new values, in path order
+
+	// Declare are resources without a value that the owner wants there afterwards, such
+	// as those to execute in an instance that is made.
+	Declare []lwm2m.Path
 }
 
 // Origin is who asks. The zero Origin is a server without an account.

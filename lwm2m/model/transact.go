@@ -13,8 +13,8 @@ import (
 // plan has an edit for each of the named objects, in the order of which they are
 // committed, or none if there is nothing to do. The request has the objects to
 // itself meanwhile; one that waits for another one's hardware ends with its own
-// deadline.
-func (t *Tree) transact(ctx context.Context, oids []uint16, plan func() ([]*Edit, error)) error {
+// deadline. What comes last is committed after all owners.
+func (t *Tree) transact(ctx context.Context, oids []uint16, plan func() ([]*Edit, error), last ...Transaction) error {
 	var owned []*object
 	defer func() {
 		for _, o := range owned {
@@ -40,7 +40,7 @@ func (t *Tree) transact(ctx context.Context, oids []uint16, plan func() ([]*Edit
 		return err
 	}
 	slices.SortFunc(owned, func(a, b *object) int { return slices.Index(oids, a.def.ID) - slices.Index(oids, b.def.ID) })
-	if err := commit(ctx, owned, edits); err != nil {
+	if err := commit(ctx, owned, edits, last...); err != nil {
 		return err
 	}
 	t.mu.Lock()
@@ -54,8 +54,8 @@ func (t *Tree) transact(ctx context.Context, oids []uint16, plan func() ([]*Edit
 	return nil
 }
 
-// commit prepares and commits the edits, one for each object.
-func commit(ctx context.Context, objects []*object, edits []*Edit) error {
+// commit prepares and commits the edits, one for each object, and then what comes last.
+func commit(ctx context.Context, objects []*object, edits []*Edit, last ...Transaction) error {
 	var prepared []Transaction
 	abort := func() {
 		for _, tx := range slices.Backward(prepared) {
@@ -70,6 +70,7 @@ func commit(ctx context.Context, objects []*object, edits []*Edit) error {
 		}
 		prepared = append(prepared, tx)
 	}
+	prepared = append(prepared, last...)
 	for _, tx := range prepared {
 		if err := tx.Commit(ctx); err != nil {
 			abort()
@@ -96,6 +97,7 @@ func (t *Tree) applyEdit(o *object, e *Edit) {
 	for _, p := range e.Delete {
 		t.applyDelete(o, p)
 	}
+	t.applyDeclare(o, e)
 	for _, n := range e.Set {
 		in := o.instance(n.Path.Instance())
 		if in == nil {
@@ -108,6 +110,15 @@ func (t *Tree) applyEdit(o *object, e *Edit) {
 		}
 		if def := o.def.Resource(s.rid); def != nil {
 			_ = t.set(in.ensure(def), at, &s, now) // type and multiplicity were checked by planNode
+		}
+	}
+}
+
+// applyDeclare makes the resources that an edit's owner declares.
+func (t *Tree) applyDeclare(o *object, e *Edit) {
+	for _, p := range e.Declare {
+		if in, def := o.instance(p.Instance()), o.def.Resource(p.Resource()); in != nil && def != nil {
+			t.declare(in, def, p)
 		}
 	}
 }
