@@ -1,0 +1,71 @@
+package fota
+
+import (
+	"context"
+	"log/slog"
+)
+
+// The most starts in one phase: a system that comes up that often and does not get
+// on never will.
+const (
+	maxStarts       = 5
+	maxRevertStarts = 10
+)
+
+const slotsUnknown = "the slots of the firmware cannot be read; it is tried again"
+
+// begin goes on where the journal says.
+func (u *Updater) begin(ctx context.Context) {
+	if u.rec.Phase < Installing {
+		u.markRunning(ctx)
+		u.take(ctx, happening{event: started, failure: Failf(ConnectionLost, "the agent ended while the package was being received")})
+		return
+	}
+	slots, err := u.cfg.Backend.Slots(ctx)
+	if err != nil {
+		u.cfg.Log.Error(slotsUnknown, slog.Any("error", err))
+		u.wait(pause, u.begin)
+		return
+	}
+	u.take(ctx, u.startOf(slots.Booted))
+}
+
+// startOf says what it means that the agent starts in a slot.
+func (u *Updater) startOf(booted string) happening {
+	r := &u.rec
+	limit := maxStarts
+	if r.Phase == Reverting {
+		limit = maxRevertStarts
+	}
+	switch {
+	case booted != r.Old && booted != r.New:
+		return happening{event: startedAstray, failure: Failf(UpdateFailed, "slot %q runs, neither %q nor %q", booted, r.Old, r.New)}
+	case r.Starts >= limit && r.Phase != Confirming:
+		return happening{event: exhausted, failure: Failf(UpdateFailed, "%d starts while %s", r.Starts, r.Phase)}
+	case booted == r.New && r.Phase == Installing:
+		return happening{event: startedNew, failure: Failf(UpdateFailed, "slot %q was started while it was being written", r.New)}
+	case booted == r.New:
+		return happening{event: startedNew}
+	case r.Boot != "" && r.Boot == u.cfg.BootID:
+		return happening{event: startedSame}
+	}
+	return happening{
+		event:   startedOld,
+		failure: Failf(UpdateFailed, "the new system in slot %q did not stay up: slot %q was started in its place", r.New, r.Old),
+	}
+}
+
+// markRunning tells the boot environment that the running system has come up, so
+// that power cuts do not use up its attempts to boot. No update of ours is on trial.
+func (u *Updater) markRunning(ctx context.Context) {
+	slots, err := u.cfg.Backend.Slots(ctx)
+	if err == nil {
+		if running, ok := slots.slot(slots.Booted); !ok || running.Good {
+			return
+		}
+		err = u.cfg.Backend.Mark(ctx, slots.Booted, true)
+	}
+	if err != nil {
+		u.cfg.Log.Error("the running firmware slot was not marked good", slog.Any("error", err))
+	}
+}

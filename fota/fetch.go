@@ -1,0 +1,216 @@
+package fota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"time"
+)
+
+// Fetcher downloads what lies at URIs of its scheme.
+type Fetcher interface {
+	// Fetch downloads what lies behind from.Offset, if it is still what from.Validator
+	// names, and all of it otherwise. It calls begin once, with where the bytes that
+	// follow belong, before the first of them. It sees to it that a peer that falls
+	// silent is an error. An error that wraps [ErrRefused] ends the download; another
+	// one is tried again.
+	Fetch(ctx context.Context, uri *url.URL, from Position, to Body) error
+}
+
+// Position is a place in a representation.
+type Position struct {
+	Offset    int64
+	Validator string // of the representation; "" if there is none to compare
+}
+
+// Body takes what a Fetcher gets, in order.
+type Body interface {
+	// Begin says where the next bytes belong: at the offset that was asked for, or at
+	// 0; and the size of the whole, 0 if it is unknown.
+	Begin(at Position, size int64) error
+	io.Writer
+}
+
+// ErrRefused says that whoever has the package will not give it (HTTP 4xx, CoAP 4.xx).
+var ErrRefused = errors.New("refused")
+
+// How a download goes on after interruptions.
+const (
+	firstPause   = time.Second
+	longestPause = 5 * time.Minute
+	maxAttempts  = 12                 // without a byte, in a row
+	downloadTime = 7 * 24 * time.Hour // for all of it
+	syncBytes    = 1 << 20            // the most that a cut costs
+	syncTime     = time.Minute        // likewise
+)
+
+// download returns the job that fetches the package, from where the record is.
+func (u *Updater) download(r record) func(context.Context, *job) happening {
+	return func(ctx context.Context, j *job) happening {
+		d := &transfer{updater: u, ctx: ctx, job: j, at: Position{r.OnDisk, r.Validator}, size: r.Size}
+		err := d.run(ctx, r.URI)
+		if d.file != nil {
+			err = errors.Join(err, d.file.Close())
+		}
+		if err != nil {
+			f := failureOf(err, ConnectionLost)
+			if errors.Is(err, ErrRefused) {
+				f.Result = InvalidURI
+			}
+			return happening{event: broke, failure: f}
+		}
+		return happening{event: received}
+	}
+}
+
+// transfer is a download in progress. It satisfies Body.
+type transfer struct {
+	updater *Updater
+	ctx     context.Context //nolint:containedctx // of the job that it is
+	job     *job
+	file    file
+	at      Position // behind what has come
+	size    int64
+	synced  int64
+	noted   time.Time
+	begun   bool // in this attempt
+}
+
+func (d *transfer) run(ctx context.Context, text string) error {
+	uri, err := url.Parse(text)
+	if err != nil {
+		return Failf(InvalidURI, "%v", err)
+	}
+	fetcher := d.updater.cfg.Fetchers[uri.Scheme]
+	if fetcher == nil {
+		return Failf(UnsupportedProtocol, "packages are not fetched by %.20q", uri.Scheme)
+	}
+	if err := d.resume(); err != nil {
+		return err
+	}
+	began := time.Now()
+	for failures := 0; ; {
+		before := d.at.Offset
+		d.begun = false
+		err := fetcher.Fetch(ctx, uri, d.at, d)
+		if err == nil {
+			return d.complete()
+		}
+		if _, verdict := errors.AsType[*Failure](err); verdict || errors.Is(err, ErrRefused) || ctx.Err() != nil {
+			return err
+		}
+		if failures++; d.at.Offset > before {
+			failures = 1
+		}
+		if failures > maxAttempts || time.Since(began) > downloadTime {
+			return fmt.Errorf("fetch the package, given up after %d attempts without a byte: %w", failures, err)
+		}
+		if err := d.sync(); err != nil {
+			return err
+		}
+		d.updater.rest(ctx, min(firstPause<<(failures-1), longestPause))
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// resume opens the file where the journal says that it is whole.
+func (d *transfer) resume() error {
+	u := d.updater
+	have, err := u.area.size()
+	if err == nil && have < d.at.Offset {
+		d.at = Position{}
+	}
+	if err == nil {
+		d.file, err = u.area.extend(d.at.Offset)
+	}
+	d.synced, d.noted = d.at.Offset, time.Now()
+	u.have.Store(d.at.Offset)
+	return storing(err)
+}
+
+// Begin implements Body.
+func (d *transfer) Begin(at Position, size int64) error {
+	u := d.updater
+	if err := u.room(size - at.Offset); err != nil {
+		return err
+	}
+	if size > u.cfg.MaxSize {
+		return u.room(size)
+	}
+	d.begun = true
+	if at.Offset == d.at.Offset && at.Validator == d.at.Validator && size == d.size {
+		return nil
+	}
+	if at.Offset != 0 && at.Offset != d.at.Offset {
+		return fmt.Errorf("the answer begins at %d, not at %d", at.Offset, d.at.Offset)
+	}
+	if at.Offset != d.at.Offset {
+		if err := d.file.Close(); err != nil {
+			return storing(err)
+		}
+		d.file = nil
+		f, err := u.area.extend(0)
+		if err != nil {
+			return storing(err)
+		}
+		d.file = f
+		u.have.Store(0)
+	}
+	d.at, d.size = at, size
+	return d.sync() // the journal must not take new bytes for old ones
+}
+
+// Write implements Body.
+func (d *transfer) Write(b []byte) (int, error) {
+	if !d.begun {
+		return 0, errors.New("bytes of the package before their place was said")
+	}
+	if d.size > 0 && d.at.Offset+int64(len(b)) > d.size {
+		return 0, fmt.Errorf("the package is longer than the %d bytes that were announced", d.size)
+	}
+	have, err := d.updater.write(d.file, b, d.at.Offset)
+	if err != nil {
+		return 0, err
+	}
+	d.at.Offset = have
+	if d.at.Offset-d.synced >= syncBytes || time.Since(d.noted) > syncTime {
+		if err := d.sync(); err != nil {
+			return 0, err
+		}
+	}
+	return len(b), nil
+}
+
+// sync brings what has come to the disk, and then on record.
+func (d *transfer) sync() error {
+	if err := d.file.Sync(); err != nil {
+		return storing(err)
+	}
+	h := happening{event: progressed, validator: d.at.Validator, size: d.size, reply: make(chan error, 1), job: d.job}
+	select {
+	case d.updater.inbox <- h:
+	case <-d.ctx.Done():
+		return d.ctx.Err()
+	}
+	select {
+	case err := <-h.reply:
+		d.synced, d.noted = d.at.Offset, time.Now()
+		return storing(err)
+	case <-d.ctx.Done():
+		return d.ctx.Err()
+	}
+}
+
+// complete brings the end to the disk.
+func (d *transfer) complete() error {
+	if d.size > 0 && d.at.Offset != d.size {
+		return Failf(ConnectionLost, "the download ended at %d of %d bytes", d.at.Offset, d.size)
+	}
+	f := d.file
+	d.file = nil
+	return finish(f)
+}

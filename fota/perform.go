@@ -1,0 +1,218 @@
+package fota
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// job is work beside Run's goroutine. There is one at a time.
+type job struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// work starts a job in place of the one that runs. Its outcome is an event, unless
+// the job is halted before.
+func (u *Updater) work(ctx context.Context, f func(ctx context.Context, j *job) happening) {
+	u.halt()
+	ctx, cancel := context.WithCancel(ctx)
+	j := &job{cancel: cancel, done: make(chan struct{})}
+	u.job = j
+	go func() {
+		defer close(j.done)
+		h := f(ctx, j)
+		if ctx.Err() != nil {
+			return // what a cut-off piece of work says of itself is of no use
+		}
+		h.job = j
+		select {
+		case u.inbox <- h:
+		case <-ctx.Done():
+		}
+	}()
+}
+
+// halt ends the job that runs and waits for its end.
+func (u *Updater) halt() {
+	if u.job != nil {
+		u.job.cancel()
+		<-u.job.done
+		u.job = nil
+	}
+}
+
+// do makes a job of calls of the back end: the event that follows, and failed if
+// they fail.
+func (u *Updater) do(ctx context.Context, then event, what string, f func(ctx context.Context, h *happening) error) {
+	u.work(ctx, func(ctx context.Context, _ *job) happening {
+		h := happening{event: then}
+		if err := f(ctx, &h); err != nil {
+			fail := failureOf(err, UpdateFailed)
+			fail.Reason = what + ": " + fail.Reason
+			return happening{event: failed, failure: fail}
+		}
+		return h
+	})
+}
+
+// perform carries out an action whose event is on record.
+func (u *Updater) perform(ctx context.Context, a action, h *happening) error {
+	r := u.rec
+	b := u.cfg.Backend
+	switch a { //nolint:exhaustive // the others are part of the record
+	case open:
+		return u.open(ctx, h)
+	case fetch:
+		u.work(ctx, u.download(r))
+	case verify:
+		u.work(ctx, u.verify)
+	case awaitConsent:
+		u.wait(max(0, r.Until.Sub(u.cfg.Now())), func(ctx context.Context) { u.take(ctx, happening{event: agreed}) })
+	case install:
+		u.do(ctx, installed, "install into slot "+r.New, func(ctx context.Context, h *happening) error {
+			return u.install(ctx, &r, h)
+		})
+	case activate:
+		u.do(ctx, switched, "switch to slot "+r.New, func(ctx context.Context, _ *happening) error { return b.Activate(ctx, r.New) })
+	case reboot:
+		u.reboot(ctx)
+	case try:
+		u.try(ctx)
+	case confirm:
+		u.do(ctx, marked, "mark slot "+r.New+" good", func(ctx context.Context, _ *happening) error { return b.Mark(ctx, r.New, true) })
+	case goBack:
+		u.goBack(ctx, r)
+	case vouch:
+		return u.vouch(ctx)
+	case discard:
+		u.have.Store(0)
+		if err := u.area.remove(); err != nil {
+			u.cfg.Log.Warn("the package of a firmware update that is over was not removed", slog.Any("error", err))
+		}
+	}
+	return nil
+}
+
+// install writes the other slot. Until that is done it must not boot; the one that
+// runs must.
+func (u *Updater) install(ctx context.Context, r *record, h *happening) error {
+	slots, err := u.cfg.Backend.Slots(ctx)
+	if err != nil {
+		return err
+	}
+	if slots.Booted != r.Old {
+		return Failf(UpdateFailed, "slot %q runs, where %q did", slots.Booted, r.Old)
+	}
+	if old, ok := slots.slot(r.Old); ok && !old.Good {
+		if err := u.cfg.Backend.Mark(ctx, r.Old, true); err != nil {
+			return err
+		}
+	}
+	if err := u.cfg.Backend.Mark(ctx, r.New, false); err != nil {
+		return err
+	}
+	h.image, err = u.cfg.Backend.Install(ctx, u.area.path(), r.New)
+	return err
+}
+
+// verify has the back end look at the package.
+func (u *Updater) verify(ctx context.Context, _ *job) happening {
+	found, err := u.cfg.Backend.Inspect(ctx, u.area.path())
+	if err != nil {
+		return happening{event: refused, failure: failureOf(err, IntegrityFailure)}
+	}
+	h := happening{event: verified, found: found}
+	u.mu.Lock()
+	atOnce, automatic := u.rec.Now, u.rec.Policy.Automatic
+	u.mu.Unlock()
+	switch {
+	case atOnce, automatic && !u.asks():
+		h.event = verifiedNow
+	case automatic:
+		h.event = verifiedAsked
+	}
+	return h
+}
+
+// rebootTime is how long a reboot that is certain to come may take.
+const rebootTime = 10 * time.Minute
+
+func (u *Updater) reboot(ctx context.Context) {
+	u.work(ctx, func(ctx context.Context, _ *job) happening {
+		if err := u.cfg.Reboot(ctx); err != nil {
+			return happening{event: failed, failure: Failf(UpdateFailed, "reboot: %v", err)}
+		}
+		timer := time.NewTimer(rebootTime)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		return happening{event: failed, failure: Failf(UpdateFailed, "the machine did not reboot in %s", rebootTime)}
+	})
+}
+
+// goBack has the old slot boot next, and then forbids the new one: at no instant
+// is there none to boot. A slot that a local user has left may stay good.
+func (u *Updater) goBack(ctx context.Context, r record) {
+	u.work(ctx, func(ctx context.Context, _ *job) happening {
+		runsNew, err := u.forbid(ctx, &r)
+		if err == nil && !runsNew {
+			return happening{event: reverted}
+		}
+		if err == nil {
+			err = u.cfg.Reboot(ctx)
+		}
+		if err == nil {
+			err = errors.New("the machine has not rebooted yet")
+			u.rest(ctx, rebootTime)
+		} else {
+			u.rest(ctx, pause)
+		}
+		if ctx.Err() == nil {
+			u.cfg.Log.Warn("the firmware is not rolled back yet; it is tried again", slog.Any("error", err))
+		}
+		return happening{event: retry}
+	})
+}
+
+func (u *Updater) forbid(ctx context.Context, r *record) (runsNew bool, err error) {
+	b := u.cfg.Backend
+	slots, err := b.Slots(ctx)
+	if err != nil {
+		return false, err
+	}
+	if err := b.Activate(ctx, r.Old); err != nil {
+		return false, err
+	}
+	if r.Package != (Package{}) || r.Image != (Image{}) { // of an update
+		if err := b.Mark(ctx, r.New, false); err != nil {
+			return false, err
+		}
+	}
+	if slots.Booted == r.Old {
+		return false, b.Mark(ctx, r.Old, true)
+	}
+	return slots.Booted == r.New, nil
+}
+
+// rest waits.
+func (u *Updater) rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// vouch marks the running slot good.
+func (u *Updater) vouch(ctx context.Context) error {
+	slots, err := u.cfg.Backend.Slots(ctx)
+	if err != nil {
+		return err
+	}
+	return u.cfg.Backend.Mark(ctx, slots.Booted, true)
+}

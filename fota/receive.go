@@ -1,0 +1,96 @@
+package fota
+
+import (
+	"context"
+	"errors"
+)
+
+// Reception is a package that is pushed. It is used by one goroutine.
+type Reception struct {
+	updater *Updater
+	file    file
+	serial  uint64
+	have    int64 // bytes
+	err     error // that ended it
+}
+
+// Receive begins to take a package of a size in bytes, 0 if it is unknown, in
+// place of one that is being received. The error may be a [Failure].
+func (u *Updater) Receive(ctx context.Context, size int64) (*Reception, error) {
+	r := &Reception{updater: u}
+	if err := u.send(ctx, happening{event: pushBegun, size: size, reception: r}); err != nil {
+		return nil, err
+	}
+	return r, r.err
+}
+
+// open empties the file for the package.
+func (u *Updater) open(_ context.Context, h *happening) error {
+	u.have.Store(0)
+	f, err := u.area.create()
+	if err == nil {
+		if err = u.room(h.size); err != nil || h.reception == nil {
+			_ = f.Close() // empty
+		}
+	}
+	if err = storing(err); err != nil {
+		if h.reception != nil {
+			h.reception.err = err
+		}
+		return err
+	}
+	if h.reception != nil {
+		h.reception.file, h.reception.serial = f, u.rec.Serial
+	}
+	return nil
+}
+
+// Write takes the next bytes. An error, which may be a [Failure], ends the update.
+func (r *Reception) Write(ctx context.Context, b []byte) error {
+	if r.err != nil {
+		return r.err
+	}
+	if !r.updater.receives(r.serial) {
+		r.err = ErrNotNow
+		return errors.Join(r.err, r.file.Close())
+	}
+	if r.have, r.err = r.updater.write(r.file, b, r.have); r.err != nil {
+		r.end(ctx, failureOf(r.err, UpdateFailed))
+	}
+	return r.err
+}
+
+// receives reports whether the push with a number is still wanted.
+func (u *Updater) receives(serial uint64) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.rec.Phase == Receiving && u.rec.Serial == serial
+}
+
+// Close says that all has come; now has it installed as soon as it is verified.
+func (r *Reception) Close(ctx context.Context, now bool) error {
+	if r.err != nil {
+		return r.err
+	}
+	r.err = ErrNotNow // any further use
+	if err := finish(r.file); err != nil {
+		r.end(ctx, failureOf(err, UpdateFailed))
+		return err
+	}
+	return r.updater.send(ctx, happening{event: received, serial: r.serial, now: now})
+}
+
+// Abort says that the rest will not come. Where another push has begun it changes
+// nothing.
+func (r *Reception) Abort(ctx context.Context, reason string) {
+	if r.err == nil {
+		r.end(ctx, Failf(ConnectionLost, "the push ended before all had come: %s", reason))
+		r.err = ErrNotNow
+	}
+}
+
+// end ends the update. If that does not come through, the next start does.
+func (r *Reception) end(ctx context.Context, f *Failure) {
+	_ = r.file.Close() // what is in it is not wanted any more
+	_ = r.updater.send(ctx, happening{event: broke, serial: r.serial, failure: f})
+}

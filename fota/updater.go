@@ -1,0 +1,356 @@
+package fota
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config is what an Updater works with. Key, Backend, Journal, Dir and Reboot are
+// required.
+type Config struct {
+	Key      string // of the component's record in the journal
+	Backend  Backend
+	Journal  Journal
+	Dir      string             // a folder of its own for the package
+	Fetchers map[string]Fetcher // by URI scheme
+
+	BootID string // differs with each boot; "" counts as another one each time
+	// Reboot returns when the reboot is certain to come.
+	Reboot func(ctx context.Context) error
+	// Check looks at the machine itself at the end of the trial; nil: only the
+	// servers count, and one that does not answer is no excuse.
+	Check func(ctx context.Context) error
+
+	MaxSize int64         // bytes of a package; 256 MiB
+	Confirm time.Duration // of the health gate, see Contact; 10 min
+	Limit   time.Duration // of the trial where no server answers at all; 24 h
+	Consent bool          // the local user is asked, if the server lets them defer
+
+	OnChange func(Status) // told each change, when it is on disk; must not block
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+func (c *Config) withDefaults() {
+	set := func(d *time.Duration, to time.Duration) {
+		if *d == 0 {
+			*d = to
+		}
+	}
+	set(&c.Confirm, 10*time.Minute)
+	set(&c.Limit, 24*time.Hour)
+	if c.MaxSize == 0 {
+		c.MaxSize = 256 << 20
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.OnChange == nil {
+		c.OnChange = func(Status) {}
+	}
+}
+
+// Status is what is known about a component's update at one moment.
+type Status struct {
+	Phase  Phase
+	Result Result
+	Reason string    // why the last update failed
+	Since  time.Time // of Phase.State
+	Serial uint64    // counts updates
+
+	Policy  Policy
+	Package Package   // that was verified last
+	URI     string    // that it is fetched from
+	OnDisk  int64     // bytes of the package that have come
+	Size    int64     // of the package; 0: unknown
+	Until   time.Time // end of the defer period
+	Old     string    // slots of the update
+	New     string
+}
+
+// Updater updates one component. Its methods may be called from any goroutine;
+// those with a context wait until the journal has what they did.
+type Updater struct {
+	cfg     Config
+	area    area
+	inbox   chan happening
+	contact chan struct{} // receives when a Contact waits
+	ended   chan struct{}
+	have    atomic.Int64 // bytes of the package that have come
+
+	mu   sync.Mutex
+	rec  record // written by Run's goroutine only
+	said Contact
+
+	// of Run's goroutine
+	job   *job
+	alarm *time.Timer
+	then  func(context.Context)
+	trial trial
+}
+
+// happening is an event with what belongs to it.
+type happening struct {
+	event   event
+	reply   chan error // nil: nobody waits
+	job     *job       // whose outcome it is; nil: a command
+	failure *Failure   // broke, refused, failed, rejected
+	policy  *Policy    // in place of an event: what servers want from now on
+
+	uri       string
+	now       bool    // received: to be installed at once
+	serial    uint64  // received, broke: of the push
+	validator string  // progressed
+	size      int64   // of the package; 0: unknown
+	found     Package // verified
+	image     Image   // installed
+	reception *Reception
+}
+
+// New returns an Updater that stands where the journal says and does nothing
+// before Run. A record that cannot be understood is an update that has failed.
+func New(c Config) *Updater {
+	c.withDefaults()
+	u := &Updater{
+		cfg: c, area: folder(c.Dir), inbox: make(chan happening), contact: make(chan struct{}, 1), ended: make(chan struct{}),
+		alarm: time.NewTimer(time.Hour),
+	}
+	u.alarm.Stop()
+	u.rec = firstRecord(c.Now())
+	b, err := c.Journal.Load(c.Key)
+	if err == nil && b != nil {
+		var r record
+		if r, err = decodeRecord(b); err == nil {
+			u.rec = r
+		}
+	}
+	if err != nil {
+		c.Log.Error("the firmware journal is not understood: the update that it was about is given up", slog.Any("error", err))
+		u.rec.Result, u.rec.Reason = UpdateFailed, err.Error()
+	}
+	u.have.Store(u.rec.OnDisk)
+	return u
+}
+
+// Status returns where the update stands.
+func (u *Updater) Status() Status {
+	u.mu.Lock()
+	r := u.rec
+	u.mu.Unlock()
+	s := r.status()
+	if s.Phase == Receiving || s.Phase == Fetching {
+		s.OnDisk = u.have.Load()
+	}
+	return s
+}
+
+func (r *record) status() Status {
+	result, reason := r.Result, r.Reason
+	if r.Phase != Resting && r.Phase != Deferred { // it is known and not final, such as on the way back to the old slot
+		result, reason = Initial, ""
+	}
+	return Status{
+		Phase: r.Phase, Result: result, Reason: reason, Since: r.Since, Serial: r.Serial, Policy: r.Policy, Package: r.Package,
+		URI: r.URI, OnDisk: r.OnDisk, Size: r.Size, Until: r.Until, Old: r.Old, New: r.New,
+	}
+}
+
+// Run carries out updates until ctx ends. It is called once. The error is nil: it
+// is there so that Run is a task.
+func (u *Updater) Run(ctx context.Context) error {
+	defer close(u.ended)
+	defer u.halt()
+	defer u.alarm.Stop()
+	u.begin(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case h := <-u.inbox:
+			u.take(ctx, h)
+		case <-u.contact:
+			if u.rec.Phase == Trial {
+				u.judge(ctx)
+			}
+		case <-u.alarm.C:
+			u.then(ctx)
+		}
+	}
+}
+
+// take handles what came and answers who waits.
+func (u *Updater) take(ctx context.Context, h happening) {
+	if h.job != nil && h.job != u.job || h.event == nothing {
+		return // of work that is not wanted any more, or that changes nothing
+	}
+	var err error
+	if h.policy != nil {
+		r := u.rec
+		r.Policy = *h.policy
+		err = u.save(r)
+	} else {
+		err = u.handle(ctx, h)
+	}
+	if h.reply != nil {
+		h.reply <- err
+	} else if err != nil {
+		u.again(ctx, h, err)
+	}
+}
+
+// pause is the time until something that failed is tried again.
+const pause = 10 * time.Second
+
+// again handles an event later that could not be recorded. One that cannot be
+// ends the update.
+func (u *Updater) again(ctx context.Context, h happening, err error) {
+	if f, ok := errors.AsType[*Failure](err); ok && h.event != refused {
+		u.take(ctx, happening{event: refused, failure: f})
+		return
+	}
+	u.cfg.Log.Error("a step of the firmware update was not recorded; it is tried again", slog.String("event", h.event.String()), slog.Any("error", err))
+	u.wait(pause, func(ctx context.Context) { u.take(ctx, h) })
+}
+
+// wait has f called after d. There is one such call at a time.
+func (u *Updater) wait(d time.Duration, f func(context.Context)) {
+	u.alarm.Reset(d)
+	u.then = f
+}
+
+// handle carries out what the table says about an event. When it returns an error,
+// nothing has changed.
+func (u *Updater) handle(ctx context.Context, h happening) error {
+	r := u.rec
+	to, do, ok := next(r.Phase, h.event)
+	if !ok || h.serial != 0 && h.serial != r.Serial {
+		return ErrNotNow
+	}
+	if to != r.Phase {
+		r.Starts, r.Boot = 0, u.cfg.BootID
+	}
+	if to.State() != r.Phase.State() {
+		r.Since = u.cfg.Now()
+	}
+	r.Phase = to
+	for _, a := range do {
+		if err := u.enter(ctx, &r, a, &h); err != nil {
+			return err
+		}
+	}
+	from, before := u.rec.Phase, u.rec.Result
+	if err := u.save(r); err != nil {
+		return err
+	}
+	if from != to || before != r.Result {
+		u.tell(ctx, from, &h)
+	}
+	if from != to {
+		u.halt()
+		u.alarm.Stop()
+	}
+	for _, a := range do {
+		if err := u.perform(ctx, a, &h); err != nil {
+			return u.handle(ctx, happening{event: broke, failure: failureOf(err, UpdateFailed)})
+		}
+	}
+	return nil
+}
+
+// save replaces the record and tells of it, if it is another one.
+func (u *Updater) save(r record) error {
+	if r == u.rec {
+		return nil
+	}
+	b, err := r.encode()
+	if err == nil {
+		err = u.cfg.Journal.Save(u.cfg.Key, b)
+	}
+	if err != nil {
+		return err
+	}
+	u.mu.Lock()
+	u.rec = r
+	u.mu.Unlock()
+	u.cfg.OnChange(u.Status())
+	return nil
+}
+
+// tell logs a step.
+func (u *Updater) tell(ctx context.Context, from Phase, h *happening) {
+	level, r := slog.LevelInfo, &u.rec
+	attrs := []slog.Attr{slog.String("from", from.String()), slog.String("to", r.Phase.String()), slog.String("why", h.event.String())}
+	if r.Package.Version != "" {
+		attrs = append(attrs, slog.String("package", r.Package.Name), slog.String("version", r.Package.Version))
+	}
+	if r.Phase == Resting || r.Phase == Reverting {
+		attrs = append(attrs, slog.Int("result", int(r.Result)), slog.String("outcome", r.Result.String()))
+		if r.Reason != "" {
+			level = slog.LevelWarn
+			attrs = append(attrs, slog.String("reason", r.Reason))
+		}
+	}
+	u.cfg.Log.LogAttrs(ctx, level, "firmware update", attrs...)
+}
+
+// enter enters a recorded action in the record.
+func (u *Updater) enter(ctx context.Context, r *record, a action, h *happening) error {
+	switch a { //nolint:exhaustive // the others are done later
+	case begin:
+		*r = record{Layout: layout, Phase: r.Phase, Since: r.Since, Serial: r.Serial + 1, Policy: r.Policy, Boot: r.Boot, URI: h.uri, Size: h.size}
+	case clean:
+		*r = record{Layout: layout, Phase: r.Phase, Since: r.Since, Serial: r.Serial, Policy: r.Policy, Boot: r.Boot}
+	case fail:
+		r.Result, r.Reason = h.failure.Result, h.failure.Reason
+	case succeed:
+		r.Result, r.Reason = Success, ""
+	case cancelled:
+		r.Result, r.Reason, r.URI = Cancelled, "", ""
+	case postpone:
+		r.Result = Deferral
+		r.Until = u.cfg.Now().Add(time.Duration(min(r.Policy.MaxDefer, maxDefer)) * time.Second)
+	case note:
+		r.OnDisk, r.Now = u.have.Load(), r.Now || h.now
+		if h.event == progressed {
+			r.Validator, r.Size = h.validator, h.size
+		}
+	case keep:
+		r.Package = h.found
+	case target:
+		r.Result, r.Reason = Initial, ""
+		return u.target(ctx, r, h)
+	case image:
+		r.Image = h.image
+	case count:
+		r.Starts++
+	}
+	return nil
+}
+
+// maxDefer is the longest defer period, in seconds: a year.
+const maxDefer = 365 * 24 * 3600
+
+// target enters the slots: the one that runs, and one that does not. The local
+// user who wants the other slot wants to leave the one that runs.
+func (u *Updater) target(ctx context.Context, r *record, h *happening) error {
+	slots, err := u.cfg.Backend.Slots(ctx)
+	if err != nil {
+		return err
+	}
+	other, ok := slots.other()
+	if !ok {
+		return Failf(UpdateFailed, "there is no slot beside %q", slots.Booted)
+	}
+	r.Old, r.New, r.Image = slots.Booted, other, Image{}
+	if h.event == handBack {
+		r.Old, r.New = other, slots.Booted
+	}
+	return nil
+}
