@@ -20,7 +20,8 @@ const (
 	maxOption  = 1034 // bytes, Proxy-Uri; all others have at most 255
 )
 
-// Parse decodes a datagram. The message borrows it. The error wraps [ErrMalformed].
+// Parse decodes a datagram, or what [Options.Trace] was shown of a stream, signalling
+// messages included. The message borrows it. The error wraps [ErrMalformed].
 func Parse(datagram []byte) (*Message, error) {
 	m := new(Message)
 	if err := m.parse(datagram); err != nil {
@@ -41,7 +42,7 @@ func (m *Message) parse(b []byte) error {
 	switch class := m.Code.Class(); {
 	case m.Code == Empty && len(b) != headerLen:
 		return fmt.Errorf("%w: an empty message has %d bytes", ErrMalformed, len(b))
-	case class == 1 || class > 5:
+	case class == 1 || class == 6 || class == 7 && (m.Type != NON || m.ID != 0):
 		return fmt.Errorf("%w: reserved class of code %s", ErrMalformed, m.Code)
 	}
 	end := headerLen + int(b[0]&15)

@@ -64,6 +64,7 @@ type Conn struct {
 	received atomic.Int64 // nanoseconds from began to the last message; 0: none yet
 	done     chan struct{}
 	timers   *sync.WaitGroup // counts the timers of this Conn, and of its Listener's others
+	stream   *byteStream     // nil: nc keeps message boundaries
 
 	// writing guards the composition of messages and is taken before mu. What is sent
 	// once only (ACK, RST, piggy-backed, NON) is composed in wire; what may be
@@ -139,7 +140,11 @@ func newConn(nc net.Conn, h Handler, o Options, timers *sync.WaitGroup) *Conn {
 // It returns nil after Close, ctx's error, or that of the transport.
 func (c *Conn) Run(ctx context.Context) error {
 	release := interrupt(ctx, c.nc)
-	err := c.read()
+	read := c.read
+	if c.stream != nil {
+		read = c.readStream
+	}
+	err := read()
 	release()
 	if ctx.Err() != nil {
 		err = ctx.Err()
@@ -150,6 +155,9 @@ func (c *Conn) Run(ctx context.Context) error {
 	}
 	c.mu.Unlock()
 	c.end()
+	if c.stream != nil {
+		c.stream.out.hurry()
+	}
 	c.timers.Wait()
 	return err
 }
@@ -200,7 +208,11 @@ func interrupt(ctx context.Context, nc interrupter) (release func()) {
 // Close ends all exchanges with [ErrClosed] and closes the transport. It does not
 // wait for Run. It may be called from a Handler and more than once.
 func (c *Conn) Close() error {
-	err := c.nc.Close()
+	closing := c.nc.Close
+	if c.stream != nil {
+		closing = c.stream.out.close
+	}
+	err := closing()
 	c.end()
 	return err
 }
@@ -275,14 +287,18 @@ func (c *Conn) busy() bool {
 	return len(c.queue)+len(c.sent)+len(c.calls)+len(c.observations)+c.deferred+c.transfers.count() > 0
 }
 
-// send writes one datagram. An error of an earlier datagram, which the kernel reports
+// send writes one datagram, or the frame of one on a stream. An error of an earlier datagram, which the kernel reports
 // instead of sending this one, is passed over once; others mean loss.
 func (c *Conn) send(datagram []byte) {
-	c.counters.sentDatagrams.Add(1)
-	c.counters.sentBytes.Add(uint64(len(datagram)))
 	if c.options.Trace != nil {
 		c.options.Trace(Sent, datagram)
 	}
+	c.counters.sentDatagrams.Add(1)
+	if c.stream != nil {
+		c.counters.sentBytes.Add(uint64(c.stream.out.put(datagram))) //nolint:gosec // a length
+		return
+	}
+	c.counters.sentBytes.Add(uint64(len(datagram)))
 	_, err := c.nc.Write(datagram)
 	if err != nil && isLoss(err) {
 		c.lost(err)

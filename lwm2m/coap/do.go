@@ -22,8 +22,11 @@ func (c *Conn) Do(ctx context.Context, req *Message) (*Message, error) {
 	return m, nil
 }
 
-// Ping asks for a sign of life (RFC 7252 section 4.3). Errors are those of Do.
+// Ping asks for a sign of life (RFC 7252 section 4.3, RFC 8323 section 5.4). Errors are those of Do.
 func (c *Conn) Ping(ctx context.Context) error {
+	if c.stream != nil {
+		return c.pingStream(ctx)
+	}
 	o := &outgoing{confirmable: true, datagram: appendEmpty(nil, CON, 0)}
 	_, err := c.wait(ctx, o)
 	if err != nil && !errors.Is(err, ErrReset) {
@@ -44,13 +47,13 @@ type once struct {
 // exchange sends one request in one message and waits for the response.
 func (c *Conn) exchange(ctx context.Context, r once) (*Message, error) {
 	t, token := CON, r.token
-	if r.req.Type == NON {
+	if r.req.Type == NON || c.stream != nil {
 		t = NON
 	}
 	if token.len == 0 {
 		token.len = newTokenLen // room for it
 	}
-	datagram, err := appendMessage(nil, t, r.req.Code, 0, token, r.options, r.payload)
+	datagram, err := c.encode(nil, t, r.req.Code, 0, token, r.options, r.payload)
 	if err != nil {
 		return nil, err
 	}

@@ -1,5 +1,5 @@
-// Package coap exchanges CoAP messages with one peer over any connection that
-// preserves message boundaries: reliability, deduplication, separate responses
+// Package coap exchanges CoAP messages with one peer, over any connection that
+// preserves message boundaries or over a byte stream (RFC 8323): reliability, deduplication, separate responses
 // (RFC 7252), observation in both roles (RFC 7641), block-wise transfer in both
 // roles (RFC 7959), FETCH, PATCH and iPATCH (RFC 8132).
 //

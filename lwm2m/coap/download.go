@@ -28,13 +28,16 @@ func (c *Conn) Download(ctx context.Context, req *Message, from Resume, w io.Wri
 }
 
 func (t *transfer) download(from Resume, w io.Writer) (*Message, error) {
+	if err := t.conn.ready(t.ctx); err != nil {
+		return nil, err
+	}
 	var first *Message
 	var err error
-	b := Block{SZX: szxOf(t.conn.params.Load().BlockSize)}
+	b := Block{SZX: t.conn.room(t.req).szx}
 	if from.Offset == 0 {
 		first, err = t.upload()
 	} else {
-		b.Number = uint32(min(from.Offset>>(b.SZX+4), maxBlockNumber)) //nolint:gosec // limited
+		b.Number = uint32(min(from.Offset>>(b.exponent()+4), maxBlockNumber)) //nolint:gosec // limited
 		first, err = t.blockRequest(b)
 	}
 	switch {

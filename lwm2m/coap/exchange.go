@@ -117,13 +117,13 @@ func (c *Conn) respond(x *Exchange, m *Message, ack bool) error {
 		t = NON
 	}
 	if t == CON {
-		datagram, err := appendMessage(nil, CON, r.code, 0, x.token, r.options, r.payload)
+		datagram, err := c.encode(nil, CON, r.code, 0, x.token, r.options, r.payload)
 		if err != nil {
 			return err
 		}
 		return c.submit(&outgoing{datagram: datagram, confirmable: true})
 	}
-	if c.wire, err = appendMessage(c.wire[:0], t, r.code, x.id, x.token, r.options, r.payload); err != nil {
+	if c.wire, err = c.encode(c.wire[:0], t, r.code, x.id, x.token, r.options, r.payload); err != nil {
 		return err
 	}
 	c.mu.Lock()

@@ -35,14 +35,17 @@ func (c *Conn) Notify(observe, m *Message, done func(error)) error {
 	if err != nil {
 		return err
 	}
-	if m.Type == NON {
+	if m.Type == NON || c.stream != nil && done == nil {
 		return c.notifyOnce(observe.Token, r, done)
 	}
-	datagram, err := appendMessage(nil, CON, r.code, 0, observe.Token, r.options, r.payload)
+	datagram, err := c.encode(nil, CON, r.code, 0, observe.Token, r.options, r.payload)
 	if err != nil {
 		return err
 	}
 	o := &outgoing{datagram: datagram, confirmable: true}
+	if c.stream != nil {
+		o.ping, o.pinged = pingMessage(), true
+	}
 	if done != nil {
 		o.done = func(_ *Message, err error) { done(err) }
 	}
@@ -52,7 +55,7 @@ func (c *Conn) Notify(observe, m *Message, done func(error)) error {
 // notifyOnce sends a NON and remembers whom an RST to it is for.
 func (c *Conn) notifyOnce(token Token, r response, done func(error)) error {
 	var err error
-	if c.wire, err = appendMessage(c.wire[:0], NON, r.code, 0, token, r.options, r.payload); err != nil {
+	if c.wire, err = c.encode(c.wire[:0], NON, r.code, 0, token, r.options, r.payload); err != nil {
 		return err
 	}
 	c.mu.Lock()

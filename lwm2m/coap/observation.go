@@ -116,7 +116,7 @@ func (o *Observation) push(m *Message, now time.Time) {
 	sequence, ok := m.Observe()
 	last := !ok || !m.Code.IsSuccess()
 	if !last {
-		if !fresher(sequence, o.sequence) && now.Sub(o.at) <= sequenceValid {
+		if o.conn.stream == nil && !fresher(sequence, o.sequence) && now.Sub(o.at) <= sequenceValid {
 			return
 		}
 		o.sequence, o.at = sequence, now

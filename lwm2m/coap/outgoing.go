@@ -16,7 +16,9 @@ type outgoing struct {
 	datagram    []byte // its message ID, and the token of a new request, are set when it is sent
 	confirmable bool
 	request     bool
-	token       Token        // of a request
+	pinged      bool         // on a stream: it is, or is followed by, a Ping with the token
+	ping        []byte       // that follows
+	token       Token        // of a request or Ping
 	observation *Observation // that the request is to begin
 	done        func(response *Message, err error)
 
@@ -39,17 +41,20 @@ func (o *outgoing) settled(response *Message, err error) {
 func (c *Conn) submit(o *outgoing) error {
 	o.conn = c
 	c.mu.Lock()
-	if c.closed {
+	if c.closed || c.stream != nil && c.stream.released {
 		c.mu.Unlock()
 		return ErrClosed
 	}
-	wait := o.confirmable && c.outstanding >= c.params.Load().NStart
+	wait := o.confirmable && c.stream == nil && c.outstanding >= c.params.Load().NStart
 	if wait && len(c.queue) >= c.options.Limits.MaxQueued || len(c.sent) >= maxSent {
 		c.mu.Unlock()
 		return ErrQueueFull
 	}
-	if o.request {
+	if o.request || o.pinged {
 		c.expectResponse(o)
+	}
+	if o.pinged {
+		c.stream.pinging(o.token)
 	}
 	if wait {
 		c.queue = append(c.queue, o)
@@ -59,10 +64,13 @@ func (c *Conn) submit(o *outgoing) error {
 	c.start(o)
 	c.mu.Unlock()
 	c.send(o.datagram)
+	if o.ping != nil {
+		c.send(o.ping)
+	}
 	return nil
 }
 
-// expectResponse gives a request its token, unless it has one, and registers it.
+// expectResponse gives a request or Ping its token, unless it has one, and registers it.
 func (c *Conn) expectResponse(o *outgoing) {
 	for o.token.len == 0 {
 		t := Token{len: newTokenLen}
@@ -71,7 +79,11 @@ func (c *Conn) expectResponse(o *outgoing) {
 			o.token = t
 		}
 	}
-	copy(o.datagram[headerLen:], o.token.bytes[:o.token.len])
+	bearer := o.datagram
+	if o.ping != nil {
+		bearer = o.ping
+	}
+	copy(bearer[headerLen:], o.token.bytes[:o.token.len])
 	c.calls[o.token] = o
 	if o.observation != nil {
 		o.observation.token = o.token
@@ -92,6 +104,10 @@ func (c *Conn) start(o *outgoing) {
 	setID(o.datagram, o.id)
 	o.began = time.Now()
 	c.sent[o.id] = o
+	if c.stream != nil {
+		o.startStream(p)
+		return
+	}
 	if !o.confirmable {
 		c.alarm.set(&o.deadline, o, o.began.Add(p.ResponseWait))
 		return
@@ -117,6 +133,11 @@ func (c *Conn) newID() uint16 {
 // expire retransmits or gives up (RFC 7252 section 4.2).
 func (o *outgoing) expire(now time.Time) func() {
 	c := o.conn
+	if c.stream != nil {
+		if act, goesOn := o.expireStream(now); goesOn {
+			return act
+		}
+	}
 	if o.unacked && o.left > 0 {
 		o.left--
 		o.timeout *= 2
@@ -157,7 +178,7 @@ func (c *Conn) finish(o *outgoing) (ready []*outgoing) {
 	} else {
 		c.unqueue(o)
 	}
-	if o.request && c.calls[o.token] == o {
+	if o.token.len > 0 && c.calls[o.token] == o {
 		delete(c.calls, o.token)
 	}
 	if o.unacked {

@@ -93,6 +93,8 @@ func (p Params) backoff(doublings int) time.Duration {
 // Limits bound what a peer can make a connection hold. A zero field means its default.
 type Limits struct {
 	MaxDatagram      int           // bytes of a received message; larger ones are refused, not cut; 2048
+	MaxMessage       int           // bytes of a message on a stream, told to the peer (Max-Message-Size); 65,536, at least 1,152
+	MaxUnsent        int           // bytes that wait for the peer of a stream to read; more end the connection; 4 MiB
 	MaxBody          int           // bytes of a body assembled in memory, received in either role; 1 MiB
 	MaxTransfers     int           // block-wise transfers kept for the peer at a time, uploads and downloads; 8
 	MaxTransferBytes int           // bytes that those transfers hold; 2 MiB
@@ -110,6 +112,9 @@ func (l Limits) withDefaults() Limits {
 		}
 	}
 	set(&l.MaxDatagram, 2048)
+	set(&l.MaxMessage, 1<<16)
+	l.MaxMessage = max(l.MaxMessage, baseMessage)
+	set(&l.MaxUnsent, 4<<20)
 	set(&l.MaxBody, 1<<20)
 	set(&l.MaxTransfers, 8)
 	set(&l.MaxTransferBytes, 2<<20)

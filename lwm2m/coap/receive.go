@@ -37,7 +37,7 @@ func (c *Conn) receive(in *inbox, n int) (taken bool) {
 		c.refuseOversize(b)
 		return false
 	}
-	if m.parse(b) != nil {
+	if m.parse(b) != nil || m.Code.isSignal() {
 		c.counters.malformed.Add(1)
 		if id, ok := rejectable(b); ok {
 			c.sendShort(RST, id)
@@ -168,16 +168,23 @@ func (c *Conn) establish(m *Message) {
 // separate takes a response or notification that is a message of its own.
 func (c *Conn) separate(m *Message, now time.Time) {
 	c.mu.Lock()
-	if e := c.seen.find(m, now); e != nil {
-		c.repeat(e)
-		return
+	var serial uint64
+	if c.stream == nil {
+		if e := c.seen.find(m, now); e != nil {
+			c.repeat(e)
+			return
+		}
+		serial = c.seen.add(m.ID, now, c.lifetime(m.Type))
 	}
-	serial := c.seen.add(m.ID, now, c.lifetime(m.Type))
 	if badOption(m, nil) != 0 {
 		c.answerEmpty(RST, m, serial)
+		c.failOnStream(m.Token)
 		return
 	}
 	o, obs := c.calls[m.Token], c.observations[m.Token]
+	if o != nil && !o.request {
+		o = nil // a Pong is awaited
+	}
 	if _, notification := m.Observe(); obs != nil && obs.established && (o == nil || notification) {
 		obs.push(m.Clone(), now)
 		c.answerEmpty(ACK, m, serial)
@@ -201,8 +208,15 @@ func (c *Conn) answerEmpty(t Type, m *Message, serial uint64) {
 		c.seen.reply(serial, appendEmpty(nil, t, m.ID))
 	}
 	c.mu.Unlock()
-	if m.Type == CON || t == RST {
+	if c.stream == nil && (m.Type == CON || t == RST) {
 		c.sendShort(t, m.ID)
+	}
+}
+
+// failOnStream ends a request whose response cannot be understood: nobody repeats it.
+func (c *Conn) failOnStream(token Token) {
+	if c.stream != nil {
+		c.fail(token, ErrMalformed)
 	}
 }
 

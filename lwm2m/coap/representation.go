@@ -2,6 +2,7 @@ package coap
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
 
@@ -33,31 +34,40 @@ type representation struct {
 	m     *Message
 }
 
-// part returns the block of m that is to be sent, and whether it is sent as a block at
-// all and not as the whole. Errors are sent from their beginning, whatever was asked for.
-func (s *selection) part(m *Message, preferred uint8) (b Block, isPart bool) {
-	b.SZX = preferred
+// part returns the block of m that is to be sent, the most bytes of its payload, and whether
+// it is sent as a block at all and not as the whole. Errors are sent from their beginning,
+// whatever was asked for.
+func (s *selection) part(m *Message, r room) (b Block, size int, isPart bool) {
+	if !s.hasBlock2 && m.size() <= r.whole {
+		return Block{SZX: r.szx}, int(r.whole), false
+	}
+	b.SZX = r.szx
 	if s.hasBlock2 {
-		b.SZX = min(preferred, s.block2.SZX)
+		b.SZX = min(r.szx, s.block2.SZX)
 	}
 	if m.Code.IsSuccess() {
-		b.Number = s.block2.Number << (max(s.block2.SZX, b.SZX) - b.SZX) // 20 bits and at most 6
+		asked := s.block2.exponent()
+		b.Number = s.block2.Number << (max(asked, b.exponent()) - b.exponent()) // 20 bits and at most 6
 	}
-	b.More = b.Offset()+int64(b.Size()) < m.size()
-	return b, b.Number > 0 || b.More || s.hasBlock2 && m.Code == Content
+	size = r.block(b.SZX)
+	b.More = b.Offset()+int64(size) < m.size()
+	return b, size, b.Number > 0 || b.More || s.hasBlock2 && m.Code == Content
 }
 
 // compose makes the response of m, or of the block of it that the request selects. It
 // keeps m if more blocks follow. The caller holds writing.
 func (c *Conn) compose(s *selection, m *Message) (response, error) {
-	b, isPart := s.part(m, szxOf(c.params.Load().BlockSize))
+	b, size, isPart := s.part(m, c.room(m))
 	if isPart && b.Number > 0 && b.Offset() >= m.size() || b.Number > maxBlockNumber {
 		if s.kept == nil {
 			closeBody(m)
 		}
 		return response{code: BadRequest}, nil // there is no such block
 	}
-	payload, err := c.readBlock(m, b)
+	payload, err := c.readBlock(m, b, size)
+	if err == nil && isPart && !c.blockwise() {
+		err = fmt.Errorf("%w: the peer takes no blocks", ErrTooLong)
+	}
 	if err != nil {
 		c.keep(s, m, Block{})
 		return response{}, err
@@ -81,9 +91,9 @@ func (c *Conn) compose(s *selection, m *Message) (response, error) {
 	return r, nil
 }
 
-// readBlock returns the payload of one block.
-func (c *Conn) readBlock(m *Message, b Block) (payload []byte, err error) {
-	payload, c.block, err = readBody(m, b.Offset(), b.Size(), c.block)
+// readBlock returns the payload of one block of at most size bytes.
+func (c *Conn) readBlock(m *Message, b Block, size int) (payload []byte, err error) {
+	payload, c.block, err = readBody(m, b.Offset(), size, c.block)
 	return payload, err
 }
 
@@ -110,7 +120,7 @@ func etagOf(m *Message) []byte {
 // answerBlock1 acknowledges a block, asking for smaller ones if those are preferred
 // (RFC 7959 section 2.3).
 func (c *Conn) answerBlock1(b Block, code Code) Block {
-	if code == Continue {
+	if code == Continue && c.stream == nil {
 		b.SZX = min(b.SZX, szxOf(c.params.Load().BlockSize))
 	}
 	return b

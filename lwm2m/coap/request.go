@@ -10,12 +10,14 @@ import (
 func (c *Conn) request(in *inbox, now time.Time) (taken bool) {
 	m := &in.msg
 	c.mu.Lock()
-	if e := c.seen.find(m, now); e != nil {
+	if e := c.seen.find(m, now); e != nil && c.stream == nil {
 		c.repeat(e)
 		return false
 	}
 	x := &Exchange{Request: m, conn: c, typ: m.Type, id: m.ID, token: m.Token, selection: selection{request: m}}
-	x.serial = c.seen.add(m.ID, now, c.lifetime(m.Type))
+	if c.stream == nil {
+		x.serial = c.seen.add(m.ID, now, c.lifetime(m.Type))
+	}
 	full := c.deferred >= c.options.Limits.MaxDeferred
 	transfers := c.transfers.count()
 	c.mu.Unlock()
@@ -32,13 +34,16 @@ func (c *Conn) request(in *inbox, now time.Time) (taken bool) {
 // or concludes the exchange itself when there is to be no response.
 func (c *Conn) refusal(x *Exchange, full bool) Code {
 	m := x.Request
+	if c.handler == nil && c.stream != nil {
+		return NotImplemented
+	}
 	if c.handler == nil {
 		x.reject()
 		return Empty
 	}
 	bad := badOption(m, c.options.Critical)
 	switch {
-	case bad == BadOption && m.Type == NON:
+	case bad == BadOption && m.Type == NON && c.stream == nil:
 		x.drop() // RFC 7252 section 5.4.1
 		return Empty
 	case bad != 0:
@@ -50,7 +55,7 @@ func (c *Conn) refusal(x *Exchange, full bool) Code {
 	}
 	x.block1, x.hasBlock1 = m.Block1()
 	x.block2, x.hasBlock2 = m.Block2()
-	if x.block1.SZX > maxSZX || x.block2.SZX > maxSZX || x.hasBlock1 && x.block2.Number > 0 {
+	if most := c.maxSZX(); x.block1.SZX > most || x.block2.SZX > most || x.hasBlock1 && x.block2.Number > 0 {
 		x.hasBlock1, x.hasBlock2 = false, false
 		return BadRequest // RFC 7959 section 2.2
 	}

@@ -26,6 +26,9 @@ type transfer struct {
 }
 
 func (t *transfer) run() (*Message, error) {
+	if err := t.conn.ready(t.ctx); err != nil {
+		return nil, err
+	}
 	first, err := t.upload()
 	if err != nil {
 		return nil, err
@@ -41,7 +44,7 @@ func (t *transfer) collectAnew(first *Message) (*Message, error) {
 		if !errors.Is(err, ErrChanged) || restarts == maxRestarts {
 			return m, err
 		}
-		if first, err = t.blockRequest(Block{SZX: szxOf(t.conn.params.Load().BlockSize)}); err != nil {
+		if first, err = t.blockRequest(Block{SZX: t.conn.room(t.req).szx}); err != nil {
 			return nil, err
 		}
 	}
@@ -49,23 +52,23 @@ func (t *transfer) collectAnew(first *Message) (*Message, error) {
 
 // upload sends the request's body and returns the first response that is not about it.
 func (t *transfer) upload() (*Message, error) {
-	size := 16 << szxOf(t.conn.params.Load().BlockSize)
-	if t.req.size() > int64(size) {
-		return t.uploadBlocks(szxOf(size))
+	room := t.conn.room(t.req)
+	if t.req.size() > room.whole {
+		return t.uploadBlocks(room.szx)
 	}
-	payload, err := t.read(0, size)
+	payload, err := t.read(0, int(room.whole))
 	if err != nil {
 		return nil, err
 	}
 	t.begin(nil)
-	if size < 1024 {
-		t.out.SetOptionUint(Block2, Block{SZX: szxOf(size)}.value()) // early negotiation, section 2.4
+	if room.szx < maxSZX {
+		t.out.SetOptionUint(Block2, Block{SZX: room.szx}.value()) // early negotiation, section 2.4
 	}
 	m, err := t.send(payload)
 	if err != nil || m.Code != RequestEntityTooLarge {
 		return m, err
 	}
-	if answer, ok := m.Block1(); ok && answer.SZX <= maxSZX && answer.Size() < len(payload) { // section 2.9.3
+	if answer, ok := m.Block1(); ok && answer.SZX <= t.conn.maxSZX() && answer.Size() < len(payload) { // section 2.9.3
 		return t.uploadBlocks(answer.SZX)
 	}
 	return m, nil
@@ -73,14 +76,17 @@ func (t *transfer) upload() (*Message, error) {
 
 // uploadBlocks sends the body in blocks of at most the given size (section 2.5).
 func (t *transfer) uploadBlocks(szx uint8) (*Message, error) {
-	size := t.req.size()
+	size, room := t.req.size(), t.conn.room(t.req)
+	if !t.conn.blockwise() {
+		return nil, fmt.Errorf("%w: %d bytes, and the peer takes no blocks", ErrTooLong, size)
+	}
 	for offset, restarts := int64(0), 0; ; {
-		b := Block{Number: uint32(offset >> (szx + 4)), SZX: szx} //nolint:gosec // checked below
-		if offset>>(szx+4) > maxBlockNumber {
+		number, length := offset>>(Block{SZX: szx}.exponent()+4), room.block(szx)
+		b := Block{Number: uint32(number), More: offset+int64(length) < size, SZX: szx} //nolint:gosec // checked below
+		if number > maxBlockNumber {
 			return nil, fmt.Errorf("%w: more than %d blocks", ErrTooLong, maxBlockNumber)
 		}
-		b.More = offset+int64(b.Size()) < size
-		payload, err := t.read(offset, b.Size())
+		payload, err := t.read(offset, length)
 		if err != nil {
 			return nil, err
 		}
@@ -141,9 +147,9 @@ func (t *transfer) blockRequest(b Block) (*Message, error) {
 	t.begin(func(id OptionID) bool { return id != Observe && id != Block1 && id != Size1 && id != Block2 })
 	t.out.SetOptionUint(Block2, b.value())
 	var payload []byte
-	if t.req.Code == FETCH && t.req.size() <= int64(b.Size()) {
+	if limit := t.conn.asked(t.req, b); t.req.Code == FETCH && t.req.size() <= limit {
 		var err error
-		if payload, err = t.read(0, b.Size()); err != nil {
+		if payload, err = t.read(0, int(limit)); err != nil {
 			return nil, err
 		}
 	}
@@ -168,7 +174,7 @@ func (t *transfer) collect(first *Message, w bodyWriter) (*Message, error) {
 			return m, nil
 		case !bytes.Equal(m.ETag(), etag):
 			return nil, ErrChanged
-		case b.SZX > maxSZX || b.Offset() != have || b.More && len(m.Payload) != b.Size():
+		case b.SZX > t.conn.maxSZX() || b.Offset() != have || b.More && !b.takes(len(m.Payload)):
 			return nil, fmt.Errorf("%w: block %v with %d bytes at %d", ErrBlock, b, len(m.Payload), have)
 		}
 		if size, ok := m.Size2(); ok && !w.fits(int64(size)) {
@@ -183,8 +189,9 @@ func (t *transfer) collect(first *Message, w bodyWriter) (*Message, error) {
 			first.Payload = w.body()
 			return first, nil
 		}
-		next := Block{Number: uint32(have >> (b.SZX + 4)), SZX: b.SZX} //nolint:gosec // checked here
-		if have>>(b.SZX+4) > maxBlockNumber {
+		number := have >> (b.exponent() + 4)
+		next := Block{Number: uint32(number), SZX: b.SZX} //nolint:gosec // checked here
+		if number > maxBlockNumber {
 			return nil, fmt.Errorf("%w: more than %d blocks", ErrBlock, maxBlockNumber)
 		}
 		var err error

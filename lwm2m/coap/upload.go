@@ -48,7 +48,7 @@ func (u *upload) abandoned(err error) {
 func (c *Conn) serveUpload(x *Exchange) {
 	b, n := x.block1, len(x.Request.Payload)
 	switch {
-	case n > b.Size() || b.More && n < b.Size():
+	case !b.takes(n):
 		_ = x.Reply(BadRequest) // section 2.2; replies fail only if the connection has ended
 	case b.Number == 0:
 		c.firstBlock(x)
