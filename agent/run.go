@@ -62,6 +62,7 @@ func Run(ctx context.Context, opts RunOptions) error {
 	return a.Run(ctx,
 		local,
 		named{"readiness", func(ctx context.Context) error { return notifyReady(ctx, local.Ready(), a.board.Hardware().Ready()) }},
+		named{"watchdog", a.feedWatchdog},
 		named{"reload", func(ctx context.Context) error { return a.reloads(ctx, opts, level) }},
 	)
 }

@@ -185,6 +185,8 @@ func (a *account) receive() {
 			a.networkChanged()
 		case radioOn:
 			a.radioIsOn()
+		case probe:
+			close(item.answered)
 		case paramsChanged:
 			a.paramsChanged()
 		case ownChangeDone:

@@ -204,6 +204,25 @@ func (c *Client) sorted() []*account {
 	return accounts
 }
 
+// Alive returns when each account's goroutine has looked at its events, or when ctx has
+// ended, with an error that names the account which has not.
+func (c *Client) Alive(ctx context.Context) error {
+	c.mu.Lock()
+	accounts := c.sorted()
+	c.mu.Unlock()
+	for _, a := range accounts {
+		answered := make(chan struct{})
+		a.inbox.put(probe{answered})
+		select {
+		case <-answered:
+		case <-a.ctx.Done():
+		case <-ctx.Done():
+			return fmt.Errorf("account of server %d: %w", a.ssid, context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
 // Status returns the accounts in order of Short Server ID.
 func (c *Client) Status() []AccountStatus {
 	c.mu.Lock()

@@ -390,3 +390,36 @@ func TestParamsChange(t *testing.T) {
 		}
 	})
 }
+
+// TestAlive shows that an account whose goroutine hangs is named.
+func TestAlive(t *testing.T) {
+	var gate atomic.Pointer[chan struct{}]
+	simulate(t, func(c *Config) {
+		c.OnStatus = func(AccountStatus) {
+			if g := gate.Load(); g != nil {
+				<-*g
+			}
+		}
+	}, func(l *lab) {
+		l.registered()
+		if err := l.client.Alive(l.t.Context()); err != nil {
+			l.t.Error(err)
+		}
+		free := make(chan struct{})
+		gate.Store(&free)
+		if err := l.client.Update(101); err != nil {
+			l.t.Fatal(err)
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(l.t.Context(), time.Minute)
+		defer cancel()
+		if err := l.client.Alive(ctx); err == nil || !strings.Contains(err.Error(), "server 101") {
+			l.t.Errorf("while it hangs: %v", err)
+		}
+		gate.Store(nil)
+		close(free)
+		if err := l.client.Alive(l.t.Context()); err != nil {
+			l.t.Errorf("when it goes on: %v", err)
+		}
+	})
+}

@@ -74,6 +74,8 @@ type (
 		event   event
 		timeout time.Duration // of disable; 0: that of the settings
 	}
+	// probe asks whether the account's goroutine goes round.
+	probe struct{ answered chan<- struct{} }
 	// paramsChanged says that the account's parameters are others now.
 	paramsChanged struct{}
 	// networkChanged says that addresses or routes have changed.
