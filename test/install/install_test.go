@@ -1,0 +1,128 @@
+//go:build install
+
+package install
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"lwm2m-agent/test/workspace"
+)
+
+//go:embed trial.sh
+var trial []byte
+
+//go:embed nspawn.sh
+var nspawn []byte
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, path := range made {
+		_ = os.RemoveAll(filepath.Dir(path)) // a temporary folder
+	}
+	os.Exit(code)
+}
+
+// made are the packages of this test process, by version.
+var made = make(map[string]string)
+
+// packaged makes the package of this machine's architecture, once for each version, and returns its path.
+func packaged(t *testing.T, version string) string {
+	t.Helper()
+	if path := made[version]; path != "" {
+		return path
+	}
+	dir, err := os.MkdirTemp("", "lwm2m-agent-package-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made[version] = filepath.Join(dir, "none")
+	cmd := exec.CommandContext(t.Context(), filepath.Join(workspace.Root(t), "dev"), "package", dir, "amd64")
+	cmd.Env = append(os.Environ(), "VERSION="+version)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("./dev package: %v\n%s", err, out)
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "*.deb"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("./dev package made %v (%v), want one package", found, err)
+	}
+	made[version] = found[0]
+	return found[0]
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// TestPackageIsReproducible shows that the same commit gives the same bytes.
+func TestPackageIsReproducible(t *testing.T) {
+	path := packaged(t, "1.0")
+	first := sha256.Sum256(read(t, path))
+	delete(made, "1.0")
+	defer os.RemoveAll(filepath.Dir(path))
+	if sha256.Sum256(read(t, packaged(t, "1.0"))) != first {
+		t.Error("two builds differ")
+	}
+}
+
+// TestLintian shows that Debian's checker finds no errors.
+func TestLintian(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "lintian", "--allow-root", "--fail-on", "error", packaged(t, "1.0")).CombinedOutput()
+	if err != nil {
+		t.Errorf("lintian: %v\n%s", err, out)
+	}
+}
+
+// TestInstalled tries install, use, upgrade, removal and purge.
+func TestInstalled(t *testing.T) {
+	payload := t.TempDir()
+	for name, content := range map[string][]byte{
+		"trial.sh": trial, "old.deb": read(t, packaged(t, "1.0")), "new.deb": read(t, packaged(t, "1.1")),
+	} {
+		if err := os.WriteFile(filepath.Join(payload, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(payload, "peer"), "./test/install/peer")
+	build.Dir, build.Env = workspace.Root(t), append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the peer: %v\n%s", err, out)
+	}
+	script := filepath.Join(t.TempDir(), "nspawn.sh")
+	if err := os.WriteFile(script, nspawn, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	arguments := []string{"bash", script, filepath.Join(workspace.Cache(t), "install"), payload}
+	if os.Geteuid() != 0 {
+		arguments = append([]string{"sudo"}, arguments...)
+	}
+	out, err := exec.CommandContext(t.Context(), arguments[0], arguments[1:]...).CombinedOutput()
+	if saved := os.WriteFile(workspace.Artifact(t, "trial.log"), out, 0o600); saved != nil {
+		t.Error(saved)
+	}
+	if err != nil {
+		t.Fatalf("boot the system: %v\n%s", err, out)
+	}
+	held := 0
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, "ok: ") {
+			held++
+		} else {
+			t.Error(strings.TrimSpace(line))
+		}
+	}
+	if want := len(regexp.MustCompile(`(?m)^(hold|soon|refuse) `).FindAll(trial, -1)); held != want {
+		t.Errorf("%d things held, want %d", held, want)
+	}
+}

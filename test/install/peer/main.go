@@ -1,0 +1,63 @@
+// Command peer is a LwM2M server for the trial of an installed agent: it prints a line
+// for each registration, and what it reads of a client that registers. It must not know the agent.
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/lwm2m/server"
+	"lwm2m-agent/objects/registry"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	if err := serve(ctx, "127.0.0.1:5683"); err != nil {
+		fmt.Fprintln(os.Stderr, "peer:", err)
+		os.Exit(1)
+	}
+}
+
+func serve(ctx context.Context, address string) error {
+	at, err := net.ResolveUDPAddr("udp", address)
+	if err != nil {
+		return err
+	}
+	socket, err := net.ListenUDP("udp", at)
+	if err != nil {
+		return err
+	}
+	s := server.New(server.Config{Shapes: model.Shapes(registry.Definitions())})
+	events, end := s.Events(100)
+	defer end()
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, socket) }()
+	for {
+		select {
+		case e := <-events:
+			fmt.Println(e.Kind, e.Registration.Endpoint)
+			if c, ok := s.Client(e.Registration.Endpoint); ok && e.Kind == server.Registered {
+				go read(ctx, c)
+			}
+		case err := <-ended:
+			s.Wait()
+			return err
+		}
+	}
+}
+
+// read prints what the client says its manufacturer is.
+func read(ctx context.Context, c *server.Client) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	nodes, err := c.Read(ctx, lwm2m.MustPath("/3/0/0"))
+	fmt.Println("read /3/0/0:", nodes, err)
+}

@@ -1,0 +1,100 @@
+#!/bin/bash
+# Runs in a Debian whose process 1 is systemd, as root: installs the agent's package and tries what an administrator does.
+# Each line that it prints is "ok: WHAT" or "failed: WHAT". /root holds old.deb, new.deb and the server peer.
+set -u
+
+fail() { echo "failed: $1"; shift; for line in "$@"; do echo "    $line"; done; }
+# hold WHAT COMMAND...: COMMAND must succeed.
+hold() {
+  local what=$1 out
+  shift
+  if out=$("$@" 2>&1); then echo "ok: $what"; else fail "$what" "$*: $out"; fi
+}
+# refuse WHAT COMMAND...: COMMAND must fail.
+refuse() {
+  local what=$1 out
+  shift
+  if out=$("$@" 2>&1); then fail "$what" "$*: $out"; else echo "ok: $what"; fi
+}
+# soon WHAT COMMAND...: COMMAND must succeed within a minute.
+soon() {
+  local what=$1 out
+  shift
+  for _ in $(seq 300); do
+    if out=$("$@" 2>&1); then echo "ok: $what"; return; fi
+    sleep 0.2
+  done
+  fail "$what" "$*: $out"
+}
+said() { grep -qE "$1" /root/peer.log; }
+installs() { DEBIAN_FRONTEND=noninteractive dpkg -i "$1"; }
+pid() { systemctl show -P MainPID lwm2m-agent; }
+restarted() { [ "$(systemctl show -P NRestarts lwm2m-agent)" -ge 1 ] && systemctl is-active --quiet lwm2m-agent; }
+absent() { local found; found=$(find / -xdev -name '*lwm2m-agent*' -not -path '/proc/*' -not -path '/root/*' -not -path '/var/log/*' -not -path '/sys/*' -not -path '/var/lib/dpkg/info/*' 2>/dev/null); echo "$found"; [ -z "$found" ]; }
+exposed() { systemd-analyze security --no-pager --threshold=20 lwm2m-agent.service; }
+quiet() { local lines; lines=$(journalctl -q -p warning -u lwm2m-agent | grep -v "watchdog\|Watchdog\|signal ABRT\|core-dump\|Killing process\|Failed with result"); echo "$lines"; [ -z "$lines" ]; }
+can_reboot() { [ "$(runuser -u lwm2m-agent -- busctl call org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager CanReboot)" = 's "yes"' ]; }
+
+/root/peer >/root/peer.log 2>&1 &
+useradd --create-home reader
+useradd --create-home stranger
+
+hold "install" installs /root/old.deb
+hold "install again" installs /root/old.deb
+usermod -aG lwm2m-agent reader
+soon "the service is active without a server and without a network" systemctl is-active --quiet lwm2m-agent
+hold "the socket is active" systemctl is-active --quiet lwm2m-agent.socket
+hold "both are enabled" systemctl is-enabled --quiet lwm2m-agent.socket lwm2m-agent.service
+hold "it does not run as root" test "$(stat -c %U "/proc/$(pid)")" = lwm2m-agent
+hold "status for root" lwm2m-agent status
+hold "status for a member of the group" runuser -u reader -- lwm2m-agent status
+refuse "no status for strangers" runuser -u stranger -- lwm2m-agent status
+refuse "no write for those who may only read" runuser -u reader -- lwm2m-agent write /3/0/14 +01:00
+hold "write for root" lwm2m-agent write /3/0/14 +01:00
+hold "the unit is without mistakes" systemd-analyze verify --man=no /usr/lib/systemd/system/lwm2m-agent.service /usr/lib/systemd/system/lwm2m-agent.socket
+hold "exposure of at most 2.0" exposed
+hold "the agent may reboot" can_reboot
+refuse "strangers do not see the keys" runuser -u stranger -- ls /etc/lwm2m-agent/keys
+refuse "strangers do not see the state" runuser -u stranger -- ls /var/lib/lwm2m-agent
+hold "no port is open" test -z "$(ss -Htulnp 2>/dev/null | grep lwm2m-agent)"
+
+cat >/etc/lwm2m-agent/agent.d/50-server.toml <<'TOML'
+[[server]]
+short_server_id = 101
+uri             = "coap://127.0.0.1:5683"
+lifetime        = "5m"
+TOML
+chgrp lwm2m-agent /etc/lwm2m-agent/agent.d/50-server.toml
+hold "reload" systemctl reload lwm2m-agent
+soon "the server sees the registration" said '^registered'
+soon "and reads from it" said '^read /3/0/0: \['
+hold "check finds nothing wrong" runuser -u lwm2m-agent -- lwm2m-agent check
+
+mkdir -p /run/systemd/system/lwm2m-agent.service.d
+printf '[Service]\nWatchdogSec=2s\n' >/run/systemd/system/lwm2m-agent.service.d/trial.conf
+systemctl daemon-reload
+hold "restart" systemctl restart lwm2m-agent
+soon "active again" systemctl is-active --quiet lwm2m-agent
+kill -STOP "$(pid)"
+soon "the watchdog starts what hangs anew" restarted
+rm -r /run/systemd/system/lwm2m-agent.service.d
+systemctl daemon-reload
+
+before=$(pid)
+echo '# edited' >>/etc/lwm2m-agent/agent.toml
+hold "upgrade" installs /root/new.deb
+soon "active after the upgrade" systemctl is-active --quiet lwm2m-agent
+hold "the new program runs" test "$(pid)" != "$before"
+hold "the administrator's edit stays" grep -q '# edited' /etc/lwm2m-agent/agent.toml
+soon "the state stays" lwm2m-agent read /3/0/14
+hold "nothing is refused to it, nothing warned of" quiet
+
+hold "removal" dpkg -r lwm2m-agent
+refuse "the program is gone" test -e /usr/bin/lwm2m-agent
+refuse "the service is gone" systemctl is-active --quiet lwm2m-agent
+hold "configuration and state stay" test -e /etc/lwm2m-agent/agent.toml -a -e /var/lib/lwm2m-agent/state.db
+hold "purge" dpkg -P lwm2m-agent
+hold "nothing is left behind" absent
+refuse "nor the user" getent passwd lwm2m-agent
+refuse "nor the groups" getent group lwm2m-agent lwm2m-agent-admin
+
