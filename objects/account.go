@@ -50,9 +50,11 @@ type Account struct {
 	URI       string // "coaps://host:5684"
 	Bootstrap bool   // this is the bootstrap server
 	Mode      SecurityMode
-	Identity  []byte // /0/x/3: PSK identity, or own public key or certificate
+	Identity  []byte // /0/x/3: PSK identity, or own public key or certificate, with its chain behind it
 	ServerKey []byte // /0/x/4: the server's public key or certificate
 	Key       Secret // /0/x/5: PSK, or own private key
+
+	CipherSuites []uint16 // /0/x/16, in order
 
 	HoldOff time.Duration // /0/x/11, bootstrap server only
 	Timeout time.Duration // /0/x/12, bootstrap server only: the account is purged this long after a bootstrap; 0 keeps it

@@ -19,6 +19,7 @@ const (
 	ridShortServerID   = 10
 	ridHoldOff         = 11
 	ridAccountTimeout  = 12
+	ridCipherSuite     = 16
 )
 
 // Security is object 0: how to reach the servers. No server but the bootstrap
@@ -55,7 +56,11 @@ func (s *Security) Seed(accounts ...Account) error {
 			return fmt.Errorf("account %s: another one has the same Short Server ID, or is a bootstrap server too", a.URI)
 		}
 		taken[a.SecurityInstance], byID[a.ShortServerID] = a.URI, true
-		nodes = append(nodes, instanceNodes(lwm2m.NewPath(0, a.SecurityInstance), a.security(), a.Security)...)
+		at := lwm2m.NewPath(0, a.SecurityInstance)
+		nodes = append(nodes, instanceNodes(at, a.security(), a.Security)...)
+		for i, suite := range a.CipherSuites {
+			nodes = append(nodes, lwm2m.Node{Path: at.Child(ridCipherSuite).Child(uint16(i)), Value: lwm2m.Unsigned(uint64(suite))}) //nolint:gosec // a few
+		}
 	}
 	return s.record.restore(nodes)
 }

@@ -287,8 +287,26 @@ func serverContent(settings map[string]any) map[uint16]lwm2m.Value {
 
 func accountOf(c *config.Account) objects.Account {
 	a := objects.Account{URI: c.URI.String(), Mode: objects.ModeNoSec, Binding: "U"}
-	if c.Security == config.SecurityPSK {
-		a.Mode, a.Identity, a.Key = objects.ModePSK, []byte(c.Identity), objects.Secret(c.Key.Reveal())
+	switch c.Security {
+	case config.SecurityPSK:
+		a.Mode, a.Identity = objects.ModePSK, []byte(c.Identity)
+	case config.SecurityRPK:
+		a.Mode, a.Identity = objects.ModeRPK, c.Public
+	case config.SecurityX509:
+		a.Mode, a.Identity = objects.ModeCertificate, c.Public
+	case config.SecurityNone:
+		return a
+	}
+	a.ServerKey, a.Key, a.CipherSuites = c.ServerKey, objects.Secret(c.Key.Reveal()), c.CipherSuites
+	a.Security = make(map[uint16]lwm2m.Value)
+	if c.MatchingType > 0 {
+		a.Security[13] = lwm2m.Unsigned(uint64(c.MatchingType))
+	}
+	if c.SNI != "" {
+		a.Security[14] = lwm2m.String(c.SNI)
+	}
+	if c.CertificateUsage >= 0 {
+		a.Security[15] = lwm2m.Unsigned(uint64(c.CertificateUsage))
 	}
 	return a
 }

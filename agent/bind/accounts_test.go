@@ -2,6 +2,7 @@ package bind
 
 import (
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,4 +60,47 @@ func TestServerSettings(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestCredentials shows where the credentials of an account go.
+func TestCredentials(t *testing.T) {
+	for _, v := range []struct {
+		account config.Account
+		want    map[string]lwm2m.Value
+	}{
+		{
+			config.Account{
+				Security: config.SecurityX509, Key: config.NewSecret([]byte("key")), Public: []byte("chain"), ServerKey: []byte("ca"),
+				SNI: "server.example.com", CertificateUsage: 0, MatchingType: 2, CipherSuites: []uint16{0xc0ae, 0xc02b},
+			},
+			map[string]lwm2m.Value{
+				"/0/0/2": lwm2m.Integer(2), "/0/0/3": lwm2m.Opaque([]byte("chain")), "/0/0/4": lwm2m.Opaque([]byte("ca")),
+				"/0/0/5": lwm2m.Opaque([]byte("key")), "/0/0/13": lwm2m.Unsigned(2), "/0/0/14": lwm2m.String("server.example.com"),
+				"/0/0/15": lwm2m.Unsigned(0), "/0/0/16/0": lwm2m.Unsigned(0xc0ae), "/0/0/16/1": lwm2m.Unsigned(0xc02b),
+			},
+		},
+		{
+			config.Account{
+				Security: config.SecurityRPK, Key: config.NewSecret([]byte("key")), Public: []byte("own"), ServerKey: []byte("server"),
+				CertificateUsage: config.NoInstance,
+			},
+			map[string]lwm2m.Value{
+				"/0/0/2": lwm2m.Integer(1), "/0/0/3": lwm2m.Opaque([]byte("own")), "/0/0/4": lwm2m.Opaque([]byte("server")),
+				"/0/0/13": {}, "/0/0/14": {}, "/0/0/15": {}, "/0/0/16/0": {},
+			},
+		},
+	} {
+		v.account.URI = &url.URL{Scheme: "coaps", Host: "192.0.2.1:5684"}
+		cfg := &config.Config{Servers: []config.Server{{Account: v.account, ShortServerID: 101}}}
+		dir := t.TempDir()
+		for range 2 { // and from the state directory
+			seeded(t, dir, cfg, func(tree *model.Tree) {
+				for p, want := range v.want {
+					if got := tree.Value(lwm2m.MustPath(p)); got != want {
+						t.Errorf("%s is %v, want %v", p, got, want)
+					}
+				}
+			})
+		}
+	}
 }

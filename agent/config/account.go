@@ -23,11 +23,7 @@ func (b *builder) account(n *node, title string) Account {
 		QueueMode: get(n, "queue_mode", false),
 		Version:   versionOf(n),
 	}
-	fallback := SecurityNone
-	if a.Identity != "" {
-		fallback = SecurityPSK
-	}
-	a.Security = Security(get(n, "security", string(fallback)))
+	a.Security = securityOf(n)
 	for _, k := range accountKeys {
 		if child := n.table[k.name]; child != nil && child.bad {
 			return a
@@ -35,7 +31,8 @@ func (b *builder) account(n *node, title string) Account {
 	}
 	b.secret(n, &a)
 	b.security(n, &a)
-	a.Fingerprint = fingerprint(n, a.Key)
+	b.publicKeys(n, &a)
+	a.Fingerprint = fingerprint(n, &a)
 	return a
 }
 
@@ -82,47 +79,30 @@ func readKeyFile(file string) (string, bool, error) {
 	return string(text), mode&0o027 != 0, err
 }
 
-// security checks that scheme, kind of security and credentials fit together.
-func (b *builder) security(n *node, a *Account) {
-	bad := func(key, format string, args ...any) {
-		b.problems = append(b.problems, a.Problem(key, format, args...))
-	}
-	hasKey := n.table["key"] != nil || n.table["key_file"] != nil
-	switch {
-	case n.table["uri"] == nil:
-		return // reported as missing
-	case a.Security == SecurityNone && a.URI.Scheme == "coaps":
-		bad("uri", "coaps needs credentials; give identity and key_file, or use a coap address in the laboratory")
-	case a.Security == SecurityPSK && a.URI.Scheme != "coaps":
-		bad("uri", "%s is not secured, but there are credentials; use a coaps address, or leave identity and key out", a.URI.Scheme)
-	}
-	switch {
-	case a.Security == SecurityNone && a.Identity != "":
-		bad("identity", `is of no use with security = "none"; leave it out`)
-	case a.Security == SecurityNone && hasKey:
-		bad("security", `there is a key, but "none" needs no key; allowed: "psk" with identity`)
-	case a.Security == SecurityPSK && a.Identity == "":
-		bad("identity", "missing; a pre-shared key needs it")
-	case a.Security == SecurityPSK && !hasKey:
-		bad("key_file", "missing; a pre-shared key needs it")
-	}
-}
-
 // apart are the keys of a server that can be edited without making its account anew.
 var apart = []string{"rights", "awake", "gather", "keep_alive"}
 
-// fingerprint tells one content of an account's section from another. The hash
-// of the key stands for the key, wherever it was read from. What objects 0 and 1 do not have
+// held are the keys whose content counts, wherever it was read from.
+var held = []string{"key", "key_file", "certificate_file", "private_key_file", "server_public_key_file", "server_certificate_file"}
+
+// fingerprint tells one content of an account's section from another. The hashes
+// of keys and certificates stand for them. What objects 0 and 1 do not have
 // is no part of the account.
-func fingerprint(n *node, key Secret) string {
+func fingerprint(n *node, a *Account) string {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(n.table)) {
-		if name != "key" && name != "key_file" && !slices.Contains(apart, name) {
+		if !slices.Contains(held, name) && !slices.Contains(apart, name) {
 			_, _ = fmt.Fprintf(h, "%s=%v\n", name, n.table[name].value)
 		}
 	}
-	sum := sha256.Sum256(key.Reveal())
+	sum := sha256.Sum256(a.Key.Reveal())
 	h.Write(sum[:])
+	for _, part := range [][]byte{a.Public, a.ServerKey} {
+		if part != nil {
+			sum := sha256.Sum256(part)
+			h.Write(sum[:])
+		}
+	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 

@@ -63,6 +63,8 @@ type Security string
 const (
 	SecurityNone Security = "none" // for the laboratory
 	SecurityPSK  Security = "psk"
+	SecurityRPK  Security = "rpk"  // raw public keys
+	SecurityX509 Security = "x509" // certificates
 )
 
 // Account is what a server and a bootstrap server have in common.
@@ -71,10 +73,17 @@ type Account struct {
 	URI       *url.URL // scheme "coap" or "coaps", host and port always there
 	Security  Security
 	Identity  string // of the pre-shared key
-	Key       Secret
-	Instance  int // wanted: of object 1 for a server, of object 0 for a bootstrap server; NoInstance
+	Key       Secret // the pre-shared one; the own private one, as PKCS #8
+	Public    []byte // the own public key; the own certificate and those above it: DER
+	ServerKey []byte // the server's public key, or a certificate to judge its own by, in DER; or its digest
+	Instance  int    // wanted: of object 1 for a server, of object 0 for a bootstrap server; NoInstance
 	QueueMode bool
 	Version   lwm2m.Version // highest to offer; zero: the highest there is
+
+	SNI              string   // the server's name; "": that of the URI
+	CertificateUsage int      // of ServerKey: 0 to 3 (/0/x/15); NoInstance: not given
+	MatchingType     int      // of ServerKey: 0 to 3 (/0/x/13)
+	CipherSuites     []uint16 // in order; nil: not given
 
 	// Fingerprint tells whether the section was edited since accounts were made
 	// from it. It covers what the section says, keys included, and not defaults.

@@ -51,8 +51,7 @@ func TestDriversKeys(t *testing.T) {
 // TestReferenceFitsDrivers: the reference is one that the drivers take.
 func TestReferenceFitsDrivers(t *testing.T) {
 	_, on := reference(t)
-	keys := func(string) (string, bool, error) { return "00112233", false, nil }
-	if _, err := build(sources(on), Options{Drivers: realDrivers()}, keys); err != nil {
+	if _, err := build(sources(on), Options{Drivers: realDrivers()}, referenceKeys(t)); err != nil {
 		t.Error(err)
 	}
 }

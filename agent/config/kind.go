@@ -112,6 +112,12 @@ func short(d time.Duration) string {
 	return s
 }
 
+// hostName takes the name of a host, no address.
+var hostName = kind{"the name of a host, 1 to 253 bytes", func(v any) (any, bool) {
+	s, ok := v.(string)
+	return s, ok && s != "" && len(s) <= 253 && printable(s) && !strings.ContainsAny(s, " /:[]") && net.ParseIP(s) == nil
+}}
+
 // maxIdentity is the length that a server must take (RFC 4279, section 5.3).
 const maxIdentity = 128
 

@@ -11,14 +11,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // The bounds of what is read.
 const (
 	maxFileSize = 1 << 20
 	maxFiles    = 256
-	maxKeyFile  = 4096
-	maxProblems = 100 // told at once
+	maxKeyFile  = 32 << 10 // a chain of certificates in PEM
+	maxProblems = 100      // told at once
 )
 
 // Options are what a configuration is read with besides its files.
@@ -29,6 +30,16 @@ type Options struct {
 	// Drivers is the table of drivers by name: which keys each takes. nil checks
 	// neither names nor keys.
 	Drivers map[string]Driver
+
+	// Now judges whether the own certificates have expired; time.Now if nil.
+	Now func() time.Time
+}
+
+func (o *Options) now() time.Time {
+	if o.Now != nil {
+		return o.Now()
+	}
+	return time.Now()
 }
 
 // Driver says what a driver takes.

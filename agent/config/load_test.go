@@ -331,7 +331,7 @@ func reference(t *testing.T) (asShipped, switchedOn string) {
 
 func TestReference(t *testing.T) {
 	shipped, on := reference(t)
-	keys := func(string) (string, bool, error) { return "00112233", false, nil }
+	keys := referenceKeys(t)
 	if _, err := build(sources(shipped), Options{Drivers: drivers}, keys); err != nil {
 		t.Error(err)
 	}
@@ -339,7 +339,7 @@ func TestReference(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Endpoint == "" || len(cfg.Servers) != 3 || cfg.Bootstrap == nil || len(cfg.Sensors) < 5 || len(cfg.Actuators) == 0 || cfg.Servers[0].Version != lwm2m.Version12 {
+	if cfg.Endpoint == "" || len(cfg.Servers) != 5 || cfg.Bootstrap == nil || len(cfg.Sensors) < 5 || len(cfg.Actuators) == 0 || cfg.Servers[0].Version != lwm2m.Version12 {
 		t.Errorf("%+v", cfg)
 	}
 	n, problem := parse(&source{text: on})
@@ -353,6 +353,15 @@ func TestReference(t *testing.T) {
 			t.Errorf("packaging/agent.toml does not show %s", path)
 		}
 	}
+}
+
+// referenceKeys are the files that the reference names.
+func referenceKeys(t *testing.T) keyReader {
+	t.Helper()
+	p := newPKI(t)
+	return reader(map[string]string{
+		"gw-17.psk": "00112233", "gw-17-bs.psk": "00112233", "gw-17.crt": p.certificate, "gw-17.key": p.key, "ca.crt": p.authority, "server.pub": p.public,
+	})
 }
 
 func collectKeys(n *node, prefix string, into map[string]bool) {

@@ -43,7 +43,7 @@ of its object and keeps it for its name, also when others come and go; ` + "`ins
 
 ## Keys and files
 
-A file named by ` + "`key_file`" + ` must not be accessible to others than its owner and group, nor writable by the group: mode 0600 or
+A file named by ` + "`key_file` or `private_key_file`" + ` must not be accessible to others than its owner and group, nor writable by the group: mode 0600 or
 0640. A ` + "`key`" + ` in a configuration file that everyone can read gives a warning.
 
 ## Reference

@@ -83,9 +83,9 @@ func TestRefusals(t *testing.T) {
 		{"a bad key is not shown", psk + "key='secret'", []string{"agent.toml:5: server 1: key: this is not valid; allowed: 1 to 64 bytes in hexadecimal"}},
 		{"key of no use", "[[server]]\nshort_server_id=1\nuri='coap://h'\nkey='00'", []string{`agent.toml:1: server 1: security: there is a key, but "none" needs no key; allowed: "psk" with identity`}},
 		{"identity of no use", "[[server]]\nshort_server_id=1\nuri='coap://h'\nidentity='i'\nsecurity='none'", []string{`agent.toml:4: server 1: identity: is of no use with security = "none"; leave it out`}},
-		{"kind of security that is not there", psk + "security='x509'", []string{`agent.toml:5: server 1: security: "x509" is not valid; allowed: "none", "psk"`}},
+		{"kind of security that is not there", psk + "security='est'", []string{`agent.toml:5: server 1: security: "est" is not valid; allowed: "none", "psk", "rpk", "x509"`}},
 		{"bootstrap has no lifetime", "[bootstrap]\nuri='coap://h'\nlifetime='1h'", []string{
-			"agent.toml:3: bootstrap: lifetime: unknown; allowed: hold_off, instance, uri, security, identity, key_file, key, queue_mode, version",
+			"agent.toml:3: bootstrap: lifetime: unknown; allowed: hold_off, instance, uri, security, identity, key_file, key, private_key_file, certificate_file, server_public_key_file, server_certificate_file, certificate_usage, matching_type, sni, cipher_suites, queue_mode, version",
 		}},
 
 		{"sensor without name", "[[sensor]]\ndriver='sim'", []string{"agent.toml:1: sensor: name is missing; it tells one [[sensor]] from the other"}},

@@ -44,10 +44,18 @@ var (
 // accountKeys are what a server and the bootstrap server have in common.
 var accountKeys = []key{
 	{name: "uri", kind: serverURI, required: true, help: "address of the server; the port is 5683 (coap) or 5684 (coaps) if not given"},
-	{name: "security", kind: oneOf(string(SecurityNone), string(SecurityPSK)), fallback: `"psk" when identity is given, else "none"`, help: "how the connection is secured"},
+	{name: "security", kind: oneOf(string(SecurityNone), string(SecurityPSK), string(SecurityRPK), string(SecurityX509)), fallback: `"psk" when identity is given, "x509" with certificate_file, "rpk" with server_public_key_file, else "none"`, help: "how the connection is secured: not at all, by a pre-shared key, raw public keys, certificates"},
 	{name: "identity", kind: text(maxIdentity), help: "identity of the pre-shared key"},
 	{name: "key_file", kind: filePath, help: "file with the pre-shared key in hexadecimal; nobody but owner and group may have access to it"},
 	{name: "key", kind: hexKey, secret: true, help: "the pre-shared key itself, for tests"},
+	{name: "private_key_file", kind: filePath, help: "rpk, x509: own key on P-256, PKCS #8 or EC PRIVATE KEY in PEM or DER, not encrypted; nobody but owner and group may have access to it"},
+	{name: "certificate_file", kind: filePath, help: "x509: own certificate, with those above it behind it, in PEM or DER"},
+	{name: "server_public_key_file", kind: filePath, help: "rpk: the server's public key in PEM or DER; or its digest in hexadecimal"},
+	{name: "server_certificate_file", kind: filePath, help: "x509: the one certificate that the server's own is judged by, in PEM or DER; or its digest in hexadecimal (/0/x/4)"},
+	{name: "certificate_usage", kind: integer(0, 3), fallback: "3, or 2 where the file has an authority's certificate that is not the server's", help: "x509, what server_certificate_file is: 0 an authority that must be in the chain, 1 the server's, both besides the system's authorities; 2 the authority to trust; 3 the server's, whatever its names and dates (/0/x/15)"},
+	{name: "matching_type", kind: integer(0, 3), fallback: "0", help: "rpk, x509: what is kept of the server's key or certificate: 0 all of it, 1 SHA-256, 2 SHA-384, 3 SHA-512 (/0/x/13)"},
+	{name: "sni", kind: hostName, fallback: "the host of uri", help: "the server's name: told to it, and looked for in its certificate (/0/x/14)"},
+	{name: "cipher_suites", kind: cipherSuites, fallback: "all that the security has", help: "what to offer, the preferred one first (/0/x/16)"},
 	{name: "queue_mode", kind: boolean, fallback: "false", help: "sleep between messages; the server holds its requests until the next one"},
 	{name: "version", kind: protocolVersion, fallback: "the highest implemented", help: "highest LwM2M version to offer"},
 }
