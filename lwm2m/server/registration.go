@@ -37,17 +37,17 @@ type Registration struct {
 }
 
 // register answers POST /rd (Core, section 6.2.1).
-func (s *Server) register(x *coap.Exchange, identity string) (*coap.Message, error) {
+func (s *Server) register(x *coap.Exchange, who peer) (*coap.Message, error) {
 	now := time.Now()
 	reg := Registration{
-		ID: rand.Text(), Address: remoteOf(x.Conn().RemoteAddr()), Secure: identity != "", Identity: identity,
+		ID: rand.Text(), Address: remoteOf(x.Conn().RemoteAddr()), Secure: who.identity != "", Identity: who.identity,
 		Version: lwm2m.Version10, Binding: "U", Lifetime: s.cfg.Lifetime, Registered: now, Updated: now,
 	}
 	if err := reg.apply(x.Request); err != nil {
 		return nil, err
 	}
 	if reg.Endpoint == "" {
-		reg.Endpoint = identity
+		reg.Endpoint = who.identity
 	}
 	switch {
 	case reg.Endpoint == "":
@@ -57,8 +57,8 @@ func (s *Server) register(x *coap.Exchange, identity string) (*coap.Message, err
 	case reg.Version.Major != 1 || lwm2m.Version12.Less(reg.Version):
 		return nil, lwm2m.Errorf(lwm2m.PreconditionFailed, "LwM2M %s is not supported", reg.Version)
 	}
-	if identity != "" && !s.cfg.Keys.allows(identity, reg.Endpoint) {
-		return nil, lwm2m.Errorf(lwm2m.Forbidden, "identity %q may not register as %q", identity, reg.Endpoint)
+	if !s.allows(who, reg.Endpoint) {
+		return nil, lwm2m.Errorf(lwm2m.Forbidden, "identity %q may not register as %q", who.identity, reg.Endpoint)
 	}
 	if err := s.profiles.complete(&reg); err != nil {
 		return nil, err

@@ -72,15 +72,21 @@ type Secure struct {
 	net.Listener
 }
 
-// ListenSecure opens a DTLS 1.2 listener with pre-shared keys (TLS_PSK with
-// AES-128-CCM-8) and Connection IDs on a UDP address.
+// ListenSecure opens a DTLS 1.2 listener with Connection IDs on a UDP address, for
+// pre-shared keys and, where the server has certificates, X.509, with the suites that
+// LwM2M demands of clients.
 func (s *Server) ListenSecure(addr *net.UDPAddr) (*Secure, error) {
-	l, err := piondtls.ListenWithOptions("udp", addr,
+	suites := []piondtls.CipherSuiteID{piondtls.TLS_PSK_WITH_AES_128_CCM_8}
+	options := []piondtls.ServerOption{
 		piondtls.WithPSK(s.cfg.Keys.key),
 		piondtls.WithPSKIdentityHint([]byte("lwm2m")),
-		piondtls.WithCipherSuites(piondtls.TLS_PSK_WITH_AES_128_CCM_8),
 		piondtls.WithConnectionIDGenerator(piondtls.RandomCIDGenerator(cidLength)),
-	)
+	}
+	if c := s.cfg.Certificates; c != nil {
+		options = append(options, c.options(s.cfg.Now)...)
+		suites = append(suites, piondtls.TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8, piondtls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256)
+	}
+	l, err := piondtls.ListenWithOptions("udp", addr, append(options, piondtls.WithCipherSuites(suites...))...)
 	if err != nil {
 		return nil, fmt.Errorf("listen for coaps on %s: %w", addr, err)
 	}
@@ -119,9 +125,13 @@ func (s *Server) session(ctx context.Context, conn *piondtls.Conn) {
 	if !ok {
 		return
 	}
-	identity := string(state.IdentityHint)
-	c := coap.New(conn, func(x *coap.Exchange) { s.handle(x, identity) }, coap.Options{Params: s.cfg.Params, Trace: s.cfg.Trace})
-	err := c.Run(ctx)
+	who, err := peerOf(&state)
+	if err != nil {
+		log.Info("client refused", slog.Any("error", err))
+		return
+	}
+	c := coap.New(conn, func(x *coap.Exchange) { s.handle(x, who) }, coap.Options{Params: s.cfg.Params, Trace: s.cfg.Trace})
+	err = c.Run(ctx)
 	_ = c.Close() // the session is over either way
-	log.Debug("session ended", slog.String("identity", identity), slog.Any("error", err))
+	log.Debug("session ended", slog.String("identity", who.identity), slog.Any("error", err))
 }

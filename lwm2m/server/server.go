@@ -19,7 +19,10 @@ type Config struct {
 	Shapes lwm2m.Shapes // of the resources that clients may have; without it TLV is opaque
 	Keys   *Keys        // who may connect over DTLS; nil: nobody
 	Params coap.Params
-	Now    func() time.Time // judges who is awake; time.Now
+	Now    func() time.Time // judges who is awake, and certificates; time.Now
+
+	// Certificates lets clients with certificates connect over DTLS; nil: none.
+	Certificates *Certificates
 
 	// AwakeTime is how long a client in queue mode is taken to listen after its
 	// last message; 93 s (Transport, section 6.5).
@@ -78,7 +81,7 @@ func setDefault[T comparable](field *T, value T) {
 
 // Serve answers clients on a UDP socket (coap) until ctx ends, and closes it.
 func (s *Server) Serve(ctx context.Context, pc coap.PacketConn) error {
-	l := coap.Listen(pc, func(x *coap.Exchange) { s.handle(x, "") }, coap.ListenOptions{
+	l := coap.Listen(pc, func(x *coap.Exchange) { s.handle(x, peer{}) }, coap.ListenOptions{
 		Conn:     coap.Options{Params: s.cfg.Params, Trace: s.cfg.Trace},
 		MaxConns: s.cfg.MaxClients,
 	})
@@ -131,15 +134,14 @@ func (s *Server) Forget(endpoint string) {
 	}
 }
 
-// handle answers one request of a peer. identity is what DTLS proved, "" over
-// plain UDP.
-func (s *Server) handle(x *coap.Exchange, identity string) {
+// handle answers one request of a peer.
+func (s *Server) handle(x *coap.Exchange, who peer) {
 	segments := x.Request.PathSegments()
 	var m *coap.Message
 	var err error
 	switch {
 	case len(segments) == 1 && segments[0] == "rd" && x.Request.Code == coap.POST:
-		m, err = s.register(x, identity)
+		m, err = s.register(x, who)
 	case len(segments) == 2 && segments[0] == "rd" && x.Request.Code == coap.POST:
 		m, err = s.update(x, segments[1])
 	case len(segments) == 2 && segments[0] == "rd" && x.Request.Code == coap.DELETE:

@@ -329,10 +329,10 @@ func TestSleeperIsAskedWhenItWakes(t *testing.T) {
 	}
 }
 
-func TestSecure(t *testing.T) {
-	keys := &Keys{}
-	keys.Add("id", []byte("0123456789abcdef"), "dev")
-	s := New(Config{Keys: keys})
+// startSecure returns a server and what makes connections to it.
+func startSecure(t *testing.T, cfg Config) (*Server, func(dtls.Config) (*dtls.Conn, error)) {
+	t.Helper()
+	s := New(cfg)
 	l, err := s.ListenSecure(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -347,18 +347,26 @@ func TestSecure(t *testing.T) {
 		}
 		s.Wait()
 	})
-	dial := func(identity, key string) (*dtls.Conn, error) {
+	return s, func(cfg dtls.Config) (*dtls.Conn, error) {
 		nc, err := net.DialUDP("udp", nil, l.Addr().(*net.UDPAddr))
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn, err := dtls.Client(t.Context(), nc, dtls.Config{Identity: []byte(identity), PSK: []byte(key), Timeout: generous})
+		cfg.Timeout = generous
+		conn, err := dtls.Client(t.Context(), nc, cfg)
 		if err != nil {
 			_ = nc.Close()
 		}
 		return conn, err
 	}
-	conn, err := dial("id", "0123456789abcdef")
+}
+
+func TestSecure(t *testing.T) {
+	keys := &Keys{}
+	keys.Add("id", []byte("0123456789abcdef"), "dev")
+	s, dial := startSecure(t, Config{Keys: keys})
+	known := dtls.Config{Identity: []byte("id"), PSK: []byte("0123456789abcdef")}
+	conn, err := dial(known)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -371,7 +379,8 @@ func TestSecure(t *testing.T) {
 	if reg := c.Registration(); !ok || !reg.Secure || reg.Identity != "id" {
 		t.Errorf("registration is %+v", reg)
 	}
-	if _, err := dial("nobody", "0123456789abcdef"); err == nil {
+	known.Identity = []byte("nobody")
+	if _, err := dial(known); err == nil {
 		t.Error("an unknown identity was let in")
 	}
 }
