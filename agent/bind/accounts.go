@@ -305,7 +305,7 @@ func accountOf(c *config.Account) objects.Account {
 	if c.SNI != "" {
 		a.Security[14] = lwm2m.String(c.SNI)
 	}
-	if c.CertificateUsage >= 0 {
+	if c.Security == config.SecurityX509 && c.CertificateUsage >= 0 {
 		a.Security[15] = lwm2m.Unsigned(uint64(c.CertificateUsage))
 	}
 	return a
