@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lwm2m-agent/lwm2m/dtls"
+	"lwm2m-agent/test/process"
 	"lwm2m-agent/test/workspace"
 )
 
@@ -66,24 +67,30 @@ func TestOpenSSL(t *testing.T) {
 				if hint != "" {
 					args = append(args, "-psk_hint", hint)
 				}
-				server := serve(t, program(t, "openssl", "openssl", args...))
-				said := 0
-				exchange := func(c net.Conn) error { // it prints what we send, and sends what it reads
-					said++
-					text := fmt.Sprintf("line %d", said)
-					if _, err := c.Write([]byte(text + "\n")); err != nil {
-						return err
-					}
-					server.WaitPrefix(t, 5*time.Second, text)
-					server.Write(t, text+" back\n")
-					return receive(c, text+" back")
-				}
+				exchange := lines(t, serve(t, program(t, "openssl", "openssl", args...)))
 				cfg := with(pskClient, func(c *dtls.Config) { c.Suites = []dtls.Suite{suite} })
 				if !session(t, port, cfg, exchange) {
 					t.Error("not resumed")
 				}
 			})
 		}
+	}
+}
+
+// lines returns an exchange with s_server, which prints what it receives, and sends what
+// it reads.
+func lines(t *testing.T, server *process.Process) func(net.Conn) error {
+	t.Helper()
+	said := 0
+	return func(c net.Conn) error {
+		said++
+		text := fmt.Sprintf("line %d", said)
+		if _, err := c.Write([]byte(text + "\n")); err != nil {
+			return err
+		}
+		server.WaitPrefix(t, 5*time.Second, text)
+		server.Write(t, text+" back\n")
+		return receive(c, text+" back")
 	}
 }
 
@@ -139,8 +146,18 @@ func TestLibcoap(t *testing.T) {
 			if err := c.Close(); err != nil {
 				t.Error(err)
 			}
+			if v.cfg.PeerKey != nil {
+				refusesKey(t, port+1)
+			}
 		})
 	}
+}
+
+// refusesKey checks that a server with another raw public key than expected is refused.
+func refusesKey(t *testing.T, port int) {
+	t.Helper()
+	_, other := newKey()
+	refused(t, dialPort(t, port), with(rpkClient, func(c *dtls.Config) { c.PeerKey = other }), dtls.AlertCertificateUnknown, false)
 }
 
 // rpkFile writes the server's key pair as libcoap wants it.
@@ -159,7 +176,7 @@ func rpkFile(t *testing.T) string {
 // namespace of its own.
 const inNamespace = "LWM2M_TEST_NAMESPACE"
 
-// GnuTLS by pre-shared key and by raw public keys, with resumption. gnutls-serv
+// GnuTLS by pre-shared key, by raw public keys and by certificates, with resumption. gnutls-serv
 // listens on all interfaces, so the test runs once more in a network namespace that
 // has loopback alone.
 func TestGnuTLS(t *testing.T) {
@@ -170,6 +187,11 @@ func TestGnuTLS(t *testing.T) {
 	loopbackUp(t)
 	passwords := filepath.Join(t.TempDir(), "psk.txt")
 	if err := os.WriteFile(passwords, []byte("gw-17:"+hex.EncodeToString(testPSK)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	certificate, above, certificateKey, clients := files(t, serverCert, issuingCA)
+	whole := filepath.Join(t.TempDir(), "whole.pem")
+	if err := os.WriteFile(whole, append(read(t, certificate), read(t, above)...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	const base = "NORMAL:-VERS-ALL:+VERS-DTLS1.2:+AES-128-CCM-8:+AES-128-CCM:"
@@ -188,6 +210,10 @@ func TestGnuTLS(t *testing.T) {
 			"--rawpkkeyfile", pemFile(t, "PRIVATE KEY", pkcs8(t)), "--rawpkfile", pemFile(t, "PUBLIC KEY", serverPub),
 			"--require-client-cert", "--priority", base + "+ECDHE-ECDSA:+CTYPE-CLI-RAWPK:+CTYPE-SRV-RAWPK",
 		}, rpkClient},
+		"x509": {[]string{
+			"--x509certfile", whole, "--x509keyfile", certificateKey, "--x509cafile", clients,
+			"--require-client-cert", "--verify-client-cert", "--priority", base + "+ECDHE-ECDSA",
+		}, x509Client},
 	} {
 		t.Run(name, func(t *testing.T) {
 			port := freePort(t)
@@ -196,8 +222,26 @@ func TestGnuTLS(t *testing.T) {
 			if !session(t, port, v.cfg, func(c net.Conn) error { return ask(c, "hello\n", "hello") }) {
 				t.Error("not resumed")
 			}
+			switch name {
+			case "rpk":
+				refusesKey(t, port)
+			case "x509":
+				other := with(x509Client, func(c *dtls.Config) {
+					c.Trust = new(with(*c.Trust, func(t *dtls.Trust) { t.Name = "other.example.com" }))
+				})
+				refused(t, dialPort(t, port), other, dtls.AlertBadCertificate, false)
+			}
 		})
 	}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 // runInNamespace runs the test in a copy of this program, in a new network namespace

@@ -23,23 +23,29 @@ import (
 var scandiumSource embed.FS
 
 // scandium starts Californium's DTLS and returns its ports by the length of the
-// connection ID on our records.
-func scandium(t *testing.T, lengths ...string) map[int]int {
+// connection ID on our records, and those for certificates in place of raw public keys. The
+// certificates are of the same keys.
+func scandium(t *testing.T, lengths ...string) (ports, certified map[int]int) {
 	t.Helper()
+	own := must(issuingCA.IssueFor(serverKey, serverName, nil))
 	args := slices.Concat([]string{
 		"-Xmx128m", "-cp", scandiumClasses(t), "ScandiumPeer",
 		"gw-17", hex.EncodeToString(testPSK), hex.EncodeToString(pkcs8(t)), hex.EncodeToString(serverPub), hex.EncodeToString(clientPub),
+		hex.EncodeToString(own.Certificate.Raw), hex.EncodeToString(issuingCA.Certificate.Raw), hex.EncodeToString(rootCA.Certificate.Raw),
 	}, lengths)
 	p := serve(t, program(t, "default-jdk-headless", "java", args...))
 	p.WaitPrefix(t, time.Minute, "READY")
-	ports := make(map[int]int)
+	ports, certified = make(map[int]int), make(map[int]int)
 	for _, line := range p.Output() {
 		var length, port int
 		if _, err := fmt.Sscanf(line, "PORT %d %d", &length, &port); err == nil {
 			ports[length] = port
 		}
+		if _, err := fmt.Sscanf(line, "CERT %d %d", &length, &port); err == nil {
+			certified[length] = port
+		}
 	}
-	return ports
+	return ports, certified
 }
 
 // scandiumClasses returns the class path of the peer, fetched and compiled once.
@@ -79,14 +85,20 @@ func scandiumClasses(t *testing.T) string {
 // connection IDs, resumption, a session over a new socket, each datagram of the
 // handshakes lost and doubled, small datagrams, wrong keys.
 func TestScandium(t *testing.T) {
-	ports := scandium(t, "-1", "0", "6")
+	ports, certified := scandium(t, "-1", "0", "6")
 	kinds := map[string]dtls.Config{
 		"psk": pskClient,
 		"rpk": rpkClient,
 		"CCM": with(pskClient, func(c *dtls.Config) { c.Suites = []dtls.Suite{dtls.PSKWithAES128CCM} }),
 		"GCM": with(pskClient, func(c *dtls.Config) { c.Suites = []dtls.Suite{dtls.PSKWithAES128GCMSHA256} }),
 	}
+	kinds["x509"] = x509Client
+	kinds["x509, GCM"] = with(x509Client, func(c *dtls.Config) { c.Suites = []dtls.Suite{dtls.ECDHEECDSAWithAES128GCMSHA256} })
 	for kind, cfg := range kinds {
+		ports := ports
+		if cfg.Trust != nil {
+			ports = certified
+		}
 		for length, port := range ports {
 			for _, own := range []int{-1, 0, 4} {
 				t.Run(fmt.Sprintf("%s/IDs %d and %d", kind, own, length), func(t *testing.T) {
@@ -99,7 +111,9 @@ func TestScandium(t *testing.T) {
 	for _, kind := range []string{"psk", "rpk"} {
 		t.Run(kind+" harmed", func(t *testing.T) { scandiumHarmed(t, ports[6], kinds[kind]) })
 	}
+	t.Run("x509 harmed", func(t *testing.T) { scandiumHarmed(t, certified[6], x509Client) })
 	t.Run("wrong keys", func(t *testing.T) { scandiumRefuses(t, ports[6]) })
+	t.Run("wrong certificates", func(t *testing.T) { scandiumRefusesCertificates(t, certified[6]) })
 }
 
 // scandiumSession is a life: full handshake, data, a new socket, resumption.
@@ -215,6 +229,20 @@ func through(t *testing.T, port int, cfg dtls.Config, n network) *dtls.Conn {
 		t.Error(err)
 	}
 	return c
+}
+
+// Certificates that one side does not trust.
+func scandiumRefusesCertificates(t *testing.T, port int) {
+	t.Helper()
+	trust := func(change func(*dtls.Trust)) dtls.Config {
+		return with(x509Client, func(c *dtls.Config) { c.Trust = new(with(*c.Trust, change)) })
+	}
+	refused(t, dialPort(t, port), trust(func(t *dtls.Trust) { t.Name = "other.example.com" }), dtls.AlertBadCertificate, false)
+	refused(t, dialPort(t, port), trust(func(t *dtls.Trust) { t.Data = strangeCA.Certificate.Raw }), dtls.AlertUnknownCA, false)
+	refused(t, dialPort(t, port), with(x509Client, func(c *dtls.Config) { c.Now = lastDay }), dtls.AlertCertificateExpired, false)
+	stranger := must(strangeCA.Issue("gw-17", nil))
+	refused(t, dialPort(t, port), with(x509Client, func(c *dtls.Config) { c.Key, c.Certificates = stranger.Key, chain(stranger) }),
+		dtls.AlertBadCertificate, true)
 }
 
 // A wrong pre-shared key looks like silence from Scandium; the rest ends by alerts.
