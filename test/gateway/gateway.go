@@ -65,12 +65,19 @@ type Agent struct {
 	Dir    string // holds agent.toml, state and agent.sock
 	binary string
 	log    string
+	env    []string
 }
 
 // Start starts the agent with a configuration.
 func Start(t workspace.T, toml string) *Agent {
 	t.Helper()
-	a := &Agent{Dir: t.TempDir(), binary: Binary(t), log: workspace.Artifact(t, "agent.log")}
+	return StartIn(t, toml)
+}
+
+// StartIn is Start with variables besides those of the environment, such as "SSL_CERT_FILE=roots.pem".
+func StartIn(t workspace.T, toml string, env ...string) *Agent {
+	t.Helper()
+	a := &Agent{Dir: t.TempDir(), binary: Binary(t), log: workspace.Artifact(t, "agent.log"), env: env}
 	a.Configure(t, toml)
 	a.Restart(t)
 	return a
@@ -89,7 +96,9 @@ func (a *Agent) Configure(t workspace.T, toml string) {
 func (a *Agent) Restart(t workspace.T, flags ...string) {
 	t.Helper()
 	args := append([]string{"run", "-config", a.path("agent.toml"), "-state", a.path("state"), "-socket", a.Socket()}, flags...)
-	a.Process = process.Start(t, exec.CommandContext(t.Context(), a.binary, args...), a.log)
+	cmd := exec.CommandContext(t.Context(), a.binary, args...)
+	cmd.Env = append(os.Environ(), a.env...)
+	a.Process = process.Start(t, cmd, a.log)
 }
 
 func (a *Agent) path(name string) string { return filepath.Join(a.Dir, name) }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"lwm2m-agent/test/workspace"
@@ -47,6 +48,13 @@ func (o Options) arguments(t workspace.T) []string {
 		"coap=" + strconv.Itoa(o.CoAPPort), "coaps=" + strconv.Itoa(o.CoAPSPort),
 		"cid=" + strconv.Itoa(o.CID), "ack=" + strconv.FormatInt(o.AckTimeout.Milliseconds(), 10),
 	}
+	if id := o.Identity; id != nil {
+		chain := make([]string, len(id.Chain))
+		for i, der := range id.Chain {
+			chain[i] = hex.EncodeToString(der)
+		}
+		arguments = append(arguments, "key="+hex.EncodeToString(id.Key), "chain="+strings.Join(chain, ","), "trust="+hex.EncodeToString(id.Trust))
+	}
 	if len(o.Models) > 0 {
 		arguments = append(arguments, "models="+writeModels(t, o.Models))
 	}
@@ -60,6 +68,11 @@ func (p peer) psk(t workspace.T, endpoint, identity string, key []byte) {
 		body["identity"], body["key"] = identity, hex.EncodeToString(key)
 	}
 	ask(t, http.MethodPost, p.url+"/psk", body, nil)
+}
+
+func (p peer) allow(t workspace.T, route, endpoint string, key []byte) {
+	t.Helper()
+	ask(t, http.MethodPost, p.url+route, map[string]string{"endpoint": endpoint, "key": hex.EncodeToString(key)}, nil)
 }
 
 func (p peer) awakeTime(t workspace.T, d time.Duration) {

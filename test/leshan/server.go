@@ -27,7 +27,15 @@ type Options struct {
 	CoAPSPort  int                // 0: a free one
 	CID        int                // length of the server's Connection IDs in bytes; 0: 6; NoCID: none. Not for the demo server
 	AckTimeout time.Duration      // CoAP's ACK_TIMEOUT; 0: 2 s. Not for the demo server
+	Identity   *Identity          // who the server is to clients with raw public keys and certificates; nil: nobody. Not for the demo server
 	Models     []model.Definition // objects besides those that Leshan knows; the demo server needs every object in its exact version
+}
+
+// Identity is a private key (PKCS #8) with its certificates, the own one first, and the authority whose clients are taken: all in DER.
+type Identity struct {
+	Key   []byte
+	Chain [][]byte
+	Trust []byte
 }
 
 // Server is a running Leshan server of either kind.
@@ -82,6 +90,27 @@ func (s *Server) PSK(t workspace.T, endpoint, identity string, key []byte) {
 func (s *Server) Forbid(t workspace.T, endpoint string) {
 	t.Helper()
 	s.backend.psk(t, endpoint, "", nil)
+}
+
+// PublicKey lets a client in by its raw public key (SubjectPublicKeyInfo in DER). The demo server does not know how.
+func (s *Server) PublicKey(t workspace.T, endpoint string, key []byte) {
+	t.Helper()
+	s.newest(t).allow(t, "/rpk", endpoint, key)
+}
+
+// Certificate lets a client in by a certificate whose Common Name is its endpoint. The demo server does not know how.
+func (s *Server) Certificate(t workspace.T, endpoint string) {
+	t.Helper()
+	s.newest(t).allow(t, "/x509", endpoint, nil)
+}
+
+func (s *Server) newest(t workspace.T) peer {
+	t.Helper()
+	p, ok := s.backend.(peer)
+	if !ok {
+		t.Fatalf("the demo server is not told so here")
+	}
+	return p
 }
 
 // AwakeTime sets how long a client in queue mode counts as awake after the server heard from it: 93 s if not set. The demo server does not

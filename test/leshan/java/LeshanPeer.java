@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.security.cert.X509Certificate;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.Iterator;
@@ -22,6 +23,7 @@ import org.eclipse.californium.scandium.config.DtlsConfig;
 import org.eclipse.leshan.core.endpoint.Protocol;
 import org.eclipse.leshan.core.model.ObjectLoader;
 import org.eclipse.leshan.core.model.ObjectModel;
+import org.eclipse.leshan.core.security.util.SecurityUtil;
 import org.eclipse.leshan.core.util.Hex;
 import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.LeshanServerBuilder;
@@ -42,11 +44,14 @@ import org.eclipse.leshan.transport.californium.server.endpoint.coaps.CoapsServe
  * GET  /now                        {"seq"}: the number of the newest event, 0 if there is none
  * POST /request                    one operation on a client, see Requests
  * POST /psk                        {"endpoint","identity","key"}: lets the client in; without identity: locks it out
+ * POST /rpk                        {"endpoint","key"}: lets the client in by its public key
+ * POST /x509                       {"endpoint"}: lets the client in by its certificate, whose Common Name is the endpoint
  * POST /awake                      {"millis"}: how long a queue-mode client counts as awake after it was heard
  * </pre>
  *
  * Arguments are NAME=VALUE: coap, coaps (ports, 0 for a free one), cid (bytes, -1 for none), ack (ACK_TIMEOUT in ms), models (folder of
- * object descriptions). It prints one line, READY and its addresses as JSON, and ends when its standard input does.
+ * object descriptions), and in hexadecimal key (the server's private one, PKCS #8), chain (its certificates, separated by commas; its public
+ * key is theirs) and trust (the authority of clients). It prints one line, READY and its addresses as JSON, and ends when its standard input does.
  */
 public class LeshanPeer {
     static final ObjectMapper JSON = new ObjectMapper();
@@ -83,6 +88,15 @@ public class LeshanPeer {
         builder.setEndpointsProviders(endpoints.build());
         builder.setObjectModelProvider(new VersionedModelProvider(models));
         builder.setSecurityStore(keys);
+        if (options.containsKey("key")) {
+            builder.setPrivateKey(SecurityUtil.privateKey.decode(bytes(options.get("key"))));
+            List<X509Certificate> chain = new ArrayList<>();
+            for (String certificate : options.get("chain").split(",")) {
+                chain.add(SecurityUtil.certificate.decode(bytes(certificate)));
+            }
+            builder.setCertificateChain(chain.toArray(new X509Certificate[0]));
+            builder.setTrustedCertificates(new X509Certificate[] {SecurityUtil.certificate.decode(bytes(options.get("trust")))});
+        }
         builder.setClientAwakeTimeProvider(registration -> awakeMillis);
         server = builder.build();
         events = new Events(server);
@@ -106,6 +120,10 @@ public class LeshanPeer {
         return Integer.parseInt(options.getOrDefault(name, Integer.toString(otherwise)));
     }
 
+    private static byte[] bytes(String hex) {
+        return Hex.decodeHex(hex.toCharArray());
+    }
+
     private static InetSocketAddress local(int port) {
         return new InetSocketAddress(InetAddress.getLoopbackAddress(), port);
     }
@@ -119,6 +137,9 @@ public class LeshanPeer {
         serve(http, "/now", body -> JSON.createObjectNode().put("seq", events.last()));
         serve(http, "/request", requests::perform);
         serve(http, "/psk", this::setKey);
+        serve(http, "/rpk", body -> letIn(SecurityInfo.newRawPublicKeyInfo(body.path("endpoint").asText(),
+                SecurityUtil.publicKey.decode(bytes(body.path("key").asText())))));
+        serve(http, "/x509", body -> letIn(SecurityInfo.newX509CertInfo(body.path("endpoint").asText())));
         serve(http, "/awake", body -> {
             awakeMillis = body.path("millis").asInt();
             return JSON.createObjectNode();
@@ -182,6 +203,12 @@ public class LeshanPeer {
             clients.set(registration.getEndpoint(), client);
         }
         return clients;
+    }
+
+    private JsonNode letIn(SecurityInfo client) throws Exception {
+        keys.remove(client.getEndpoint(), true);
+        keys.add(client);
+        return JSON.createObjectNode();
     }
 
     private JsonNode setKey(JsonNode body) throws Exception {
