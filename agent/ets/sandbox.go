@@ -67,6 +67,7 @@ type conditions struct {
 	queue     bool          // queue mode
 	awake     time.Duration // in queue mode
 	resources values        // of the device, beside those of C.3
+	server    string        // the name in the servers' certificates; "": pre-shared keys
 }
 
 // sandbox is a device with its machine and its servers.
@@ -82,26 +83,32 @@ type sandbox struct {
 	err    error // of the device, why it has ended
 }
 
-// startServer starts a server with a DTLS port of its own and the account for it.
-func (b *sandbox) startServer(ctx context.Context, cfg server.Config, id uint16) (*server.Server, config.Account, error) {
+// startServer starts a server with a DTLS port of its own and the account for it, with
+// certificates if there is a name for the server's.
+func (b *sandbox) startServer(ctx context.Context, cfg server.Config, id uint16, name string) (*server.Server, config.Account, error) {
 	key := make([]byte, 16)
 	rand.Read(key) // never fails
+	account := config.Account{
+		Security: config.SecurityPSK, Identity: endpoint, Key: config.NewSecret(key), Instance: config.NoInstance,
+		Fingerprint: fmt.Sprint(id), CertificateUsage: config.NoInstance,
+	}
 	cfg.Keys = &server.Keys{}
-	cfg.Keys.Add(endpoint, key, endpoint)
+	if name == "" {
+		cfg.Keys.Add(endpoint, key, endpoint)
+	} else if err := certify(&cfg, &account, name); err != nil {
+		return nil, account, err
+	}
 	s := server.New(cfg)
 	l, err := s.ListenSecure(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
-		return nil, config.Account{}, err
+		return nil, account, err
 	}
+	account.URI = &url.URL{Scheme: "coaps", Host: l.Addr().String()}
 	b.running.Go(func() {
 		_ = s.ServeSecure(ctx, l) // what a server that has failed does not do, the procedure misses
 		s.Wait()
 	})
-	return s, config.Account{
-		URI:      &url.URL{Scheme: "coaps", Host: l.Addr().String()},
-		Security: config.SecurityPSK, Identity: endpoint, Key: config.NewSecret(key), Instance: config.NoInstance,
-		Fingerprint: fmt.Sprint(id),
-	}, nil
+	return s, account, nil
 }
 
 // start makes the device and runs it until ctx ends, again after each reboot.

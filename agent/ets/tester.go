@@ -65,6 +65,21 @@ func (s *tester) comes(within time.Duration, method coap.Code, path string) (*in
 	return &incoming{s, m, next}, ok
 }
 
+// refused waits for a handshake that fails.
+func (s *tester) refused() error {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case err := <-s.tap.refused:
+		return err
+	case <-timer.C:
+	case <-s.t.ctx.Done():
+		s.t.must(s.t.over())
+	}
+	s.t.failf("expected a handshake that fails within %s, and none did", patience)
+	return nil
+}
+
 // register waits for a Register and its success (int-101).
 func (s *tester) register() *incoming {
 	r := s.awaits(patience, coap.POST, "/rd")

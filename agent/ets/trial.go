@@ -174,8 +174,8 @@ func (t *trial) start(c conditions) *tester {
 // addServer adds a server and its account.
 func (t *trial) addServer(ctx context.Context, c conditions, id uint16) {
 	tap := newWiretap()
-	cfg := server.Config{Shapes: t.lab.Shapes, Grace: serverGrace, Trace: tap.note, AwakeTime: c.awake / 2}
-	s, account, err := t.sandbox.startServer(ctx, cfg, id)
+	cfg := server.Config{Shapes: t.lab.Shapes, Grace: serverGrace, Trace: tap.note, AwakeTime: c.awake / 2, Refused: tap.refuse}
+	s, account, err := t.sandbox.startServer(ctx, cfg, id, c.server)
 	t.must(err)
 	account.Version, account.QueueMode = t.version, c.queue
 	t.sandbox.setup.Config.Servers = append(t.sandbox.setup.Config.Servers, config.Server{Account: account, ShortServerID: id, Lifetime: cmp.Or(c.lifetime, lifetime)})

@@ -21,9 +21,19 @@ type wiretap struct {
 	mu    sync.Mutex
 	log   []message
 	grown chan struct{} // closed and made anew with each message
+
+	refused chan error // handshakes that failed, as far as there is room
 }
 
-func newWiretap() *wiretap { return &wiretap{grown: make(chan struct{})} }
+func newWiretap() *wiretap { return &wiretap{grown: make(chan struct{}), refused: make(chan error, 1)} }
+
+// refuse is server.Config.Refused.
+func (w *wiretap) refuse(err error) {
+	select {
+	case w.refused <- err:
+	default:
+	}
+}
 
 // note is server.Config.Trace.
 func (w *wiretap) note(d coap.Direction, datagram []byte) {

@@ -119,6 +119,9 @@ func (s *Server) session(ctx context.Context, conn *piondtls.Conn) {
 	defer conn.Close() //nolint:errcheck // nothing is left to be lost
 	if err := conn.HandshakeContext(ctx); err != nil {
 		log.Info("handshake failed", slog.Any("error", err))
+		if s.cfg.Refused != nil {
+			s.cfg.Refused(err)
+		}
 		return
 	}
 	state, ok := conn.ConnectionState()

@@ -36,6 +36,9 @@ type Config struct {
 	// MaxClients bounds the registrations; 10,000.
 	MaxClients int
 
+	// Refused, when not nil, is told why a DTLS handshake failed.
+	Refused func(error)
+
 	// Trace, when not nil, sees each CoAP message as it is sent and received, before
 	// encryption; see coap.Options.
 	Trace func(d coap.Direction, datagram []byte)
