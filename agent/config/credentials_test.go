@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/big"
 	"path/filepath"
 	"slices"
@@ -131,13 +132,8 @@ func TestCredentials(t *testing.T) {
 		"raw public keys in DER":   {rpkServer, map[string]string{"server.pub": string(spki)}, spki},
 		"digest of the public key": {rpkServer + "matching_type=1", map[string]string{"server.pub": hex.EncodeToString(sum[:])}, sum[:]},
 	} {
-		all := make(map[string]string)
-		for n, text := range files {
-			all[n] = text
-		}
-		for n, text := range v.files {
-			all[n] = text
-		}
+		all := maps.Clone(files)
+		maps.Copy(all, v.files)
 		cfg, err := build(sources(v.text), Options{Now: func() time.Time { return validUntil }}, reader(all))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -190,9 +186,7 @@ func TestCredentialRefusals(t *testing.T) {
 		"coap":                  {strings.Replace(x509Server, "coaps", "coap", 1), nil, "agent.toml:3: server 1: uri: coap is not secured, but there are credentials"},
 	} {
 		files := map[string]string{"own.crt": p.certificate, "own.key": p.key, "ca.crt": p.authority, "server.pub": p.public}
-		for n, text := range v.files {
-			files[n] = text
-		}
+		maps.Copy(files, v.files)
 		_, err := build(sources(v.text), Options{Now: func() time.Time { return validUntil }}, reader(files))
 		if err == nil || !strings.Contains(fmt.Sprintf("%v\n", err), v.want) {
 			t.Errorf("%s:\n%v\nwant:\n%s", name, err, v.want)

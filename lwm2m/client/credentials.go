@@ -61,7 +61,7 @@ func (in instance) credentials() Credentials {
 		c.Usage = dtls.Usage(min(uint64(in.integer(securityUsage)), none)) //nolint:gosec // bounded
 	}
 	for _, v := range in.lists[securitySuites] {
-		c.Suites = append(c.Suites, dtls.Suite(min(v.Uint(), 0xffff))) //nolint:gosec // bounded
+		c.Suites = append(c.Suites, dtls.Suite(min(v.Uint(), 0xffff)))
 	}
 	return c
 }

@@ -79,7 +79,7 @@ type settings struct {
 
 // sameTarget reports whether a connection made for s serves o as well.
 func (s *settings) sameTarget(o *settings) bool {
-	return s.server.URI == o.server.URI && s.server.Credentials.equal(&o.server.Credentials)
+	return s.server.URI == o.server.URI && s.server.equal(&o.server.Credentials)
 }
 
 // attributes returns the account's own, which hold where no other does.

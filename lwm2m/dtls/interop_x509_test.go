@@ -25,7 +25,7 @@ import (
 func files(t *testing.T, own *dtlstest.Identity, by ...*dtlstest.Authority) (certificate, above, key, clients string) {
 	t.Helper()
 	write := func(name, kind string, ders ...[]byte) string {
-		var text []byte
+		text := make([]byte, 0, 1024)
 		for _, der := range ders {
 			text = append(text, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})...)
 		}
