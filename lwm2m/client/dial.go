@@ -25,9 +25,12 @@ type DefaultDialer struct {
 	// for the Roots of Trust. Its Now judges certificates.
 	DTLS dtls.Config
 	// Key returns the private key that a Secret Key (/0/x/5) of an account with a raw public
-	// key or a certificate stands for. Nil: it is the key itself, in DER. It may block; its
-	// errors hold nothing of the secret.
+	// key or a certificate stands for. Nil, or nil without an error: it is the key itself, in
+	// DER. It may block; its errors hold nothing of the secret, and wrap ErrKey.
 	Key func(secret []byte) (crypto.Signer, error)
+	// PSK does the same for pre-shared keys. What it returns is overwritten after the
+	// handshake.
+	PSK func(secret []byte) ([]byte, error)
 }
 
 // Dial implements Dialer. The error wraps ErrAccount, or what net and package dtls
@@ -39,6 +42,11 @@ func (d DefaultDialer) Dial(ctx context.Context, to Server) (net.Conn, error) {
 	}
 	var config dtls.Config
 	if secure {
+		psk, err := d.psk(&to)
+		if err != nil {
+			return nil, err
+		}
+		defer clear(psk)
 		if config, err = to.configure(d.DTLS, d.key); err != nil {
 			return nil, err
 		}
@@ -89,9 +97,27 @@ const inProcess = 1 << 40
 
 func (d DefaultDialer) key(secret []byte) (crypto.Signer, error) {
 	if d.Key != nil {
-		return d.Key(secret)
+		if key, err := d.Key(secret); key != nil || err != nil {
+			return key, err
+		}
 	}
 	return parsePrivateKey(secret)
+}
+
+// psk puts the pre-shared key where its reference stood, and returns it, if there was
+// one.
+func (d DefaultDialer) psk(to *Server) ([]byte, error) {
+	if d.PSK == nil || to.Mode != SecurityPSK {
+		return nil, nil
+	}
+	psk, err := d.PSK(to.SecretKey)
+	if err != nil {
+		return nil, fmt.Errorf("pre-shared key for %s: %w", to.URI, err)
+	}
+	if psk != nil {
+		to.SecretKey = psk
+	}
+	return psk, nil
 }
 
 func (d DefaultDialer) udp(ctx context.Context, address string) (net.Conn, error) {

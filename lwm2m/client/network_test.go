@@ -256,13 +256,7 @@ func TestOverPSK(t *testing.T) {
 
 func TestOverRPK(t *testing.T) {
 	ours, theirs := key(t), key(t)
-	public := func(k *ecdsa.PrivateKey) []byte {
-		der, err := x509.MarshalPKIXPublicKey(k.Public())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return der
-	}
+	public := func(k *ecdsa.PrivateKey) []byte { return spki(t, k) }
 	private, err := x509.MarshalPKCS8PrivateKey(ours)
 	if err != nil {
 		t.Fatal(err)
@@ -295,6 +289,15 @@ func TestOverRPK(t *testing.T) {
 			l.exercise()
 		})
 	}
+}
+
+func spki(t *testing.T, k *ecdsa.PrivateKey) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(k.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }
 
 func key(t *testing.T) *ecdsa.PrivateKey {

@@ -40,6 +40,9 @@ func (m SecurityMode) String() string {
 	return fmt.Sprintf("security mode %d", uint8(m))
 }
 
+// ErrKey says that a key that is held elsewhere cannot be used now: see DefaultDialer.
+var ErrKey = errors.New("the key cannot be used")
+
 // ErrAccount says that an account's URI or credentials cannot be used. It is wrapped
 // with what is wrong.
 var ErrAccount = errors.New("unusable server account")

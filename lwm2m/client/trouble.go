@@ -44,7 +44,7 @@ func causeOf(err error) Cause {
 	if _, ok := errors.AsType[*codeError](err); ok || errors.Is(err, coap.ErrReset) {
 		return Refused
 	}
-	if _, ok := errors.AsType[*dtls.Error](err); ok || errors.Is(err, ErrAccount) {
+	if _, ok := errors.AsType[*dtls.Error](err); ok || errors.Is(err, ErrAccount) || errors.Is(err, ErrKey) {
 		return Mistrusted
 	}
 	if silent, ok := errors.AsType[*dtls.TimeoutError](err); ok && silent.Awaited == awaitedFinished {
@@ -88,6 +88,8 @@ func remedy(err error) string {
 		return timeoutRemedy(timeout)
 	case errors.As(err, &dns):
 		return "check the host name in the server's URI and this device's DNS"
+	case errors.Is(err, ErrKey):
+		return "see to it that the key can be used where it is held"
 	case errors.Is(err, ErrAccount):
 		return "correct the server's URI and credentials in the configuration"
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETDOWN):
