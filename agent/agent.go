@@ -15,6 +15,7 @@ import (
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/control"
 	"lwm2m-agent/agent/health"
+	"lwm2m-agent/agent/keys"
 	"lwm2m-agent/agent/store"
 	"lwm2m-agent/host"
 	"lwm2m-agent/hw"
@@ -58,6 +59,8 @@ type Agent struct {
 	log      *slog.Logger
 	started  time.Time
 	endpoint string
+
+	references *keys.References // to keys that are held outside of object 0
 
 	registry *registry.Registry
 	store    *store.Store
@@ -145,7 +148,10 @@ func (a *Agent) compose() error {
 		return err
 	}
 	a.tree = model.NewTree(a.registry, a.opts.Now)
-	a.accounts = bind.NewAccounts(a.store)
+	if a.references, err = keys.NewReferences(a.store.Bucket(store.Meta)); err != nil {
+		return err
+	}
+	a.accounts = bind.NewAccounts(a.store, a.references)
 	a.counters = &bind.Counters{Root: a.opts.Root, Messages: a.messages}
 	if a.access, err = bind.NewAccessControl(a.tree, a.store, a.log); err != nil {
 		return err
@@ -160,7 +166,7 @@ func (a *Agent) compose() error {
 		return fmt.Errorf("add the event logs: %w", err)
 	}
 	a.client = client.New(client.Config{
-		Endpoint: a.endpoint, Tree: a.tree, Store: a.store.Bucket(store.Client), Params: a.params,
+		Endpoint: a.endpoint, Tree: a.tree, Dialer: a.dialer(), Store: a.store.Bucket(store.Client), Params: a.params,
 		Log: a.log, Now: a.opts.Now, OnStatus: a.accountChanged, OnAlert: a.alert, Trace: a.trace,
 	})
 	a.board = bind.NewBoard(bind.BoardConfig{
@@ -243,6 +249,7 @@ func (a *Agent) Apply(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	a.config.Store(cfg)
+	a.forgetKeys(cfg)
 	a.client.ParamsChanged()
 	if err := a.access.Provision(ctx, cfg); err != nil { // before another server comes, and after
 		return err

@@ -9,13 +9,14 @@ import (
 
 	"lwm2m-agent/agent/bind"
 	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/keys"
 	"lwm2m-agent/hw"
 	"lwm2m-agent/objects/registry"
 )
 
 // CheckRow is what Check found about one part.
 type CheckRow struct {
-	Part   string `json:"part"` // "sensor", "actuator", "server", "application"
+	Part   string `json:"part"` // "sensor", "actuator", "server", "key", "application"
 	Name   string `json:"name"`
 	Where  string `json:"where"` // "/dev/i2c-1 0x76", a URI
 	OK     bool   `json:"ok"`
@@ -42,6 +43,7 @@ func Check(ctx context.Context, path, stateDir string) ([]CheckRow, error) {
 	}
 	for i := range cfg.Servers {
 		rows = append(rows, checkServer(ctx, &cfg.Servers[i]))
+		rows = append(rows, checkKey(cfg, &cfg.Servers[i])...)
 	}
 	for i := range cfg.Apps {
 		rows = append(rows, checkApp(&cfg.Apps[i]))
@@ -67,6 +69,25 @@ func checkServer(ctx context.Context, s *config.Server) CheckRow {
 	}
 	row.OK, row.Detail = true, "resolves to "+strings.Join(addresses, ", ")
 	return row
+}
+
+// checkKey looks whether a key can be used where it is held; no row for one that is read
+// with the configuration.
+func checkKey(cfg *config.Config, s *config.Server) []CheckRow {
+	if s.Held.Kind == "" {
+		return nil
+	}
+	row := CheckRow{Part: "key", Name: ssid(s.ShortServerID), Where: s.Held.String(), OK: true, Detail: "can be used"}
+	holder, err := keys.Holder{Device: cfg.TPM.Device}, error(nil)
+	if s.Security == config.SecurityPSK {
+		_, err = holder.PSK(s.Held)
+	} else {
+		_, err = holder.Signer(s.Held)
+	}
+	if err != nil {
+		row.OK, row.Detail = false, err.Error()
+	}
+	return []CheckRow{row}
 }
 
 func probe(ctx context.Context, role hw.Role, c hw.Config) CheckRow {

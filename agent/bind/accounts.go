@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/keys"
 	"lwm2m-agent/agent/store"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
@@ -23,11 +24,15 @@ const (
 // sections seed them when there are none, and again when a section was edited;
 // otherwise what a bootstrap server or a server's writes said stays.
 type Accounts struct {
-	store *store.Store
+	store      *store.Store
+	references *keys.References
 }
 
-// NewAccounts returns the keeper of accounts.
-func NewAccounts(s *store.Store) *Accounts { return &Accounts{store: s} }
+// NewAccounts returns the keeper of accounts. For a key that is held elsewhere object 0
+// has a reference.
+func NewAccounts(s *store.Store, r *keys.References) *Accounts {
+	return &Accounts{store: s, references: r}
+}
 
 // section remembers from which configuration an account was made.
 type section struct {
@@ -70,6 +75,7 @@ func (a *Accounts) Seed(tree *model.Tree, security *objects.Security, server *ob
 		return err
 	}
 	accounts, now := accountsOf(cfg, before)
+	a.refer(cfg, accounts)
 	fresh, err := contentOf(tree, accounts)
 	if err != nil {
 		return err
@@ -309,6 +315,22 @@ func accountOf(c *config.Account) objects.Account {
 		a.Security[15] = lwm2m.Unsigned(uint64(c.CertificateUsage))
 	}
 	return a
+}
+
+// refer puts references where the configuration names the place of a key. The accounts are
+// those of the servers, in order, and that of the bootstrap server.
+func (a *Accounts) refer(cfg *config.Config, accounts []objects.Account) {
+	for i := range accounts {
+		account := &config.Account{}
+		if i < len(cfg.Servers) {
+			account = &cfg.Servers[i].Account
+		} else {
+			account = &cfg.Bootstrap.Account
+		}
+		if account.Held.Kind != "" {
+			accounts[i].Key = a.references.Make(account.Held)
+		}
+	}
 }
 
 func (a *Accounts) sections() (map[string]section, error) {

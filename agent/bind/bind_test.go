@@ -221,7 +221,7 @@ func seeded(t *testing.T, dir string, cfg *config.Config, then func(*model.Tree)
 		t.Fatal(err)
 	}
 	defer st.Close()
-	tree, a := model.NewTree(registry.Definitions(), time.Now), NewAccounts(st)
+	tree, a := model.NewTree(registry.Definitions(), time.Now), NewAccounts(st, nil)
 	security, err := objects.NewSecurity(tree, nil)
 	if err != nil {
 		t.Fatal(err)

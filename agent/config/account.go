@@ -7,6 +7,8 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+
+	"lwm2m-agent/agent/keys"
 )
 
 // keyReader reads a key file: its text, and whether others than owner and group
@@ -48,7 +50,10 @@ func (b *builder) secret(n *node, a *Account) {
 			b.cfg.Warnings = append(b.cfg.Warnings, a.Problem("key", "everyone on this machine can read it; use key_file, or run: chmod o-rwx %s", inline.source.file))
 		}
 	case file != nil:
-		a.Key = b.keyFile(a, file)
+		elsewhere := false
+		if a.Held, elsewhere = b.held(a, "key_file", file, keys.Sealed, keys.Credential); !elsewhere {
+			a.Key = b.keyFile(a, file)
+		}
 	}
 }
 
@@ -86,14 +91,17 @@ var apart = []string{"rights", "awake", "gather", "keep_alive"}
 var held = []string{"key", "key_file", "certificate_file", "private_key_file", "server_public_key_file", "server_certificate_file"}
 
 // fingerprint tells one content of an account's section from another. The hashes
-// of keys and certificates stand for them. What objects 0 and 1 do not have
-// is no part of the account.
+// of keys and certificates stand for them, and the place for a key that is held elsewhere.
+// What objects 0 and 1 do not have is no part of the account.
 func fingerprint(n *node, a *Account) string {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(n.table)) {
 		if !slices.Contains(held, name) && !slices.Contains(apart, name) {
 			_, _ = fmt.Fprintf(h, "%s=%v\n", name, n.table[name].value)
 		}
+	}
+	if a.Held.Kind != "" {
+		_, _ = fmt.Fprintf(h, "held=%s\n", a.Held)
 	}
 	sum := sha256.Sum256(a.Key.Reveal())
 	h.Write(sum[:])

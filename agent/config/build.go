@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"lwm2m-agent/agent/keys"
 	"lwm2m-agent/lwm2m"
 )
 
@@ -45,6 +46,10 @@ func (b *builder) config(root *node) *Config {
 	b.cfg.Log = Log{Level: "info"}
 	if n := root.table["log"]; n != nil {
 		b.cfg.Log = Log{Section{n, "log"}, get(n, "level", "info")}
+	}
+	b.cfg.TPM = TPM{Device: keys.DefaultDevice}
+	if n := root.table["tpm"]; n != nil {
+		b.cfg.TPM = TPM{Section{n, "tpm"}, get(n, "device", keys.DefaultDevice)}
 	}
 	b.accounts(root)
 	b.devices(root)

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"time"
 
+	"lwm2m-agent/agent/keys"
 	"lwm2m-agent/lwm2m"
 )
 
@@ -30,6 +31,7 @@ type Config struct {
 	EventLogs  []EventLog
 	Apps       []App
 	Log        Log
+	TPM        TPM
 
 	StateDir string
 	Socket   string
@@ -48,6 +50,12 @@ type Device struct {
 type Location struct {
 	Section
 	Latitude, Longitude, Altitude float64
+}
+
+// TPM says where the TPM is.
+type TPM struct {
+	Section
+	Device string
 }
 
 // Log says how much is logged: "debug", "info", "warn" or "error".
@@ -72,11 +80,12 @@ type Account struct {
 	Section
 	URI       *url.URL // scheme "coap" or "coaps", host and port always there
 	Security  Security
-	Identity  string // of the pre-shared key
-	Key       Secret // the pre-shared one; the own private one, as PKCS #8
-	Public    []byte // the own public key; the own certificate and those above it: DER
-	ServerKey []byte // the server's public key, or a certificate to judge its own by, in DER; or its digest
-	Instance  int    // wanted: of object 1 for a server, of object 0 for a bootstrap server; NoInstance
+	Identity  string     // of the pre-shared key
+	Key       Secret     // the pre-shared one; the own private one, as PKCS #8
+	Held      keys.Place // where the key is held if it is not in Key; the zero Place: it is
+	Public    []byte     // the own public key; the own certificate and those above it: DER
+	ServerKey []byte     // the server's public key, or a certificate to judge its own by, in DER; or its digest
+	Instance  int        // wanted: of object 1 for a server, of object 0 for a bootstrap server; NoInstance
 	QueueMode bool
 	Version   lwm2m.Version // highest to offer; zero: the highest there is
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"lwm2m-agent/agent/keys"
 	"lwm2m-agent/lwm2m"
 )
 
@@ -46,7 +47,7 @@ var accountKeys = []key{
 	{name: "uri", kind: serverURI, required: true, help: "address of the server; the port is 5683 (coap) or 5684 (coaps) if not given"},
 	{name: "security", kind: oneOf(string(SecurityNone), string(SecurityPSK), string(SecurityRPK), string(SecurityX509)), fallback: `"psk" when identity is given, "x509" with certificate_file, "rpk" with server_public_key_file, else "none"`, help: "how the connection is secured: not at all, by a pre-shared key, raw public keys, certificates"},
 	{name: "identity", kind: text(maxIdentity), help: "identity of the pre-shared key"},
-	{name: "key_file", kind: filePath, help: "file with the pre-shared key in hexadecimal; nobody but owner and group may have access to it"},
+	{name: "key_file", kind: filePath, help: `file with the pre-shared key in hexadecimal, to which nobody but owner and group may have access; or "tpm-sealed:FILE", "credential:NAME" (docs/security.md)`},
 	{name: "key", kind: hexKey, secret: true, help: "the pre-shared key itself, for tests"},
 	{name: "private_key_file", kind: filePath, help: "rpk, x509: own key on P-256, PKCS #8 or EC PRIVATE KEY in PEM or DER, not encrypted; nobody but owner and group may have access to it"},
 	{name: "certificate_file", kind: filePath, help: "x509: own certificate, with those above it behind it, in PEM or DER"},
@@ -162,6 +163,9 @@ var schema = section{
 		}, deviceKeys...)},
 		{name: "event_log", identity: "name", help: "A log that servers can read, beside the agent's own, which is instance 0: object 20. Read at the start.", keys: eventLogKeys},
 		appSection,
+		{name: "tpm", help: "The TPM 2.0 that holds keys; docs/security.md.", keys: []key{
+			{name: "device", kind: filePath, fallback: `"` + keys.DefaultDevice + `"`, help: "its device"},
+		}},
 		{name: "log", help: "The agent's log.", keys: []key{
 			{name: "level", kind: oneOf("debug", "info", "warn", "error"), fallback: `"info"`, help: "how much is logged"},
 		}},

@@ -13,6 +13,7 @@ const (
 	StateDamaged         Code = "state-damaged"
 	StateUnwritable      Code = "state-unwritable"
 	StateVolatile        Code = "state-volatile"
+	KeyUnavailable       Code = "key-unavailable"
 	ClockWrong           Code = "clock-wrong"
 	AppAway              Code = "app-away"
 )
@@ -59,6 +60,11 @@ var kinds = []Kind{
 		Code: ConfigurationUnsafe, Severity: Warning, Subject: "place",
 		Text:   "the configuration works but should not stay so",
 		Remedy: "The text says what to change, for instance `chmod o-rwx` for a file that holds a key.",
+	},
+	{
+		Code: KeyUnavailable, Severity: Error, Subject: "key",
+		Text:   "the key cannot be used where it is held, so there is no session with servers that want it",
+		Remedy: "For a TPM: the agent's user needs to be in the group that owns its device (`ls -l /dev/tpmrm0`, as a rule tss), and `lwm2m-agent provision list` shows the keys that it has. For a credential: the unit needs `LoadCredential=` or `LoadCredentialEncrypted=` with its name. The key is tried again with each attempt to reach the server.",
 	},
 	{
 		Code: ClockWrong, Severity: Warning,

@@ -28,9 +28,9 @@ var arrows = []arrow{
 	{"agent", []string{"lwm2m/...", "objects/...", "hw/...", "modem/...", "fota/...", "host/...", "agent/..."}, "the agent composes"},
 	{"agent/bind/...", []string{
 		"lwm2m", "lwm2m/model/...", "lwm2m/client", "objects/...", "hw/...", "modem/...", "fota/...", "host/...",
-		"agent/config", "agent/store", "agent/health",
+		"agent/config", "agent/store", "agent/health", "agent/keys",
 	}, "siblings are joined here and nowhere else"},
-	{"agent/config/...", []string{"lwm2m"}, "the configuration is text made typed; what it means is the affair of those who read it"},
+	{"agent/config/...", []string{"lwm2m", "agent/keys"}, "the configuration is text made typed; what it means is the affair of those who read it"},
 	{"agent/store/...", nil, "the state directory does not know what its records mean"},
 	{"agent/clock/...", nil, "what time it is at least follows from what sources say; how they are asked is the affair of host"},
 	{"agent/keys/...", nil, "a key is used where it is held; which server it is for is the affair of those who ask"},

@@ -1,0 +1,67 @@
+package config
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lwm2m-agent/agent/keys"
+)
+
+func TestHeldKey(t *testing.T) {
+	const psk = "[[server]]\nshort_server_id = 1\nuri = 'coaps://h'\nidentity = 'i'\nkey_file = "
+	for text, want := range map[string]keys.Place{
+		`"tpm-sealed:keys/gw.sealed"`:     {Kind: keys.Sealed, Name: "/etc/lwm2m-agent/keys/gw.sealed"},
+		`"tpm-sealed:/srv/gw.sealed"`:     {Kind: keys.Sealed, Name: "/srv/gw.sealed"},
+		`"credential:gw.psk"`:             {Kind: keys.Credential, Name: "gw.psk"},
+		`"keys/gw.psk"`:                   {},
+		`"./credential:odd name of file"`: {},
+	} {
+		src := sources(psk + text)
+		src[0].file = "/etc/lwm2m-agent/agent.toml"
+		cfg, err := build(src, Options{}, func(string) (string, bool, error) { return "00112233", false, nil })
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		s := cfg.Servers[0]
+		if d := cmp.Diff(want, s.Held); d != "" || s.Key.IsZero() == (s.Held == keys.Place{}) || s.Security != SecurityPSK {
+			t.Errorf("%s: key %v\n%s", text, s.Key, d)
+		}
+	}
+	for text, want := range map[string]string{
+		`"tpm:0x81000001"`:  `agent.toml:5: server 1: key_file: tpm:0x81000001 holds another kind of key; allowed: a file, "tpm-sealed:FILE", "credential:NAME"`,
+		`"tpm-sealed:"`:     `agent.toml:5: server 1: key_file: "tpm-sealed:" is no place of a key; allowed: "tpm:0x81000001", "tpm-sealed:/FILE", "credential:NAME"`,
+		`"credential:../x"`: `agent.toml:5: server 1: key_file: "credential:../x" is no place of a key; allowed: "tpm:0x81000001", "tpm-sealed:/FILE", "credential:NAME"`,
+	} {
+		if _, err := build(sources(psk+text), Options{}, noKeys); err == nil || strings.TrimSpace(err.Error()) != want {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// TestHeldFingerprint: another place is another account.
+func TestHeldFingerprint(t *testing.T) {
+	seen := make(map[string]string)
+	for _, place := range []string{"credential:a", "credential:b", "tpm-sealed:/a", "tpm-sealed:/b"} {
+		cfg, err := build(sources("[[server]]\nshort_server_id = 1\nuri = 'coaps://h'\nidentity = 'i'\nkey_file = '"+place+"'"), Options{}, noKeys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := cfg.Servers[0].Fingerprint
+		if seen[f] != "" {
+			t.Errorf("%s and %s are the same", place, seen[f])
+		}
+		seen[f] = place
+	}
+}
+
+func TestTPMDevice(t *testing.T) {
+	for text, want := range map[string]string{"": keys.DefaultDevice, "[tpm]\ndevice = '/dev/tpm1'": "/dev/tpm1"} {
+		cfg, err := build(sources(text), Options{}, noKeys)
+		if err != nil || cfg.TPM.Device != want {
+			t.Errorf("%q: %v, %v", text, cfg.TPM, err)
+		}
+	}
+}
