@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"lwm2m-agent/agent/keys"
 )
 
 // credentialKeys are the keys of an account's credentials by kind of security: those that
@@ -156,9 +158,15 @@ func (b *builder) credential(a *Account, key string, n *node, secret bool) (name
 	return name, nil, false
 }
 
-// privateKey reads the own key, nil if that was reported.
+// privateKey reads the own key, nil if that was reported, or if it is held elsewhere.
 func (b *builder) privateKey(a *Account, n *node) *ecdsa.PrivateKey {
 	const field = "private_key_file"
+	if n != nil {
+		elsewhere := false
+		if a.Held, elsewhere = b.held(a, field, n, keys.TPM, keys.Credential); elsewhere {
+			return nil
+		}
+	}
 	name, text, ok := b.credential(a, field, n, true)
 	if !ok {
 		return nil

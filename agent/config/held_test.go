@@ -1,6 +1,10 @@
 package config
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"strings"
 	"testing"
 
@@ -38,6 +42,34 @@ func TestHeldKey(t *testing.T) {
 		if _, err := build(sources(psk+text), Options{}, noKeys); err == nil || strings.TrimSpace(err.Error()) != want {
 			t.Errorf("%s: %v", text, err)
 		}
+	}
+}
+
+// TestHeldPrivateKey: the public half is asked for when a session is made.
+func TestHeldPrivateKey(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, _ := x509.MarshalPKIXPublicKey(key.Public())
+	files := func(string) (string, bool, error) { return string(der), false, nil }
+	const rpk = "[[server]]\nshort_server_id = 1\nuri = 'coaps://h'\nserver_public_key_file = 's'\nprivate_key_file = "
+	for text, want := range map[string]keys.Place{
+		"'tpm:0x81000001'":    {Kind: keys.TPM, Handle: 0x81000001},
+		"'credential:gw.pem'": {Kind: keys.Credential, Name: "gw.pem"},
+	} {
+		cfg, err := build(sources(rpk+text), Options{}, files)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if s := cfg.Servers[0]; s.Held != want || s.Security != SecurityRPK || !s.Key.IsZero() || s.Public != nil {
+			t.Errorf("%s: %+v", text, s.Account)
+		}
+	}
+	const want = `agent.toml:5: server 1: private_key_file: tpm-sealed:/k holds another kind of key; allowed: a file, "tpm:0x81000001", "credential:NAME"`
+	if _, err := build(sources(rpk+"'tpm-sealed:/k'"), Options{}, files); err == nil || strings.TrimSpace(err.Error()) != want {
+		t.Error(err)
 	}
 }
 

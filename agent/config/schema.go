@@ -49,7 +49,7 @@ var accountKeys = []key{
 	{name: "identity", kind: text(maxIdentity), help: "identity of the pre-shared key"},
 	{name: "key_file", kind: filePath, help: `file with the pre-shared key in hexadecimal, to which nobody but owner and group may have access; or "tpm-sealed:FILE", "credential:NAME" (docs/security.md)`},
 	{name: "key", kind: hexKey, secret: true, help: "the pre-shared key itself, for tests"},
-	{name: "private_key_file", kind: filePath, help: "rpk, x509: own key on P-256, PKCS #8 or EC PRIVATE KEY in PEM or DER, not encrypted; nobody but owner and group may have access to it"},
+	{name: "private_key_file", kind: filePath, help: "rpk, x509: own key on P-256, PKCS #8 or EC PRIVATE KEY in PEM or DER, not encrypted, to which nobody but owner and group may have access; or \"tpm:HANDLE\", \"credential:NAME\" (docs/security.md)"},
 	{name: "certificate_file", kind: filePath, help: "x509: own certificate, with those above it behind it, in PEM or DER"},
 	{name: "server_public_key_file", kind: filePath, help: "rpk: the server's public key in PEM or DER; or its digest in hexadecimal"},
 	{name: "server_certificate_file", kind: filePath, help: "x509: the one certificate that the server's own is judged by, in PEM or DER; or its digest in hexadecimal (/0/x/4)"},
