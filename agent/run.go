@@ -39,6 +39,7 @@ func Load(path, stateDir, socket string) (*config.Config, error) {
 // config.Problems is the configuration's.
 func Run(ctx context.Context, opts RunOptions) error {
 	boundHeap()
+	kept := KeepMemory() // before the first key is read
 	cfg, err := Load(opts.Config, opts.StateDir, opts.Socket)
 	if err != nil {
 		return err
@@ -46,6 +47,9 @@ func Run(ctx context.Context, opts RunOptions) error {
 	level := new(slog.LevelVar)
 	setLevel(level, cfg)
 	log := slog.New(slog.NewTextHandler(opts.Log, &slog.HandlerOptions{Level: level, ReplaceAttr: journalTime}))
+	if kept != nil {
+		log.Warn("a core dump of this process would hold keys", slog.Any("error", kept))
+	}
 	a, err := New(Options{
 		Config: cfg, Version: opts.Version, Built: opts.Built, Log: log, Deregister: opts.Deregister,
 		RefuseVolatile: opts.StateDir == "",
