@@ -199,3 +199,10 @@ func driverNames(drivers map[string]Driver, fits func(Driver) bool) []string {
 	}
 	return names
 }
+
+// Validate checks a text as a configuration of its own, before it is written to a file.
+// The error is a Problems.
+func Validate(file, text string) error {
+	_, err := build([]*source{{file: file, text: text}}, Options{}, readKeyFile)
+	return err
+}

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"time"
 )
@@ -15,6 +16,7 @@ type call struct {
 	flags   *flag.FlagSet
 	raw     []string // what followed the command's name
 	args    []string // after parse: what is no flag
+	stdin   io.Reader
 	stdout  io.Writer
 	stderr  io.Writer
 	now     func() time.Time // wall clock
@@ -29,7 +31,7 @@ func usageError(format string, args ...any) error {
 }
 
 func newCall(cmd command, raw []string, stdout, stderr io.Writer) *call {
-	c := &call{command: cmd, raw: raw, stdout: stdout, stderr: stderr, now: time.Now, zone: time.Local}
+	c := &call{command: cmd, raw: raw, stdin: os.Stdin, stdout: stdout, stderr: stderr, now: time.Now, zone: time.Local}
 	c.flags = flag.NewFlagSet(cmd.name, flag.ContinueOnError)
 	c.flags.SetOutput(io.Discard)
 	c.flags.Usage = func() {}

@@ -265,7 +265,7 @@ func TestHelp(t *testing.T) {
 
 // TestListings: every listing takes -json.
 func TestListings(t *testing.T) {
-	for _, name := range []string{"status", "tree", "read", "observe", "check", "scan", "version"} {
+	for _, name := range []string{"status", "tree", "read", "observe", "check", "scan", "version", "provision"} {
 		out, _, _ := run(t.Context(), name, "-h")
 		if !strings.Contains(out, "\n  -json\n") {
 			t.Errorf("%s has no -json", name)

@@ -34,6 +34,7 @@ var arrows = []arrow{
 	{"agent/store/...", nil, "the state directory does not know what its records mean"},
 	{"agent/clock/...", nil, "what time it is at least follows from what sources say; how they are asked is the affair of host"},
 	{"agent/keys/...", nil, "a key is used where it is held; which server it is for is the affair of those who ask"},
+	{"agent/provision/...", []string{"agent/keys", "agent/config"}, "a factory line makes keys and writes configuration; nothing runs"},
 	{"agent/health/...", []string{"lwm2m"}, "a trouble is a declared value; whoever has it reports it"},
 	{"agent/apps/...", []string{"lwm2m", "lwm2m/model/...", "agent/config", "agent/health"}, "local programs meet the tree here; how they connect is the affair of agent/control"},
 	{"agent/control/...", []string{"lwm2m", "lwm2m/model/...", "agent/apps", "agent/config", "agent/health"}, "the control interface asks the tree and the agent through its own interfaces"},
@@ -51,7 +52,7 @@ var arrows = []arrow{
 		"the conformance procedures know a server and the device under test through an interface; the agent composes them",
 	},
 
-	{"cmd/...", []string{"agent", "agent/config", "agent/control", "agent/ets", "lwm2m"}, "a command parses flags and calls the agent, or its control interface"},
+	{"cmd/...", []string{"agent", "agent/config", "agent/control", "agent/ets", "agent/keys", "agent/provision", "lwm2m"}, "a command parses flags and calls the agent, or its control interface"},
 	{"test/...", []string{"..."}, "tests may look at everything"},
 }
 
