@@ -11,6 +11,7 @@ import (
 	"lwm2m-agent/agent/demo"
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/server"
 )
 
@@ -76,4 +77,28 @@ func TestClockIn1970(t *testing.T) {
 	if now := a.clock.Now(); now.Before(right) || now.After(right.Add(time.Hour)) || a.clockTrouble() == "" {
 		t.Errorf("after a restart it is %v; trouble %q", now, a.clockTrouble())
 	}
+}
+
+// TestCertificateIn1970: a server's certificate is judged by what is known, so that a
+// machine whose clock was never set gets to the server that sets it.
+func TestCertificateIn1970(t *testing.T) {
+	c := newCertified(t)
+	a, stop := in1970(t, c.load(t, "sni = 'server.example.com'"))
+	defer stop()
+	await(t, a, "registered", func(s client.AccountStatus) bool { return s.State == client.Registered })
+	if a.clockTrouble() == "" {
+		t.Error("the clock is believed")
+	}
+}
+
+// TestKeyIn1970: a pre-shared key asks for no clock, known or not.
+func TestKeyIn1970(t *testing.T) {
+	psk := []byte("0123456789abcdef")
+	l := newSecureLab(t, "gw-17", psk)
+	cfg := l.config()
+	account := &cfg.Servers[0].Account
+	account.Security, account.Identity, account.Key = config.SecurityPSK, "gw-17", config.NewSecret(psk)
+	_, stop := in1970(t, cfg)
+	defer stop()
+	l.next(t, server.Registered)
 }
