@@ -303,8 +303,7 @@ func TestServerExecute(t *testing.T) {
 	}
 
 	f.check(s.SetAlert(102, 48))
-	f.check(s.SetBootstrapped(101, start))
-	f.has(map[string]string{"/1/1/11": "48", "/1/0/12": "1767323045"})
+	f.has(map[string]string{"/1/1/11": "48"})
 	if err := s.SetAlert(7, 1); err == nil {
 		t.Error("an alert of an unknown server was taken")
 	}
@@ -313,6 +312,42 @@ func TestServerExecute(t *testing.T) {
 	f.servers(ServerHooks{})
 	f.refused(f.execute("/1/0/8", ""), lwm2m.MethodNotAllowed, "cannot be executed here")
 	f.refused(f.execute("/1/0/4", ""), lwm2m.NotFound, "no resource")
+}
+
+// TestBootstrapServerWritesAccounts: what it makes is checked and saved like what servers
+// write, and can be executed.
+func TestBootstrapServerWritesAccounts(t *testing.T) {
+	f := newFixture(t)
+	var servers, keys recorder
+	updated := uint16(0)
+	f.servers(ServerHooks{Save: servers.save, Update: func(_ context.Context, id uint16) error { updated = id; return nil }})
+	security, err := NewSecurity(f.tree, keys.save)
+	f.check(err)
+	f.check(security.Seed(first, second))
+	path := lwm2m.MustPath
+	commit := func(lifetime int64) error {
+		stage := f.tree.Stage()
+		f.check(stage.Delete(path("/1")))
+		f.check(stage.Write(path("/1/7"), []lwm2m.Node{
+			{Path: path("/1/7/0"), Value: lwm2m.Integer(107)}, {Path: path("/1/7/1"), Value: lwm2m.Integer(lifetime)},
+		}))
+		f.check(stage.Write(path("/0/1/0"), []lwm2m.Node{{Path: path("/0/1/0"), Value: lwm2m.String("coap://other")}}))
+		_, err := stage.Commit(t.Context(), func(context.Context) error { return nil })
+		return err
+	}
+	f.refused(commit(-1), lwm2m.BadRequest, "negative")
+	if n := len(servers.saved); n > 0 {
+		t.Errorf("%d records were saved of what was refused", n)
+	}
+	f.check(commit(60))
+	f.check(f.execute("/1/7/8", ""))
+	if updated != 107 {
+		t.Errorf("server %d was updated", updated)
+	}
+	if got := fmt.Sprint(servers.saved[len(servers.saved)-1]); !strings.Contains(got, "/1/7/1") || strings.Contains(got, "/1/0/") {
+		t.Errorf("saved %s", got)
+	}
+	f.has(map[string]string{"/0/1/0": "coap://other", "/1/7/0": "107"})
 }
 
 // TestRestore: what was saved is what there is after a restart.

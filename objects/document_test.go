@@ -34,7 +34,7 @@ var served = []struct {
 		nothing := func(context.Context, uint16) error { return nil }
 		s := f.servers(ServerHooks{Update: nothing, Bootstrap: nothing, Disable: func(context.Context, uint16, time.Duration) error { return nil }})
 		f.check(s.SetAlert(101, 0))
-		f.check(s.SetBootstrapped(101, start))
+		f.check(s.record.pub.Set(0, 12, lwm2m.Time(start)))
 	}},
 	{2, "which server may do what, once there is more than one; see security.md", func(f *fixture) {
 		c, err := NewAccessControl(f.tree, nil)

@@ -24,7 +24,6 @@ const (
 	ridBootstrapTrigger = 9
 	ridAPNLink          = 10
 	ridAlertCode        = 11
-	ridLastBootstrapped = 12
 	ridPreferred        = 22
 	ridAlternateAPN     = 24
 	ridServerVersions   = 25
@@ -110,19 +109,9 @@ func (s *Server) Restore(nodes []lwm2m.Node) error { return s.record.restore(nod
 // SetAlert records the last TLS or DTLS alert from a server (/1/x/11). The next
 // Save contains it.
 func (s *Server) SetAlert(shortServerID uint16, alert uint8) error {
-	return s.set(shortServerID, ridAlertCode, lwm2m.Unsigned(uint64(alert)))
-}
-
-// SetBootstrapped records when the bootstrap server last wrote a server's
-// account (/1/x/12). The next Save contains it.
-func (s *Server) SetBootstrapped(shortServerID uint16, at time.Time) error {
-	return s.set(shortServerID, ridLastBootstrapped, lwm2m.Time(at))
-}
-
-func (s *Server) set(shortServerID, rid uint16, v lwm2m.Value) error {
 	for _, iid := range s.record.tree.Instances(1) {
 		if s.shortServerID(iid) == shortServerID {
-			return s.record.pub.Set(iid, rid, v)
+			return s.record.pub.Set(iid, ridAlertCode, lwm2m.Unsigned(uint64(alert)))
 		}
 	}
 	return fmt.Errorf("no instance of object 1 has Short Server ID %d", shortServerID)

@@ -72,6 +72,7 @@ type account struct {
 	failed     int           // attempts in a row
 	silence    time.Duration // before the Update in flight, where an address translation may have ended by it
 	suspected  time.Duration // such a silence whose Update was not answered
+	failure    failure       // how the last one did
 	held       []request     // while the Register is being answered
 	commands   []command     // while a request on object 1 is being answered
 	sends      []*dataSend   // that wait for the registration, or for the one in flight
@@ -179,6 +180,8 @@ func (a *account) receive() {
 			a.replayed(item)
 		case turnHasCome:
 			a.turnHasCome()
+		case bootstrapped:
+			a.bootstrapped()
 		case command:
 			a.commands = append(a.commands, item)
 		case networkChanged:
@@ -200,6 +203,10 @@ func (a *account) receive() {
 // obey carries out commands. A server whose Execute gave one gets its answer first.
 func (a *account) obey() {
 	for _, c := range a.commands {
+		if c.bootstrap {
+			a.client.bootstrap.inbox.put(bootstrapAsked{a.ssid})
+			continue
+		}
 		if c.event == disable {
 			a.disabled, a.disableAt = c.timeout, a.now().Add(disableDelay)
 			continue

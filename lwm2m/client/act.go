@@ -244,6 +244,7 @@ func (a *account) beginRegistration() {
 	a.endObservations()
 	a.sendRefused, a.listWanted = false, false
 	clear(a.warned)
+	a.client.bootstrap.inbox.put(registrationStands{a.ssid})
 	a.goOn()
 	a.log.Info("registered", slog.String("server", a.settings.server.URI), slog.String("location", a.location), slog.String("version", a.version.String()))
 	held := a.held
@@ -276,6 +277,7 @@ func (a *account) backOff() {
 	}
 	a.beganAt, a.suspected = time.Time{}, 0
 	a.failed++
+	a.tellFailure()
 	if a.failed >= a.settings.attempts && !a.settings.block {
 		a.turnOver()
 	}

@@ -19,8 +19,9 @@ import (
 // Client registers one device with its servers. All methods may be called from any
 // goroutine.
 type Client struct {
-	config  Config
-	running sync.WaitGroup // accounts
+	config    Config
+	running   sync.WaitGroup // accounts and the bootstrap
+	bootstrap *bootstrapper
 
 	mu       sync.Mutex
 	accounts map[uint16]*account
@@ -35,7 +36,9 @@ var ErrNoAccount = errors.New("no such server account")
 
 // New returns a client that does nothing before Run.
 func New(c Config) *Client {
-	return &Client{config: c.withDefaults(), accounts: make(map[uint16]*account)}
+	client := &Client{config: c.withDefaults(), accounts: make(map[uint16]*account)}
+	client.bootstrap = newBootstrapper(client)
+	return client
 }
 
 // Run serves all accounts that objects 0 and 1 name, follows changes of them, and
@@ -47,6 +50,8 @@ func (c *Client) Run(ctx context.Context) error {
 	defer sub.Close()
 	sub.Watch(lwm2m.NewPath(objectSecurity), lwm2m.NewPath(objectServer))
 	defer c.running.Wait()
+	c.bootstrap.ctx = ctx
+	c.running.Go(c.bootstrap.run)
 	var pending model.Pending
 	for {
 		c.follow(ctx)
@@ -72,6 +77,7 @@ func (c *Client) follow(ctx context.Context) {
 	}
 	named := make(map[uint16]bool)
 	list := readAccounts(c.config.Tree)
+	c.bootstrap.inbox.put(surveyed(c.config.Tree, list))
 	if !c.started {
 		c.started, c.turns = true, newTurns(list)
 	}
@@ -91,6 +97,22 @@ func (c *Client) follow(ctx context.Context) {
 			c.forget(ssid)
 		}
 	}
+}
+
+// bootstrapped has registrations follow what a bootstrap server wrote, also where it has
+// changed nothing.
+func (c *Client) bootstrapped(ctx context.Context, before []*account) {
+	c.follow(ctx)
+	for _, a := range before {
+		a.inbox.put(bootstrapped{})
+	}
+}
+
+// present returns the accounts that there are, in order of Short Server ID.
+func (c *Client) present() []*account {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sorted()
 }
 
 // forget drops what the store has of an account that has been removed.
@@ -158,6 +180,7 @@ func (c *Client) command(ssid uint16, what command) error {
 func (c *Client) NetworkChanged() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.bootstrap.inbox.put(networkChanged{})
 	for _, a := range c.accounts {
 		a.inbox.put(networkChanged{})
 	}
@@ -179,6 +202,7 @@ func (c *Client) ParamsChanged() {
 func (c *Client) Deregister(ctx context.Context) error {
 	c.mu.Lock()
 	c.leaving = true
+	c.bootstrap.inbox.put(command{event: leave})
 	accounts := c.sorted()
 	for _, a := range accounts {
 		a.inbox.put(command{event: leave})
@@ -225,9 +249,7 @@ func (c *Client) Alive(ctx context.Context) error {
 
 // Status returns the accounts in order of Short Server ID.
 func (c *Client) Status() []AccountStatus {
-	c.mu.Lock()
-	accounts := c.sorted()
-	c.mu.Unlock()
+	accounts := c.present()
 	now := c.config.Now()
 	out := make([]AccountStatus, len(accounts))
 	for i, a := range accounts {

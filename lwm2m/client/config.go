@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -19,7 +20,7 @@ type Config struct {
 
 	Dialer Dialer                            // nil: DefaultDialer
 	Store  Store                             // nil: nothing outlives the process
-	Params func(shortServerID uint16) Params // nil: the defaults for all; asked at each registration
+	Params func(shortServerID uint16) Params // nil: the defaults for all; asked at each registration; 0: of the bootstrap server
 
 	Log  *slog.Logger     // nil: none
 	Now  func() time.Time // wall clock; nil: time.Now
@@ -29,11 +30,20 @@ type Config struct {
 	// call Client.Status.
 	OnStatus func(AccountStatus)
 
+	// OnBootstrap is told each change of the bootstrap's state, errors included. It may
+	// call Client.BootstrapStatus.
+	OnBootstrap func(BootstrapStatus)
+
+	// Together has what is kept because of one change kept at once: what owners save under
+	// the context that it returns is on disk, all of it or nothing, when the function that
+	// it returns has returned nil. nil: each owner saves for itself.
+	Together func(ctx context.Context) (within context.Context, keep func() error)
+
 	// OnAlert is told each DTLS alert, for /1/x/11 (TLS-DTLS Alert Code).
 	OnAlert func(shortServerID uint16, alert dtls.Alert)
 
 	// Trace sees each CoAP message of an account as sent and received, before
-	// encryption. coap.Parse decodes it; it must not be kept.
+	// encryption; 0 is the bootstrap server. coap.Parse decodes it; it must not be kept.
 	Trace func(shortServerID uint16, d coap.Direction, datagram []byte)
 }
 

@@ -143,6 +143,10 @@ func (c *connection) handle(x *coap.Exchange) {
 		return
 	}
 	r.exchange, r.connection = x, c
+	if a.client.bootstrap.busy.Load() {
+		a.refuse(x, lwm2m.Errorf(lwm2m.ServiceUnavailable, "the bootstrap server is at work"))
+		return
+	}
 	version := c.open.Load()
 	if version == nil || !r.op.immediate() && !r.op.changes() {
 		a.inbox.put(r)

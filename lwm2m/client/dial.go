@@ -68,6 +68,16 @@ func (d DefaultDialer) Dial(ctx context.Context, to Server) (net.Conn, error) {
 	return conn, nil
 }
 
+// Check returns what is wrong with a server's URI and credentials, as far as that can be told
+// without dialling. It may block, as Key may. The error wraps ErrAccount.
+func (d DefaultDialer) Check(to Server) error {
+	_, secure, err := to.address()
+	if err == nil && secure {
+		_, err = to.configure(d.DTLS, d.key)
+	}
+	return err
+}
+
 // handshake continues the session if there is one that the credentials allow, and
 // makes a new one otherwise.
 func handshake(ctx context.Context, nc net.Conn, config *dtls.Config, s *dtls.Session) (*dtls.Conn, error) {

@@ -12,4 +12,8 @@
 // in registration.go, whose picture is docs/registration.md. A second goroutine
 // reads the account's socket and answers plain reads at once. Further ones live
 // as long as one exchange or one write. Nothing wakes up before something is due.
+//
+// The bootstrap has a goroutine of its own, and a table in bootstrap.go, whose picture is
+// docs/bootstrap.md. What a bootstrap server writes is staged (model.Stage) until its
+// Finish.
 package client

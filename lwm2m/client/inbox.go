@@ -71,9 +71,12 @@ type (
 	resettled struct{ settings *settings }
 	// command is asked for by the agent or by a server's Execute.
 	command struct {
-		event   event
-		timeout time.Duration // of disable; 0: that of the settings
+		event     event
+		timeout   time.Duration // of disable; 0: that of the settings
+		bootstrap bool          // instead of the event: ask for a bootstrap
 	}
+	// bootstrapped says that the bootstrap server has come to its end.
+	bootstrapped struct{}
 	// probe asks whether the account's goroutine goes round.
 	probe struct{ answered chan<- struct{} }
 	// paramsChanged says that the account's parameters are others now.

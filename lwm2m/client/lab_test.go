@@ -46,12 +46,17 @@ func (o serverObject) Execute(_ context.Context, origin model.Origin, p lwm2m.Pa
 		return o.lab.client.Disable(origin.Server, 0)
 	case 8:
 		return o.lab.client.Update(origin.Server)
+	case 9:
+		return o.lab.client.Bootstrap(origin.Server)
 	}
 	return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s cannot be executed", p)
 }
 
 // Prepare keeps a server from cutting off its own account.
 func (serverObject) Prepare(_ context.Context, e *model.Edit) (model.Transaction, error) {
+	if e.Origin.Kind == model.OriginBootstrap {
+		return model.Accepted{}, nil
+	}
 	refuse := len(e.Create) > 0
 	for _, p := range e.Delete {
 		refuse = refuse || p.Level() == lwm2m.LevelInstance

@@ -383,7 +383,8 @@ func TestNewAddress(t *testing.T) {
 	}
 }
 
-// TestGoroutines shows what a registered client costs: Run, the account and its reader.
+// TestGoroutines shows what a registered client costs: Run, the bootstrap, the account and
+// its reader.
 func TestGoroutines(t *testing.T) {
 	s := &scripted{t: t}
 	uri, stop := s.listenUDP("127.0.0.1:0")
@@ -391,7 +392,7 @@ func TestGoroutines(t *testing.T) {
 	before := runtime.NumGoroutine()
 	l, changed := networked(t, nil, uri, nil)
 	l.await(changed, "registered", isRegistered)
-	const own = 3
+	const own = 4
 	deadline := time.Now().Add(patience)
 	for runtime.NumGoroutine() > before+own {
 		if time.Now().After(deadline) {

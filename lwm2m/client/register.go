@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"strconv"
@@ -97,8 +96,7 @@ func (a *account) outcome(r *answered) (event, error) {
 		}
 		return accepted, nil
 	}
-	text, _, _ := bytes.Cut(r.response.Payload, []byte{0})
-	err := &codeError{what: requestNames[a.state], code: r.response.Code, text: string(text[:min(len(text), maxDiagnostic)])}
+	err := newCodeError(requestNames[a.state], r.response)
 	if a.state == Registering && !a.listTold && r.response.Code.Class() == 4 && lwm2m.Code(r.response.Code) != lwm2m.PreconditionFailed {
 		return listWanted, nil // no trouble yet
 	}

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write docs/registration.md anew")
+var update = flag.Bool("update", false, "write the pictures in docs anew")
 
 func TestTableHasEachPairOnce(t *testing.T) {
 	type pair struct {
@@ -109,24 +109,28 @@ const pictureFile = "../../docs/registration.md"
 
 // TestPicture compares the end of docs/registration.md with the table.
 func TestPicture(t *testing.T) {
-	const mark = "<!-- Made from the table in lwm2m/client/registration.go by go generate. -->\n"
-	text, err := os.ReadFile(pictureFile)
+	comparePicture(t, pictureFile, "<!-- Made from the table in lwm2m/client/registration.go by go generate. -->\n", picture())
+}
+
+// comparePicture compares what stands in a file behind a mark with what is wanted there.
+func comparePicture(t *testing.T, file, mark, want string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	written, got, ok := strings.Cut(string(text), mark)
 	if !ok {
-		t.Fatalf("%s has no place for the picture", pictureFile)
+		t.Fatalf("%s has no place for the picture", file)
 	}
-	want := picture()
 	if *update {
-		if err := os.WriteFile(pictureFile, []byte(written+mark+want), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(written+mark+want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	if got != want {
-		t.Errorf("%s is not what the table says; run: go generate ./lwm2m/client", pictureFile)
+		t.Errorf("%s is not what the table says; run: go generate ./lwm2m/client", file)
 	}
 }
 

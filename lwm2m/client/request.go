@@ -52,6 +52,15 @@ type request struct {
 // parse finds out what a request asks for (Transport, table of operations). The
 // error has the code to answer with.
 func parse(defs model.Definitions, m *coap.Message) (request, error) {
+	r, err := parseOptions(m)
+	if err == nil {
+		r.op, err = r.operation(defs, m)
+	}
+	return r, err
+}
+
+// parseOptions reads path and formats of a request.
+func parseOptions(m *coap.Message) (request, error) {
 	var r request
 	var err error
 	if r.path, err = pathOf(m); err != nil {
@@ -63,8 +72,7 @@ func parse(defs model.Definitions, m *coap.Message) (request, error) {
 	if f, ok := m.Accept(); ok {
 		r.accept, r.accepts = lwm2m.Format(f).Canonical(), true
 	}
-	r.op, err = r.operation(defs, m)
-	return r, err
+	return r, nil
 }
 
 // pathOf returns the path that a request names. What can be no path of this tree,

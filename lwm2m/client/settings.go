@@ -15,6 +15,7 @@ import (
 const (
 	objectSecurity = 0
 	objectServer   = 1
+	objectAccess   = 2
 
 	securityURI       = 0
 	securityBootstrap = 1
@@ -23,6 +24,8 @@ const (
 	securityServerKey = 4
 	securitySecretKey = 5
 	securityShortID   = 10
+	securityHoldOff   = 11
+	securityTimeout   = 12
 	securityMatching  = 13
 	securitySNI       = 14
 	securityUsage     = 15
@@ -35,16 +38,19 @@ const (
 	serverDisableTimeout = 5
 	serverStoring        = 6
 	serverBinding        = 7
-	serverPriority       = 13
-	serverInitialDelay   = 14
-	serverFailureBlock   = 15
-	serverRetryCount     = 17
-	serverRetryTimer     = 18
-	serverSequenceDelay  = 19
-	serverSequenceCount  = 20
-	serverMuteSend       = 23
-	serverNotifyMode     = 26
-	serverProfileHash    = 27
+
+	serverLastBootstrapped = 12
+	serverPriority         = 13
+	serverInitialDelay     = 14
+	serverFailureBlock     = 15
+	serverFallback         = 16
+	serverRetryCount       = 17
+	serverRetryTimer       = 18
+	serverSequenceDelay    = 19
+	serverSequenceCount    = 20
+	serverMuteSend         = 23
+	serverNotifyMode       = 26
+	serverProfileHash      = 27
 )
 
 // Defaults of absent resources (Core, appendix E.2, and the table of Registration
@@ -71,6 +77,7 @@ type settings struct {
 	priority           int64  // in the order of registrations; negative: in none
 	block              bool   // while it fails, the servers behind it wait
 	attempts           int    // after which the registration counts as failed
+	fallback           bool   // a bootstrap may follow then
 	retry              *Retry // nil: none of its resources is there
 	storing            bool
 	confirm            bool  // Default Notification Mode is CON
@@ -133,11 +140,15 @@ type instance struct {
 }
 
 func readInstance(t *model.Tree, oid, iid uint16) instance {
-	in := instance{id: iid, values: make(map[uint16]lwm2m.Value), lists: make(map[uint16][]lwm2m.Value)}
 	nodes, err := t.Read(model.FromAgent(), lwm2m.NewPath(oid, iid), nil)
 	if err != nil {
-		return in // it has gone meanwhile
+		nodes = nil // it has gone meanwhile
 	}
+	return newInstance(iid, nodes)
+}
+
+func newInstance(iid uint16, nodes []lwm2m.Node) instance {
+	in := instance{id: iid, values: make(map[uint16]lwm2m.Value), lists: make(map[uint16][]lwm2m.Value)}
 	for _, n := range nodes {
 		switch n.Path.Level() {
 		case lwm2m.LevelResource:
@@ -200,6 +211,7 @@ func newSettings(ssid uint16, security, server instance) *settings {
 		priority:       server.priority(),
 		block:          server.values[serverFailureBlock].Bool(),
 		attempts:       server.attempts(),
+		fallback:       !server.has(serverFallback) || server.values[serverFallback].Bool(),
 		retry:          server.retry(),
 		storing:        server.values[serverStoring].Bool(),
 		confirm:        server.integer(serverNotifyMode) == 1,

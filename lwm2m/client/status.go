@@ -213,6 +213,7 @@ func (a *account) trouble(err error) {
 	if err == nil {
 		return
 	}
+	a.failure = failureOf(err)
 	help := remedy(err)
 	a.log.Warn("server account in trouble", slog.Any("err", err), slog.String("remedy", help))
 	a.view.mu.Lock()

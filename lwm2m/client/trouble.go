@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,9 +15,15 @@ import (
 
 // codeError is an answer that refuses.
 type codeError struct {
-	what string // Register, Update, Deregister
+	what string // Register, Update, Deregister, Bootstrap-Request
 	code coap.Code
 	text string // the server's diagnostic payload
+}
+
+// newCodeError returns the error of an answer to a kind of request.
+func newCodeError(what string, m *coap.Message) *codeError {
+	text, _, _ := bytes.Cut(m.Payload, []byte{0})
+	return &codeError{what: what, code: m.Code, text: string(text[:min(len(text), maxDiagnostic)])}
 }
 
 // Error names the request, the code and what the server says to it.

@@ -320,3 +320,20 @@ func (s *Stage) Read(p lwm2m.Path) ([]lwm2m.Node, error) {
 	lwm2m.SortNodes(nodes)
 	return nodes, nil
 }
+
+// Nodes returns the values that an instance will have, in path order.
+func (s *Stage) Nodes(at lwm2m.Path) []lwm2m.Node {
+	in := s.instance(at)
+	if in == nil {
+		return nil
+	}
+	nodes := make([]lwm2m.Node, 0, len(in.values))
+	for p, v := range in.values {
+		nodes = append(nodes, lwm2m.Node{Path: p, Value: v})
+	}
+	lwm2m.SortNodes(nodes)
+	return nodes
+}
+
+// Purge takes an instance away that Delete keeps.
+func (s *Stage) Purge(at lwm2m.Path) { s.over[at] = nil }

@@ -113,4 +113,3 @@ func (s *Stage) Changes() (written, deleted int) {
 	}
 	return written, deleted
 }
-
