@@ -58,6 +58,7 @@ func (f *follower) take(ctx context.Context, e *server.Event) {
 		}
 	case server.Deregistered, server.Expired:
 		f.feed.Objects()
+	case server.Bootstrapped: // not by the demo's server
 	}
 }
 

@@ -18,6 +18,7 @@ const (
 	Expired      EventKind = "expired"
 	Notified     EventKind = "notified"
 	Sent         EventKind = "sent"
+	Bootstrapped EventKind = "bootstrapped" // or not, with Err; a pack was asked for
 )
 
 // Event is something that a client did, or failed to do.
@@ -28,7 +29,7 @@ type Event struct {
 	Registration Registration // for the first four kinds
 	Path         lwm2m.Path   // for Notified
 	Nodes        []lwm2m.Node // for Notified and Sent
-	Err          error        // for Notified: the client's refusal or a payload that cannot be read
+	Err          error        // for Notified: the client's refusal or a payload that cannot be read; for Bootstrapped
 }
 
 // broadcaster hands events to subscribers that keep up.

@@ -133,7 +133,7 @@ func (s *Server) session(ctx context.Context, conn *piondtls.Conn) {
 		log.Info("client refused", slog.Any("error", err))
 		return
 	}
-	c := coap.New(conn, func(x *coap.Exchange) { s.handle(x, who) }, coap.Options{Params: s.cfg.Params, Trace: s.cfg.Trace})
+	c := coap.New(conn, func(x *coap.Exchange) { s.handle(ctx, x, who) }, coap.Options{Params: s.cfg.Params, Trace: s.cfg.Trace})
 	err = c.Run(ctx)
 	_ = c.Close() // the session is over either way
 	log.Debug("session ended", slog.String("identity", who.identity), slog.Any("error", err))

@@ -39,6 +39,9 @@ type Config struct {
 	// Refused, when not nil, is told why a DTLS handshake failed.
 	Refused func(error)
 
+	// Bootstrap, when not nil, makes it a bootstrap server, too.
+	Bootstrap *Bootstrap
+
 	// Trace, when not nil, sees each CoAP message as it is sent and received, before
 	// encryption; see coap.Options.
 	Trace func(d coap.Direction, datagram []byte)
@@ -49,7 +52,7 @@ type Config struct {
 type Server struct {
 	cfg       Config
 	events    broadcaster
-	followers sync.WaitGroup // the goroutines that take notifications
+	followers sync.WaitGroup // the goroutines that take notifications, or bootstrap
 	profiles  profiles
 
 	mu        sync.Mutex
@@ -84,7 +87,7 @@ func setDefault[T comparable](field *T, value T) {
 
 // Serve answers clients on a UDP socket (coap) until ctx ends, and closes it.
 func (s *Server) Serve(ctx context.Context, pc coap.PacketConn) error {
-	l := coap.Listen(pc, func(x *coap.Exchange) { s.handle(x, peer{}) }, coap.ListenOptions{
+	l := coap.Listen(pc, func(x *coap.Exchange) { s.handle(ctx, x, peer{}) }, coap.ListenOptions{
 		Conn:     coap.Options{Params: s.cfg.Params, Trace: s.cfg.Trace},
 		MaxConns: s.cfg.MaxClients,
 	})
@@ -138,7 +141,7 @@ func (s *Server) Forget(endpoint string) {
 }
 
 // handle answers one request of a peer.
-func (s *Server) handle(x *coap.Exchange, who peer) {
+func (s *Server) handle(ctx context.Context, x *coap.Exchange, who peer) {
 	segments := x.Request.PathSegments()
 	var m *coap.Message
 	var err error
@@ -151,9 +154,19 @@ func (s *Server) handle(x *coap.Exchange, who peer) {
 		m, err = s.deregister(x, segments[1])
 	case len(segments) == 1 && segments[0] == "dp" && x.Request.Code == coap.POST:
 		m, err = s.receive(x)
+	case len(segments) == 1 && segments[0] == "bs" && x.Request.Code == coap.POST:
+		s.bootstrap(ctx, x, who)
+		return
+	case len(segments) == 1 && segments[0] == "bspack" && x.Request.Code == coap.GET:
+		m, err = s.pack(x, who)
 	default:
 		err = lwm2m.Errorf(lwm2m.NotFound, "%s %s is no request to an LwM2M server", x.Request.Code, x.Request.Path())
 	}
+	s.answer(x, m, err)
+}
+
+// answer answers a request, with the code of the error if there is one.
+func (s *Server) answer(x *coap.Exchange, m *coap.Message, err error) {
 	if err != nil {
 		s.cfg.Log.Debug("request refused", slog.String("from", x.Conn().RemoteAddr().String()), slog.Any("error", err))
 		m = &coap.Message{Code: coap.Code(lwm2m.CodeOf(err)), Payload: []byte(err.Error())}
