@@ -191,14 +191,15 @@ func (b *bootstrapper) reassess() {
 	reason := b.need()
 	switch b.state {
 	case BootstrapIdle, BootstrapDone:
-		b.reason = reason
 		if reason.Kind != NoBootstrapReason {
+			b.reason = reason
 			b.on(bootWanted)
 		}
 	case BootstrapWaiting, BootstrapConnecting, BootstrapPacking, BootstrapRequesting:
 		if reason.Kind == NoBootstrapReason {
 			b.failed = 0
 			b.on(bootUnwanted)
+			return
 		}
 		b.reason = reason
 	case BootstrapOpen, BootstrapStopped, bootstrapStateCount:
