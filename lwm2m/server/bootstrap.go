@@ -59,7 +59,7 @@ func (s *Server) bootstrapping(x *coap.Exchange, who peer) (*Bootstrapping, erro
 		}
 		b.Format, b.Prefers = lwm2m.Format(n), true
 	}
-	if b.Endpoint == "" || who.identity != "" && !s.allows(who, b.Endpoint) {
+	if b.Endpoint == "" || !s.allows(who, b.Endpoint) {
 		return nil, lwm2m.Errorf(lwm2m.BadRequest, "endpoint %q is not known here", b.Endpoint)
 	}
 	if refuse := s.cfg.Bootstrap.Refuse; refuse != nil {

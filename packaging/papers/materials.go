@@ -91,7 +91,8 @@ func bom(info *debug.BuildInfo) ([]byte, error) {
 		Version string `json:"version"`
 		PURL    string `json:"purl"`
 	}
-	parts := []component{{"library", "std", info.GoVersion, "pkg:golang/std@" + strings.TrimPrefix(info.GoVersion, "go")}}
+	parts := make([]component, 0, 1+len(info.Deps))
+	parts = append(parts, component{"library", "std", info.GoVersion, "pkg:golang/std@" + strings.TrimPrefix(info.GoVersion, "go")})
 	for _, m := range info.Deps {
 		parts = append(parts, component{"library", m.Path, m.Version, "pkg:golang/" + m.Path + "@" + m.Version})
 	}
