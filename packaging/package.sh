@@ -1,21 +1,24 @@
 #!/usr/bin/env bash
 # Makes the packages: packaging/package.sh DIR NFPM [ARCH...]
-# NFPM is the program of packaging/tools/go.mod. ARCH is amd64, arm64 or armhf; without any: all.
+# NFPM is the program of packaging/tools/go.mod. ARCH is Debian's (amd64, arm64, armhf: a .deb and a tarball) or OpenWrt's
+# (x86_64, aarch64_cortex-a53, arm_cortex-a7_neon-vfpv4, mipsel_24kc: .ipk and .apk of the small program); without any: all.
 # The same commit gives the same bytes: every date is the commit's.
 set -euo pipefail
-[ $# -ge 2 ] || { sed -n '2,3s/^# //p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
 mkdir -p "$1"
 dir=$(cd "$1" && pwd) nfpm=$2
 shift 2
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- amd64 arm64 armhf
+[ $# -gt 0 ] || set -- amd64 arm64 armhf x86_64 aarch64_cortex-a53 arm_cortex-a7_neon-vfpv4 mipsel_24kc
 
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || date -r CHANGELOG.md +%s)
 VERSION=${VERSION:-0.0.0~git$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y%m%d).$(git rev-parse --short=7 HEAD 2>/dev/null || echo 0)}
-export WORK SOURCE_DATE_EPOCH VERSION
+export SOURCE_DATE_EPOCH VERSION
 
+# A copy whose files have the commit's date: some package formats keep it.
+cp -r packaging systemd "$WORK/"
 # What accompanies the program is made with the one that runs here.
 mkdir "$WORK/papers"
 env -u GOARCH -u GOARM -u GOMIPS packaging/build.sh "$WORK/native"
@@ -24,19 +27,46 @@ printf 'lwm2m-agent (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md of the
   "$(sed -n 's/^maintainer: //p' packaging/deb/nfpm.yaml)" "$(date -u -R -d "@$SOURCE_DATE_EPOCH")" >"$WORK/papers/changelog"
 gzip -9n "$WORK/papers/lwm2m-agent.1" "$WORK/papers/changelog"
 
-# deb ARCH GO_VARIABLE...: one Debian package.
-deb() {
-  local arch=$1
+# nfpm_package FORMAT ARCH FILE: one package of the program in $WORK. nfpm fills in no architecture of another system's naming.
+nfpm_package() {
+  local folder=openwrt
+  [ "$1" != deb ] || folder=deb
+  sed -i "s/@ARCH@/$2/g" "$WORK/packaging/$folder/nfpm.yaml"
+  find "$WORK" -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
+  (cd "$WORK" && "$nfpm" package --config "packaging/$folder/nfpm.yaml" --packager "$1" --target "$dir/$3")
+  cp "packaging/$folder/nfpm.yaml" "$WORK/packaging/$folder/"
+}
+
+# debian ARCH GO_VARIABLE...: a Debian package, and a tarball for everything else.
+debian() {
+  local arch=$1 name=lwm2m-agent-$VERSION-$1
   shift
   env "$@" packaging/build.sh "$WORK/lwm2m-agent"
-  ARCH=$arch "$nfpm" package --config packaging/deb/nfpm.yaml --packager deb --target "$dir/lwm2m-agent_${VERSION}_$arch.deb"
+  nfpm_package deb "$arch" "lwm2m-agent_${VERSION}_$arch.deb"
+  mkdir "$WORK/$name"
+  cp "$WORK/lwm2m-agent" packaging/agent.toml systemd/lwm2m-agent.* "$WORK/papers/copyright" "$WORK/papers/sbom.cdx.json" "$WORK/$name/"
+  tar -c -C "$WORK" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX "$name" |
+    gzip -9n >"$dir/$name.tar.gz"
+}
+
+# openwrt ARCH GO_VARIABLE...: packages for OpenWrt's two package managers.
+openwrt() {
+  local arch=$1
+  shift
+  env "$@" packaging/build.sh "$WORK/lwm2m-agent" small
+  nfpm_package ipk "$arch" "lwm2m-agent_${VERSION}_$arch.ipk"
+  nfpm_package apk "$arch" "lwm2m-agent-${VERSION}_$arch.apk"
 }
 
 for arch; do
   case $arch in
-    amd64) deb amd64 GOARCH=amd64 ;;
-    arm64) deb arm64 GOARCH=arm64 ;;
-    armhf) deb armhf GOARCH=arm GOARM=6 ;;
-    *) echo "packaging/package.sh: no architecture $arch; there are amd64, arm64, armhf" >&2; exit 2 ;;
+    amd64) debian amd64 GOARCH=amd64 ;;
+    arm64) debian arm64 GOARCH=arm64 ;;
+    armhf) debian armhf GOARCH=arm GOARM=6 ;;
+    x86_64) openwrt "$arch" GOARCH=amd64 ;;
+    aarch64_cortex-a53) openwrt "$arch" GOARCH=arm64 ;;
+    arm_cortex-a7_neon-vfpv4) openwrt "$arch" GOARCH=arm GOARM=7 ;;
+    mipsel_24kc) openwrt "$arch" GOARCH=mipsle GOMIPS=softfloat ;;
+    *) echo "packaging/package.sh: no architecture $arch" >&2; sed -n '3,4s/^# //p' "$0" >&2; exit 2 ;;
   esac
 done

@@ -58,7 +58,7 @@ func (c *checker) table(s *section, n *node, outer string) {
 func (c *checker) value(k *key, child *node, title string) {
 	v, ok := any(nil), false
 	if !child.isTable() && !child.isList() {
-		v, ok = k.kind.read(child.value)
+		v, ok = uciValue(k.kind, child.value)
 	}
 	if ok {
 		child.value = v
@@ -70,7 +70,11 @@ func (c *checker) value(k *key, child *node, title string) {
 
 // quote shows what a node holds, briefly, and not at all if it is secret.
 func (n *node) quote(secret bool) string {
-	switch v := n.value.(type) {
+	value := n.value
+	if t, ok := value.(uciText); ok {
+		value = string(t)
+	}
+	switch v := value.(type) {
 	case string:
 		if secret {
 			return "this"

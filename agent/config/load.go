@@ -116,6 +116,9 @@ func readSources(path, stateDir string) ([]*source, Problems) {
 	)
 	files := []string{path}
 	folder := filepath.Join(filepath.Dir(path), "agent.d")
+	if filepath.Dir(path) == "/etc/config" {
+		folder = filepath.Join(uciBase, "agent.d")
+	}
 	entries, err := os.ReadDir(folder) // in lexical order
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		problems = append(problems, &Problem{File: folder, Text: "cannot be read: " + reason(err)})
@@ -152,7 +155,7 @@ func readSource(file string) (*source, *Problem) {
 	if err != nil {
 		return nil, &Problem{File: file, Text: "cannot be read: " + reason(err)}
 	}
-	return &source{file: file, text: string(text), open: mode&0o007 != 0}, nil
+	return &source{file: file, text: string(text), open: mode&0o007 != 0, uci: isUCI(file, string(text))}, nil
 }
 
 var (

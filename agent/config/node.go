@@ -15,6 +15,7 @@ type source struct {
 	file string // as it is named in problems
 	text string
 	open bool // others than owner and group can read it
+	uci  bool // it is in UCI's form, else in TOML
 }
 
 // node is a table, a list of tables or a value, and knows where it stands.
@@ -53,6 +54,9 @@ func (n *node) path(p string) string {
 	if filepath.IsAbs(p) || n.source == nil {
 		return p
 	}
+	if n.source.uci {
+		return filepath.Join(uciBase, p)
+	}
 	return filepath.Join(filepath.Dir(n.source.file), p)
 }
 
@@ -64,6 +68,9 @@ func parse(src *source) (*node, *Problem) {
 		before, _, _ := strings.Cut(valid, "\x00\x00")
 		root.line = 1 + strings.Count(before, "\n")
 		return nil, root.problem("", "this is not UTF-8 text")
+	}
+	if src.uci {
+		return parseUCI(src)
 	}
 	lines, tooDeep := scanLines(src.text)
 	if tooDeep != 0 {

@@ -29,30 +29,32 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// made are the packages of this test process, by version.
+// made are the packages of this test process, by architecture, version and form.
 var made = make(map[string]string)
 
-// packaged makes the package of this machine's architecture, once for each version, and returns its path.
-func packaged(t *testing.T, version string) string {
+// packaged makes the packages of an architecture, once for each version, and returns the path of the one that
+// matches form.
+func packaged(t *testing.T, arch, version, form string) string {
 	t.Helper()
-	if path := made[version]; path != "" {
+	key := arch + " " + version + " " + form
+	if path := made[key]; path != "" {
 		return path
 	}
 	dir, err := os.MkdirTemp("", "lwm2m-agent-package-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	made[version] = filepath.Join(dir, "none")
-	cmd := exec.CommandContext(t.Context(), filepath.Join(workspace.Root(t), "dev"), "package", dir, "amd64")
+	made[key] = filepath.Join(dir, "none")
+	cmd := exec.CommandContext(t.Context(), filepath.Join(workspace.Root(t), "dev"), "package", dir, arch)
 	cmd.Env = append(os.Environ(), "VERSION="+version)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("./dev package: %v\n%s", err, out)
 	}
-	found, err := filepath.Glob(filepath.Join(dir, "*.deb"))
+	found, err := filepath.Glob(filepath.Join(dir, form))
 	if err != nil || len(found) != 1 {
-		t.Fatalf("./dev package made %v (%v), want one package", found, err)
+		t.Fatalf("./dev package made %v (%v), want one %s", found, err, form)
 	}
-	made[version] = found[0]
+	made[key] = found[0]
 	return found[0]
 }
 
@@ -67,18 +69,18 @@ func read(t *testing.T, path string) []byte {
 
 // TestPackageIsReproducible shows that the same commit gives the same bytes.
 func TestPackageIsReproducible(t *testing.T) {
-	path := packaged(t, "1.0")
+	path := packaged(t, "amd64", "1.0", "*.deb")
 	first := sha256.Sum256(read(t, path))
-	delete(made, "1.0")
+	clear(made)
 	defer os.RemoveAll(filepath.Dir(path))
-	if sha256.Sum256(read(t, packaged(t, "1.0"))) != first {
+	if sha256.Sum256(read(t, packaged(t, "amd64", "1.0", "*.deb"))) != first {
 		t.Error("two builds differ")
 	}
 }
 
 // TestLintian shows that Debian's checker finds no errors.
 func TestLintian(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "lintian", "--allow-root", "--fail-on", "error", packaged(t, "1.0")).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "lintian", "--allow-root", "--fail-on", "error", packaged(t, "amd64", "1.0", "*.deb")).CombinedOutput()
 	if err != nil {
 		t.Errorf("lintian: %v\n%s", err, out)
 	}
@@ -88,7 +90,7 @@ func TestLintian(t *testing.T) {
 func TestInstalled(t *testing.T) {
 	payload := t.TempDir()
 	for name, content := range map[string][]byte{
-		"trial.sh": trial, "old.deb": read(t, packaged(t, "1.0")), "new.deb": read(t, packaged(t, "1.1")),
+		"trial.sh": trial, "old.deb": read(t, packaged(t, "amd64", "1.0", "*.deb")), "new.deb": read(t, packaged(t, "amd64", "1.1", "*.deb")),
 	} {
 		if err := os.WriteFile(filepath.Join(payload, name), content, 0o600); err != nil {
 			t.Fatal(err)
@@ -108,11 +110,18 @@ func TestInstalled(t *testing.T) {
 		arguments = append([]string{"sudo"}, arguments...)
 	}
 	out, err := exec.CommandContext(t.Context(), arguments[0], arguments[1:]...).CombinedOutput()
-	if saved := os.WriteFile(workspace.Artifact(t, "trial.log"), out, 0o600); saved != nil {
-		t.Error(saved)
-	}
 	if err != nil {
 		t.Fatalf("boot the system: %v\n%s", err, out)
+	}
+	allHold(t, trial, out, "trial.log")
+}
+
+// allHold reports what does not hold in the output of a script, which is kept as an artifact, and what it did not
+// come to.
+func allHold(t *testing.T, script, out []byte, name string) {
+	t.Helper()
+	if err := os.WriteFile(workspace.Artifact(t, name), out, 0o600); err != nil {
+		t.Error(err)
 	}
 	held := 0
 	for line := range strings.Lines(string(out)) {
@@ -122,7 +131,7 @@ func TestInstalled(t *testing.T) {
 			t.Error(strings.TrimSpace(line))
 		}
 	}
-	if want := len(regexp.MustCompile(`(?m)^(hold|soon|refuse) `).FindAll(trial, -1)); held != want {
+	if want := len(regexp.MustCompile(`(?m)^(hold|soon|refuse) `).FindAll(script, -1)); held != want {
 		t.Errorf("%d things held, want %d", held, want)
 	}
 }

@@ -1,0 +1,95 @@
+#!/bin/sh
+# Runs in a folder with nothing but busybox and an unpacked OpenWrt package, as root: programs that OpenWrt brings are played, the
+# package's own scripts and program are real. Each line that it prints is "ok: WHAT" or "failed: WHAT".
+mkdir -p /tmp /lib /etc/uci /proc /dev
+mount -t proc proc /proc
+echo 00112233445566778899aabbccddeeff >/etc/machine-id # the machine has no network interface with an address to be named by
+
+# rc.common and procd: the instance's command runs in the background.
+cat >/etc/rc.common <<'RC'
+procd_open_instance() { command=; }
+procd_set_param() { echo "$*" >>/tmp/procd; [ "$1" != command ] || { shift; command=$*; }; }
+procd_close_instance() { $command >/tmp/agent.log 2>&1 & echo $! >/tmp/agent.pid; }
+procd_send_signal() { kill -"$3" "$(cat /tmp/agent.pid)"; }
+procd_add_reload_trigger() { echo "trigger $*" >>/tmp/procd; }
+. "$1"
+case "$2" in
+  start) start_service && service_triggers ;;
+  reload) reload_service ;;
+  stop) kill "$(cat /tmp/agent.pid)" ;;
+  enable) ln -s "../init.d/${1##*/}" "/etc/rc.d/S$START${1##*/}" ;;
+  disable) rm -f /etc/rc.d/*"${1##*/}" ;;
+esac
+RC
+# uci: get, set and commit of sections.
+cat >/bin/uci <<'UCI'
+#!/bin/sh
+[ "$1" != -q ] || shift
+case "$1" in
+  get) grep -q "^config .*'${2#*.}'" "/etc/config/${2%.*}" ;;
+  set) echo "config ${2#*=} '$(echo "${2%=*}" | cut -d. -f2)'" >>"/etc/config/${2%%.*}" ;;
+  commit) : ;;
+  *) exit 1 ;;
+esac
+UCI
+chmod +x /bin/uci
+cat >/lib/functions.sh <<'FUNCTIONS'
+default_postinst() {
+  for script in /etc/uci-defaults/*; do sh "$script" && rm "$script"; done
+  mkdir -p /etc/rc.d
+  /etc/init.d/lwm2m-agent enable && /etc/init.d/lwm2m-agent start
+}
+default_prerm() { /etc/init.d/lwm2m-agent disable; /etc/init.d/lwm2m-agent stop; }
+FUNCTIONS
+
+hold() {
+  what=$1
+  shift
+  if out=$("$@" 2>&1); then echo "ok: $what"; else echo "failed: $what: $*: $out"; fi
+}
+soon() {
+  what=$1 left=300
+  shift
+  while [ $left -gt 0 ]; do
+    if out=$("$@" 2>&1); then echo "ok: $what"; return; fi
+    sleep 0.2
+    left=$((left - 1))
+  done
+  echo "failed: $what: $*: $out: $(tail -5 /tmp/agent.log)"
+}
+on_ubus() { /usr/libexec/rpcd/lwm2m-agent call status | grep -q '"short_server_id": *101'; }
+mode() { [ "$(stat -c %a "$1")" = "$2" ]; }
+ended() { ! kill -0 "$(cat /tmp/agent.pid)" 2>/dev/null; }
+
+rm /etc/config/lwm2m-agent # as an image builder may have it
+touch /etc/config/lwm2m-agent
+hold "installation" sh /root/postinst
+hold "uci-defaults made the section" uci get lwm2m-agent.agent
+hold "the service is enabled" test -e /etc/rc.d/S95lwm2m-agent
+hold "procd starts it anew without end" grep -q '^respawn 3600 5 0' /tmp/procd
+hold "and reloads it when its configuration changes" grep -q '^trigger lwm2m-agent' /tmp/procd
+soon "status" lwm2m-agent status
+hold "the state lies where a reboot leaves it" test -e /etc/lwm2m-agent/state/state.db
+hold "nobody else reads it" mode /etc/lwm2m-agent/state 700
+hold "nor the keys" mode /etc/lwm2m-agent/keys 700
+cat >>/etc/config/lwm2m-agent <<'CONFIG'
+
+config server 'office'
+	option short_server_id '101'
+	option uri 'coap://127.0.0.1'
+
+config sensor 'cold room'
+	option driver 'sim'
+	option wave 'sine'
+	option min '1'
+	option max '5'
+	option object '3303'
+CONFIG
+hold "check" lwm2m-agent check -config /etc/config/lwm2m-agent
+hold "reload" /etc/init.d/lwm2m-agent reload
+soon "ubus shows the server" on_ubus
+soon "the sensor measures" lwm2m-agent read /3303/0/5700
+hold "a system upgrade keeps keys and state" grep -qx /etc/lwm2m-agent/ /lib/upgrade/keep.d/lwm2m-agent
+hold "removal" sh /root/prerm
+soon "the agent has ended" ended
+umount /proc
