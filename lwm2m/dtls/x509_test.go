@@ -188,7 +188,6 @@ func TestMatchingTypes(t *testing.T) {
 // An account without a certificate usage.
 func TestUnstatedUsage(t *testing.T) {
 	own := must(dtlstest.NewAuthority(serverName)) // a certificate that is both, as openssl req -x509 makes
-	self := &dtlstest.Identity{Certificate: own.Certificate, Key: serverCert.Key}
 	trust := func(der []byte, name string) dtls.Trust {
 		return dtls.Trust{Usage: dtls.UnstatedUsage, Data: der, Name: name}
 	}
@@ -199,10 +198,13 @@ func TestUnstatedUsage(t *testing.T) {
 		"without a name":       {trust(rootCA.Certificate.Raw, ""), x509Server.Certificates, nil, dtls.AlertBadCertificate, "no name"},
 		"another authority's":  {trust(strangeCA.Certificate.Raw, serverName), x509Server.Certificates, nil, dtls.AlertUnknownCA, "not trusted"},
 		"another server's":     {trust(clientCert.Certificate.Raw, serverName), x509Server.Certificates, nil, dtls.AlertCertificateUnknown, "another certificate"},
-		"both, but of another": {trust(self.Certificate.Raw, serverName), x509Server.Certificates, nil, dtls.AlertUnknownCA, "not trusted"},
+		"both, but of another": {trust(own.Certificate.Raw, serverName), x509Server.Certificates, nil, dtls.AlertUnknownCA, "not trusted"},
 	} {
 		t.Run(name, func(t *testing.T) { judge(t, v, serverCert) })
 	}
+	t.Run("both, and the server's", func(t *testing.T) {
+		judge(t, &judgement{trust: trust(own.Certificate.Raw, ""), chain: chain(own.Identity()), now: lastDay}, own.Identity())
+	})
 }
 
 // The names that a certificate may have (RFC 6125; RFC 7925, section 4.4.1).
@@ -240,6 +242,7 @@ func TestServerNames(t *testing.T) {
 func TestBadChains(t *testing.T) {
 	key := func(curve elliptic.Curve) *ecdsa.PrivateKey { return must(ecdsa.GenerateKey(curve, rand.Reader)) }
 	noCA := must(rootCA.Intermediate("No CA", func(c *x509.Certificate) { c.IsCA = false }))
+	weak := must(rootCA.IntermediateFor(key(elliptic.P224()), "Weak CA", nil))
 	old := must(rootCA.Intermediate("Old CA", func(c *x509.Certificate) { c.NotAfter = time.Date(1999, 6, 1, 0, 0, 0, 0, time.UTC) }))
 	forged := must(issuingCA.Issue(serverName, nil))
 	forged.Certificate.Raw = bytes.Clone(forged.Certificate.Raw)
@@ -258,6 +261,7 @@ func TestBadChains(t *testing.T) {
 	}{
 		"forged":               {forged, []*dtlstest.Authority{issuingCA}, dtls.AlertBadCertificate, "signature of certificate"},
 		"issued by no CA":      {must(noCA.Issue(serverName, nil)), []*dtlstest.Authority{noCA}, dtls.AlertUnknownCA, "not trusted"},
+		"weak in between":      {must(weak.Issue(serverName, nil)), []*dtlstest.Authority{weak}, dtls.AlertUnsupportedCertificate, "weak key"},
 		"expired in between":   {must(old.Issue(serverName, nil)), []*dtlstest.Authority{old}, dtls.AlertCertificateExpired, `"Old CA" expired`},
 		"for clients only":     {issue(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), []*dtlstest.Authority{issuingCA}, dtls.AlertUnsupportedCertificate, "not for servers"},
 		"not for signing":      {issue(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }), []*dtlstest.Authority{issuingCA}, dtls.AlertUnsupportedCertificate, "not for signing"},

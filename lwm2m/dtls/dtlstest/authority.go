@@ -41,6 +41,15 @@ func (a *Authority) Intermediate(name string, change func(*x509.Certificate)) (*
 	if err != nil {
 		return nil, err
 	}
+	return a.IntermediateFor(key, name, change)
+}
+
+// Identity returns the authority as one that shows its own certificate, as a server does
+// with a certificate that it has signed itself.
+func (a *Authority) Identity() *Identity { return &Identity{a.Certificate, a.key} }
+
+// IntermediateFor is Intermediate for a key that there is.
+func (a *Authority) IntermediateFor(key crypto.Signer, name string, change func(*x509.Certificate)) (*Authority, error) {
 	t := authorityOf(name)
 	if change != nil {
 		change(t)
