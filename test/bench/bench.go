@@ -15,6 +15,8 @@ import (
 const (
 	readCount       = 30_000
 	readTurns       = 5
+	handshakeCount  = 500
+	manyServers     = 16
 	growthReads     = 100_000
 	growthRegisters = 1_000
 	notifyCount     = 20_000
@@ -122,6 +124,8 @@ func (b *bench) run() {
 		{"secure", b.readsSecure},
 		{"notifications", b.notifications},
 		{"memory", b.memory},
+		{"servers", b.perServer},
+		{"handshakes", b.handshakes},
 		{"wakeups", b.wakeUps},
 		{"object", b.bigObject},
 		{"load", b.load},

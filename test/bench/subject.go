@@ -30,11 +30,14 @@ func (b *bench) build(to string, tags []string, env ...string) {
 
 // configure writes a configuration with a number of sensors that never sample while
 // the agent is measured, and returns its path.
-func (b *bench) configure(p *peer, sensors int) string {
+func (b *bench) configure(sensors int, peers ...*peer) string {
 	var t strings.Builder
-	fmt.Fprintf(&t, "endpoint = \"bench\"\ntest_object = true\n[[server]]\nuri = %q\nshort_server_id = 101\n", p.uri)
-	if p.identity != "" {
-		fmt.Fprintf(&t, "identity = %q\nkey = %q\n", p.identity, hex.EncodeToString(p.key))
+	fmt.Fprintf(&t, "endpoint = \"bench\"\ntest_object = true\n")
+	for i, p := range peers {
+		fmt.Fprintf(&t, "[[server]]\nuri = %q\nshort_server_id = %d\n", p.uri, 101+i)
+		if p.identity != "" {
+			fmt.Fprintf(&t, "identity = %q\nkey = %q\n", p.identity, hex.EncodeToString(p.key))
+		}
 	}
 	for i := range sensors {
 		fmt.Fprintf(&t, "[[sensor]]\nname = \"sensor %d\"\ndriver = \"sim\"\nobject = 3303\nmin = 20\nmax = 30\ninterval = \"24h\"\n", i)
@@ -45,8 +48,8 @@ func (b *bench) configure(p *peer, sensors int) string {
 }
 
 // startAgent starts the agent as a process of its own.
-func (b *bench) startAgent(p *peer, sensors int) *process.Process {
-	path := b.configure(p, sensors)
+func (b *bench) startAgent(p *peer, sensors int, more ...*peer) *process.Process {
+	path := b.configure(sensors, append([]*peer{p}, more...)...)
 	dir := filepath.Dir(path)
 	cmd := exec.CommandContext(b.ctx, b.agent, "run", "-config", path, "-state", filepath.Join(dir, "state"), "-socket", filepath.Join(dir, "agent.sock"))
 	return process.Start(b, cmd, filepath.Join(dir, "agent.log"))
@@ -54,7 +57,7 @@ func (b *bench) startAgent(p *peer, sensors int) *process.Process {
 
 // startInside runs the agent in this process.
 func (b *bench) startInside(p *peer, sensors int) {
-	path := b.configure(p, sensors)
+	path := b.configure(sensors, p)
 	dir := filepath.Dir(path)
 	cfg, err := agent.Load(path, filepath.Join(dir, "state"), filepath.Join(dir, "agent.sock"))
 	b.must(err, "load the configuration")
