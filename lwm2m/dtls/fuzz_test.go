@@ -56,12 +56,16 @@ func fuzzed(kind uint8, sessions map[uint8]*dtls.Session, remembered *dtlstest.S
 }
 
 // edit changes b as the script says: three bytes each, an operation, a place and a
-// value.
+// value. In a long message, as a chain of certificates is, the place is a share of it and
+// the value the rest.
 func edit(b, script []byte) []byte {
 	b = bytes.Clone(b)
 	for ; len(script) >= 3; script = script[3:] {
-		at := min(int(script[1]), len(b))
-		v := script[2]
+		at, v := int(script[1]), script[2]
+		if len(b) > 256 {
+			at = at*len(b)/256 + int(v)%(1+len(b)/256)
+		}
+		at = min(at, len(b))
 		switch script[0] % 6 {
 		case 0: // set
 			if at < len(b) {
