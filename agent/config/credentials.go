@@ -172,6 +172,7 @@ func (b *builder) privateKey(a *Account, n *node) *ecdsa.PrivateKey {
 		return nil
 	}
 	key, err := parsePrivateKey(text)
+	clear(text)
 	if err != nil {
 		b.bad(a, field, "%s %v", name, err)
 		return nil
@@ -182,6 +183,7 @@ func (b *builder) privateKey(a *Account, n *node) *ecdsa.PrivateKey {
 		return nil
 	}
 	a.Key = NewSecret(der)
+	clear(der)
 	return key
 }
 
