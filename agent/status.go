@@ -126,6 +126,7 @@ func serverStatus(s client.AccountStatus) control.Server {
 		NextUpdate: s.NextUpdate, NextAttempt: s.NextAttempt, Lifetime: int64(s.Lifetime.Seconds()), Version: version(s),
 		QueueMode: s.QueueMode, Location: s.Location, Transport: s.Transport, Local: s.Local, CID: s.CID,
 		SentBytes: s.SentBytes, ReceivedBytes: s.ReceivedBytes, Traffic: traffic(&s), Observations: s.Observations, Queued: s.Queued, Dropped: s.Dropped,
+		Renewal:   s.Renewal,
 		LastError: s.LastError, Remedy: s.Remedy, LastErrorTime: s.LastErrorTime, ErrorCleared: s.ErrorCleared,
 	}
 }

@@ -37,6 +37,9 @@ type Server struct {
 	Queued        int       `json:"queued"`            // notifications that wait for the server
 	Dropped       uint64    `json:"dropped,omitempty"` // notifications that found no room while they waited
 
+	// Renewal says why the former credentials are still in use: the new ones fail.
+	Renewal string `json:"renewal,omitempty"`
+
 	LastError     string    `json:"last_error,omitempty"`
 	Remedy        string    `json:"remedy,omitempty"`
 	LastErrorTime time.Time `json:"last_error_time,omitzero"`
