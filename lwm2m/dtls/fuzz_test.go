@@ -82,7 +82,9 @@ func edit(b, script []byte) []byte {
 		case 4: // cut
 			b = b[:at]
 		case 5: // double what follows, v times up to 8
-			b = append(b, bytes.Repeat(b[at:], int(v%8))...)
+			if len(b) <= handshake.MaxBody { // no message is longer
+				b = append(b, bytes.Repeat(b[at:], int(v%8))...)
+			}
 		}
 	}
 	return b
