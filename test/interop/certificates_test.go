@@ -175,3 +175,29 @@ func TestLeshanPublicKeys(t *testing.T) {
 	p.refused(t, gateway.Start(t, board("gw-rpk")+account(own, spki(other))), "server has another public key than expected; sent alert 46")
 	p.refused(t, gateway.Start(t, board("gw-rpk")+account(other, spki(p.server.Key))), "Register was answered with 4.03") // Leshan lets any key in, and compares then
 }
+
+// TestLeshanRenewal: a certificate that Leshan does not take is put in place while the agent
+// is down. It goes on with the one that registered, says so, and takes the next good one.
+func TestLeshanRenewal(t *testing.T) {
+	t.Parallel()
+	p := newPKI(t, nil)
+	s := peer{p.Server, "gw-renewal", true}
+	p.Certificate(t, s.endpoint)
+	account := func(by *dtlstest.Authority) string {
+		return board(s.endpoint) + p.x509Server(t, s.endpoint, by, p.root.Certificate, "certificate_usage = 2\nsni = '"+serverName+"'")
+	}
+	a := p.start(t, account(p.root))
+	s.AwaitRegistered(t, s.endpoint, patience)
+	for _, by := range []*dtlstest.Authority{p.strange, p.root} {
+		a.Stop(t)
+		a.Configure(t, account(by))
+		a.Restart(t)
+		status := a.AwaitStatus(t, "registered", func(s gateway.Status) bool {
+			return len(s.Servers) == 1 && s.Servers[0].State == "registered"
+		}).Servers[0]
+		former := strings.Contains(status.Words, "with the former credentials, since the new ones fail")
+		if former != (by == p.strange) {
+			t.Errorf("status says %q", status.Words)
+		}
+	}
+}
