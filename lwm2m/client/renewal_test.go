@@ -230,3 +230,18 @@ func TestX509Renewal(t *testing.T) {
 	}
 	l.exercise()
 }
+
+// TestRenewalForgotten shows that the credentials of an account go with it.
+func TestRenewalForgotten(t *testing.T) {
+	renewing(t, func(l *lab, _ *picky) {
+		store := l.client.config.Store
+		if record, err := store.Load("credentials/101"); err != nil || len(record) == 0 {
+			l.t.Fatalf("record %q, %v", record, err)
+		}
+		l.publish(l.accounts, func(b *model.Batch) { b.Delete(0) })
+		synctest.Wait()
+		if record, err := store.Load("credentials/101"); err != nil || len(record) != 0 {
+			l.t.Errorf("record %q, %v", record, err)
+		}
+	})
+}
