@@ -137,11 +137,8 @@ func (a *Agent) compose() error {
 		a.health.Set(health.StateVolatile, "", "it lies at "+a.store.Dir())
 	}
 	a.clock = a.openClock()
-	if b := a.opts.Config.Bootstrap; b != nil {
-		a.health.Set(health.ConfigurationUnsafe, "bootstrap", b.Problem("", "the bootstrap server is entered in object 0 but not asked: this release does not bootstrap").Error())
-	}
-	if len(a.opts.Config.Servers) == 0 {
-		a.health.Set(health.ServerMissing, "", "the configuration has no [[server]]")
+	if len(a.opts.Config.Servers) == 0 && a.opts.Config.Bootstrap == nil {
+		a.health.Set(health.ServerMissing, "", "the configuration has no [[server]] and no [bootstrap]")
 	}
 	var err error
 	if a.endpoint, err = a.chooseEndpoint(); err != nil {
@@ -167,7 +164,8 @@ func (a *Agent) compose() error {
 	}
 	a.client = client.New(client.Config{
 		Endpoint: a.endpoint, Tree: a.tree, Dialer: a.dialer(), Store: a.store.Bucket(store.Client), Params: a.params,
-		Log: a.log, Now: a.opts.Now, OnStatus: a.accountChanged, OnAlert: a.alert, Trace: a.trace,
+		Log: a.log, Now: a.opts.Now, OnStatus: a.accountChanged, OnBootstrap: a.bootstrapChanged, Together: a.together,
+		OnAlert: a.alert, Trace: a.trace,
 	})
 	a.board = bind.NewBoard(bind.BoardConfig{
 		Tree: a.tree, Definitions: a.registry, Store: a.store, Health: a.health, Location: a.objects.location,
@@ -229,7 +227,7 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 
 // begin does what must be done before servers are talked to.
 func (a *Agent) begin(ctx context.Context) error {
-	if err := a.access.Provision(ctx, a.opts.Config); err != nil {
+	if err := a.access.Provision(ctx, a.opts.Config, true); err != nil {
 		return err
 	}
 	return a.board.Apply(ctx, a.opts.Config)
@@ -251,13 +249,13 @@ func (a *Agent) Apply(ctx context.Context, cfg *config.Config) error {
 	a.config.Store(cfg)
 	a.forgetKeys(cfg)
 	a.client.ParamsChanged()
-	if err := a.access.Provision(ctx, cfg); err != nil { // before another server comes, and after
+	if err := a.access.Provision(ctx, cfg, false); err != nil { // before another server comes, and after
 		return err
 	}
 	if err := a.accounts.Seed(a.tree, a.objects.security, a.objects.server, cfg); err != nil {
 		return err
 	}
-	return a.access.Provision(ctx, cfg)
+	return a.access.Provision(ctx, cfg, true)
 }
 
 // reloaded shows how reading the configuration anew went.

@@ -29,13 +29,17 @@ type lab struct {
 	die    func() // ends the server
 }
 
-func newLab(t *testing.T) *lab {
+func newLab(t *testing.T, change ...func(*server.Config)) *lab {
 	t.Helper()
 	pc, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := server.New(server.Config{Shapes: model.Shapes(registry.Definitions())})
+	cfg := server.Config{Shapes: model.Shapes(registry.Definitions())}
+	for _, f := range change {
+		f(&cfg)
+	}
+	s := server.New(cfg)
 	events, end := s.Events(100)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)

@@ -30,8 +30,12 @@ func (b *backend) Status() control.Status {
 	for _, account := range b.client.Status() {
 		s.Servers = append(s.Servers, serverStatus(account))
 	}
+	s.Bootstrap = bootstrapStatus(b.client.BootstrapStatus())
 	return s
 }
+
+// Bootstrap implements control.Backend.
+func (b *backend) Bootstrap() error { return b.bootstrap(0) }
 
 // Health implements control.Backend.
 func (b *backend) Health() []health.Trouble { return b.health.Troubles() }

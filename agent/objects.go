@@ -11,7 +11,6 @@ import (
 	"lwm2m-agent/agent/bind"
 	"lwm2m-agent/agent/store"
 	"lwm2m-agent/host"
-	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/objects"
 )
@@ -36,9 +35,7 @@ const unknown = "unknown"
 func (a *Agent) addObjects() error {
 	o := &a.objects
 	var err error
-	if o.security, err = objects.NewSecurity(a.tree, func(_ context.Context, nodes []lwm2m.Node) error {
-		return a.accounts.SaveSecurity(nodes)
-	}); err != nil {
+	if o.security, err = objects.NewSecurity(a.tree, a.accounts.SaveSecurity); err != nil {
 		return err
 	}
 	if o.server, err = objects.NewServer(a.tree, transports, a.serverHooks()); err != nil {
@@ -105,11 +102,12 @@ func (a *Agent) firstValues() error {
 
 func (a *Agent) serverHooks() objects.ServerHooks {
 	return objects.ServerHooks{
-		Save: func(_ context.Context, nodes []lwm2m.Node) error { return a.accounts.SaveServer(nodes) },
+		Save: a.accounts.SaveServer,
 		Disable: func(_ context.Context, id uint16, timeout time.Duration) error {
 			return a.client.Disable(id, timeout)
 		},
-		Update: func(_ context.Context, id uint16) error { return a.client.Update(id) },
+		Update:    func(_ context.Context, id uint16) error { return a.client.Update(id) },
+		Bootstrap: func(_ context.Context, id uint16) error { return a.bootstrap(id) },
 	}
 }
 

@@ -94,7 +94,8 @@ func (a *Agent) messages() (count, bytes uint64) {
 	return count, bytes
 }
 
-// params are an account's settings that objects 0 and 1 do not have.
+// params are an account's settings that objects 0 and 1 do not have; 0 is the bootstrap
+// server's.
 func (a *Agent) params(id uint16) client.Params {
 	p := client.Params{CIDLength: cidLength}
 	var wanted config.Bearer
@@ -105,6 +106,9 @@ func (a *Agent) params(id uint16) client.Params {
 			p.Version, p.QueueMode, wanted = s.Version, s.QueueMode, s.Bearer
 			p.Awake, p.Gather, still = s.Awake, s.Gather, !s.KeepAlive
 		}
+	}
+	if b := a.config.Load().Bootstrap; id == 0 && b != nil {
+		p.Version = b.Version
 	}
 	inUse := objects.Bearer(a.tree.Value(lwm2m.MustPath("/4/0/0")).Int())
 	byBearer(&p, wanted, inUse, a.objects.coap)

@@ -74,7 +74,7 @@ func (a *AccessControl) records() (map[string][]byte, error) {
 }
 
 // save is the objects.Save of object 2. What has not changed costs no write.
-func (a *AccessControl) save(_ context.Context, nodes []lwm2m.Node) error {
+func (a *AccessControl) save(ctx context.Context, nodes []lwm2m.Node) error {
 	records, err := a.records()
 	if err != nil {
 		return err
@@ -93,15 +93,7 @@ func (a *AccessControl) save(_ context.Context, nodes []lwm2m.Node) error {
 		}
 		nodes = nodes[end:]
 	}
-	err = a.store.Update(func(tx *store.Tx) error {
-		for key, record := range records {
-			if err := tx.Save(store.Accounts, key, record); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := saveAll(ctx, a.store, store.Accounts, records); err != nil {
 		return fmt.Errorf("keep access control: %w", err)
 	}
 	return nil
@@ -109,8 +101,9 @@ func (a *AccessControl) save(_ context.Context, nodes []lwm2m.Node) error {
 
 // Provision makes what object 2 lacks and applies the rights of a configuration
 // where they were edited. It is called before new accounts get into force, so that
-// no server loses rights in between, and after.
-func (a *AccessControl) Provision(ctx context.Context, cfg *config.Config) error {
+// no server loses rights in between, and after; seeded says which: then servers of the
+// configuration without an account have lost it to a bootstrap server, and none is to come.
+func (a *AccessControl) Provision(ctx context.Context, cfg *config.Config, seeded bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	before, err := a.loadRights()
@@ -120,7 +113,9 @@ func (a *AccessControl) Provision(ctx context.Context, cfg *config.Config) error
 	policy := objects.AccessPolicy{Rights: make(map[uint16]model.Rights)}
 	for i := range cfg.Servers {
 		s := &cfg.Servers[i]
-		policy.Servers = append(policy.Servers, s.ShortServerID)
+		if !seeded {
+			policy.Servers = append(policy.Servers, s.ShortServerID)
+		}
 		if s.Rights != nil {
 			policy.Rights[s.ShortServerID] = rightsOf(s.Rights)
 		}

@@ -59,7 +59,7 @@ func (l *accessLab) provision(rights ...config.Right) {
 	l.Helper()
 	l.check(l.access.Provision(l.Context(), &config.Config{Servers: []config.Server{
 		{ShortServerID: 101}, {ShortServerID: 102, Rights: rights},
-	}}))
+	}}, false))
 }
 
 // may returns what server 102 may do at a path.
@@ -126,7 +126,7 @@ func TestAccessControlOfANewerAgent(t *testing.T) {
 		tree := model.NewTree(registry.Definitions(), time.Now)
 		a, err := NewAccessControl(tree, l.store, slog.New(slog.DiscardHandler))
 		if err == nil {
-			err = a.Provision(t.Context(), &config.Config{})
+			err = a.Provision(t.Context(), &config.Config{}, true)
 		}
 		if err == nil || !strings.Contains(err.Error(), "version 2") {
 			t.Errorf("%s: %v", key, err)

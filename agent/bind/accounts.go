@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,6 +41,13 @@ type section struct {
 	Security    uint16 `json:"security"` // instance of object 0
 	Server      uint16 `json:"server"`   // instance of object 1
 	Bootstrap   bool   `json:"bootstrap"`
+
+	// Seal is a digest of what the section made of its instance of object 0. Where it does
+	// not fit, a bootstrap server has been there since: the instance is not the
+	// section's any more.
+	Seal string `json:"seal,omitempty"`
+
+	detached bool // it is not the section's any more
 }
 
 // Keys of the records in the bucket of accounts.
@@ -50,17 +58,21 @@ const (
 )
 
 // SaveSecurity is the objects.Save of object 0.
-func (a *Accounts) SaveSecurity(nodes []lwm2m.Node) error { return a.save(keySecurity, nodes) }
+func (a *Accounts) SaveSecurity(ctx context.Context, nodes []lwm2m.Node) error {
+	return a.save(ctx, keySecurity, nodes)
+}
 
 // SaveServer is the objects.Save of object 1.
-func (a *Accounts) SaveServer(nodes []lwm2m.Node) error { return a.save(keyServer, nodes) }
+func (a *Accounts) SaveServer(ctx context.Context, nodes []lwm2m.Node) error {
+	return a.save(ctx, keyServer, nodes)
+}
 
-func (a *Accounts) save(key string, nodes []lwm2m.Node) error {
+func (a *Accounts) save(ctx context.Context, key string, nodes []lwm2m.Node) error {
 	record, err := encodeNodes(nodes)
 	if err != nil {
 		return err
 	}
-	if err := a.store.Bucket(store.Accounts).Save(key, record); err != nil {
+	if err := saveAll(ctx, a.store, store.Accounts, map[string][]byte{key: record}); err != nil {
 		return fmt.Errorf("keep the accounts: %w", err)
 	}
 	return nil
@@ -74,20 +86,23 @@ func (a *Accounts) Seed(tree *model.Tree, security *objects.Security, server *ob
 	if err != nil {
 		return err
 	}
-	accounts, now := accountsOf(cfg, before)
-	a.refer(cfg, accounts)
+	var saved [2][]lwm2m.Node
+	for oid, key := range [2]string{keySecurity, keyServer} {
+		if saved[oid], err = a.load(key); err != nil {
+			return err
+		}
+	}
+	detach(before, saved)
+	accounts, now := accountsOf(cfg, before, saved, a.accountOf)
 	fresh, err := contentOf(tree, accounts)
 	if err != nil {
 		return err
 	}
 	var wanted [2][]lwm2m.Node
-	for oid, key := range [2]string{keySecurity, keyServer} {
-		saved, err := a.load(key)
-		if err != nil {
-			return err
-		}
-		wanted[oid] = merge(uint16(oid), saved, fresh[oid], before, now)
+	for oid := range wanted {
+		wanted[oid] = merge(uint16(oid), saved[oid], fresh[oid], before, now)
 	}
+	seal(now, before, wanted[objectSecurity])
 	restores := [2]func([]lwm2m.Node) error{security.Restore, server.Restore}
 	for oid, restore := range restores {
 		present, err := tree.Read(model.FromAgent(), lwm2m.NewPath(uint16(oid)), nil)
@@ -140,131 +155,16 @@ func (a *Accounts) keep(security, server []lwm2m.Node, sections map[string]secti
 	if records[keySections], err = json.Marshal(sections); err != nil {
 		return err
 	}
-	err = a.store.Update(func(tx *store.Tx) error {
-		for key, record := range records {
-			if err := tx.Save(store.Accounts, key, record); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := a.store.Bucket(store.Accounts).SaveAll(records); err != nil {
 		return fmt.Errorf("keep the accounts: %w", err)
 	}
 	return nil
 }
 
-// merge returns the content of object 0 or 1: what was saved, but for instances
-// whose section of the configuration was edited or removed, and what the edited
-// and the new sections say.
-func merge(oid uint16, saved, fresh []lwm2m.Node, before, now map[string]section) []lwm2m.Node {
-	stale, wanted := make(map[uint16]bool), make(map[uint16]bool)
-	instance := func(s section) uint16 {
-		if oid == objectSecurity {
-			return s.Security
-		}
-		return s.Server
-	}
-	for name, s := range before {
-		if n, ok := now[name]; !ok || n.Fingerprint != s.Fingerprint {
-			if oid == objectSecurity || !s.Bootstrap {
-				stale[instance(s)] = true
-			}
-		}
-	}
-	for name, s := range now {
-		if b, ok := before[name]; !ok || b.Fingerprint != s.Fingerprint {
-			if oid == objectSecurity || !s.Bootstrap {
-				stale[instance(s)], wanted[instance(s)] = true, true
-			}
-		}
-	}
-	out := slices.DeleteFunc(saved, func(n lwm2m.Node) bool { return stale[n.Path.Instance()] })
-	for _, n := range fresh {
-		if wanted[n.Path.Instance()] {
-			out = append(out, n)
-		}
-	}
-	lwm2m.SortNodes(out)
-	return out
-}
-
-// accountsOf returns the accounts of a configuration and the sections they are
-// of. A section that had instances before keeps them; a new one gets the next
-// free of both objects, so that the first server of a first start is instance 0,
-// the next 1, and so on, and the bootstrap server comes after them.
-func accountsOf(cfg *config.Config, before map[string]section) ([]objects.Account, map[string]section) {
-	var accounts []objects.Account
-	now := make(map[string]section)
-	numbers := newNumbers(before)
-	for i := range cfg.Servers {
-		s := &cfg.Servers[i]
-		name := fmt.Sprintf("server %d", s.ShortServerID)
-		entry := numbers.section(before, name, s.Instance)
-		entry.Fingerprint = s.Fingerprint
-		a := accountOf(&s.Account)
-		a.SecurityInstance, a.ServerInstance = entry.Security, entry.Server
-		a.ShortServerID, a.Lifetime = s.ShortServerID, s.Lifetime
-		a.Server = serverContent(s.More)
-		accounts, now[name] = append(accounts, a), entry
-	}
-	if b := cfg.Bootstrap; b != nil {
-		const name = "bootstrap"
-		entry, known := before[name]
-		if !known {
-			entry = section{Security: numbers.take(numbers.security, b.Instance), Bootstrap: true}
-		}
-		entry.Fingerprint = b.Fingerprint
-		a := accountOf(&b.Account)
-		a.SecurityInstance, a.Bootstrap, a.HoldOff = entry.Security, true, b.HoldOff
-		accounts, now[name] = append(accounts, a), entry
-	}
-	return accounts, now
-}
-
-// numbers are the instances of objects 0 and 1 that are taken.
-type numbers struct {
-	security, server map[uint16]bool
-}
-
-func newNumbers(before map[string]section) numbers {
-	n := numbers{make(map[uint16]bool), make(map[uint16]bool)}
-	for _, s := range before {
-		n.security[s.Security] = true
-		if !s.Bootstrap {
-			n.server[s.Server] = true
-		}
-	}
-	return n
-}
-
-// section returns the instances of a server's section.
-func (n numbers) section(before map[string]section, name string, wanted int) section {
-	entry, known := before[name]
-	if !known {
-		entry = section{Security: n.take(n.security, config.NoInstance), Server: n.take(n.server, wanted)}
-	}
-	return entry
-}
-
-// take returns the wanted number, else the lowest that is free.
-func (n numbers) take(taken map[uint16]bool, wanted int) uint16 {
-	id := uint16(0)
-	if wanted != config.NoInstance {
-		id = uint16(wanted) //nolint:gosec // checked by config
-	} else {
-		for taken[id] {
-			id++
-		}
-	}
-	taken[id] = true
-	return id
-}
-
 // serverResources are the resources of object 1 that keys of a [[server]] set.
 var serverResources = map[string]uint16{
 	"default_min_period": 2, "default_max_period": 3, "disable_timeout": 5, "store_notifications": 6,
-	"priority": 13, "initial_delay": 14, "failure_block": 15, "retry_count": 17, "retry_timer": 18, "sequence_delay": 19, "sequence_count": 20,
+	"priority": 13, "initial_delay": 14, "failure_block": 15, "bootstrap_on_failure": 16, "retry_count": 17, "retry_timer": 18, "sequence_delay": 19, "sequence_count": 20,
 	"mute_send": 23, "confirm_notifications": 26, "profile_hash": 27,
 }
 
@@ -317,20 +217,14 @@ func accountOf(c *config.Account) objects.Account {
 	return a
 }
 
-// refer puts references where the configuration names the place of a key. The accounts are
-// those of the servers, in order, and that of the bootstrap server.
-func (a *Accounts) refer(cfg *config.Config, accounts []objects.Account) {
-	for i := range accounts {
-		account := &config.Account{}
-		if i < len(cfg.Servers) {
-			account = &cfg.Servers[i].Account
-		} else {
-			account = &cfg.Bootstrap.Account
-		}
-		if account.Held.Kind != "" {
-			accounts[i].Key = a.references.Make(account.Held)
-		}
+// accountOf returns the account of a section, with a reference where it names the place of a
+// key.
+func (a *Accounts) accountOf(c *config.Account) objects.Account {
+	account := accountOf(c)
+	if c.Held.Kind != "" {
+		account.Key = a.references.Make(c.Held)
 	}
+	return account
 }
 
 func (a *Accounts) sections() (map[string]section, error) {

@@ -31,6 +31,7 @@ retry_count = 4
 retry_timer = "10s"
 sequence_delay = "3h"
 sequence_count = 2
+bootstrap_on_failure = false
 profile_hash = 6
 `
 
@@ -52,7 +53,7 @@ func TestServerSettings(t *testing.T) {
 		for p, want := range map[string]lwm2m.Value{
 			"/1/0/1": lwm2m.Integer(86400), "/1/0/2": lwm2m.Integer(5), "/1/0/3": lwm2m.Integer(3600), "/1/0/5": lwm2m.Integer(7200),
 			"/1/0/6": lwm2m.Boolean(false), "/1/0/13": lwm2m.Unsigned(3), "/1/0/14": lwm2m.Unsigned(7), "/1/0/15": lwm2m.Boolean(true),
-			"/1/0/17": lwm2m.Unsigned(4), "/1/0/18": lwm2m.Unsigned(10), "/1/0/19": lwm2m.Unsigned(10800), "/1/0/20": lwm2m.Unsigned(2),
+			"/1/0/16": lwm2m.Boolean(false), "/1/0/17": lwm2m.Unsigned(4), "/1/0/18": lwm2m.Unsigned(10), "/1/0/19": lwm2m.Unsigned(10800), "/1/0/20": lwm2m.Unsigned(2),
 			"/1/0/23": lwm2m.Boolean(false), "/1/0/26": lwm2m.Integer(1), "/1/0/27": lwm2m.Unsigned(6),
 		} {
 			if got := tree.Value(lwm2m.MustPath(p)); got != want {

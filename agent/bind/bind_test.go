@@ -1,7 +1,6 @@
 package bind
 
 import (
-	"context"
 	"log/slog"
 	"net/url"
 	"slices"
@@ -222,11 +221,11 @@ func seeded(t *testing.T, dir string, cfg *config.Config, then func(*model.Tree)
 	}
 	defer st.Close()
 	tree, a := model.NewTree(registry.Definitions(), time.Now), NewAccounts(st, nil)
-	security, err := objects.NewSecurity(tree, nil)
+	security, err := objects.NewSecurity(tree, a.SaveSecurity)
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, err := objects.NewServer(tree, "U", objects.ServerHooks{Save: func(_ context.Context, nodes []lwm2m.Node) error { return a.SaveServer(nodes) }})
+	srv, err := objects.NewServer(tree, "U", objects.ServerHooks{Save: a.SaveServer})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,10 +15,10 @@ type Kept struct {
 }
 
 // Save is an objects.Save.
-func (k Kept) Save(_ context.Context, nodes []lwm2m.Node) error {
+func (k Kept) Save(ctx context.Context, nodes []lwm2m.Node) error {
 	record, err := encodeNodes(nodes)
 	if err == nil {
-		err = k.Store.Bucket(store.Values).Save(k.Key, record)
+		err = saveAll(ctx, k.Store, store.Values, map[string][]byte{k.Key: record})
 	}
 	if err != nil {
 		return fmt.Errorf("keep %s: %w", k.Key, err)

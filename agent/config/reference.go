@@ -38,7 +38,7 @@ again; a configuration with errors is refused as a whole and the former one stay
 ## Accounts and instance numbers
 
 ` + "`[[server]]` and `[bootstrap]`" + ` fill objects 0 and 1 at the first start and again when that very section was edited. Otherwise
-what a bootstrap server wrote, or a server wrote to object 1, stays. A sensor or actuator gets the lowest free instance number
+what a bootstrap server wrote, or a server wrote to object 1, stays: an account that it replaced comes back with an edit of its section only. A sensor or actuator gets the lowest free instance number
 of its object and keeps it for its name, also when others come and go; ` + "`instance`" + ` asks for a certain one.
 
 ## Keys and files

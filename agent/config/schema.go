@@ -77,6 +77,7 @@ var serverKeys = []key{
 	{name: "retry_timer", kind: wholeSeconds(), fallback: `"1s" up to "1m", or "1m" when a neighbour is given`, help: "before the second attempt, doubling (/1/x/18)"},
 	{name: "sequence_delay", kind: wholeSeconds(), fallback: `"24h"`, help: "between two sequences (/1/x/19)"},
 	{name: "sequence_count", kind: integer(1, math.MaxUint32), fallback: "1", help: "sequences after which the server counts as failed (/1/x/20)"},
+	{name: "bootstrap_on_failure", kind: boolean, fallback: "true", help: "the bootstrap server may be asked when the server has failed (/1/x/16)"},
 	{name: "profile_hash", kind: integer(1, 6), fallback: "none: the object list is sent", help: "hash of the Profile ID that is sent in place of the object list; 6: SHA-256, 32 bits (/1/x/27)"},
 }
 

@@ -67,7 +67,7 @@ func TestAPIRoutes(t *testing.T) {
 func TestAPISchemas(t *testing.T) {
 	a := readAPI(t)
 	types := map[string]reflect.Type{
-		"Status": reflect.TypeFor[Status](), "Server": reflect.TypeFor[Server](), "Trouble": reflect.TypeFor[Trouble](),
+		"Status": reflect.TypeFor[Status](), "Server": reflect.TypeFor[Server](), "Bootstrap": reflect.TypeFor[Bootstrap](), "Trouble": reflect.TypeFor[Trouble](),
 		"Place": reflect.TypeFor[Place](), "Value": reflect.TypeFor[Value](), "Event": reflect.TypeFor[Event](),
 		"ExecuteRequest": reflect.TypeFor[ExecuteRequest](), "UpdateRequest": reflect.TypeFor[UpdateRequest](),
 		"SendRequest": reflect.TypeFor[SendRequest](), "SendOutcome": reflect.TypeFor[SendOutcome](), "Refusal": reflect.TypeFor[Refusal](),
@@ -159,6 +159,7 @@ func TestAPIAnswers(t *testing.T) {
 		{"POST", "/v1/send", `{"paths": ["/3303"], "servers": [1]}`},
 		{"POST", "/v1/update", `{"servers": [101]}`},
 		{"POST", "/v1/update", `{"servers": [1]}`},
+		{"POST", "/v1/bootstrap", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.method+" "+tt.target+" "+tt.body, func(t *testing.T) {

@@ -38,6 +38,8 @@ type Backend interface {
 	// Update sends a registration Update to the servers with these Short Server
 	// IDs, or to all if there is none.
 	Update(servers []uint16) error
+	// Bootstrap has the bootstrap server asked for accounts.
+	Bootstrap() error
 	// Subscribe returns what happens from now on: values and structure below the
 	// paths, accounts, health. Close it when done.
 	Subscribe(paths []lwm2m.Path) Subscription

@@ -75,6 +75,7 @@ type device struct {
 	mu       sync.Mutex
 	executed []string
 	updated  [][]uint16
+	noBoot   bool // there is no bootstrap server
 	sent     []lwm2m.Path
 	subs     map[*subscription]struct{}
 }
@@ -206,6 +207,13 @@ func (d *device) Send(_ context.Context, servers []uint16, paths []lwm2m.Path) (
 	defer d.mu.Unlock()
 	d.sent = append(d.sent, paths...)
 	return outcomes, nil
+}
+
+func (d *device) Bootstrap() error {
+	if d.noBoot {
+		return lwm2m.Errorf(lwm2m.MethodNotAllowed, "there is no bootstrap server")
+	}
+	return nil
 }
 
 func (d *device) Update(servers []uint16) error {

@@ -71,6 +71,11 @@ func (c *Client) Execute(ctx context.Context, path, args string) error {
 	return c.send(ctx, http.MethodPost, "/v1/execute", ExecuteRequest{Path: path, Args: args})
 }
 
+// Bootstrap makes the agent ask its bootstrap server for accounts.
+func (c *Client) Bootstrap(ctx context.Context) error {
+	return c.send(ctx, http.MethodPost, "/v1/bootstrap", struct{}{})
+}
+
 // Update makes the agent send a registration Update to these servers, or to all.
 func (c *Client) Update(ctx context.Context, servers ...uint16) error {
 	return c.send(ctx, http.MethodPost, "/v1/update", UpdateRequest{Servers: servers})

@@ -66,6 +66,7 @@ func routes() []route {
 		{http.MethodPost, "/v1/execute", Changing, (*handler).execute},
 		{http.MethodPost, "/v1/send", Changing, (*handler).send},
 		{http.MethodPost, "/v1/update", Changing, (*handler).update},
+		{http.MethodPost, "/v1/bootstrap", Changing, (*handler).bootstrap},
 		{http.MethodGet, "/v1/events", Reading, (*handler).events},
 		{http.MethodGet, "/v1/apps", Reading, (*handler).listApps},
 		{http.MethodPut, "/v1/apps/{name}", Owning, ofApp((*handler).registerApp)},
@@ -325,6 +326,14 @@ func (h *handler) execute(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (h *handler) bootstrap(w http.ResponseWriter, _ *http.Request) error {
+	if err := h.backend.Bootstrap(); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusAccepted)
 	return nil
 }
 

@@ -169,6 +169,7 @@ func TestExecuteAndUpdate(t *testing.T) {
 		{"/v1/execute", `{"path": "/3/0/4", "args": "0='now',1"}`, http.StatusNoContent},
 		{"/v1/update", ``, http.StatusAccepted},
 		{"/v1/update", `{"servers": [101]}`, http.StatusAccepted},
+		{"/v1/bootstrap", ``, http.StatusAccepted},
 	} {
 		if code, text := call(h, "POST", tt.target, tt.body); code != tt.want || text != "" {
 			t.Errorf("%s %s: %d %s", tt.target, tt.body, code, text)

@@ -11,7 +11,10 @@ type Status struct {
 	BootWhy  string    `json:"boot_reason,omitempty"` // "power on", "watchdog" …, as far as the hardware tells
 	StateDir string    `json:"state_dir,omitempty"`
 	Servers  []Server  `json:"servers"`
-	Health   []Trouble `json:"health"` // filled in by Handler
+
+	Bootstrap *Bootstrap `json:"bootstrap,omitempty"` // nil: there is no bootstrap server
+
+	Health []Trouble `json:"health"` // filled in by Handler
 }
 
 // Server is one server account. Times are zero where there is nothing to tell.
@@ -60,6 +63,24 @@ type Flow struct {
 	ReceivedDatagrams uint64 `json:"received_datagrams"`
 	SentBytes         uint64 `json:"sent_bytes"`
 	ReceivedBytes     uint64 `json:"received_bytes"`
+}
+
+// Bootstrap is how the bootstrap stands. Times are zero where there is nothing to tell.
+type Bootstrap struct {
+	URI         string    `json:"uri"`
+	State       string    `json:"state"` // one word, mostly: "idle", "waiting"
+	Words       string    `json:"words"`
+	Since       time.Time `json:"since,omitzero"`
+	Reason      string    `json:"reason,omitempty"` // why one is wanted, or was last
+	NextAttempt time.Time `json:"next_attempt,omitzero"`
+	Attempts    int       `json:"attempts"`       // that failed in a row
+	Last        time.Time `json:"last,omitzero"`  // when the last one succeeded
+	Purge       time.Time `json:"purge,omitzero"` // when the account is removed
+
+	LastError     string    `json:"last_error,omitempty"`
+	Remedy        string    `json:"remedy,omitempty"`
+	LastErrorTime time.Time `json:"last_error_time,omitzero"`
+	ErrorCleared  bool      `json:"error_cleared,omitempty"`
 }
 
 // Trouble is one thing that is wrong, with what to do about it.

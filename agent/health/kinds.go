@@ -6,6 +6,7 @@ const (
 	ServerRefuses        Code = "server-refuses"
 	ServerIdentity       Code = "server-identity"
 	ServerMissing        Code = "server-missing"
+	BootstrapFailing     Code = "bootstrap-failing"
 	SensorFailing        Code = "sensor-failing"
 	ActuatorFailing      Code = "actuator-failing"
 	ConfigurationInvalid Code = "configuration-invalid"
@@ -39,7 +40,12 @@ var kinds = []Kind{
 	{
 		Code: ServerMissing, Severity: Warning,
 		Text:   "no server is configured",
-		Remedy: "Add a `[[server]]` section to agent.toml; `lwm2m-agent check` shows whether it is right.",
+		Remedy: "Add a `[[server]]` or `[bootstrap]` section to agent.toml; `lwm2m-agent check` shows whether it is right.",
+	},
+	{
+		Code: BootstrapFailing, Severity: Error,
+		Text:   "the bootstrap has failed; accounts stay as they were",
+		Remedy: "The text says what went wrong. Check address, `identity` and key of `[bootstrap]`, and what the bootstrap server has for this endpoint: at least one server with object 0 and object 1. It is tried again with growing pauses; `lwm2m-agent bootstrap` tries at once.",
 	},
 	{
 		Code: SensorFailing, Severity: Error, Subject: "sensor", Device: PeripheralFault,

@@ -83,6 +83,7 @@ const statusAnswer = `{"endpoint":"urn:dev:os:32473-gw-17","version":"1.0","star
  "last_error":"no answer to Update","last_error_time":"2026-03-01T10:59:30Z","error_cleared":true,"remedy":"not shown"},
 {"short_server_id":102,"uri":"coap://192.0.2.1:5683","state":"waiting","words":"no answer; next attempt in 8 s","since":"2026-03-01T11:59:52Z","lifetime":86400,"sent_bytes":0,"received_bytes":0,"observations":0,"queued":40,"dropped":7,"queue_mode":false,
  "last_error":"no answer to Register within 93 s","last_error_time":"2026-03-01T11:59:52Z","remedy":"check the address"}],
+"bootstrap":{"uri":"coaps://bs.example.com:5684","state":"waiting","words":"server 102 refuses this client; next attempt in 8 s","attempts":2,"last":"2026-03-01T11:00:00Z","purge":"2026-03-01T13:00:00Z","last_error":"no answer","last_error_time":"2026-03-01T11:59:52Z","remedy":"check the address"},
 "health":[{"code":"sensor-failing","severity":"error","text":"the sensor gives no values","subject":"sensor","on":"cold room\u001b[2J","detail":"no device answers","remedy":"Check wiring.","since":"2026-02-27T12:00:00Z"},
 {"code":"server-missing","severity":"warning","text":"no server is configured","remedy":"Add one.","since":"2026-03-01T11:59:59Z"}]}`
 
@@ -109,7 +110,7 @@ const eventsAnswer = `{"event":"registration","server":{"short_server_id":101}}
 func TestOutput(t *testing.T) {
 	answers := map[string]string{
 		"GET /v1/status": statusAnswer, "GET /v1/tree": treeAnswer, "GET /v1/value": valueAnswer, "GET /v1/events": eventsAnswer,
-		"PUT /v1/value": "", "POST /v1/execute": "", "POST /v1/update": "",
+		"PUT /v1/value": "", "POST /v1/execute": "", "POST /v1/update": "", "POST /v1/bootstrap": "",
 		"POST /v1/send": `[{"short_server_id":101,"sent":true},{"short_server_id":102,"sent":false,"error":"muted"}]`,
 	}
 	tests := []struct {
@@ -129,6 +130,12 @@ server 101: 4.1 kB on the wire in 24 hours: update 4.0 kB, notify 70 B
 server 101: last error 1 h ago, over since: no answer to Update
 server 102: no answer; next attempt in 8 s
 server 102: last error 8 s ago: no answer to Register within 93 s
+    what to do: check the address
+
+bootstrap server coaps://bs.example.com:5684: server 102 refuses this client; next attempt in 8 s
+    bootstrapped 1 h ago
+    its account is removed in 1 h
+    last error 8 s ago: no answer
     what to do: check the address
 
 health:
@@ -164,6 +171,7 @@ health:
 		{[]string{"send", "/3303", "/3/0/0"}, `POST /v1/send {"paths":["/3303","/3/0/0"]}`, "server 101: sent\nserver 102: not sent: muted\n", "lwm2m-agent send: not every server took it\n", 1},
 		{[]string{"send", "-to", "101,102", "-json", "/3303"}, `POST /v1/send {"paths":["/3303"],"servers":[101,102]}`, `[{"short_server_id":101,"sent":true},{"short_server_id":102,"sent":false,"error":"muted"}]` + "\n", "lwm2m-agent send: not every server took it\n", 1},
 		{[]string{"update"}, "POST /v1/update {}", "", "", 0},
+		{[]string{"bootstrap"}, "POST /v1/bootstrap {}", "", "", 0},
 		{[]string{"update", "101", "102"}, `POST /v1/update {"servers":[101,102]}`, "", "", 0},
 		{[]string{"observe", "/3303"}, "GET /v1/events?path=%2F3303", `12:59:59.250  /3303/0/5700  Sensor Value  21.5 Cel
 13:00:00.000  /3303/0/5700  Sensor Value  22 Cel  uncertain

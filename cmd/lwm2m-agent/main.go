@@ -47,6 +47,7 @@ func commands() []command {
 		{"observe", "PATH...", "print values as they change, until interrupted", runObserve},
 		{"send", "PATH...", "tell servers present values, unasked", runSend},
 		{"update", "[SHORT_SERVER_ID...]", "send a registration Update now", runUpdate},
+		{"bootstrap", "", "ask the bootstrap server for accounts now", runBootstrap},
 		{"provision", "[psk|rpk|x509|list]", "make, import and list keys, in files or a TPM, for a factory line", runProvision},
 		{"version", "", "print version, commit, Go version and supported LwM2M versions", runVersion},
 	}, etsCommand())

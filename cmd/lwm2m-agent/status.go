@@ -39,6 +39,9 @@ func (c *call) printStatus(s *control.Status) {
 		fmt.Fprintf(c.stdout, "machine up for %s%s\n", span(now.Sub(s.Booted)), why)
 	}
 	c.printServers(s.Servers, now)
+	if s.Bootstrap != nil {
+		c.printBootstrap(s.Bootstrap, now)
+	}
 	if len(s.Health) == 0 {
 		fmt.Fprint(c.stdout, "\nhealth: all is well\n")
 		return
