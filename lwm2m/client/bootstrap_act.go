@@ -26,7 +26,7 @@ func (b *bootstrapper) on(e bootEvent) {
 
 func (b *bootstrapper) enter(s BootstrapState) {
 	b.state, b.since = s, b.now()
-	b.waitUntil, b.expireAt, b.endAt = time.Time{}, time.Time{}, time.Time{}
+	b.waitUntil, b.expireAt, b.endAt, b.probing = time.Time{}, time.Time{}, time.Time{}, false
 }
 
 func (b *bootstrapper) do(what bootAction) {

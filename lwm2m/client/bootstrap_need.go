@@ -51,8 +51,9 @@ func (r BootstrapReason) String() string {
 	return ""
 }
 
-// silentFor is how long a server must have been silent before that alone is a reason: an
-// outage is shorter, as a rule, and what moved stays away.
+// silentFor is how long a server must have been silent before that alone is a reason, where
+// its account does not say how often it is to be tried: an outage is shorter, as a rule,
+// and what moved stays away.
 const silentFor = time.Hour
 
 // bootstrapAccount is the account of the bootstrap server: an instance of object 0.
@@ -113,15 +114,17 @@ func surveyed(t *model.Tree, accounts []*settings) survey {
 type ailment struct {
 	since   time.Time // the first failure in a row
 	all     bool      // attempts of all sequences have failed, and a bootstrap may follow (/1/x/16)
+	ordered bool      // the account says how many attempts there are (/1/x/17 to /1/x/20)
 	refused bool      // by the last one
 }
 
 // What accounts tell the bootstrap.
 type (
 	registrationFailed struct {
-		ssid uint16
-		all  bool
-		how  failure
+		ssid    uint16
+		all     bool
+		ordered bool
+		how     failure
 	}
 	registrationStands struct{ ssid uint16 }
 	// bootstrapAsked says that a server, or with 0 a person, asks for a bootstrap.
@@ -148,9 +151,9 @@ func (b *bootstrapper) registrationFailed(f registrationFailed) {
 	if !ok {
 		before.since = b.now()
 	}
-	b.failing[f.ssid] = ailment{before.since, f.all, f.how == refusal}
+	b.failing[f.ssid] = ailment{before.since, f.all, f.ordered, f.how == refusal}
 	delete(b.standing, f.ssid)
-	b.justFailed = true
+	b.justFailed = b.justFailed || f.ssid == b.reason.ShortServerID
 }
 
 // stands takes in that a registration stands.
@@ -179,7 +182,7 @@ func (b *bootstrapper) need() BootstrapReason {
 		case !f.all:
 		case f.refused:
 			return BootstrapReason{BootstrapRefused, ssid}
-		case len(b.standing) > 0, b.now().Sub(f.since) >= silentFor:
+		case len(b.standing) > 0, f.ordered, b.now().Sub(f.since) >= silentFor:
 			return BootstrapReason{BootstrapSilent, ssid}
 		}
 	}
@@ -209,7 +212,7 @@ func (b *bootstrapper) reassess() {
 // tellFailure tells the bootstrap that an attempt to register has failed.
 func (a *account) tellFailure() {
 	all := a.failed >= a.settings.attempts && a.settings.fallback
-	a.client.bootstrap.inbox.put(registrationFailed{a.ssid, all, a.failure})
+	a.client.bootstrap.inbox.put(registrationFailed{a.ssid, all, a.settings.retry != nil, a.failure})
 }
 
 // bootstrapped has an account register at once, or tell a server which has the client

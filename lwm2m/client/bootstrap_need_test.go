@@ -178,6 +178,30 @@ func TestSilentNetwork(t *testing.T) {
 	})
 }
 
+// TestSilenceInOrder: an account that says how often it is to be tried is not waited for
+// longer than that.
+func TestSilenceInOrder(t *testing.T) {
+	bootstrapping(t, true, nil, func(l *bootLab) {
+		l.publish(l.accounts, func(b *model.Batch) { b.Set(0, 17, lwm2m.Integer(2)); b.Set(0, 18, lwm2m.Integer(10)) })
+		l.server.onDial = func(_ context.Context, to Server) {
+			l.server.set(func(s *scripted) {
+				if s.refuse = nil; to.ShortServerID == 101 {
+					s.refuse = &dtls.TimeoutError{Awaited: "ServerHello"}
+				}
+			})
+		}
+		l.run()
+		l.after(9 * time.Second)
+		if n, _ := l.requests(); n > 0 {
+			t.Errorf("%d requests to the bootstrap server after one attempt", n)
+		}
+		l.after(20 * time.Second) // the next sequence begins after a day
+		if n, _ := l.requests(); n == 0 {
+			t.Error("no request to the bootstrap server after all attempts")
+		}
+	})
+}
+
 func countOf(all []string, one string) int {
 	count := 0
 	for _, s := range all {

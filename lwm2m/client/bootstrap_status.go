@@ -47,7 +47,7 @@ func (c *Client) BootstrapStatus() BootstrapStatus {
 func (s *BootstrapStatus) words(now time.Time) string {
 	switch s.State {
 	case BootstrapWaiting:
-		when := "next attempt after the server has been silent once more"
+		when := "the server is tried once more before"
 		if s.Reason.Kind != BootstrapSilent || s.NextAttempt.After(now) {
 			when = fmt.Sprintf("next attempt in %s", max(s.NextAttempt.Sub(now), 0).Round(time.Second))
 		}

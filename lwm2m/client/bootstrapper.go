@@ -51,7 +51,7 @@ type bootstrapper struct {
 	askedBy    uint16 // 0: a person
 	failing    map[uint16]ailment
 	standing   map[uint16]bool
-	justFailed bool // an account, in this round
+	justFailed bool // that of the reason, in this round
 	timer      *time.Timer
 	items      []any
 
@@ -61,6 +61,7 @@ type bootstrapper struct {
 	abandon   context.CancelFunc
 	failed    int       // attempts since all was well
 	waitUntil time.Time // in Waiting
+	probing   bool      // in Waiting: the server is tried once more
 	expireAt  time.Time // in Open, from the last message on
 	endAt     time.Time // in Open, of all; in Done, of repetitions
 	conn      *coap.Conn
@@ -220,10 +221,8 @@ func (b *bootstrapper) catchUp() {
 	now := b.now()
 	switch b.state {
 	case BootstrapWaiting:
-		// Right after a server was silent again: had the network been down, and were it
-		// back, the server would have answered.
-		if passed(b.waitUntil, now) && (b.reason.Kind != BootstrapSilent || b.justFailed) {
-			b.on(bootDue)
+		if passed(b.waitUntil, now) {
+			b.waitOver()
 		}
 	case BootstrapOpen:
 		if passed(b.expireAt, now) || passed(b.endAt, now) {
@@ -244,12 +243,24 @@ func (b *bootstrapper) catchUp() {
 	b.justFailed = false
 }
 
+// waitOver begins the attempt. One because of silence comes right after the server was silent
+// once more: had the network been down, and were it back, the server would have answered.
+func (b *bootstrapper) waitOver() {
+	switch {
+	case b.reason.Kind != BootstrapSilent || b.justFailed:
+		b.on(bootDue)
+	case !b.probing:
+		b.probing = true
+		_ = b.client.Update(b.reason.ShortServerID) // if its account has gone, so has the reason
+	}
+}
+
 // arm sets the timer to what is due first, or stops it.
 func (b *bootstrapper) arm() {
 	var at time.Time
 	switch b.state {
 	case BootstrapWaiting:
-		if b.reason.Kind != BootstrapSilent {
+		if !b.probing {
 			at = b.waitUntil
 		}
 	case BootstrapOpen:
