@@ -244,7 +244,6 @@ func (b *bootstrapper) conclude() {
 	b.endAt = b.now().Add(b.conn.Params().MaxTransmitWait())
 	b.succeeded()
 	b.survey = surveyed(b.client.config.Tree, readAccounts(b.client.config.Tree))
-	b.busy.Store(false)
 	b.client.bootstrapped(b.ctx, b.concerned)
 	b.concerned = nil
 }

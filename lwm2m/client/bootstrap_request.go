@@ -204,6 +204,7 @@ func (b *bootstrapper) finish(stage *model.Stage) error {
 		}
 		return err
 	}
+	b.busy.Store(false) // before the bootstrap server knows that it is over
 	b.log.Info("bootstrapped", slog.Int("instances_written", written), slog.Int("instances_deleted", deleted-len(stayed)))
 	return nil
 }
