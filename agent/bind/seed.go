@@ -137,6 +137,9 @@ func accountsOf(
 	var accounts []objects.Account
 	now := make(map[string]section)
 	numbers := newNumbers(before, saved)
+	if b := cfg.Bootstrap; b != nil && b.Instance != config.NoInstance {
+		numbers.security[uint16(b.Instance)] = true //nolint:gosec // checked by config
+	}
 	for i := range cfg.Servers {
 		s := &cfg.Servers[i]
 		name := fmt.Sprintf("server %d", s.ShortServerID)

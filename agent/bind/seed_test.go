@@ -94,6 +94,20 @@ func TestBootstrapStays(t *testing.T) {
 	}
 }
 
+// TestBootstrapInstance: servers leave the bootstrap server the instance that it is given.
+func TestBootstrapInstance(t *testing.T) {
+	cfg := &config.Config{Servers: []config.Server{account("a", 101, time.Hour), account("b", 102, time.Hour)}, Bootstrap: bootstrapSection("c")}
+	cfg.Bootstrap.Instance = 1
+	dir := t.TempDir()
+	for range 2 {
+		seeded(t, dir, cfg, func(tree *model.Tree) {
+			if got := accountsIn(tree); got != "/0/0=101 /0/1=b /0/2=102 /1/0=101,3600 /1/1=102,3600 " {
+				t.Error(got)
+			}
+		})
+	}
+}
+
 // TestReplacedBootstrapAccountStays: the configuration's does not come back before it is
 // edited, and then takes its place.
 func TestReplacedBootstrapAccountStays(t *testing.T) {
