@@ -31,14 +31,14 @@ func (p *Procedure) Name() string { return "int-" + strconv.Itoa(p.ID) }
 
 // Why procedures are not run. What is to come is named by its issue.
 const (
-	noProcedure   = "no procedure in the test specification"
-	sessionsTrust = "later: sessions and trust"
-	firmware      = "later: firmware update"
-	overTCP       = "later: CoAP over TCP"
-	overMQTT      = "later: LwM2M over MQTT"
-	withOSCORE    = "later: OSCORE"
-	needsModem    = "needs a modem"
-	needsCard     = "needs a smartcard"
+	noProcedure = "no procedure in the test specification"
+	withEST     = "later: enrolment over secure transport (EST)"
+	firmware    = "later: firmware update"
+	overTCP     = "later: CoAP over TCP"
+	overMQTT    = "later: LwM2M over MQTT"
+	withOSCORE  = "later: OSCORE"
+	needsModem  = "needs a modem"
+	needsCard   = "needs a smartcard"
 )
 
 // Procedures returns all procedures of the test specification for LwM2M 1.2, in

@@ -68,6 +68,9 @@ type conditions struct {
 	awake     time.Duration // in queue mode
 	resources values        // of the device, beside those of C.3
 	server    string        // the name in the servers' certificates; "": pre-shared keys
+	refusing  bool          // the first server refuses the device
+
+	bootstrap *bootstrapping // nil: there is no bootstrap server
 }
 
 // sandbox is a device with its machine and its servers.
@@ -84,8 +87,9 @@ type sandbox struct {
 }
 
 // startServer starts a server with a DTLS port of its own and the account for it, with
-// certificates if there is a name for the server's.
-func (b *sandbox) startServer(ctx context.Context, cfg server.Config, id uint16, name string) (*server.Server, config.Account, error) {
+// certificates if there is a name for the server's. With a pre-shared key the device may
+// register as only.
+func (b *sandbox) startServer(ctx context.Context, cfg server.Config, id uint16, name string, only string) (*server.Server, config.Account, error) {
 	key := make([]byte, 16)
 	rand.Read(key) // never fails
 	account := config.Account{
@@ -94,7 +98,7 @@ func (b *sandbox) startServer(ctx context.Context, cfg server.Config, id uint16,
 	}
 	cfg.Keys = &server.Keys{}
 	if name == "" {
-		cfg.Keys.Add(endpoint, key, endpoint)
+		cfg.Keys.Add(endpoint, key, only)
 	} else if err := certify(&cfg, &account, name); err != nil {
 		return nil, account, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -58,6 +59,9 @@ type trial struct {
 	dir     string
 	sandbox *sandbox
 	servers []*tester
+
+	accounts  []config.Server // of the servers, whether the device knows them or not
+	bootstrap *bootstrapServer
 }
 
 // stop ends a procedure.
@@ -165,20 +169,40 @@ func (t *trial) start(c conditions) *tester {
 	for id := 1; id <= max(c.servers, 1); id++ {
 		t.addServer(ctx, c, uint16(id))
 	}
-	b.initial, err = t.initially().with(c.resources).nodes(t.lab.Shapes)
-	t.must(err)
+	if c.bootstrap != nil {
+		t.addBootstrapServer(ctx, c)
+	}
+	if len(b.setup.Config.Servers) > 0 {
+		b.initial, err = t.initially().with(c.resources).nodes(t.lab.Shapes)
+		t.must(err)
+	}
 	t.must(b.start(ctx))
 	return t.servers[0]
+}
+
+// startAgain ends the sandbox, so that start makes another one.
+func (t *trial) startAgain() {
+	t.sandbox.close()
+	t.sandbox, t.servers, t.accounts, t.bootstrap = nil, nil, nil, nil
+	t.dir = filepath.Join(t.dir, "again")
 }
 
 // addServer adds a server and its account.
 func (t *trial) addServer(ctx context.Context, c conditions, id uint16) {
 	tap := newWiretap()
 	cfg := server.Config{Shapes: t.lab.Shapes, Grace: serverGrace, Trace: tap.note, AwakeTime: c.awake / 2, Refused: tap.refuse}
-	s, account, err := t.sandbox.startServer(ctx, cfg, id, c.server)
+	only := endpoint
+	if c.refusing && id == 1 {
+		only = "another device"
+	}
+	s, account, err := t.sandbox.startServer(ctx, cfg, id, c.server, only)
 	t.must(err)
 	account.Version, account.QueueMode = t.version, c.queue
-	t.sandbox.setup.Config.Servers = append(t.sandbox.setup.Config.Servers, config.Server{Account: account, ShortServerID: id, Lifetime: cmp.Or(c.lifetime, lifetime)})
+	t.accounts = append(t.accounts, config.Server{Account: account, ShortServerID: id, Lifetime: cmp.Or(c.lifetime, lifetime)})
+	t.sandbox.setup.Config.Servers = t.accounts
+	if c.refusing {
+		t.sandbox.setup.Config.Servers = t.accounts[:1] // the device does not know the others
+	}
 	t.servers = append(t.servers, &tester{t: t, id: id, server: s, tap: tap})
 }
 
