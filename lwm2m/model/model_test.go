@@ -31,7 +31,9 @@ var testObject = &Definition{
 var (
 	singleObject   = &Definition{ID: 101, Name: "Single", Resources: []ResourceDefinition{{ID: 0, Name: "V", Ops: OpRead | OpWrite, Type: lwm2m.TypeInteger}}}
 	securityObject = &Definition{ID: 0, Name: "Security", Multiple: true, Resources: []ResourceDefinition{
-		{ID: 0, Name: "URI", Type: lwm2m.TypeString}, {ID: 5, Name: "Secret Key", Type: lwm2m.TypeOpaque},
+		{ID: 0, Name: "URI", Type: lwm2m.TypeString},
+		{ID: 5, Name: "Secret Key", Type: lwm2m.TypeOpaque},
+		{ID: 8, Name: "SMS Binding Secret Key", Type: lwm2m.TypeOpaque, Range: ParseRange("16,32,48")},
 	}}
 )
 

@@ -119,12 +119,25 @@ func (o *object) planStaged(e *Edit, p lwm2m.Path, n lwm2m.Node) error {
 			return nil
 		case passed:
 			return lwm2m.Errorf(lwm2m.BadRequest, "%s cannot be written", n.Path)
+		case void(def, n.Value):
+			return nil
 		}
 	}
 	if err := o.planNode(e, n); err != nil {
 		return lwm2m.Errorf(lwm2m.BadRequest, "%w", err)
 	}
 	return nil
+}
+
+// void reports whether an empty value stands for none: bootstrap servers write one to what an
+// account does not use, whatever length is allowed (Core, appendix E.1: "null").
+func void(def *ResourceDefinition, v lwm2m.Value) bool {
+	switch v.Type() {
+	case lwm2m.TypeOpaque, lwm2m.TypeString:
+		return v.Len() == 0 && !def.Range.Contains(v)
+	default:
+		return false
+	}
 }
 
 // replace makes an instance what it is once a write of p has taken what it replaces away.

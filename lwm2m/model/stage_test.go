@@ -65,7 +65,9 @@ func TestStageShowsAndCommits(t *testing.T) {
 	path := lwm2m.MustPath
 	mustStage(
 		t, s.Delete(path("/0")),
-		s.Write(path("/0/3"), []lwm2m.Node{node("/0/3/0", lwm2m.String("coap://new")), node("/0/3/99", lwm2m.Integer(1))}),
+		s.Write(path("/0/3"), []lwm2m.Node{
+			node("/0/3/0", lwm2m.String("coap://new")), node("/0/3/8", lwm2m.Opaque(nil)), node("/0/3/99", lwm2m.Integer(1)),
+		}),
 		s.Write(path("/100/0"), []lwm2m.Node{node("/100/0/1", lwm2m.Integer(8)), node("/100/0/0", lwm2m.Float(1))}),
 		s.Write(path("/100/0/3"), []lwm2m.Node{node("/100/0/3/1", lwm2m.Integer(12)), node("/100/0/3/5", lwm2m.Integer(13))}),
 	)
@@ -156,6 +158,7 @@ func TestStageRefuses(t *testing.T) {
 		"type":                     s.Write(path("/100/0"), []lwm2m.Node{node("/100/0/1", lwm2m.String("x"))}),
 		"range":                    s.Write(path("/100/0/1"), []lwm2m.Node{node("/100/0/1", lwm2m.Integer(101))}),
 		"unknown resource":         s.Write(path("/100/0/77"), []lwm2m.Node{node("/100/0/77", lwm2m.Integer(1))}),
+		"length":                   s.Write(path("/0/0/8"), []lwm2m.Node{node("/0/0/8", lwm2m.Opaque([]byte("short")))}),
 		"read only":                s.Write(path("/100/0/0"), []lwm2m.Node{node("/100/0/0", lwm2m.Float(1))}),
 		"second of a single":       s.Write(path("/101/1"), []lwm2m.Node{node("/101/1/0", lwm2m.Integer(1))}),
 		"delete of what is kept":   s.Delete(path("/0/1")),
