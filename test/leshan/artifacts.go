@@ -27,34 +27,36 @@ const (
 	dependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 )
 
-// libraries returns the folder with the jars that java/pom.xml names.
-func libraries(t workspace.T) string {
+// libraries returns the folder with the jars that the pom.xml of a folder names.
+func libraries(t workspace.T, folder string) string {
 	t.Helper()
-	return workspace.Cached(t, "leshan-lib", []string{source(t, "pom.xml")}, func(dir string) error {
+	list := source(t, folder, "pom.xml")
+	return workspace.Cached(t, "leshan-lib", []string{list}, func(dir string) error {
 		pom := filepath.Join(dir, "pom.xml")
-		if err := os.WriteFile(pom, []byte(source(t, "pom.xml")), 0o600); err != nil {
+		if err := os.WriteFile(pom, []byte(list), 0o600); err != nil {
 			return err
 		}
 		return maven(t, "-f", pom, dependencyPlugin+":copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+dir)
 	})
 }
 
-// classPath returns the class path of our own Java programs, compiled.
-func classPath(t workspace.T) string {
+// classPath returns the class path of our own Java programs in a folder, compiled: "java" has those on
+// the newest Leshan, "java/bootstrap" the one on the newest with a bootstrap server.
+func classPath(t workspace.T, folder string) string {
 	t.Helper()
-	lib := filepath.Join(libraries(t), "*")
-	names, err := fs.Glob(java, "java/*.java")
+	lib := filepath.Join(libraries(t, folder), "*")
+	names, err := fs.Glob(java, folder+"/*.java")
 	if err != nil {
 		t.Fatalf("list the Java sources: %v", err)
 	}
 	inputs := append(make([]string, 0, 1+len(names)), lib)
 	for i, name := range names {
 		names[i] = filepath.Base(name)
-		inputs = append(inputs, source(t, names[i]))
+		inputs = append(inputs, source(t, folder, names[i]))
 	}
 	classes := workspace.Cached(t, "leshan-classes", inputs, func(dir string) error {
 		for _, name := range names {
-			if err := os.WriteFile(filepath.Join(dir, name), []byte(source(t, name)), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(source(t, folder, name)), 0o600); err != nil {
 				return err
 			}
 		}
@@ -84,9 +86,9 @@ func demo(t workspace.T) string {
 	return filepath.Join(dir, demoJar)
 }
 
-func source(t workspace.T, name string) string {
+func source(t workspace.T, folder, name string) string {
 	t.Helper()
-	text, err := java.ReadFile("java/" + name)
+	text, err := java.ReadFile(folder + "/" + name)
 	if err != nil {
 		t.Fatalf("read %s: %v", name, err)
 	}

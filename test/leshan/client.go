@@ -30,7 +30,7 @@ type JavaClient struct{ process *process.Process }
 // StartClient starts Leshan's client, which registers by itself and is ended, without a de-registration, with the test.
 func StartClient(t workspace.T, o ClientOptions) *JavaClient {
 	t.Helper()
-	arguments := append(program(t, "LeshanClient"), "uri="+o.URI, "endpoint="+o.Endpoint)
+	arguments := append(program(t, "java", "LeshanClient"), "uri="+o.URI, "endpoint="+o.Endpoint)
 	if o.Identity != "" {
 		arguments = append(arguments, "identity="+o.Identity, "key="+hex.EncodeToString(o.Key))
 	}

@@ -19,7 +19,7 @@ type peer struct{ url string }
 // Start starts a server on the newest Leshan library that ends with the test.
 func Start(t workspace.T, o Options) *Server {
 	t.Helper()
-	p := launch(t, "peer", slices.Concat(brief, program(t, "LeshanPeer"), o.arguments(t))...)
+	p := launch(t, "peer", slices.Concat(brief, program(t, "java", "LeshanPeer"), o.arguments(t))...)
 	var ready struct{ HTTP, CoAP, CoAPS string }
 	line := p.WaitPrefix(t, startTime, "READY ")
 	if err := json.Unmarshal([]byte(line), &ready); err != nil {
@@ -29,10 +29,10 @@ func Start(t workspace.T, o Options) *Server {
 }
 
 // program is the java command's arguments for one of our own programs.
-func program(t workspace.T, class string) []string {
+func program(t workspace.T, folder, class string) []string {
 	t.Helper()
 	return []string{
-		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp", classPath(t), class,
+		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp", classPath(t, folder), class,
 	}
 }
 
