@@ -35,13 +35,14 @@ func (b *bootstrapper) request(x *coap.Exchange) {
 		b.refuse(x, lwm2m.Errorf(lwm2m.ServiceUnavailable, "no bootstrap is open"))
 		return
 	}
+	finish := isFinish(x.Request) // once it is answered the request is the message layer's again
 	m, err := b.answer(x.Request)
 	if err != nil {
 		b.refuse(x, err)
 		return
 	}
 	b.respond(x, m)
-	if isFinish(x.Request) {
+	if finish {
 		b.on(bootFinished)
 	}
 }
