@@ -78,7 +78,8 @@ func checkKey(cfg *config.Config, s *config.Server) []CheckRow {
 		return nil
 	}
 	row := CheckRow{Part: "key", Name: ssid(s.ShortServerID), Where: s.Held.String(), OK: true, Detail: "can be used"}
-	holder, err := keys.Holder{Device: cfg.TPM.Device}, error(nil)
+	holder := keys.Holder{Device: cfg.TPM.Device}
+	var err error
 	if s.Security == config.SecurityPSK {
 		_, err = holder.PSK(s.Held)
 	} else {

@@ -50,8 +50,8 @@ func (b *builder) secret(n *node, a *Account) {
 			b.cfg.Warnings = append(b.cfg.Warnings, a.Problem("key", "everyone on this machine can read it; use key_file, or run: chmod o-rwx %s", inline.source.file))
 		}
 	case file != nil:
-		elsewhere := false
-		if a.Held, elsewhere = b.held(a, "key_file", file, keys.Sealed, keys.Credential); !elsewhere {
+		place, elsewhere := b.held(a, "key_file", file, keys.Sealed, keys.Credential)
+		if a.Held = place; !elsewhere {
 			a.Key = b.keyFile(a, file)
 		}
 	}

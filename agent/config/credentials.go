@@ -162,8 +162,8 @@ func (b *builder) credential(a *Account, key string, n *node, secret bool) (name
 func (b *builder) privateKey(a *Account, n *node) *ecdsa.PrivateKey {
 	const field = "private_key_file"
 	if n != nil {
-		elsewhere := false
-		if a.Held, elsewhere = b.held(a, field, n, keys.TPM, keys.Credential); elsewhere {
+		place, elsewhere := b.held(a, field, n, keys.TPM, keys.Credential)
+		if a.Held = place; elsewhere {
 			return nil
 		}
 	}

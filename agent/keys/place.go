@@ -43,7 +43,7 @@ func ParsePlace(text string) (Place, error) {
 	switch p.Kind {
 	case TPM:
 		handle, err := strconv.ParseUint(rest, 0, 32)
-		p.Handle = uint32(handle) //nolint:gosec // of 32 bits
+		p.Handle = uint32(handle)
 		ok = err == nil && handle >= firstHandle && handle <= lastHandle
 	case Sealed:
 		p.Name, ok = rest, filepath.IsAbs(rest) && !strings.ContainsRune(rest, 0)

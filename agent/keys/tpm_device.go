@@ -3,6 +3,7 @@
 package keys
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -39,7 +40,9 @@ func openDevice(path string, deadline time.Time) (*device, error) {
 		return nil, err
 	}
 	if info.Mode().Type() == fs.ModeSocket {
-		conn, err := net.DialTimeout("unix", path, time.Until(deadline))
+		ctx, cancel := context.WithDeadline(context.Background(), deadline)
+		defer cancel()
+		conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
 		if err != nil {
 			return nil, socketError(err)
 		}

@@ -78,12 +78,12 @@ func (m *Maker) folder(dir string) error {
 	if dir == filepath.Clean(m.Dir) {
 		mode = 0o700
 	}
-	return os.MkdirAll(dir, mode) //nolint:gosec // the operator names it
+	return os.MkdirAll(dir, mode)
 }
 
 // TakeBack removes the files that were made, but for those that replaced others.
 func (m *Maker) TakeBack() error {
-	var problems []error
+	problems := make([]error, 0, len(m.made))
 	for _, name := range m.made {
 		problems = append(problems, os.Remove(name))
 	}

@@ -188,7 +188,7 @@ func TestList(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Chmod(filepath.Join(m.Dir, "open.psk"), 0o644); err != nil { //nolint:gosec // what is tested
+	if err := os.Chmod(filepath.Join(m.Dir, "open.psk"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv(keys.CredentialsVariable, m.Dir)

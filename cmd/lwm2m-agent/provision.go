@@ -198,7 +198,7 @@ func contentOf(c *call, name string) ([]byte, error) {
 		return nil, nil
 	case "-":
 	default:
-		file, err := os.Open(name)
+		file, err := os.Open(name) //nolint:gosec // the operator names it
 		if err != nil {
 			return nil, err
 		}
