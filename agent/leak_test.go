@@ -191,6 +191,7 @@ func TestKeysStayInside(t *testing.T) {
 	opts := RunOptions{Config: filepath.Join(f.dir, "agent.toml"), StateDir: filepath.Join(f.dir, "state"), Socket: socket, Log: &log}
 	go func() { done <- Run(ctx, opts) }()
 	l.next(t, server.Registered)
+	awaitSocket(t, socket)
 	web := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,6 +37,21 @@ func TestNoCoreDump(t *testing.T) {
 	}
 }
 
+// awaitSocket waits until an agent serves its control socket.
+func awaitSocket(t *testing.T, socket string) {
+	t.Helper()
+	for limit := time.Now().Add(generous); ; {
+		if conn, err := net.Dial("unix", socket); err == nil {
+			conn.Close()
+			return
+		}
+		if time.Now().After(limit) {
+			t.Fatal("the agent does not serve")
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
 // beAgent runs an agent until it serves, and says what the kernel thinks of it.
 func beAgent(t *testing.T, dir string) {
 	t.Helper()
@@ -45,19 +61,7 @@ func beAgent(t *testing.T, dir string) {
 	go func() {
 		done <- Run(ctx, RunOptions{Config: filepath.Join(dir, "agent.toml"), StateDir: filepath.Join(dir, "state"), Socket: socket, Log: io.Discard})
 	}()
-	for limit := time.Now().Add(generous); ; {
-		if _, err := os.Stat(socket); err == nil {
-			break
-		}
-		if time.Now().After(limit) {
-			t.Fatal("the agent does not serve")
-		}
-		select {
-		case err := <-done:
-			t.Fatal(err)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
+	awaitSocket(t, socket)
 	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
 	if err != nil {
 		t.Error(err)
