@@ -43,7 +43,10 @@ func Check(ctx context.Context, path, stateDir string) ([]CheckRow, error) {
 	}
 	for i := range cfg.Servers {
 		rows = append(rows, checkServer(ctx, &cfg.Servers[i]))
-		rows = append(rows, checkKey(cfg, &cfg.Servers[i])...)
+		rows = append(rows, checkKey(cfg, ssid(cfg.Servers[i].ShortServerID), &cfg.Servers[i].Account)...)
+	}
+	if cfg.Bootstrap != nil {
+		rows = append(rows, checkKey(cfg, "bootstrap", &cfg.Bootstrap.Account)...)
 	}
 	for i := range cfg.Apps {
 		rows = append(rows, checkApp(&cfg.Apps[i]))
@@ -73,11 +76,11 @@ func checkServer(ctx context.Context, s *config.Server) CheckRow {
 
 // checkKey looks whether a key can be used where it is held; no row for one that is read
 // with the configuration.
-func checkKey(cfg *config.Config, s *config.Server) []CheckRow {
+func checkKey(cfg *config.Config, name string, s *config.Account) []CheckRow {
 	if s.Held.Kind == "" {
 		return nil
 	}
-	row := CheckRow{Part: "key", Name: ssid(s.ShortServerID), Where: s.Held.String(), OK: true, Detail: "can be used"}
+	row := CheckRow{Part: "key", Name: name, Where: s.Held.String(), OK: true, Detail: "can be used"}
 	holder := keys.Holder{Device: cfg.TPM.Device}
 	var err error
 	if s.Security == config.SecurityPSK {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"time"
 
 	"lwm2m-agent/agent/clock"
 	"lwm2m-agent/agent/health"
@@ -13,13 +14,21 @@ import (
 // logged has the machine's own time: see docs/security.md.
 func (a *Agent) openClock() *clock.Clock {
 	c := clock.Config{
-		Built: a.opts.Built, Wall: a.opts.Now, Elapsed: host.SinceBoot, Synchronized: host.ClockSynchronized,
+		Built: a.opts.Built, Wall: a.opts.Now, Elapsed: host.SinceBoot, Synchronized: synchronized,
 		Store: a.store.Bucket(store.Meta), Doubt: a.clockDoubted, Log: a.log,
 	}
 	if a.opts.Simulated {
 		c.Synchronized = nil
 	}
 	return clock.New(c)
+}
+
+// synchronized asks the machine whether a time server keeps its clock.
+func synchronized() bool {
+	const limit = 2 * time.Second
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return host.ClockSynchronized(ctx)
 }
 
 func (a *Agent) clockDoubted(why string) {

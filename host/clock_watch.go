@@ -23,11 +23,15 @@ func SinceBoot() time.Duration {
 
 // ClockSynchronized reports whether the kernel's clock follows a time server or
 // another reference, as the program says that does it: the same that timedatectl
-// shows (adjtimex(2)).
-func ClockSynchronized() bool {
+// shows (adjtimex(2)). Where a sandbox keeps the kernel's answer away, as
+// ProtectClock= of systemd does, timedated is asked for it.
+func ClockSynchronized(ctx context.Context) bool {
 	var t unix.Timex // no modes: only asks
-	state, err := unix.Adjtimex(&t)
-	return err == nil && state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0
+	if state, err := unix.Adjtimex(&t); err == nil {
+		return state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0
+	}
+	synchronized, err := (&systemd{dial: systemBus}).synchronized(ctx)
+	return err == nil && synchronized
 }
 
 // WatchClock calls changed, from its own goroutine, whenever the wall clock is set,

@@ -132,6 +132,25 @@ func (s *systemd) SetTime(ctx context.Context, t time.Time) error {
 	return nil
 }
 
+// synchronized asks timedated whether the clock follows a time server.
+func (s *systemd) synchronized(ctx context.Context) (bool, error) {
+	conn, err := s.dial(ctx)
+	if err != nil {
+		return false, fmt.Errorf("connect to the system bus: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
+	var answer dbus.Variant
+	call := conn.Object(timedate, "/org/freedesktop/timedate1").CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0, timedate, "NTPSynchronized")
+	if err := call.Store(&answer); err != nil {
+		return false, fmt.Errorf("ask whether the clock follows a time server: %w", busError(err))
+	}
+	synchronized, ok := answer.Value().(bool)
+	if !ok {
+		return false, fmt.Errorf("ask whether the clock follows a time server: the answer is %s", answer)
+	}
+	return synchronized, nil
+}
+
 // SetTimezone asks timedated.
 func (s *systemd) SetTimezone(ctx context.Context, name string) error {
 	const interactive = false

@@ -47,6 +47,16 @@ func write(name string, content []byte, mode fs.FileMode, force bool) (err error
 	return syncFolder(dir)
 }
 
+// secretModeIn returns the mode of a file with a key: for its owner alone, and for the
+// group to read where the folder is open to it, as that of a package is to the agent's.
+func secretModeIn(dir string) fs.FileMode {
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode().Perm()&0o050 != 0o050 || info.Mode().Perm()&0o020 != 0 {
+		return secretMode
+	}
+	return secretMode | 0o040
+}
+
 // own gives a file to the owner of its folder.
 func own(f *os.File, dir string) error {
 	info, err := os.Stat(dir)

@@ -54,12 +54,12 @@ const (
 func (m *Maker) file(o *Order, end string) string { return filepath.Join(m.Dir, o.Name+end) }
 
 func (m *Maker) write(c *Credential, name string, content []byte, public, force bool) error {
-	mode := os.FileMode(secretMode)
-	if public {
-		mode = publicMode
-	}
 	if err := m.folder(filepath.Dir(name)); err != nil {
 		return err
+	}
+	mode := os.FileMode(publicMode)
+	if !public {
+		mode = secretModeIn(filepath.Dir(name))
 	}
 	fresh := !exists(name)
 	if err := write(name, content, mode, force); err != nil {

@@ -85,6 +85,21 @@ func TestPSK(t *testing.T) {
 	}
 }
 
+// TestGroup: in a package's folder, root's and open to the agent's group, that group can
+// read keys; nobody else can.
+func TestGroup(t *testing.T) {
+	for mode, want := range map[fs.FileMode]fs.FileMode{0o700: 0o600, 0o750: 0o640, 0o755: 0o640, 0o770: 0o600, 0o711: 0o600} {
+		m := line(t)
+		if err := errors.Join(os.Mkdir(m.Dir, 0o700), os.Chmod(m.Dir, mode)); err != nil {
+			t.Fatal(err)
+		}
+		c := m.must(t, Order{Kind: PSK, Name: "a"})
+		if info, err := os.Stat(c.Key); err != nil || info.Mode() != want {
+			t.Errorf("in %v: %v, %v", mode, info.Mode(), err)
+		}
+	}
+}
+
 // TestRPK: what the server is given is the public half of what the file has.
 func TestRPK(t *testing.T) {
 	m := line(t)
