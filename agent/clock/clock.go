@@ -197,6 +197,7 @@ func (k *Clock) take(t time.Time, source Source) {
 // judge makes a time what is known, if its source is believed that far, and says why
 // not; the lock must be held.
 func (k *Clock) judge(t time.Time, source Source) doubt {
+	t = t.Round(0) // the monotonic reading does not see that the clock was set
 	if why := k.plausible(t); why != none {
 		return why
 	}

@@ -216,6 +216,19 @@ func TestBadRecord(t *testing.T) {
 	}
 }
 
+// TestNoMonotonicReading: two times with a monotonic reading differ by that, whatever the
+// clock was set to between them.
+func TestNoMonotonicReading(t *testing.T) {
+	k := New(Config{Wall: time.Now})
+	k.Told(time.Now())
+	k.Fix(time.Now().Add(time.Hour))
+	for _, f := range []fact{k.known, k.sure} {
+		if f.time != f.time.Round(0) { //nolint:staticcheck // == compares the reading too
+			t.Errorf("%v is compared by its monotonic reading", f.time)
+		}
+	}
+}
+
 // TestUnknownBuild: a program that does not know its age has no bounds.
 func TestUnknownBuild(t *testing.T) {
 	m := newMachine(epoch)
