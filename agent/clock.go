@@ -26,7 +26,7 @@ func (a *Agent) openClock() *clock.Clock {
 // synchronized asks the machine whether a time server keeps its clock.
 func synchronized() bool {
 	const limit = 2 * time.Second
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit) //nolint:forbidigo // a clock is given no context
 	defer cancel()
 	return host.ClockSynchronized(ctx)
 }

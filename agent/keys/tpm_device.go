@@ -3,7 +3,6 @@
 package keys
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -40,9 +39,8 @@ func openDevice(path string, deadline time.Time) (*device, error) {
 		return nil, err
 	}
 	if info.Mode().Type() == fs.ModeSocket {
-		ctx, cancel := context.WithDeadline(context.Background(), deadline)
-		defer cancel()
-		conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+		dialer := net.Dialer{Deadline: deadline}
+		conn, err := dialer.Dial("unix", path) //nolint:noctx // a crypto.Signer is given no context; the deadline bounds it
 		if err != nil {
 			return nil, socketError(err)
 		}
