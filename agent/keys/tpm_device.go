@@ -40,7 +40,7 @@ func openDevice(path string, deadline time.Time) (*device, error) {
 	}
 	if info.Mode().Type() == fs.ModeSocket {
 		dialer := net.Dialer{Deadline: deadline}
-		conn, err := dialer.Dial("unix", path) //nolint:noctx // a crypto.Signer is given no context; the deadline bounds it
+		conn, err := dialer.Dial("unix", path) // a crypto.Signer is given no context
 		if err != nil {
 			return nil, socketError(err)
 		}
