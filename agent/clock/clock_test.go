@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -244,9 +245,10 @@ func TestUnknownBuild(t *testing.T) {
 func TestWear(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := new(memory)
-		offset := time.Duration(0)
+		var offset atomic.Int64
 		began := time.Now()
-		k := New(Config{Wall: func() time.Time { return noon.Add(time.Since(began) + offset) }, Store: store, Built: built})
+		wall := func() time.Time { return noon.Add(time.Since(began) + time.Duration(offset.Load())) }
+		k := New(Config{Wall: wall, Store: store, Built: built})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- k.Run(ctx) }()
@@ -257,11 +259,12 @@ func TestWear(t *testing.T) {
 		}
 		before := store.writes
 		for i := range 24 * 60 {
-			offset = time.Duration(i%2) * 24 * time.Hour
-			k.Told(noon.Add(time.Since(began) + offset))
+			offset.Store(int64(time.Duration(i%2) * 24 * time.Hour))
+			k.Told(wall())
 			k.Stepped()
 			time.Sleep(time.Minute)
 		}
+		synctest.Wait()
 		if n := store.writes - before; n > 24 {
 			t.Errorf("%d writes in a day of steps", n)
 		}
