@@ -19,10 +19,10 @@ import (
 	"github.com/google/go-tpm/tpm2/transport"
 )
 
-// How long what is done with a TPM may take. Slow ones sign in less than a second, and
-// need several to make a primary key.
+// How long what is done with a TPM may take: for a handshake, and for provisioning. Slow
+// ones sign in less than a second, and need a few to make a primary key.
 const (
-	signTime = 10 * time.Second
+	useTime  = 10 * time.Second
 	makeTime = 60 * time.Second
 )
 
@@ -81,7 +81,7 @@ var _ crypto.Signer = (*tpmKey)(nil)
 
 func (h *Holder) tpmKey(handle uint32) (crypto.Signer, error) {
 	k := &tpmKey{holder: h, handle: tpm2.TPMHandle(handle)}
-	err := h.withTPM(signTime, func(d transport.TPM) error { return k.read(d) })
+	err := h.withTPM(useTime, func(d transport.TPM) error { return k.read(d) })
 	if err != nil {
 		return nil, fmt.Errorf("key %s: %w", Place{Kind: TPM, Handle: handle}, err)
 	}
@@ -136,7 +136,7 @@ func (k *tpmKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) (signa
 	if opts.HashFunc() != crypto.SHA256 || len(digest) != crypto.SHA256.Size() {
 		return nil, errors.New("sign with the TPM: only digests by SHA-256 are signed")
 	}
-	err = k.holder.withTPM(signTime, func(d transport.TPM) error {
+	err = k.holder.withTPM(useTime, func(d transport.TPM) error {
 		r, err := tpm2.Sign{
 			KeyHandle: tpm2.NamedHandle{Handle: k.handle, Name: k.name},
 			Digest:    tpm2.TPM2BDigest{Buffer: digest},

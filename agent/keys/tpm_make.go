@@ -176,7 +176,7 @@ func (h *Holder) unseal(name string, text []byte) (psk []byte, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	err = h.withTPM(makeTime, func(d transport.TPM) error {
+	err = h.withTPM(useTime, func(d transport.TPM) error {
 		parent, flush, err := storageKey(d)
 		if err != nil {
 			return err
