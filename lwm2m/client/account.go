@@ -69,6 +69,7 @@ type account struct {
 	sentAt     time.Time     // of the request in flight, or of the last one
 	spokeAt    time.Time     // when a request or notification was sent last
 	session    *dtls.Session // to continue with the next dial, or nil
+	reach      reach         // the ways to the server
 	failed     int           // attempts in a row
 	silence    time.Duration // before the Update in flight, where an address translation may have ended by it
 	suspected  time.Duration // such a silence whose Update was not answered
@@ -166,7 +167,7 @@ func (a *account) receive() {
 		case connectionEnded:
 			if item.connection == a.connection {
 				a.trouble(item.err)
-				a.on(lost)
+				a.on(a.orElsewhere(lost))
 			}
 		case notified:
 			a.notified(item)
@@ -209,6 +210,10 @@ func (a *account) obey() {
 		}
 		if c.event == disable {
 			a.disabled, a.disableAt = c.timeout, a.now().Add(disableDelay)
+			continue
+		}
+		if c.transport != "" && a.switchTo(c.transport) {
+			a.on(reconfigured)
 			continue
 		}
 		a.on(c.event)

@@ -74,7 +74,8 @@ func (a *account) do(what action) {
 func (a *account) dial() {
 	a.giveUp()
 	a.adoptParams()
-	server := a.target()
+	server, way := a.target(), a.way()
+	server.URI, server.Only, server.Prefer, server.Interface = way.uri, way.family, a.reach.family, a.params.Interface
 	server.CIDLength, server.DTLSTimeout, server.Session = a.params.CIDLength, a.params.DTLSTimeout, a.session
 	a.session = nil // it can be continued once only
 	server.OnHandshake = func(remote net.Addr, sent bool, size int) {
@@ -83,7 +84,7 @@ func (a *account) dial() {
 	ctx, attempt := a.attemptContext()
 	a.running.Go(func() {
 		nc, err := a.client.config.Dialer.Dial(ctx, server)
-		a.inbox.put(dialled{attempt, nc, err})
+		a.inbox.put(dialled{attempt, server, nc, err})
 	})
 }
 
@@ -133,9 +134,9 @@ func (a *account) dialled(d dialled) {
 			a.on(reconfigured)
 			return
 		}
-		a.on(unreachable)
+		a.on(a.orElsewhere(unreachable))
 	default:
-		c := newConnection(a, d.nc)
+		c := newConnection(a, &d.server, d.nc)
 		a.connection = c
 		a.running.Go(func() { c.run(a.ctx) })
 		a.on(c.kind())
@@ -192,11 +193,12 @@ func (a *account) answered(r answered) {
 	}
 	if e == accepted && a.state == Registering {
 		a.location = r.response.LocationPath()
+		a.reach.family = a.connection.family()
 	}
 	if err != nil && a.state == Registering && a.fallBack(err) {
 		e = reconfigured
 	}
-	a.on(e)
+	a.on(a.orElsewhere(e))
 }
 
 func (a *account) sendRegister() {
@@ -246,7 +248,7 @@ func (a *account) beginRegistration() {
 	clear(a.warned)
 	a.client.bootstrap.inbox.put(registrationStands{a.ssid})
 	a.goOn()
-	a.log.Info("registered", slog.String("server", a.settings.server.URI), slog.String("location", a.location), slog.String("version", a.version.String()))
+	a.log.Info("registered", slog.String("server", a.connection.server.URI), slog.String("location", a.location), slog.String("version", a.version.String()))
 	held := a.held
 	a.held = nil
 	for i := range held {
@@ -312,6 +314,7 @@ func (a *account) networkChanged() {
 	case Registering, Registered, Updating, Asleep:
 		if a.connection.moved(a.ctx) {
 			a.client.nats.forget(a.params.Network)
+			a.reach.family = 0
 			a.on(moved)
 		}
 	case Disabling, Disabled, Deregistering, Stopped, stateCount:

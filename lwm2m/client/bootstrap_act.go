@@ -106,12 +106,13 @@ func (b *bootstrapper) dial() {
 	b.account = *b.survey.account
 	b.adoptParams()
 	server := b.account.server
-	server.CIDLength, server.DTLSTimeout = b.params.CIDLength, b.params.DTLSTimeout
+	server.URI = b.account.uris[b.failed%len(b.account.uris)]
+	server.CIDLength, server.DTLSTimeout, server.Interface = b.params.CIDLength, b.params.DTLSTimeout, b.params.Interface
 	ctx, attempt := b.attemptContext()
 	b.log.Info("bootstrap", slog.String("at", server.URI), slog.String("because", b.reason.String()))
 	b.running.Go(func() {
 		nc, err := b.client.config.Dialer.Dial(ctx, server)
-		b.inbox.put(dialled{attempt, nc, err})
+		b.inbox.put(dialled{attempt, server, nc, err})
 	})
 }
 

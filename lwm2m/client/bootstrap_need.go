@@ -60,6 +60,7 @@ const silentFor = time.Hour
 type bootstrapAccount struct {
 	instance uint16
 	server   Server
+	uris     []string // that of server, then its secondary ones: each attempt takes the next
 	holdOff  time.Duration
 	timeout  time.Duration // 0: the account stays
 }
@@ -79,8 +80,8 @@ func readBootstrapAccount(t *model.Tree) *bootstrapAccount {
 		if !in.values[securityBootstrap].Bool() {
 			continue
 		}
-		server := newSettings(0, in, instance{}).server
-		return &bootstrapAccount{iid, server, in.seconds(securityHoldOff, 0), in.seconds(securityTimeout, 0)}
+		s := newSettings(0, in, instance{})
+		return &bootstrapAccount{iid, s.server, s.uris(), in.seconds(securityHoldOff, 0), in.seconds(securityTimeout, 0)}
 	}
 	return nil
 }

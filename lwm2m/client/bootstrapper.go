@@ -300,7 +300,7 @@ func (b *bootstrapper) dialled(d dialled) {
 		b.trouble(d.err)
 		b.on(bootUnreachable)
 	default:
-		b.connect(d.nc)
+		b.connect(&d.server, d.nc)
 		if b.noPack || b.params.Version.Less(lwm2m.Version12) {
 			b.on(bootConnected)
 			return
@@ -309,12 +309,12 @@ func (b *bootstrapper) dialled(d dialled) {
 	}
 }
 
-func (b *bootstrapper) connect(nc net.Conn) {
+func (b *bootstrapper) connect(to *Server, nc net.Conn) {
 	o := coap.Options{Params: b.params.CoAP, Limits: b.params.Limits}
 	if trace := b.client.config.Trace; trace != nil {
 		o.Trace = func(d coap.Direction, datagram []byte) { trace(0, d, datagram) }
 	}
-	conn := coap.New(nc, func(x *coap.Exchange) { b.inbox.put(x) }, o)
+	conn := newConn(to, nc, func(x *coap.Exchange) { b.inbox.put(x) }, o)
 	b.conn = conn
 	b.running.Go(func() {
 		err := conn.Run(b.ctx)

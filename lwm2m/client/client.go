@@ -157,6 +157,21 @@ func (c *Client) Update(shortServerID uint16) error {
 	return c.command(shortServerID, command{event: triggered})
 }
 
+// UpdateOver is Update over a transport, "U" or "T", that a server asks for with the argument
+// of the trigger. The client connects anew where it uses another one (Core 1.2.2, section
+// 6.2.1.2), and goes on to prefer the transport until it is asked for another. The error is an
+// *[lwm2m.Error] if the account has no such transport.
+func (c *Client) UpdateOver(shortServerID uint16, transport string) error {
+	for _, s := range readAccounts(c.config.Tree) {
+		if s.server.ShortServerID == shortServerID {
+			if err := s.offers(transport); err != nil {
+				return err
+			}
+		}
+	}
+	return c.command(shortServerID, command{event: triggered, transport: transport})
+}
+
 // Disable deregisters from a server and registers again after the time-out (/1/x/4);
 // zero means /1/x/5 (Disable Timeout), 86400 s if that is absent. Like Update it
 // lets an answer go out first.

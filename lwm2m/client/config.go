@@ -74,6 +74,9 @@ type Params struct {
 	// confirmable (con) do so in any case.
 	Gather time.Duration
 
+	// Interface, when not empty, is the network interface to go through.
+	Interface string
+
 	// CIDLength is the length in bytes of the DTLS Connection ID that the server
 	// shall use towards us; negative: no Connection IDs at all; 0: the server's only.
 	CIDLength int

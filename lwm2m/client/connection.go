@@ -2,9 +2,11 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/hex"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 // the account.
 type connection struct {
 	account   *account
+	server    Server // that was dialled
 	nc        net.Conn
 	conn      *coap.Conn
 	transport string
@@ -47,11 +50,23 @@ func (s *scratch) trim() {
 // secured is a connection that can tell what its handshake negotiated.
 type secured interface{ Parameters() dtls.Parameters }
 
-func newConnection(a *account, nc net.Conn) *connection {
-	c := &connection{account: a, nc: nc, transport: "UDP", requestTime: a.params.RequestTime}
+// The transports without security.
+const (
+	transportUDP = "UDP"
+	transportTCP = "TCP"
+)
+
+func newConnection(a *account, to *Server, nc net.Conn) *connection {
+	c := &connection{account: a, server: *to, nc: nc, transport: transportUDP, requestTime: a.params.RequestTime}
 	if s, ok := nc.(secured); ok {
 		c.transport = "DTLS " + a.mode().String()
 		c.cid = hex.EncodeToString(s.Parameters().RemoteCID)
+	}
+	if c.binding() == overTCP {
+		c.transport = transportTCP
+		if _, ok := nc.(*tls.Conn); ok {
+			c.transport = "TLS " + a.mode().String()
+		}
 	}
 	o := coap.Options{Params: a.params.CoAP, Limits: a.params.Limits}
 	around, trace := c.headers(), a.client.config.Trace
@@ -61,8 +76,38 @@ func newConnection(a *account, nc net.Conn) *connection {
 			trace(a.ssid, d, datagram)
 		}
 	}
-	c.conn = coap.New(nc, c.handle, o)
+	c.conn = newConn(to, nc, c.handle, o)
 	return c
+}
+
+// newConn makes the message layer over what was dialled.
+func newConn(to *Server, nc net.Conn, h coap.Handler, o coap.Options) *coap.Conn {
+	if transportOf(to.URI) == overTCP {
+		return coap.NewStream(nc, h, o)
+	}
+	return coap.New(nc, h, o)
+}
+
+// binding returns the letter of the transport.
+func (c *connection) binding() string { return transportOf(c.server.URI) }
+
+// family returns that of the server's address, 4 or 6, 0 if it has none.
+func (c *connection) family() int {
+	if ip, ok := ipOf(c.conn.RemoteAddr()); ok {
+		return familyOf(ip)
+	}
+	return 0
+}
+
+// ipOf returns the IP address of an address of UDP or TCP.
+func ipOf(a net.Addr) (netip.Addr, bool) {
+	switch a := a.(type) {
+	case *net.UDPAddr:
+		return a.AddrPort().Addr().Unmap(), true
+	case *net.TCPAddr:
+		return a.AddrPort().Addr().Unmap(), true
+	}
+	return netip.Addr{}, false
 }
 
 // headers returns the sizes of what stands around a message.
@@ -114,18 +159,25 @@ func (c *connection) session() *dtls.Session {
 // moved reports whether the system would send from another address now. Without a way
 // to the server there is no other address.
 func (c *connection) moved(ctx context.Context) bool {
-	local, ok := c.conn.LocalAddr().(*net.UDPAddr)
+	local, ok := ipOf(c.conn.LocalAddr())
 	if !ok {
 		return false
 	}
-	var d net.Dialer
-	probe, err := d.DialContext(ctx, "udp", c.conn.RemoteAddr().String()) // sends nothing
+	d, ok := c.account.client.config.Dialer.(localizer)
+	if !ok {
+		d = DefaultDialer{}
+	}
+	addr, err := d.Local(ctx, c.server, c.conn.RemoteAddr().String())
 	if err != nil {
 		return false
 	}
-	defer func() { _ = probe.Close() }() // nothing was sent on it
-	present, ok := probe.LocalAddr().(*net.UDPAddr)
-	return ok && !present.IP.Equal(local.IP)
+	present, ok := ipOf(addr)
+	return ok && present != local
+}
+
+// localizer is a Dialer that knows from where it would send.
+type localizer interface {
+	Local(ctx context.Context, to Server, remote string) (net.Addr, error)
 }
 
 // run reads until the connection ends and tells the account.

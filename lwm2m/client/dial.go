@@ -5,24 +5,36 @@ import (
 	"crypto"
 	"fmt"
 	"net"
+	"net/netip"
+	"syscall"
 	"time"
 
 	"lwm2m-agent/lwm2m/dtls"
 )
 
-// Dialer makes connections to servers. The connection keeps message boundaries.
-// Errors should wrap what package dtls and net return: the status explains those.
+// Dialer makes connections to servers: what keeps message boundaries for the schemes coap
+// and coaps, a byte stream for coap+tcp and coaps+tcp. Errors should wrap what package dtls
+// and net return: the status explains those.
 type Dialer interface {
 	Dial(ctx context.Context, to Server) (net.Conn, error)
 }
 
-// DefaultDialer dials coap:// by UDP and coaps:// by DTLS, over IPv6 or IPv4,
-// each attempt from a new port. The zero value is ready for use.
+// DefaultDialer dials coap:// by UDP, coaps:// by DTLS, coap+tcp:// by TCP and
+// coaps+tcp:// by TLS, over IPv6 or IPv4, each attempt from a new port, after asking for the
+// host's addresses anew. The zero value is ready for use.
 type DefaultDialer struct {
 	// DialUDP, when not nil, makes the UDP socket instead of a net.Dialer.
 	DialUDP func(ctx context.Context, address string) (net.Conn, error)
+	// Resolver, when not nil, finds the addresses of hosts, the preferred one first;
+	// *net.Resolver is one.
+	Resolver interface {
+		LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+	}
+	// Bind returns what ties a socket to Server.Interface before it is used. Nil: a Server
+	// that wants an interface cannot be dialled.
+	Bind func(name string) func(network, address string, c syscall.RawConn) error
 	// DTLS is the configuration of handshakes; credentials and CIDLength are filled in, but
-	// for the Roots of Trust. Its Now judges certificates.
+	// for the Roots of Trust. Its Now judges certificates. TLS follows it.
 	DTLS dtls.Config
 	// Key returns the private key that a Secret Key (/0/x/5) of an account with a raw public
 	// key or a certificate stands for. Nil, or nil without an error: it is the key itself, in
@@ -33,15 +45,15 @@ type DefaultDialer struct {
 	PSK func(secret []byte) ([]byte, error)
 }
 
-// Dial implements Dialer. The error wraps ErrAccount, or what net and package dtls
-// return.
+// Dial implements Dialer. The error wraps ErrAccount, or what net and packages dtls and
+// crypto/tls return.
 func (d DefaultDialer) Dial(ctx context.Context, to Server) (net.Conn, error) {
-	address, secure, err := to.address()
+	e, err := to.endpoint()
 	if err != nil {
 		return nil, err
 	}
 	var config dtls.Config
-	if secure {
+	if e.secure {
 		psk, err := d.psk(&to)
 		if err != nil {
 			return nil, err
@@ -51,18 +63,16 @@ func (d DefaultDialer) Dial(ctx context.Context, to Server) (net.Conn, error) {
 			return nil, err
 		}
 	}
-	nc, err := d.udp(ctx, address)
+	open, wait, err := d.opener(&to, e, &config)
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := d.resolve(ctx, &to, e)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", to.URI, err)
 	}
-	if !secure {
-		return nc, nil
-	}
-	wire := tapped(nc, to.OnHandshake)
-	conn, err := handshake(ctx, wire, &config, to.Session)
-	wire.done.Store(true)
+	conn, err := race(ctx, addresses, wait, open)
 	if err != nil {
-		_ = nc.Close() // it is of no more use, and what failed is told
 		return nil, fmt.Errorf("connect to %s: %w", to.URI, err)
 	}
 	return conn, nil
@@ -71,18 +81,116 @@ func (d DefaultDialer) Dial(ctx context.Context, to Server) (net.Conn, error) {
 // Check returns what is wrong with a server's URI and credentials, as far as that can be told
 // without dialling. It may block, as Key may. The error wraps ErrAccount.
 func (d DefaultDialer) Check(to Server) error {
-	_, secure, err := to.address()
-	if err == nil && secure {
-		_, err = to.configure(d.DTLS, d.key)
+	e, err := to.endpoint()
+	if err != nil || !e.secure {
+		return err
+	}
+	config, err := to.configure(d.DTLS, d.key)
+	if err == nil && e.stream {
+		_, err = to.tlsConfig(&config)
 	}
 	return err
 }
 
+// opener returns how an address is connected to, and how long one may be silent before the
+// next one is asked as well.
+func (d DefaultDialer) opener(to *Server, e endpoint, config *dtls.Config) (open opener, wait time.Duration, err error) {
+	dialer, err := d.dialer(to)
+	if err != nil {
+		return nil, 0, err
+	}
+	patience := max(handshakeTime, handshakeTries*to.DTLSTimeout)
+	switch {
+	case e.stream && e.secure:
+		t, err := to.tlsConfig(config)
+		if err != nil {
+			return nil, 0, err
+		}
+		return func(ctx context.Context, address string, heard func()) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			nc, err := dialer.DialContext(ctx, "tcp", address)
+			if err != nil {
+				return nil, err
+			}
+			heard()
+			wire := tapped(nc, to.OnHandshake)
+			defer wire.done.Store(true)
+			return closing(nc)(secureStream(ctx, wire, t))
+		}, streamDelay, nil
+	case e.stream:
+		return func(ctx context.Context, address string, _ func()) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			return dialer.DialContext(ctx, "tcp", address)
+		}, streamDelay, nil
+	case e.secure:
+		return func(ctx context.Context, address string, heard func()) (net.Conn, error) {
+			nc, err := d.udp(ctx, dialer, address)
+			if err != nil {
+				return nil, err
+			}
+			wire := tapped(nc, to.OnHandshake)
+			wire.heard = heard
+			defer wire.done.Store(true)
+			return closing(nc)(handshake(ctx, wire, config, to.Session))
+		}, max(to.DTLSTimeout, handshakeDelay), nil
+	}
+	return func(ctx context.Context, address string, _ func()) (net.Conn, error) {
+		return d.udp(ctx, dialer, address)
+	}, 0, nil
+}
+
+// closing returns what passes a session on, and closes what it was to stand on if there is
+// none.
+func closing(nc net.Conn) func(net.Conn, error) (net.Conn, error) {
+	return func(session net.Conn, err error) (net.Conn, error) {
+		if err != nil {
+			_ = nc.Close() // it is of no more use, and what failed is told
+			return nil, err
+		}
+		return session, nil
+	}
+}
+
+// dialer returns a dialer for the sockets of a server. Nothing is sent on an idle
+// connection: a device on a metered bearer wakes up for what it has to say only.
+func (d DefaultDialer) dialer(to *Server) (*net.Dialer, error) {
+	nd := &net.Dialer{KeepAlive: -1}
+	if to.Interface == "" {
+		return nd, nil
+	}
+	if d.Bind == nil {
+		return nil, fmt.Errorf("%w: %s cannot be bound to the interface %q here", ErrAccount, to.URI, to.Interface)
+	}
+	nd.Control = d.Bind(to.Interface)
+	return nd, nil
+}
+
+// Local returns the address that the system would send from to a remote address of a server
+// now. Nothing is sent.
+func (d DefaultDialer) Local(ctx context.Context, to Server, remote string) (net.Addr, error) {
+	nd, err := d.dialer(&to)
+	if err != nil {
+		return nil, err
+	}
+	probe, err := nd.DialContext(ctx, "udp", remote)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = probe.Close() }() // nothing was sent on it
+	return probe.LocalAddr(), nil
+}
+
 // handshake continues the session if there is one that the credentials allow, and
 // makes a new one otherwise.
-func handshake(ctx context.Context, nc net.Conn, config *dtls.Config, s *dtls.Session) (*dtls.Conn, error) {
+func handshake(ctx context.Context, nc net.Conn, config *dtls.Config, s *dtls.Session) (net.Conn, error) {
 	if s == nil || len(s.RemoteCID) == 0 || !s.Matches(config) {
-		return dtls.Client(ctx, nc, *config)
+		conn, err := dtls.Client(ctx, nc, *config)
+		if err != nil {
+			return nil, err
+		}
+		return conn, nil
 	}
 	conn, err := dtls.Restore(nc, s)
 	if err != nil {
@@ -130,10 +238,9 @@ func (d DefaultDialer) psk(to *Server) ([]byte, error) {
 	return psk, nil
 }
 
-func (d DefaultDialer) udp(ctx context.Context, address string) (net.Conn, error) {
+func (d DefaultDialer) udp(ctx context.Context, dialer *net.Dialer, address string) (net.Conn, error) {
 	if d.DialUDP != nil {
 		return d.DialUDP(ctx, address)
 	}
-	var nd net.Dialer
-	return nd.DialContext(ctx, "udp", address)
+	return dialer.DialContext(ctx, "udp", address)
 }

@@ -44,6 +44,7 @@ type (
 	// dialled is the outcome of the attempt with the given number.
 	dialled struct {
 		attempt int
+		server  Server
 		nc      net.Conn
 		err     error
 	}
@@ -74,6 +75,7 @@ type (
 		event     event
 		timeout   time.Duration // of disable; 0: that of the settings
 		bootstrap bool          // instead of the event: ask for a bootstrap
+		transport string        // letter, of triggered; "": the one in use
 	}
 	// bootstrapped says that the bootstrap server has come to its end.
 	bootstrapped struct{}

@@ -200,7 +200,8 @@ func TestUnusableAccounts(t *testing.T) {
 		mode SecurityMode
 		want string
 	}{
-		{"http://127.0.0.1", SecurityNone, "want coap or coaps"},
+		{"http://127.0.0.1", SecurityNone, "want coap, coaps"},
+		{"coap+tcp://127.0.0.1", SecurityPSK, "without security"},
 		{"coap://", SecurityNone, "names no host"},
 		{"coap://[::1", SecurityNone, "missing ']'"},
 		{"coap://127.0.0.1", SecurityPSK, "without security"},

@@ -25,9 +25,9 @@ func (t *told) differs(o *told) bool { return *t != *o }
 // describe returns what the server should know now, and the object list.
 func (a *account) describe() (told, []byte) {
 	list := appendObjectList(nil, a.version, a.tree.Entries(lwm2m.Path{}, lwm2m.LevelInstance))
-	t := told{lifetime: a.settings.lifetime, binding: "U", queue: a.queueMode(), list: sha256.Sum256(list)}
+	t := told{lifetime: a.settings.lifetime, binding: a.connection.binding(), queue: a.queueMode(), list: sha256.Sum256(list)}
 	if t.queue && a.version == lwm2m.Version10 {
-		t.binding = "UQ"
+		t.binding += "Q"
 	}
 	return t, list
 }

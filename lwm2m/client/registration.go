@@ -53,6 +53,7 @@ const (
 	rejected                    // any other error code
 	silent                      // no answer
 	lost                        // the connection has ended
+	elsewhere                   // one way to the server has failed and there is another
 	updateDue                   // the lifetime is running out, or what was registered has changed
 	reportDue                   // a notification wants to be sent
 	awakeOver                   // nothing was exchanged during the awake time of queue mode
@@ -69,7 +70,7 @@ const (
 var eventNames = [eventCount]string{
 	"wait over", "connected", "session continued", "unreachable", "accepted", "version refused (4.12)",
 	"object list wanted",
-	"registration unknown", "rejected", "no answer", "connection lost", "update due", "report due", "awake time over",
+	"registration unknown", "rejected", "no answer", "connection lost", "another way", "update due", "report due", "awake time over",
 	"update triggered", "network changed", "own address changed", "account changed", "disable", "leave", "stop",
 }
 
@@ -123,6 +124,7 @@ var transitions = []transition{
 	{Connecting, connected, Registering, []action{sendRegister}},
 	{Connecting, continued, Updating, []action{sendUpdate}},
 	{Connecting, unreachable, Waiting, []action{hangUp, backOff}},
+	{Connecting, elsewhere, Connecting, []action{hangUp, dial}},
 	{Connecting, moved, Connecting, []action{hangUp, dial}},
 	{Connecting, reconfigured, Connecting, []action{hangUp, dial}},
 	{Connecting, disable, Disabled, []action{hangUp, waitDisabled}},
@@ -136,6 +138,7 @@ var transitions = []transition{
 	{Registering, rejected, Waiting, []action{hangUp, backOff}},
 	{Registering, silent, Waiting, []action{hangUp, backOff}},
 	{Registering, lost, Waiting, []action{hangUp, backOff}},
+	{Registering, elsewhere, Connecting, []action{hangUp, dial}},
 	{Registering, moved, Connecting, []action{hangUp, dial}},
 	{Registering, reconfigured, Connecting, []action{hangUp, dial}},
 	{Registering, disable, Disabled, []action{hangUp, waitDisabled}},

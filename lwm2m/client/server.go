@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 
 	"lwm2m-agent/lwm2m/dtls"
@@ -60,7 +61,14 @@ type Server struct {
 	// Connection ID: it can be continued without a handshake.
 	Session *dtls.Session
 
-	// OnHandshake, when not nil, is told the size of each datagram of a handshake, for
+	// Interface, when not empty, is the network interface that the connection has to go through.
+	Interface string
+
+	// Prefer is the family of addresses, 4 or 6, to be tried first, 0 for the system's choice.
+	// Only is the one and only.
+	Prefer, Only int
+
+	// OnHandshake, when not nil, is told the size of each datagram, or piece of a stream, of a handshake, for
 	// accounts of traffic.
 	OnHandshake func(remote net.Addr, sent bool, size int)
 }
@@ -74,31 +82,54 @@ func (s Server) GoString() string { return s.String() }
 // LogValue implements slog.LogValuer.
 func (s Server) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// address returns host and port of the server's URI, and whether it asks for DTLS.
-func (s *Server) address() (address string, secure bool, err error) {
+// endpoint is where a URI leads.
+type endpoint struct {
+	host, port string
+	stream     bool // TCP, not UDP
+	secure     bool // TLS or DTLS
+}
+
+// endpoints are what the schemes mean (Transport 1.2.2, section 6.8).
+var endpoints = map[string]endpoint{
+	"coap":      {port: "5683"},
+	"coaps":     {port: "5684", secure: true},
+	"coap+tcp":  {port: "5683", stream: true},
+	"coaps+tcp": {port: "5684", stream: true, secure: true},
+}
+
+// endpoint returns where the server's URI leads. Errors wrap ErrAccount.
+func (s *Server) endpoint() (endpoint, error) {
 	u, err := url.Parse(s.URI)
 	if err != nil {
-		return "", false, fmt.Errorf("%w: %w", ErrAccount, err)
+		return endpoint{}, fmt.Errorf("%w: %w", ErrAccount, err)
 	}
-	port := u.Port()
-	switch u.Scheme {
-	case "coap":
-		if s.Mode != SecurityNone {
-			return "", false, fmt.Errorf("%w: %q is without security, but the security mode is %s", ErrAccount, s.URI, s.Mode)
-		}
-		if port == "" {
-			port = "5683"
-		}
-	case "coaps":
-		secure = true
-		if port == "" {
-			port = "5684"
-		}
-	default:
-		return "", false, fmt.Errorf("%w: %q has the scheme %q, want coap or coaps", ErrAccount, s.URI, u.Scheme)
+	e, ok := endpoints[u.Scheme]
+	switch {
+	case !ok:
+		return e, fmt.Errorf("%w: %q has the scheme %q, want coap, coaps, coap+tcp or coaps+tcp", ErrAccount, s.URI, u.Scheme)
+	case !e.secure && s.Mode != SecurityNone:
+		return e, fmt.Errorf("%w: %q is without security, but the security mode is %s", ErrAccount, s.URI, s.Mode)
+	case u.Hostname() == "":
+		return e, fmt.Errorf("%w: %q names no host", ErrAccount, s.URI)
 	}
-	if u.Hostname() == "" {
-		return "", false, fmt.Errorf("%w: %q names no host", ErrAccount, s.URI)
+	e.host = u.Hostname()
+	if u.Port() != "" {
+		e.port = u.Port()
 	}
-	return net.JoinHostPort(u.Hostname(), port), secure, nil
+	return e, nil
+}
+
+// The letters of the transports (Core 1.2.2, section 6.2.1.2).
+const (
+	overUDP = "U"
+	overTCP = "T"
+)
+
+// transportOf returns the letter of the transport that a URI's scheme asks for.
+func transportOf(uri string) string {
+	scheme, _, _ := strings.Cut(uri, "://")
+	if endpoints[strings.ToLower(scheme)].stream {
+		return overTCP
+	}
+	return overUDP
 }

@@ -26,6 +26,7 @@ const (
 	securityShortID   = 10
 	securityHoldOff   = 11
 	securityTimeout   = 12
+	securitySecondary = 25
 	securityMatching  = 13
 	securitySNI       = 14
 	securityUsage     = 15
@@ -48,6 +49,7 @@ const (
 	serverRetryTimer       = 18
 	serverSequenceDelay    = 19
 	serverSequenceCount    = 20
+	serverPreferred        = 22
 	serverMuteSend         = 23
 	serverNotifyMode       = 26
 	serverProfileHash      = 27
@@ -71,6 +73,8 @@ type settings struct {
 	server             Server
 	lifetime           time.Duration // zero: infinite
 	binding            string        // as written: "U", "UQ"
+	preferred          string        // letter of the Preferred Transport, "": none
+	secondary          []string      // URIs of the same server, in order
 	pmin, pmax         time.Duration // zero: none
 	disableTimeout     time.Duration
 	initialDelay       time.Duration
@@ -204,6 +208,8 @@ func newSettings(ssid uint16, security, server instance) *settings {
 		},
 		lifetime:       server.seconds(serverLifetime, defaultLifetime),
 		binding:        server.values[serverBinding].Text(),
+		preferred:      server.values[serverPreferred].Text(),
+		secondary:      security.texts(securitySecondary),
 		pmin:           server.seconds(serverPmin, 0),
 		pmax:           server.seconds(serverPmax, 0),
 		disableTimeout: server.seconds(serverDisableTimeout, defaultDisableTimeout),
@@ -217,6 +223,16 @@ func newSettings(ssid uint16, security, server instance) *settings {
 		confirm:        server.integer(serverNotifyMode) == 1,
 		profileHash:    server.integer(serverProfileHash),
 	}
+}
+
+// texts returns the values of a resource of several instances, without those that say nothing.
+func (in instance) texts(rid uint16) (list []string) {
+	for _, v := range in.lists[rid] {
+		if text := strings.TrimSpace(v.Text()); text != "" {
+			list = append(list, text)
+		}
+	}
+	return list
 }
 
 // priority returns the Registration Priority Order, -1 if there is none.

@@ -27,7 +27,7 @@ type AccountStatus struct {
 	QueueMode bool
 	Location  string // of the registration: "/rd/5a3f"
 
-	Transport string // "UDP", "DTLS PSK", "DTLS RPK"; "" while there is no connection
+	Transport string // "UDP", "TCP", "DTLS PSK", "TLS X.509" …; "" while there is no connection
 	Local     string // local address
 	CID       string // Connection ID on our records, in hexadecimal; "" for none
 
@@ -155,7 +155,7 @@ func (s *AccountStatus) waitingWords(now time.Time) string {
 func (a *account) show() {
 	s := AccountStatus{
 		ShortServerID: a.ssid,
-		URI:           a.settings.server.URI,
+		URI:           a.uri(),
 		Renewal:       a.renewal.reason,
 		State:         a.state,
 		Since:         a.since,

@@ -94,10 +94,17 @@ const openExchanges = 16
 // headers are the sizes of all that stands around a CoAP message, in bytes.
 type headers struct{ sent, received int }
 
-// networkHeaders returns the sizes of the headers of IP and UDP.
+// networkHeaders returns the sizes of the headers of IP and UDP, or of IP and TCP with
+// timestamps, for a message in a segment of its own.
 func networkHeaders(remote net.Addr) headers {
 	if a, ok := remote.(*net.UDPAddr); ok && a.IP.To4() == nil {
 		return headers{40 + 8, 40 + 8}
+	}
+	if a, ok := remote.(*net.TCPAddr); ok {
+		if a.IP.To4() == nil {
+			return headers{40 + 32, 40 + 32}
+		}
+		return headers{20 + 32, 20 + 32}
 	}
 	return headers{20 + 8, 20 + 8}
 }
@@ -202,20 +209,25 @@ func (l *ledger) read(now time.Time) (total, day Flows) {
 // tap is a socket that tells each datagram's size while a handshake goes on.
 type tap struct {
 	net.Conn
-	done atomic.Bool
-	tell func(remote net.Addr, sent bool, size int)
+	done  atomic.Bool
+	tell  func(remote net.Addr, sent bool, size int) // or nil
+	heard func()                                     // is called when something has come; or nil
 }
 
 func tapped(nc net.Conn, tell func(remote net.Addr, sent bool, size int)) *tap {
-	t := &tap{Conn: nc, tell: tell}
-	t.done.Store(tell == nil)
-	return t
+	return &tap{Conn: nc, tell: tell}
 }
 
 // Read implements net.Conn.
 func (t *tap) Read(p []byte) (int, error) {
 	n, err := t.Conn.Read(p)
-	if n > 0 && !t.done.Load() {
+	if n == 0 || t.done.Load() {
+		return n, err
+	}
+	if t.heard != nil {
+		t.heard()
+	}
+	if t.tell != nil {
 		t.tell(t.RemoteAddr(), false, n)
 	}
 	return n, err
@@ -223,7 +235,7 @@ func (t *tap) Read(p []byte) (int, error) {
 
 // Write implements net.Conn.
 func (t *tap) Write(p []byte) (int, error) {
-	if !t.done.Load() {
+	if t.tell != nil && !t.done.Load() {
 		t.tell(t.RemoteAddr(), true, len(p))
 	}
 	return t.Conn.Write(p)

@@ -51,7 +51,7 @@ func causeOf(err error) Cause {
 	if _, ok := errors.AsType[*codeError](err); ok || errors.Is(err, coap.ErrReset) {
 		return Refused
 	}
-	if _, ok := errors.AsType[*dtls.Error](err); ok || errors.Is(err, ErrAccount) || errors.Is(err, ErrKey) {
+	if _, ok := alertOf(err); ok || errors.Is(err, ErrAccount) || errors.Is(err, ErrKey) {
 		return Mistrusted
 	}
 	if silent, ok := errors.AsType[*dtls.TimeoutError](err); ok && silent.Awaited == awaitedFinished {
@@ -65,9 +65,8 @@ const awaitedFinished = "Finished"
 
 // alert tells the agent of a DTLS alert that ended a handshake or a session.
 func (a *account) alert(err error) {
-	var e *dtls.Error
-	if f := a.client.config.OnAlert; f != nil && errors.As(err, &e) {
-		f(a.ssid, e.Alert)
+	if e, ok := alertOf(err); ok && a.client.config.OnAlert != nil {
+		a.client.config.OnAlert(a.ssid, e.Alert)
 	}
 }
 
@@ -82,15 +81,15 @@ var errNoLocation = errors.New("the Register was answered without a Location-Pat
 func remedy(err error) string {
 	var (
 		code    *codeError
-		alert   *dtls.Error
 		timeout *dtls.TimeoutError
 		dns     *net.DNSError
 	)
+	if alert, ok := alertOf(err); ok {
+		return alertRemedy(alert)
+	}
 	switch {
 	case errors.As(err, &code):
 		return codeRemedy(code.code)
-	case errors.As(err, &alert):
-		return alertRemedy(alert)
 	case errors.As(err, &timeout):
 		return timeoutRemedy(timeout)
 	case errors.As(err, &dns):
@@ -103,10 +102,12 @@ func remedy(err error) string {
 		return "check this device's network connection: there is no route to the server"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "check that the server runs and listens on this port"
+	case errors.Is(err, coap.ErrGone), errors.Is(err, coap.ErrReleased), errors.Is(err, coap.ErrAborted):
+		return "the server closed the connection; see its log, and what is between (firewall, address translation)"
 	case errors.Is(err, coap.ErrReset):
 		return "check the URI: what answers there does not want to talk"
 	case errors.Is(err, coap.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
-		return "check that the server runs, that its address is right and that no firewall blocks UDP"
+		return "check that the server runs, that its address is right and that no firewall blocks UDP or, for coap+tcp and coaps+tcp, TCP"
 	}
 	return ""
 }

@@ -115,6 +115,20 @@ func (t *Trust) check() error {
 	return t.Matching.check(t.Data)
 }
 
+// Judge decides about the certificates of a server, its own first, for a protocol other than
+// DTLS, such as TLS, which has to check that the server has the key. The error is an *[Error]
+// with the alert that a handshake would have ended with, though none was sent.
+func (t *Trust) Judge(chain []*x509.Certificate, now time.Time) error {
+	if err := t.check(); err != nil {
+		return refuse(AlertInternalError, "server's certificate cannot be judged: %v", err)
+	}
+	if len(chain) == 0 {
+		return refuse(AlertBadCertificate, "server has no certificate")
+	}
+	_, err := t.judge(chain, now)
+	return err
+}
+
 // judge decides about the server's chain, and says when the decision expires, zero:
 // never. Certificates that lead nowhere do no harm.
 func (t *Trust) judge(chain []*x509.Certificate, now time.Time) (notAfter time.Time, err error) {
