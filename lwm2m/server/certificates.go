@@ -22,8 +22,9 @@ type Certificates struct {
 
 // peer is who is at the other end of a connection.
 type peer struct {
-	identity  string // that DTLS proved; "" over plain UDP
+	identity  string // that DTLS or TLS proved; "" without them
 	certified bool   // by a certificate, else by a pre-shared key
+	stream    bool   // over TCP
 }
 
 // allows reports whether a peer may register as endpoint.
@@ -46,10 +47,7 @@ func peerOf(state *piondtls.State) (peer, error) {
 	if err != nil {
 		return peer{}, fmt.Errorf("client's certificate: %w", err)
 	}
-	if c.Subject.CommonName == "" {
-		return peer{}, errors.New("client's certificate names no endpoint in its Common Name")
-	}
-	return peer{c.Subject.CommonName, true}, nil
+	return certified(c)
 }
 
 // options are those of a listener that knows certificates.

@@ -21,7 +21,7 @@ var ErrGone = errors.New("the client is not registered any more")
 // goroutine; one that is asleep gets them when it wakes up.
 type Client struct {
 	server *Server
-	secure bool
+	apart  bool // it has a connection of its own, and not the one of Serve
 
 	mu           sync.Mutex
 	reg          Registration
@@ -64,7 +64,7 @@ func (c *Client) connection() *coap.Conn {
 func (c *Client) registered(reg Registration, conn *coap.Conn) {
 	c.mu.Lock()
 	old := c.observations
-	c.observations, c.gone, c.secure = make(map[lwm2m.Path]*observation), false, reg.Secure
+	c.observations, c.gone, c.apart = make(map[lwm2m.Path]*observation), false, reg.Secure || reg.Stream
 	c.mu.Unlock()
 	for _, o := range old {
 		o.stop()

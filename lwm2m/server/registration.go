@@ -21,7 +21,8 @@ type Registration struct {
 	ID         string // the last segment of its location, /rd/ID
 	Endpoint   string
 	Address    string // where its last Register or Update came from
-	Secure     bool   // over DTLS
+	Secure     bool   // over DTLS or TLS
+	Stream     bool   // over TCP or TLS
 	Identity   string // of the pre-shared key, over DTLS
 	Version    lwm2m.Version
 	Lifetime   time.Duration // 0: never ends
@@ -40,7 +41,7 @@ type Registration struct {
 func (s *Server) register(x *coap.Exchange, who peer) (*coap.Message, error) {
 	now := time.Now()
 	reg := Registration{
-		ID: rand.Text(), Address: remoteOf(x.Conn().RemoteAddr()), Secure: who.identity != "", Identity: who.identity,
+		ID: rand.Text(), Address: remoteOf(x.Conn().RemoteAddr()), Secure: who.identity != "", Identity: who.identity, Stream: who.stream,
 		Version: lwm2m.Version10, Binding: "U", Lifetime: s.cfg.Lifetime, Registered: now, Updated: now,
 	}
 	if err := reg.apply(x.Request); err != nil {
@@ -81,7 +82,7 @@ func (s *Server) enter(reg Registration, conn *coap.Conn) error {
 			s.mu.Unlock()
 			return lwm2m.Errorf(lwm2m.ServiceUnavailable, "%d clients are registered already", s.cfg.MaxClients)
 		}
-		c = &Client{server: s, secure: reg.Secure, wake: make(chan struct{})}
+		c = &Client{server: s, apart: reg.Secure || reg.Stream, wake: make(chan struct{})}
 		s.clients[reg.Endpoint] = c
 	}
 	delete(s.locations, c.Registration().ID)

@@ -95,22 +95,7 @@ func (s *Server) ListenSecure(addr *net.UDPAddr) (*Secure, error) {
 
 // ServeSecure answers clients over DTLS until ctx ends, and closes the listener.
 func (s *Server) ServeSecure(ctx context.Context, l *Secure) error {
-	var sessions sync.WaitGroup
-	defer sessions.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { _ = l.Close() }) // what Accept returns then tells
-	defer stop()
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("serve coaps on %s: %w", l.Addr(), err)
-		}
-		sessions.Go(func() { s.session(ctx, conn.(*piondtls.Conn)) })
-	}
+	return s.accept(ctx, l, "coaps", func(ctx context.Context, nc net.Conn) { s.session(ctx, nc.(*piondtls.Conn)) })
 }
 
 // session handshakes with one client and answers it until its session ends.

@@ -21,7 +21,7 @@ type Config struct {
 	Params coap.Params
 	Now    func() time.Time // judges who is awake, and certificates; time.Now
 
-	// Certificates lets clients with certificates connect over DTLS; nil: none.
+	// Certificates lets clients with certificates connect over DTLS and TLS; nil: none.
 	Certificates *Certificates
 
 	// AwakeTime is how long a client in queue mode is taken to listen after its
@@ -93,15 +93,15 @@ func (s *Server) Serve(ctx context.Context, pc coap.PacketConn) error {
 	})
 	err := l.Run(ctx)
 	_ = l.Close() // it is only read from
-	s.drop(func(c *Client) bool { return !c.secure })
+	s.drop(func(c *Client) bool { return !c.apart })
 	if errors.Is(err, ctx.Err()) {
 		return nil
 	}
 	return fmt.Errorf("serve coap on %s: %w", l.Addr(), err)
 }
 
-// Wait returns when nothing of the server runs any more; call it when Serve and
-// ServeSecure have returned.
+// Wait returns when nothing of the server runs any more; call it when Serve,
+// ServeSecure, ServeStream and ServeTLS have returned.
 func (s *Server) Wait() { s.followers.Wait() }
 
 // drop forgets clients whose transport has gone with its listener.
