@@ -8,6 +8,7 @@ import (
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/agent/keys"
+	"lwm2m-agent/host"
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/dtls"
 )
@@ -15,7 +16,7 @@ import (
 // dialer makes sessions with keys from where they are held, and judges certificates by
 // the last time known to be right.
 func (a *Agent) dialer() client.DefaultDialer {
-	return client.DefaultDialer{DTLS: dtls.Config{Now: a.clock.Now}, Key: a.privateKey, PSK: a.preSharedKey}
+	return client.DefaultDialer{DTLS: dtls.Config{Now: a.clock.Now}, Key: a.privateKey, PSK: a.preSharedKey, Bind: host.BindTo}
 }
 
 func (a *Agent) holder() *keys.Holder { return &keys.Holder{Device: a.config.Load().TPM.Device} }

@@ -26,9 +26,6 @@ type coreObjects struct {
 	coap         *objects.CoAPConfig
 }
 
-// transports are the letters of the transports that this agent speaks.
-const transports = "U"
-
 // unknown is what a gateway answers that does not know its maker.
 const unknown = "unknown"
 
@@ -38,7 +35,7 @@ func (a *Agent) addObjects() error {
 	if o.security, err = objects.NewSecurity(a.tree, a.accounts.SaveSecurity); err != nil {
 		return err
 	}
-	if o.server, err = objects.NewServer(a.tree, transports, a.serverHooks()); err != nil {
+	if o.server, err = objects.NewServer(a.tree, bind.Transports, a.serverHooks()); err != nil {
 		return err
 	}
 	machine := &bind.Machine{Root: a.opts.Root, Control: a.opts.Control, Clock: a.opts.Now, Built: a.opts.Built, Told: a.clock.Told}
@@ -106,7 +103,12 @@ func (a *Agent) serverHooks() objects.ServerHooks {
 		Disable: func(_ context.Context, id uint16, timeout time.Duration) error {
 			return a.client.Disable(id, timeout)
 		},
-		Update:    func(_ context.Context, id uint16) error { return a.client.Update(id) },
+		Update: func(_ context.Context, id uint16, transport string) error {
+			if transport != "" {
+				return a.client.UpdateOver(id, transport)
+			}
+			return a.client.Update(id)
+		},
 		Bootstrap: func(_ context.Context, id uint16) error { return a.bootstrap(id) },
 	}
 }
@@ -136,7 +138,7 @@ func (a *Agent) facts() objects.DeviceFacts {
 		Firmware:     cmp.Or(release.Version, release.Kernel, unknown),
 		Software:     a.opts.Version,
 		Type:         "gateway",
-		Bindings:     transports,
+		Bindings:     bind.Transports,
 	}
 	if m, err := host.ReadMemory(a.opts.Root); err == nil {
 		facts.MemoryTotal = m.Total

@@ -100,10 +100,15 @@ func (a *Agent) params(id uint16) client.Params {
 	p := client.Params{CIDLength: cidLength}
 	var wanted config.Bearer
 	var still bool
-	servers := a.config.Load().Servers
+	cfg := a.config.Load()
+	if id == 0 && cfg.Bootstrap != nil {
+		p.Interface = cfg.Bootstrap.Interface
+	}
+	servers := cfg.Servers
 	for i := range servers {
 		if s := &servers[i]; s.ShortServerID == id {
 			p.Version, p.QueueMode, wanted = s.Version, s.QueueMode, s.Bearer
+			p.Interface = s.Interface
 			p.Awake, p.Gather, still = s.Awake, s.Gather, !s.KeepAlive
 		}
 	}

@@ -55,6 +55,7 @@ type Account struct {
 	Key       Secret // /0/x/5: PSK, or own private key
 
 	CipherSuites []uint16 // /0/x/16, in order
+	Secondary    []string // /0/x/25: other URIs of the same server, in order
 
 	HoldOff time.Duration // /0/x/11, bootstrap server only
 	Timeout time.Duration // /0/x/12, bootstrap server only: the account is purged this long after a bootstrap; 0 keeps it
@@ -71,18 +72,21 @@ type Account struct {
 
 // validate tells what is wrong with an account.
 func (a *Account) validate() error {
-	scheme, err := uriScheme(a.URI)
-	if err != nil {
-		return err
+	for _, uri := range append([]string{a.URI}, a.Secondary...) {
+		scheme, err := uriScheme(uri)
+		secured := strings.HasPrefix(scheme, "coaps")
+		switch {
+		case err != nil:
+			return err
+		case secured && a.Mode == ModeNoSec:
+			return fmt.Errorf("%s needs a key: the security mode is NoSec", uri)
+		case !secured && a.Mode != ModeNoSec:
+			return fmt.Errorf("%s is not secured, so the security mode must be NoSec", uri)
+		}
 	}
-	secured := strings.HasPrefix(scheme, "coaps")
 	switch {
 	case a.Mode < ModePSK || a.Mode > ModeEST:
 		return fmt.Errorf("there is no security mode %d", a.Mode)
-	case secured && a.Mode == ModeNoSec:
-		return fmt.Errorf("%s needs a key: the security mode is NoSec", a.URI)
-	case !secured && a.Mode != ModeNoSec:
-		return fmt.Errorf("%s is not secured, so the security mode must be NoSec", a.URI)
 	case a.Bootstrap && a.ShortServerID != 0:
 		return errors.New("a bootstrap server has no Short Server ID")
 	case !a.Bootstrap && (a.ShortServerID == 0 || a.ShortServerID == lwm2m.MaxID):

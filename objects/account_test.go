@@ -281,7 +281,11 @@ func TestServerExecute(t *testing.T) {
 		}
 	}
 	s := f.servers(ServerHooks{
-		Update: note("update"), Bootstrap: note("bootstrap"),
+		Update: func(_ context.Context, id uint16, transport string) error {
+			log = append(log, fmt.Sprintf("update %d %s", id, transport))
+			return nil
+		},
+		Bootstrap: note("bootstrap"),
 		Disable: func(_ context.Context, id uint16, d time.Duration) error {
 			log = append(log, fmt.Sprintf("disable %d %v", id, d))
 			return nil
@@ -297,7 +301,7 @@ func TestServerExecute(t *testing.T) {
 	f.check(f.write("/1/0/5", lwm2m.Integer(1<<62)))
 	f.check(f.execute("/1/0/4", ""))
 	f.refused(f.execute("/1/0/1", ""), lwm2m.MethodNotAllowed, "cannot be executed")
-	want := []string{"update 101", "update 102", "bootstrap 101", "disable 101 24h0m0s", "disable 101 1m0s", "disable 101 876000h0m0s"}
+	want := []string{"update 101 ", "update 102 T", "bootstrap 101", "disable 101 24h0m0s", "disable 101 1m0s", "disable 101 876000h0m0s"}
 	if d := cmp.Diff(want, log); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
@@ -320,7 +324,7 @@ func TestBootstrapServerWritesAccounts(t *testing.T) {
 	f := newFixture(t)
 	var servers, keys recorder
 	updated := uint16(0)
-	f.servers(ServerHooks{Save: servers.save, Update: func(_ context.Context, id uint16) error { updated = id; return nil }})
+	f.servers(ServerHooks{Save: servers.save, Update: func(_ context.Context, id uint16, _ string) error { updated = id; return nil }})
 	security, err := NewSecurity(f.tree, keys.save)
 	f.check(err)
 	f.check(security.Seed(first, second))

@@ -32,7 +32,8 @@ var served = []struct {
 	}},
 	{1, "what a server and the agent have agreed on; further resources appear when a server writes them", func(f *fixture) {
 		nothing := func(context.Context, uint16) error { return nil }
-		s := f.servers(ServerHooks{Update: nothing, Bootstrap: nothing, Disable: func(context.Context, uint16, time.Duration) error { return nil }})
+		update := func(context.Context, uint16, string) error { return nil }
+		s := f.servers(ServerHooks{Update: update, Bootstrap: nothing, Disable: func(context.Context, uint16, time.Duration) error { return nil }})
 		f.check(s.SetAlert(101, 0))
 		f.check(s.record.pub.Set(0, 12, lwm2m.Time(start)))
 	}},

@@ -20,6 +20,7 @@ const (
 	ridHoldOff         = 11
 	ridAccountTimeout  = 12
 	ridCipherSuite     = 16
+	ridSecondaryURI    = 25
 )
 
 // Security is object 0: how to reach the servers. No server but the bootstrap
@@ -61,6 +62,9 @@ func (s *Security) Seed(accounts ...Account) error {
 		for i, suite := range a.CipherSuites {
 			nodes = append(nodes, lwm2m.Node{Path: at.Child(ridCipherSuite).Child(uint16(i)), Value: lwm2m.Unsigned(uint64(suite))}) //nolint:gosec // a few
 		}
+		for i, uri := range a.Secondary {
+			nodes = append(nodes, lwm2m.Node{Path: at.Child(ridSecondaryURI).Child(uint16(i)), Value: lwm2m.String(uri)})
+		}
 	}
 	return s.record.restore(nodes)
 }
@@ -90,7 +94,7 @@ func (s *Security) Prepare(_ context.Context, e *model.Edit) (model.Transaction,
 		return nil, lwm2m.Errorf(lwm2m.MethodNotAllowed, "object 0 is changed by the configuration and the bootstrap server only")
 	}
 	for _, n := range e.Set {
-		if n.Path.Resource() != ridServerURI {
+		if rid := n.Path.Resource(); rid != ridServerURI && rid != ridSecondaryURI {
 			continue
 		}
 		if _, err := uriScheme(n.Value.Text()); err != nil {

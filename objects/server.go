@@ -39,7 +39,7 @@ const defaultDisableTimeout = 24 * time.Hour
 type ServerHooks struct {
 	Save      Save
 	Disable   func(ctx context.Context, shortServerID uint16, timeout time.Duration) error
-	Update    func(ctx context.Context, shortServerID uint16) error
+	Update    func(ctx context.Context, shortServerID uint16, transport string) error // its letter; "": the one in use
 	Bootstrap func(ctx context.Context, shortServerID uint16) error
 }
 
@@ -207,10 +207,11 @@ func (s *Server) Execute(ctx context.Context, _ model.Origin, p lwm2m.Path, args
 	case rid == ridDisable && s.hooks.Disable != nil:
 		return s.hooks.Disable(ctx, id, s.disableTimeout(p.Instance()))
 	case rid == ridUpdateTrigger && s.hooks.Update != nil:
-		if transport, ok := args.Get(0); ok && (len(transport) != 1 || !strings.Contains(s.transports, transport)) {
+		transport, ok := args.Get(0)
+		if ok && (len(transport) != 1 || !strings.Contains(s.transports, transport)) {
 			return lwm2m.Errorf(lwm2m.BadRequest, "%.20q is not one of the transports %s", transport, s.transports)
 		}
-		return s.hooks.Update(ctx, id)
+		return s.hooks.Update(ctx, id, transport)
 	case rid == ridBootstrapTrigger && s.hooks.Bootstrap != nil:
 		return s.hooks.Bootstrap(ctx, id)
 	}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"lwm2m-agent/agent/config"
@@ -119,6 +121,9 @@ func (a *Accounts) Seed(tree *model.Tree, security *objects.Security, server *ob
 	return a.keep(wanted[objectSecurity], wanted[objectServer], now)
 }
 
+// Transports are the letters of the transports that this agent speaks.
+const Transports = "UT"
+
 // contentOf returns what objects 0 and 1 hold for accounts. It is made in a tree
 // of its own, so that no client sees anything half done.
 func contentOf(defs model.Definitions, accounts []objects.Account) (content [2][]lwm2m.Node, err error) {
@@ -127,7 +132,7 @@ func contentOf(defs model.Definitions, accounts []objects.Account) (content [2][
 	if err != nil {
 		return content, err
 	}
-	server, err := objects.NewServer(tree, "U", objects.ServerHooks{})
+	server, err := objects.NewServer(tree, Transports, objects.ServerHooks{})
 	if err != nil {
 		return content, err
 	}
@@ -165,7 +170,7 @@ func (a *Accounts) keep(security, server []lwm2m.Node, sections map[string]secti
 var serverResources = map[string]uint16{
 	"default_min_period": 2, "default_max_period": 3, "disable_timeout": 5, "store_notifications": 6,
 	"priority": 13, "initial_delay": 14, "failure_block": 15, "bootstrap_on_failure": 16, "retry_count": 17, "retry_timer": 18, "sequence_delay": 19, "sequence_count": 20,
-	"mute_send": 23, "confirm_notifications": 26, "profile_hash": 27,
+	"transport": 22, "mute_send": 23, "confirm_notifications": 26, "profile_hash": 27,
 }
 
 // serverContent returns what settings mean in object 1.
@@ -184,6 +189,8 @@ func serverContent(settings map[string]any) map[uint16]lwm2m.Value {
 			}
 		case int64:
 			content[rid] = lwm2m.Integer(v)
+		case string:
+			content[rid] = lwm2m.String(letters[v])
 		case time.Duration:
 			content[rid] = lwm2m.Integer(int64(v / time.Second))
 		}
@@ -191,8 +198,32 @@ func serverContent(settings map[string]any) map[uint16]lwm2m.Value {
 	return content
 }
 
+// letters are those of the transports (Core 1.2.2, section 6.2.1.2).
+var letters = map[string]string{"udp": "U", "tcp": "T"}
+
+// bindingOf returns the letters of the transports that an account has addresses for.
+func bindingOf(c *config.Account) string {
+	binding := ""
+	for _, u := range append([]*url.URL{c.URI}, c.Secondary...) {
+		transport := "udp"
+		if strings.HasSuffix(u.Scheme, "+tcp") {
+			transport = "tcp"
+		}
+		if !strings.Contains(binding, letters[transport]) {
+			binding += letters[transport]
+		}
+	}
+	if binding == "TU" {
+		return "UT"
+	}
+	return binding
+}
+
 func accountOf(c *config.Account) objects.Account {
-	a := objects.Account{URI: c.URI.String(), Mode: objects.ModeNoSec, Binding: "U"}
+	a := objects.Account{URI: c.URI.String(), Mode: objects.ModeNoSec, Binding: bindingOf(c)}
+	for _, u := range c.Secondary {
+		a.Secondary = append(a.Secondary, u.String())
+	}
 	switch c.Security {
 	case config.SecurityPSK:
 		a.Mode, a.Identity = objects.ModePSK, []byte(c.Identity)

@@ -33,6 +33,8 @@ sequence_delay = "3h"
 sequence_count = 2
 bootstrap_on_failure = false
 profile_hash = 6
+transport = "tcp"
+secondary_uris = ["coap+tcp://192.0.2.2", "coap://192.0.2.3:5699"]
 `
 
 // TestServerSettings shows where the settings of a server go.
@@ -55,6 +57,8 @@ func TestServerSettings(t *testing.T) {
 			"/1/0/6": lwm2m.Boolean(false), "/1/0/13": lwm2m.Unsigned(3), "/1/0/14": lwm2m.Unsigned(7), "/1/0/15": lwm2m.Boolean(true),
 			"/1/0/16": lwm2m.Boolean(false), "/1/0/17": lwm2m.Unsigned(4), "/1/0/18": lwm2m.Unsigned(10), "/1/0/19": lwm2m.Unsigned(10800), "/1/0/20": lwm2m.Unsigned(2),
 			"/1/0/23": lwm2m.Boolean(false), "/1/0/26": lwm2m.Integer(1), "/1/0/27": lwm2m.Unsigned(6),
+			"/1/0/7": lwm2m.String("UT"), "/1/0/22": lwm2m.String("T"),
+			"/0/0/25/0": lwm2m.String("coap+tcp://192.0.2.2:5683"), "/0/0/25/1": lwm2m.String("coap://192.0.2.3:5699"),
 		} {
 			if got := tree.Value(lwm2m.MustPath(p)); got != want {
 				t.Errorf("%s is %v, want %v", p, got, want)

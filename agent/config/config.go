@@ -78,7 +78,9 @@ const (
 // Account is what a server and a bootstrap server have in common.
 type Account struct {
 	Section
-	URI       *url.URL // scheme "coap" or "coaps", host and port always there
+	URI       *url.URL   // scheme "coap", "coaps", "coap+tcp" or "coaps+tcp", host and port always there
+	Secondary []*url.URL // other ways to the same server, likewise, in order
+	Interface string     // network interface to go through; "": as the routes say
 	Security  Security
 	Identity  string     // of the pre-shared key
 	Key       Secret     // the pre-shared one; the own private one, as PKCS #8
@@ -126,7 +128,7 @@ type Server struct {
 	Rights        []Right // nil: not given
 
 	// More has the settings that are resources of object 1 and are given, by key: bool,
-	// int64 or, in whole seconds, time.Duration.
+	// int64, string or, in whole seconds, time.Duration.
 	More map[string]any
 }
 

@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -51,13 +52,12 @@ func (b *builder) security(n *node, a *Account) {
 		b.problems = append(b.problems, a.Problem(key, format, args...))
 	}
 	hasKey := n.table["key"] != nil || n.table["key_file"] != nil
-	switch {
-	case n.table["uri"] == nil:
+	if n.table["uri"] == nil {
 		return // reported as missing
-	case a.Security == SecurityNone && a.URI.Scheme == "coaps":
-		bad("uri", "coaps needs credentials; give identity and key_file, or use a coap address in the laboratory")
-	case a.Security != SecurityNone && a.URI.Scheme != "coaps":
-		bad("uri", "%s is not secured, but there are credentials; use a coaps address, or leave identity and key out", a.URI.Scheme)
+	}
+	b.scheme(a, "uri", a.URI)
+	for _, u := range a.Secondary {
+		b.scheme(a, "secondary_uris", u)
 	}
 	if a.Security == SecurityNone && hasKey {
 		bad("security", `there is a key, but "none" needs no key; allowed: "psk" with identity`)
@@ -78,6 +78,19 @@ func (b *builder) security(n *node, a *Account) {
 	}
 	if a.Security == SecurityPSK && !hasKey {
 		bad("key_file", "missing; %s", needs[a.Security])
+	}
+}
+
+// scheme checks that the scheme of an address fits the kind of security.
+func (b *builder) scheme(a *Account, key string, u *url.URL) {
+	secured := strings.HasPrefix(u.Scheme, "coaps")
+	switch {
+	case a.Security == SecurityNone && secured:
+		b.bad(a, key, "%s needs credentials; give identity and key_file, or use a coap address in the laboratory", u.Scheme)
+	case a.Security != SecurityNone && !secured:
+		b.bad(a, key, "%s is not secured, but there are credentials; use a coaps address, or leave identity and key out", u.Scheme)
+	case a.Security != SecurityX509 && u.Scheme == "coaps+tcp":
+		b.bad(a, key, `over TCP (TLS) there is security = "x509" only; use a coaps address with %q`, string(a.Security))
 	}
 }
 

@@ -129,11 +129,32 @@ var endpointName = kind{fmt.Sprintf("text of 1 to %d bytes without white space",
 	return s, ok && s != "" && len(s) <= maxEndpoint && printable(s) && !strings.ContainsFunc(s, unicode.IsSpace)
 }}
 
-// The ports of CoAP (RFC 7252, sections 6.1 and 6.2).
-var defaultPorts = map[string]string{"coap": "5683", "coaps": "5684"}
+// The ports of CoAP (RFC 7252, sections 6.1 and 6.2; RFC 8323, sections 8.1 and 8.2).
+var defaultPorts = map[string]string{"coap": "5683", "coaps": "5684", "coap+tcp": "5683", "coaps+tcp": "5684"}
 
 // serverURI takes the address of a server and returns a *url.URL with its port.
-var serverURI = kind{`"coap://host:port" or "coaps://host:port"`, func(v any) (any, bool) {
+var serverURI = kind{`"coap://host:port" or "coaps://host:port", over TCP "coap+tcp://…" or "coaps+tcp://…"`, func(v any) (any, bool) {
+	return parseURI(v)
+}}
+
+// maxSecondary bounds the other addresses of a server: an attempt goes through all of them.
+const maxSecondary = 8
+
+// serverURIs takes a list of addresses of a server and returns a []*url.URL.
+var serverURIs = kind{fmt.Sprintf("a list of up to %d addresses like uri", maxSecondary), func(v any) (any, bool) {
+	list, ok := v.([]any)
+	uris := make([]*url.URL, 0, len(list))
+	for _, element := range list {
+		u, ok := parseURI(element)
+		if !ok {
+			return nil, false
+		}
+		uris = append(uris, u)
+	}
+	return uris, ok && len(uris) <= maxSecondary
+}}
+
+func parseURI(v any) (u *url.URL, ok bool) {
 	s, ok := v.(string)
 	u, err := url.Parse(s)
 	if !ok || err != nil || len(s) > 255 {
@@ -151,6 +172,12 @@ var serverURI = kind{`"coap://host:port" or "coaps://host:port"`, func(v any) (a
 	}
 	u.Host = net.JoinHostPort(u.Hostname(), port)
 	return u, true
+}
+
+// interfaceName takes the name of a network interface.
+var interfaceName = kind{"the name of a network interface, 1 to 15 bytes", func(v any) (any, bool) {
+	s, ok := v.(string)
+	return s, ok && s != "" && len(s) <= 15 && printable(s) && !strings.ContainsAny(s, " /")
 }}
 
 // versions are those that can be offered.

@@ -55,7 +55,7 @@ func TestRefusals(t *testing.T) {
 		}},
 
 		{"server without ID", "[[server]]\nuri='coap://h'", []string{"agent.toml:1: server: short_server_id is missing; it tells one [[server]] from the other"}},
-		{"server without address", "[[server]]\nshort_server_id=1", []string{`agent.toml:1: server 1: uri: missing; needs "coap://host:port" or "coaps://host:port"`}},
+		{"server without address", "[[server]]\nshort_server_id=1", []string{`agent.toml:1: server 1: uri: missing; needs "coap://host:port" or "coaps://host:port", over TCP "coap+tcp://…" or "coaps+tcp://…"`}},
 		{"reserved ID", "[[server]]\nshort_server_id=65535\nuri='coap://h'", []string{"agent.toml:2: server 65535: short_server_id: 65535 is not valid; allowed: an integer from 1 to 65534"}},
 		{"same server twice", "[[server]]\nshort_server_id=7\nuri='coap://h'\n[[server]]\nuri='coap://g'\nshort_server_id=7", []string{
 			"agent.toml:6: server 7: is there twice, first in line 2; each server needs its own short_server_id",
@@ -63,8 +63,8 @@ func TestRefusals(t *testing.T) {
 		{"same instance twice", "[[server]]\nshort_server_id=7\nuri='coap://h'\ninstance=1\n[[server]]\nshort_server_id=8\nuri='coap://g'\ninstance=1", []string{
 			"agent.toml:8: server 8: instance: 1 is what server 7 has; each server needs its own",
 		}},
-		{"scheme", "[[server]]\nshort_server_id=1\nuri='https://h'", []string{`agent.toml:3: server 1: uri: "https://h" is not valid; allowed: "coap://host:port" or "coaps://host:port"`}},
-		{"port", "[[server]]\nshort_server_id=1\nuri='coap://h:70000'", []string{`agent.toml:3: server 1: uri: "coap://h:70000" is not valid; allowed: "coap://host:port" or "coaps://host:port"`}},
+		{"scheme", "[[server]]\nshort_server_id=1\nuri='https://h'", []string{`agent.toml:3: server 1: uri: "https://h" is not valid; allowed: "coap://host:port" or "coaps://host:port", over TCP "coap+tcp://…" or "coaps+tcp://…"`}},
+		{"port", "[[server]]\nshort_server_id=1\nuri='coap://h:70000'", []string{`agent.toml:3: server 1: uri: "coap://h:70000" is not valid; allowed: "coap://host:port" or "coaps://host:port", over TCP "coap+tcp://…" or "coaps+tcp://…"`}},
 		{"lifetime", "[[server]]\nshort_server_id=1\nuri='coap://h'\nlifetime='1.5s'", []string{
 			`agent.toml:4: server 1: lifetime: "1.5s" is not valid; allowed: a time from "0s" to "596523h14m7s" in whole seconds`,
 		}},
@@ -77,6 +77,18 @@ func TestRefusals(t *testing.T) {
 		{"coap with credentials", "[[server]]\nshort_server_id=1\nuri='coap://h'\nidentity='i'\nkey='00'", []string{
 			"agent.toml:3: server 1: uri: coap is not secured, but there are credentials; use a coaps address, or leave identity and key out",
 		}},
+		{"TLS without a certificate", "[[server]]\nshort_server_id=1\nuri='coaps+tcp://h'\nidentity='i'\nkey='00'", []string{
+			`agent.toml:3: server 1: uri: over TCP (TLS) there is security = "x509" only; use a coaps address with "psk"`,
+		}},
+		{"a second address without security", psk + "key='00'\nsecondary_uris=['coaps://g', 'coap+tcp://g']", []string{
+			"agent.toml:6: server 1: secondary_uris: coap+tcp is not secured, but there are credentials; use a coaps address, or leave identity and key out",
+		}},
+		{"a second address that is none", "[[server]]\nshort_server_id=1\nuri='coap://h'\nsecondary_uris=['h']", []string{
+			`agent.toml:4: server 1: secondary_uris: this is not valid; allowed: a list of up to 8 addresses like uri`,
+		}},
+		{"interface", "[[server]]\nshort_server_id=1\nuri='coap://h'\ninterface='a name that is too long'", []string{
+			`agent.toml:4: server 1: interface: "a name that is too long" is not valid; allowed: the name of a network interface, 1 to 15 bytes`,
+		}},
 		{"no key", psk, []string{"agent.toml:1: server 1: key_file: missing; a pre-shared key needs it"}},
 		{"no identity", "[[server]]\nshort_server_id=1\nuri='coaps://h'\nsecurity='psk'\nkey='00'", []string{"agent.toml:1: server 1: identity: missing; a pre-shared key needs it"}},
 		{"two keys", psk + "key='00'\nkey_file='f'", []string{"agent.toml:5: server 1: key: there is a key_file as well; give one of them"}},
@@ -85,7 +97,7 @@ func TestRefusals(t *testing.T) {
 		{"identity of no use", "[[server]]\nshort_server_id=1\nuri='coap://h'\nidentity='i'\nsecurity='none'", []string{`agent.toml:4: server 1: identity: is of no use with security = "none"; leave it out`}},
 		{"kind of security that is not there", psk + "security='est'", []string{`agent.toml:5: server 1: security: "est" is not valid; allowed: "none", "psk", "rpk", "x509"`}},
 		{"bootstrap has no lifetime", "[bootstrap]\nuri='coap://h'\nlifetime='1h'", []string{
-			"agent.toml:3: bootstrap: lifetime: unknown; allowed: hold_off, instance, uri, security, identity, key_file, key, private_key_file, certificate_file, server_public_key_file, server_certificate_file, certificate_usage, matching_type, sni, cipher_suites, queue_mode, version",
+			"agent.toml:3: bootstrap: lifetime: unknown; allowed: hold_off, instance, uri, secondary_uris, interface, security, identity, key_file, key, private_key_file, certificate_file, server_public_key_file, server_certificate_file, certificate_usage, matching_type, sni, cipher_suites, queue_mode, version",
 		}},
 
 		{"sensor without name", "[[sensor]]\ndriver='sim'", []string{"agent.toml:1: sensor: name is missing; it tells one [[sensor]] from the other"}},
@@ -156,8 +168,8 @@ func TestRefusalsOfSeveralFiles(t *testing.T) {
 		t.Fatal("was taken")
 	}
 	want := []string{
-		`agent.d/1.toml:3: server 1: uri: 7 is not valid; allowed: "coap://host:port" or "coaps://host:port"`,
-		`agent.d/2.toml:4: server 2: uri: missing; needs "coap://host:port" or "coaps://host:port"`,
+		`agent.d/1.toml:3: server 1: uri: 7 is not valid; allowed: "coap://host:port" or "coaps://host:port", over TCP "coap+tcp://…" or "coaps+tcp://…"`,
+		`agent.d/2.toml:4: server 2: uri: missing; needs "coap://host:port" or "coaps://host:port", over TCP "coap+tcp://…" or "coaps+tcp://…"`,
 	}
 	if d := cmp.Diff(want, strings.Split(err.Error(), "\n")); d != "" {
 		t.Error(d)

@@ -44,7 +44,9 @@ var (
 
 // accountKeys are what a server and the bootstrap server have in common.
 var accountKeys = []key{
-	{name: "uri", kind: serverURI, required: true, help: "address of the server; the port is 5683 (coap) or 5684 (coaps) if not given"},
+	{name: "uri", kind: serverURI, required: true, help: "address of the server; the port is 5683 or, with coaps, 5684 if not given; coap and coaps are over UDP; coaps+tcp (TLS) needs certificates"},
+	{name: "secondary_uris", kind: serverURIs, fallback: "none", help: "other addresses of the same server, tried in order when uri fails (/0/x/25)"},
+	{name: "interface", kind: interfaceName, fallback: "as the routes say", help: "network interface to go through, such as \"wwan0\"; needs Linux 5.7, or CAP_NET_RAW"},
 	{name: "security", kind: oneOf(string(SecurityNone), string(SecurityPSK), string(SecurityRPK), string(SecurityX509)), fallback: `"psk" when identity is given, "x509" with certificate_file, "rpk" with server_public_key_file, else "none"`, help: "how the connection is secured: not at all, by a pre-shared key, raw public keys, certificates"},
 	{name: "identity", kind: text(maxIdentity), help: "identity of the pre-shared key"},
 	{name: "key_file", kind: filePath, help: `file with the pre-shared key in hexadecimal, to which nobody but owner and group may have access; or "tpm-sealed:FILE", "credential:NAME" (docs/security.md)`},
@@ -78,6 +80,7 @@ var serverKeys = []key{
 	{name: "sequence_delay", kind: wholeSeconds(), fallback: `"24h"`, help: "between two sequences (/1/x/19)"},
 	{name: "sequence_count", kind: integer(1, math.MaxUint32), fallback: "1", help: "sequences after which the server counts as failed (/1/x/20)"},
 	{name: "bootstrap_on_failure", kind: boolean, fallback: "true", help: "the bootstrap server may be asked when the server has failed (/1/x/16)"},
+	{name: "transport", kind: oneOf("udp", "tcp"), fallback: "none: the order of the addresses", help: "transport to be tried first (/1/x/22)"},
 	{name: "profile_hash", kind: integer(1, 6), fallback: "none: the object list is sent", help: "hash of the Profile ID that is sent in place of the object list; 6: SHA-256, 32 bits (/1/x/27)"},
 }
 

@@ -30,7 +30,7 @@ type Server struct {
 	Version       string    `json:"version,omitempty"`
 	QueueMode     bool      `json:"queue_mode"`
 	Location      string    `json:"location,omitempty"`
-	Transport     string    `json:"transport,omitempty"` // "UDP", "DTLS PSK"
+	Transport     string    `json:"transport,omitempty"` // "UDP", "TCP", "DTLS PSK", "TLS X.509" …
 	Local         string    `json:"local,omitempty"`     // address
 	CID           string    `json:"cid,omitempty"`       // Connection ID, in hexadecimal
 	SentBytes     uint64    `json:"sent_bytes"`

@@ -92,7 +92,7 @@ func writeServerAndDevice(s *tester, f lwm2m.Format) {
 func readThree(s *tester, f lwm2m.Format) {
 	// 1. The server reads a resource, a resource instance and an instance. A. It gets 2.05 with them, and no more.
 	s.readComposite(f, "/3/0/16", "/3/0/11/0", "/1/0").in(f).content("/").
-		says(serverValues().with("/3/0/16=U, /3/0/11/0=0")).only("/3/0/16", "/3/0/11/0", "/1/0")
+		says(serverValues().with("/3/0/16=UT, /3/0/11/0=0")).only("/3/0/16", "/3/0/11/0", "/1/0")
 }
 
 func readPartlyReadable(s *tester, f lwm2m.Format) {

@@ -28,7 +28,7 @@ func observeTogether(s *tester) *watch {
 	s.put("/1/0/3", "2")
 	// 2. It observes a resource instance and resources together. B. It gets 2.05 with all values.
 	w := s.observeComposite(compositePaths()...)
-	w.first.in(compositeFormat).says("/1/0/1=86400, /3/0/11/0=0, /3/0/16=U").only(compositePaths()...)
+	w.first.in(compositeFormat).says("/1/0/1=86400, /3/0/11/0=0, /3/0/16=UT").only(compositePaths()...)
 	return w
 }
 
@@ -37,7 +37,7 @@ func observeComposite(t *trial) {
 	// 3. Nothing changes. C. The client notifies of all paths when pmax has passed, each time.
 	for range 2 {
 		w.between(2*time.Second, 2*time.Second).in(compositeFormat).
-			says("/1/0/1=86400, /3/0/11/0=0, /3/0/16=U").only(compositePaths()...)
+			says("/1/0/1=86400, /3/0/11/0=0, /3/0/16=UT").only(compositePaths()...)
 	}
 }
 
@@ -45,7 +45,7 @@ func cancelComposite(t *trial) {
 	w := observeTogether(t.registered(conditions{}))
 	w.between(2*time.Second, 2*time.Second)
 	// 1. The server sends the same list with Observe 1. A. It gets 2.05 with all values.
-	w.cancel().says("/1/0/1=86400, /3/0/11/0=0, /3/0/16=U")
+	w.cancel().says("/1/0/1=86400, /3/0/11/0=0, /3/0/16=UT")
 	// 2. The client stops. B. No notification comes.
 	w.silent(4 * time.Second)
 }

@@ -46,10 +46,11 @@ func (t *trial) several() lwm2m.Format {
 	return lwm2m.FormatTLV
 }
 
-// deviceValues are those of configuration C.3 in object 3.
+// deviceValues are those of configuration C.3 in object 3, but for the bindings: the document has
+// a device without TCP.
 func deviceValues() values {
 	return "/3/0/0=" + manufacturer + ", /3/0/1=" + modelNumber + ", /3/0/2=" + serialNumber + ", /3/0/3=" + osVersion +
-		", /3/0/11/0=0, /3/0/16=U"
+		", /3/0/11/0=0, /3/0/16=UT"
 }
 
 // serverValues are those of configuration C.3 in object 1.
@@ -143,7 +144,7 @@ func readSenML(f lwm2m.Format) func(*trial) {
 		// instance. A to D. It gets 2.05 with the values in the format.
 		s.read("/1", f).in(f).content("/1").says(serverValues())
 		s.read("/3/0", f).in(f).content("/3/0").says(deviceValues())
-		s.read("/3/0/16", f).in(f).content("/3/0/16").says("/3/0/16=U")
+		s.read("/3/0/16", f).in(f).content("/3/0/16").says("/3/0/16=UT")
 		s.read("/3/0/11/0", f).in(f).content("/3/0/11/0").says("/3/0/11/0=0")
 	}
 }
