@@ -44,7 +44,7 @@ func (t *trial) addBootstrapServer(ctx context.Context, c conditions) {
 		bs.pack = t.account(0)
 		plan.Pack = func(*server.Bootstrapping) ([]lwm2m.Node, error) { return bs.pack, nil }
 	}
-	s, account, err := t.sandbox.startServer(ctx, server.Config{Shapes: t.lab.Shapes, Trace: tap.note, Bootstrap: plan}, 0, c.server, endpoint)
+	s, account, err := t.sandbox.startServer(ctx, server.Config{Shapes: t.lab.Shapes, Trace: tap.note, Bootstrap: plan}, 0, &conditions{server: c.server}, endpoint)
 	t.must(err)
 	bs.server, account.Version, account.Instance = s, t.version, 1
 	cfg.Bootstrap = &config.Bootstrap{Account: account}

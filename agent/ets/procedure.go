@@ -34,7 +34,7 @@ const (
 	noProcedure = "no procedure in the test specification"
 	withEST     = "later: enrolment over secure transport (EST)"
 	firmware    = "later: firmware update"
-	overTCP     = "later: CoAP over TCP"
+	noTLSKeys   = "TLS is there with certificates only: Go's has no pre-shared keys"
 	overMQTT    = "later: LwM2M over MQTT"
 	withOSCORE  = "later: OSCORE"
 	needsModem  = "needs a modem"

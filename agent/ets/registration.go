@@ -23,7 +23,7 @@ func registrationProcedures() []Procedure {
 			ID: 105, Title: "Discarded Register Update", Since: v11, Condition: "C.1", run: discardedUpdate,
 			Note: "the server forgets the registration instead of waiting for its lifetime to pass", Erratum: byPUT,
 		},
-		{ID: 106, Title: "Registration with TCP binding", Since: v11, Condition: "C.18", Missing: overTCP},
+		{ID: 106, Title: "Registration with TCP binding", Since: v11, Condition: "C.18", run: tcpBinding, Note: "without security"},
 		{ID: 107, Title: "Extending the lifetime of a registration", Since: v11, Condition: "C.1", run: extendedLifetime, Note: shorter},
 		{ID: 108, Title: "Turn on Queue Mode", Since: v11, Condition: "C.1", run: queueModeOn},
 		{
@@ -78,6 +78,18 @@ func initialRegistration(t *trial) {
 	if m := r.answered(coap.Created); !strings.HasPrefix(m.LocationPath(), "/rd/") {
 		t.failf("Register: expected a location, got %q", m.LocationPath())
 	}
+}
+
+func tcpBinding(t *trial) {
+	s := t.start(conditions{tcp: true})
+	// 1. The client registers over TCP. A. It tells the binding T, and gets 2.01.
+	s.register().query("b", "T")
+	if !s.client().Registration().Stream {
+		t.failf("expected a registration over TCP")
+	}
+	// 2. The server reads. B. It gets 2.05 over the same connection.
+	s.read("/3/0/0", lwm2m.FormatText).content("/3/0/0").says("/3/0/0=" + manufacturer)
+	s.read("/1/0/7", lwm2m.FormatText).content("/1/0/7").says("/1/0/7=T")
 }
 
 func registrationUpdate(t *trial) {

@@ -67,7 +67,8 @@ type conditions struct {
 	queue     bool          // queue mode
 	awake     time.Duration // in queue mode
 	resources values        // of the device, beside those of C.3
-	server    string        // the name in the servers' certificates; "": pre-shared keys
+	server    string        // the name in the servers' certificates; "": pre-shared keys, over TCP none
+	tcp       bool          // over TCP or TLS, not UDP or DTLS
 	refusing  bool          // the first server refuses the device
 
 	bootstrap *bootstrapping // nil: there is no bootstrap server
@@ -86,10 +87,10 @@ type sandbox struct {
 	err    error // of the device, why it has ended
 }
 
-// startServer starts a server with a DTLS port of its own and the account for it, with
+// startServer starts a server with a port of its own and the account for it, with
 // certificates if there is a name for the server's. With a pre-shared key the device may
 // register as only.
-func (b *sandbox) startServer(ctx context.Context, cfg server.Config, id uint16, name string, only string) (*server.Server, config.Account, error) {
+func (b *sandbox) startServer(ctx context.Context, cfg server.Config, id uint16, c *conditions, only string) (*server.Server, config.Account, error) {
 	key := make([]byte, 16)
 	rand.Read(key) // never fails
 	account := config.Account{
@@ -97,12 +98,20 @@ func (b *sandbox) startServer(ctx context.Context, cfg server.Config, id uint16,
 		Fingerprint: fmt.Sprint(id), CertificateUsage: config.NoInstance,
 	}
 	cfg.Keys = &server.Keys{}
-	if name == "" {
+	switch {
+	case c.server != "":
+		if err := certify(&cfg, &account, c.server); err != nil {
+			return nil, account, err
+		}
+	case c.tcp:
+		account.Security, account.Identity, account.Key = config.SecurityNone, "", config.Secret{}
+	default:
 		cfg.Keys.Add(endpoint, key, only)
-	} else if err := certify(&cfg, &account, name); err != nil {
-		return nil, account, err
 	}
 	s := server.New(cfg)
+	if c.tcp {
+		return s, account, b.startStream(ctx, s, &account)
+	}
 	l, err := s.ListenSecure(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return nil, account, err
@@ -113,6 +122,24 @@ func (b *sandbox) startServer(ctx context.Context, cfg server.Config, id uint16,
 		s.Wait()
 	})
 	return s, account, nil
+}
+
+// startStream has a server listen on a TCP port, over TLS if the account has certificates.
+func (b *sandbox) startStream(ctx context.Context, s *server.Server, account *config.Account) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	serve, scheme := s.ServeStream, "coap+tcp"
+	if account.Security == config.SecurityX509 {
+		serve, scheme = s.ServeTLS, "coaps+tcp"
+	}
+	account.URI = &url.URL{Scheme: scheme, Host: l.Addr().String()}
+	b.running.Go(func() {
+		_ = serve(ctx, l) // what a server that has failed does not do, the procedure misses
+		s.Wait()
+	})
+	return nil
 }
 
 // start makes the device and runs it until ctx ends, again after each reboot.

@@ -13,12 +13,12 @@ func securityProcedures() []Procedure {
 		{ID: 401, Title: "UDP Channel Security - PSK Mode", Since: v10, Condition: "C.1", run: preSharedKey},
 		{ID: 402, Title: "UDP Channel Security - Certificate Mode", Since: v10, Condition: "C.17", run: certificates},
 		{ID: 403, Title: "UDP Channel Security - Certificate, wrong server", Since: v11, Condition: "C.17", run: wrongCertificate},
-		{ID: 404, Title: "TCP Channel Security - Certificate Mode", Since: v11, Condition: "C.19", Missing: overTCP},
+		{ID: 404, Title: "TCP Channel Security - Certificate Mode", Since: v11, Condition: "C.19", run: tlsCertificates},
 		{
 			ID: 405, Title: "OSCORE", Since: v12, Condition: "C.22", Missing: withOSCORE,
 			Erratum: "the document asks for configuration C.19",
 		},
-		{ID: 406, Title: "TCP Channel Security - PSK Mode", Since: v12, Condition: "C.20", Missing: overTCP},
+		{ID: 406, Title: "TCP Channel Security - PSK Mode", Since: v12, Condition: "C.20", Missing: noTLSKeys},
 	}
 }
 
@@ -43,6 +43,18 @@ func certificates(t *trial) {
 	s.register()
 	if reg := s.client().Registration(); !reg.Secure || reg.Identity != endpoint {
 		t.failf("expected a registration over DTLS with the certificate of %s, got %q", endpoint, reg.Identity)
+	}
+	// 3. The server reads. C. It gets 2.05 over the same session.
+	s.read("/3/0/0", lwm2m.FormatText).content("/3/0/0").says("/3/0/0=" + manufacturer)
+}
+
+func tlsCertificates(t *trial) {
+	s := t.start(conditions{server: serverName, tcp: true})
+	// 1. Client and server shake hands by TLS with certificates of one authority. 2. The client
+	// registers. A, B. It gets 2.01.
+	s.register().query("b", "T")
+	if reg := s.client().Registration(); !reg.Secure || !reg.Stream || reg.Identity != endpoint {
+		t.failf("expected a registration over TLS with the certificate of %s, got %q", endpoint, reg.Identity)
 	}
 	// 3. The server reads. C. It gets 2.05 over the same session.
 	s.read("/3/0/0", lwm2m.FormatText).content("/3/0/0").says("/3/0/0=" + manufacturer)

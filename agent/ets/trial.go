@@ -195,7 +195,7 @@ func (t *trial) addServer(ctx context.Context, c conditions, id uint16) {
 	if c.refusing && id == 1 {
 		only = "another device"
 	}
-	s, account, err := t.sandbox.startServer(ctx, cfg, id, c.server, only)
+	s, account, err := t.sandbox.startServer(ctx, cfg, id, &c, only)
 	t.must(err)
 	account.Version, account.QueueMode = t.version, c.queue
 	t.accounts = append(t.accounts, config.Server{Account: account, ShortServerID: id, Lifetime: cmp.Or(c.lifetime, lifetime)})
