@@ -82,6 +82,7 @@ type demonstration struct {
 	page    net.Listener
 	plain   *net.UDPConn // nil: the server is elsewhere
 	secure  *server.Secure
+	stream  net.Listener // at the address of plain; nil: something else has the TCP port
 	server  *server.Server
 	machine *demo.Machine
 	agent   *Agent
@@ -94,6 +95,9 @@ func (d *demonstration) close() error {
 	}
 	if d.plain != nil {
 		problems = append(problems, d.plain.Close())
+	}
+	if d.stream != nil {
+		problems = append(problems, d.stream.Close())
 	}
 	if d.secure != nil {
 		problems = append(problems, d.secure.Close())
@@ -111,7 +115,7 @@ func (d *demonstration) prepare(ctx context.Context) error {
 	if d.opts.Server != "" {
 		err = d.useServer(&account)
 	} else {
-		err = d.embedServer(&account)
+		err = d.embedServer(ctx, &account)
 	}
 	if err != nil {
 		return err
@@ -157,7 +161,7 @@ func (d *demonstration) useServer(a *config.Account) error {
 
 // embedServer makes the server and points the account to its DTLS port, with a
 // key of this run.
-func (d *demonstration) embedServer(a *config.Account) error {
+func (d *demonstration) embedServer(ctx context.Context, a *config.Account) error {
 	key := make([]byte, 16)
 	rand.Read(key) // never fails
 	keys := &server.Keys{}
@@ -174,6 +178,7 @@ func (d *demonstration) embedServer(a *config.Account) error {
 	if d.plain, err = net.ListenUDP("udp", plain); err != nil {
 		return fmt.Errorf("listen for coap on %s: %w; is another demo running? choose another address with -coap", d.opts.CoAP, err)
 	}
+	d.stream, _ = (&net.ListenConfig{}).Listen(ctx, "tcp", d.plain.LocalAddr().String()) // the board does without
 	if d.secure, err = d.server.ListenSecure(secure); err != nil {
 		return fmt.Errorf("%w; is another demo running? choose another address with -coaps", err)
 	}
@@ -205,6 +210,9 @@ func (d *demonstration) run(ctx context.Context) error {
 		tasks = append(tasks,
 			named{"coap server", func(ctx context.Context) error { return d.server.Serve(ctx, d.plain) }},
 			named{"coaps server", func(ctx context.Context) error { return d.server.ServeSecure(ctx, d.secure) }})
+		if d.stream != nil {
+			tasks = append(tasks, named{"coap+tcp server", func(ctx context.Context) error { return d.server.ServeStream(ctx, d.stream) }})
+		}
 		defer d.server.Wait()
 	}
 	d.greet(socket)

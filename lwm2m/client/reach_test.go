@@ -372,3 +372,18 @@ func TestRaceOfTwo(t *testing.T) {
 		}
 	})
 }
+
+// TestBootstrapSecondaryURIs shows that each attempt at the bootstrap server takes its next URI.
+func TestBootstrapSecondaryURIs(t *testing.T) {
+	bootstrapping(t, false, nil, func(l *bootLab) {
+		var dialled []string
+		l.server.onDial = func(_ context.Context, to Server) { dialled = append(dialled, to.URI) }
+		l.server.refuse = errNoRoute
+		l.publish(l.security, func(b *model.Batch) { b.SetAll(9, 25, lwm2m.String("coap+tcp://second.invalid")) })
+		l.run()
+		l.after(24 * time.Hour)
+		if len(dialled) < 3 || !slices.Equal(dialled[:3], []string{bootstrapURI, "coap+tcp://second.invalid", bootstrapURI}) {
+			t.Errorf("dialled %q", dialled)
+		}
+	})
+}

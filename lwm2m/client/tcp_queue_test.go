@@ -24,7 +24,7 @@ func (s *streams) Dial(context.Context, Server) (net.Conn, error) {
 	s.set(func(s *scripted) { s.conn, s.far = conn, far })
 	s.dials++
 	if !s.mute {
-		s.wg.Go(func() { _ = conn.Run(s.t.Context()) })
+		s.wg.Go(func() { _ = conn.Run(s.t.Context()) }) //nolint:contextcheck // the connection outlives the dialling
 	}
 	return near, nil
 }
