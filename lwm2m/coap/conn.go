@@ -77,6 +77,7 @@ type Conn struct {
 	// mu guards the rest. It is never held while something is sent or called.
 	mu           sync.Mutex
 	closed       bool
+	ended        error // wraps ErrClosed, once closed
 	failure      transportFailure
 	alarm        alarm
 	seen         deduplication
@@ -146,15 +147,16 @@ func (c *Conn) Run(ctx context.Context) error {
 	}
 	err := read()
 	release()
+	fault := err
 	if ctx.Err() != nil {
-		err = ctx.Err()
+		fault, err = nil, ctx.Err()
 	}
 	c.mu.Lock()
 	if c.closed {
 		err = nil
 	}
 	c.mu.Unlock()
-	c.end()
+	c.endBecause(fault)
 	if c.stream != nil {
 		c.stream.out.hurry()
 	}
@@ -218,21 +220,28 @@ func (c *Conn) Close() error {
 }
 
 // end fails all that is outstanding and stops the timer.
-func (c *Conn) end() {
+func (c *Conn) end() { c.endBecause(nil) }
+
+// endBecause is end with what is at fault, nil if nothing is: who waits is told.
+func (c *Conn) endBecause(fault error) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
 		return
 	}
-	c.closed = true
+	c.closed, c.ended = true, ErrClosed
+	if fault != nil {
+		c.ended = fmt.Errorf("%w: %w", ErrClosed, fault)
+	}
+	ended := c.ended
 	c.alarm.stop()
 	var settle []func()
 	for _, o := range c.everyOutgoing() {
 		o.over = true
-		settle = append(settle, func() { o.settled(nil, ErrClosed) })
+		settle = append(settle, func() { o.settled(nil, ended) })
 	}
 	for _, o := range c.observations {
-		o.finish(ErrClosed)
+		o.finish(ended)
 	}
 	settle = append(settle, c.transfers.dropAll(ErrClosed)...)
 	c.queue, c.sent, c.calls, c.observations, c.unconfirmed = nil, nil, nil, nil, nil

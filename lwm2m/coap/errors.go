@@ -13,7 +13,8 @@ var (
 	ErrTimeout = errors.New("no answer")
 	// ErrReset says that the peer answered with RST.
 	ErrReset = errors.New("reset by peer")
-	// ErrClosed says that the connection was closed or its transport failed.
+	// ErrClosed says that the connection was closed or its transport failed; then what
+	// failed is wrapped as well.
 	ErrClosed = errors.New("connection closed")
 	// ErrQueueFull says that [Limits.MaxQueued] messages wait already.
 	ErrQueueFull = errors.New("too many messages wait for the peer")

@@ -41,9 +41,9 @@ func (o *outgoing) settled(response *Message, err error) {
 func (c *Conn) submit(o *outgoing) error {
 	o.conn = c
 	c.mu.Lock()
-	if c.closed || c.stream != nil && c.stream.released {
+	if err := c.refuses(); err != nil {
 		c.mu.Unlock()
-		return ErrClosed
+		return err
 	}
 	wait := o.confirmable && c.stream == nil && c.outstanding >= c.params.Load().NStart
 	if wait && len(c.queue) >= c.options.Limits.MaxQueued || len(c.sent) >= maxSent {
@@ -68,6 +68,14 @@ func (c *Conn) submit(o *outgoing) error {
 		c.send(o.ping)
 	}
 	return nil
+}
+
+// refuses returns why nothing new can be sent, nil if it can. mu is held.
+func (c *Conn) refuses() error {
+	if c.stream != nil && c.stream.released && !c.closed {
+		return fmt.Errorf("%w: %w", ErrClosed, ErrReleased)
+	}
+	return c.ended
 }
 
 // expectResponse gives a request or Ping its token, unless it has one, and registers it.

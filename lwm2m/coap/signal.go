@@ -187,7 +187,9 @@ func (c *Conn) ready(ctx context.Context) error {
 	case <-c.stream.settled:
 		return nil
 	case <-c.done:
-		return ErrClosed
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.ended
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -347,7 +347,7 @@ func TestStreamWithoutCapabilities(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _, ended := scriptedStream(t, nil, Options{})
 		began := time.Now()
-		if _, err := c.Do(t.Context(), get("/")); !errors.Is(err, ErrClosed) || time.Since(began) != 93*time.Second {
+		if _, err := c.Do(t.Context(), get("/")); !errors.Is(err, ErrClosed) || !errors.Is(err, ErrTimeout) || time.Since(began) != 93*time.Second {
 			t.Errorf("got %v after %v", err, time.Since(began))
 		}
 		if err := <-ended; !errors.Is(err, ErrTimeout) {
