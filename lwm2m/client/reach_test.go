@@ -337,10 +337,13 @@ func TestRace(t *testing.T) {
 func TestRaceOfTwo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
+		var mu sync.Mutex
 		var started []time.Duration
 		var givenUp error
 		conn, err := race(t.Context(), []string{"a", "b", "c"}, time.Second, func(ctx context.Context, address string, heard func()) (net.Conn, error) {
+			mu.Lock()
 			started = append(started, time.Since(began))
+			mu.Unlock()
 			if address == "a" {
 				<-ctx.Done()
 				givenUp = ctx.Err()
@@ -376,12 +379,19 @@ func TestRaceOfTwo(t *testing.T) {
 // TestBootstrapSecondaryURIs shows that each attempt at the bootstrap server takes its next URI.
 func TestBootstrapSecondaryURIs(t *testing.T) {
 	bootstrapping(t, false, nil, func(l *bootLab) {
+		var mu sync.Mutex
 		var dialled []string
-		l.server.onDial = func(_ context.Context, to Server) { dialled = append(dialled, to.URI) }
+		l.server.onDial = func(_ context.Context, to Server) {
+			mu.Lock()
+			defer mu.Unlock()
+			dialled = append(dialled, to.URI)
+		}
 		l.server.refuse = errNoRoute
 		l.publish(l.security, func(b *model.Batch) { b.SetAll(9, 25, lwm2m.String("coap+tcp://second.invalid")) })
 		l.run()
 		l.after(24 * time.Hour)
+		mu.Lock()
+		defer mu.Unlock()
 		if len(dialled) < 3 || !slices.Equal(dialled[:3], []string{bootstrapURI, "coap+tcp://second.invalid", bootstrapURI}) {
 			t.Errorf("dialled %q", dialled)
 		}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,16 +15,16 @@ import (
 // streams is the scripted server behind byte streams in memory.
 type streams struct {
 	*scripted
-	mute  bool // takes connections, and says nothing on them
-	dials int
+	mute  atomic.Bool // takes connections, and says nothing on them
+	dials atomic.Int32
 }
 
 func (s *streams) Dial(context.Context, Server) (net.Conn, error) {
 	near, far := net.Pipe()
 	conn := coap.NewStream(far, s.handle, coap.Options{})
 	s.set(func(s *scripted) { s.conn, s.far = conn, far })
-	s.dials++
-	if !s.mute {
+	s.dials.Add(1)
+	if !s.mute.Load() {
 		s.wg.Go(func() { _ = conn.Run(s.t.Context()) }) //nolint:contextcheck // the connection outlives the dialling
 	}
 	return near, nil
@@ -52,8 +53,8 @@ func TestQueueModeOverTCP(t *testing.T) {
 		l.after(24 * time.Hour)
 		l.wantState(Asleep)
 		calls := l.server.take()
-		if len(calls) != 25 || s.dials != 1 {
-			t.Errorf("%d Updates on %d connections", len(calls), s.dials)
+		if len(calls) != 25 || s.dials.Load() != 1 {
+			t.Errorf("%d Updates on %d connections", len(calls), s.dials.Load())
 		}
 		if n := s.connection().Counters(); int(n.ReceivedDatagrams) != len(calls)+2 { // CSM and Register
 			t.Errorf("%d messages for %d Updates", n.ReceivedDatagrams, len(calls))
@@ -69,7 +70,7 @@ func TestSilentTCP(t *testing.T) {
 		l.wantCalls(registerTCP)
 		_ = s.far.SetReadDeadline(time.Unix(1, 0)) // the server reads no more, and does not close
 		l.after(0)
-		s.mute = true
+		s.mute.Store(true)
 		if err := l.client.Update(101); err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +82,7 @@ func TestSilentTCP(t *testing.T) {
 		if got := l.status(); got.State == Registered || got.Attempts == 0 {
 			t.Errorf("%s", got.Words)
 		}
-		s.mute = false
+		s.mute.Store(false)
 		l.after(3 * time.Minute)
 		l.wantState(Registered)
 	})
