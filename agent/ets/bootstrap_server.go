@@ -56,9 +56,9 @@ func (t *trial) addBootstrapServer(ctx context.Context, c conditions) {
 
 // account returns the account of a server as a bootstrap server writes it, as instances with the
 // server's number.
-func (t *trial) account(i int) []lwm2m.Node {
+func (t *trial) account(i uint16) []lwm2m.Node {
 	s := &t.accounts[i]
-	security, srv := lwm2m.NewPath(0, uint16(2*i)), lwm2m.NewPath(1, uint16(i)) // instance 1 of object 0 is the bootstrap server's
+	security, srv := lwm2m.NewPath(0, 2*i), lwm2m.NewPath(1, i) // instance 1 of object 0 is the bootstrap server's
 	mode := int64(0)
 	if s.Security == config.SecurityX509 {
 		mode = 2
@@ -79,7 +79,7 @@ func (t *trial) account(i int) []lwm2m.Node {
 	if mode == 2 {
 		nodes = append(
 			nodes, lwm2m.Node{Path: security.Child(14), Value: lwm2m.String(s.SNI)},
-			lwm2m.Node{Path: security.Child(15), Value: lwm2m.Unsigned(uint64(s.CertificateUsage))},
+			lwm2m.Node{Path: security.Child(15), Value: lwm2m.Integer(int64(s.CertificateUsage))},
 		)
 	}
 	return append(

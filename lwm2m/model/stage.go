@@ -132,12 +132,8 @@ func (o *object) planStaged(e *Edit, p lwm2m.Path, n lwm2m.Node) error {
 // void reports whether an empty value stands for none: bootstrap servers write one to what an
 // account does not use, whatever length is allowed (Core, appendix E.1: "null").
 func void(def *ResourceDefinition, v lwm2m.Value) bool {
-	switch v.Type() {
-	case lwm2m.TypeOpaque, lwm2m.TypeString:
-		return v.Len() == 0 && !def.Range.Contains(v)
-	default:
-		return false
-	}
+	text := v.Type() == lwm2m.TypeOpaque || v.Type() == lwm2m.TypeString
+	return text && v.Len() == 0 && !def.Range.Contains(v)
 }
 
 // replace makes an instance what it is once a write of p has taken what it replaces away.
