@@ -202,6 +202,26 @@ func TestSilenceInOrder(t *testing.T) {
 	})
 }
 
+// TestServerComesFirst: when a network that was silent is back, the server is asked before the
+// bootstrap server, also where its own next attempt is a day away.
+func TestServerComesFirst(t *testing.T) {
+	bootstrapping(t, true, nil, func(l *bootLab) {
+		l.publish(l.accounts, func(b *model.Batch) { b.Set(0, 17, lwm2m.Integer(1)) })
+		l.server.dead = true
+		l.run()
+		for s := l.client.BootstrapStatus(); s.State != BootstrapWaiting || s.Attempts == 0; s = l.client.BootstrapStatus() {
+			l.after(time.Second)
+		}
+		l.server.take()
+		l.server.set(func(s *scripted) { s.dead = false })
+		l.after(time.Minute)
+		if n, register := l.requests(); n > 0 || register != 1 {
+			t.Errorf("there came %d requests for a bootstrap and %d Registers", n, register)
+		}
+		l.wantBootstrap(BootstrapIdle)
+	})
+}
+
 func countOf(all []string, one string) int {
 	count := 0
 	for _, s := range all {
