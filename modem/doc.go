@@ -1,7 +1,8 @@
-// Package modem is the place of cellular modems: one Modem behind AT commands
-// (modem/at) or ModemManager (modem/mm), which tells identity, registration,
-// signal, cell, bearers and position, and takes settings.
+// Package modem has the words in which a cellular modem is spoken of: what it is,
+// which SIM it holds, where it is registered, what it hears, which bearers it has,
+// and how it sleeps; and what is done about a link that is gone.
 //
-// It will know serial ports and D-Bus; it must not know LwM2M. Objects meet
-// modems in agent/bind. Nothing is here yet.
+// A back end (modem/at) keeps one [State] up to date from what the modem says by
+// itself, and hands a copy to whoever watches with each change. It must not know
+// LwM2M, nor who watches.
 package modem

@@ -1,0 +1,113 @@
+package modem
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestTimersThereAndBack covers each octet of both timers.
+func TestTimersThereAndBack(t *testing.T) {
+	for octet := range 256 {
+		for name, f := range map[string]struct {
+			decode func(byte) (time.Duration, bool)
+			encode func(time.Duration) (byte, time.Duration)
+		}{"active": {DecodeActive, EncodeActive}, "periodic": {DecodePeriodic, EncodePeriodic}} {
+			d, ok := f.decode(byte(octet))
+			if ok != (octet>>5 != 7) {
+				t.Errorf("%s %08b: runs: %v", name, octet, ok)
+			}
+			if again, exact := f.encode(d); ok && exact != d {
+				t.Errorf("%s %08b: %v comes back as %08b, %v", name, octet, d, again, exact)
+			}
+		}
+	}
+}
+
+func TestTimers(t *testing.T) {
+	tests := []struct {
+		encode func(time.Duration) (byte, time.Duration)
+		in     time.Duration
+		octet  string
+		out    time.Duration
+	}{
+		{EncodeActive, 0, "00000000", 0},
+		{EncodeActive, 6 * time.Second, "00000011", 6 * time.Second},
+		{EncodeActive, 62 * time.Second, "00011111", 62 * time.Second},
+		{EncodeActive, 63 * time.Second, "00100001", time.Minute},
+		{EncodeActive, 31 * time.Minute, "00111111", 31 * time.Minute},
+		{EncodeActive, 32 * time.Minute, "01000101", 30 * time.Minute},
+		{EncodeActive, 24 * time.Hour, "01011111", 186 * time.Minute},
+		{EncodePeriodic, time.Hour, "00000110", time.Hour},
+		{EncodePeriodic, 31 * time.Minute, "10111111", 31 * time.Minute},
+		{EncodePeriodic, 6 * time.Hour, "00100110", 6 * time.Hour},
+		{EncodePeriodic, 310 * time.Hour, "01011111", 310 * time.Hour},
+		{EncodePeriodic, 413 * 24 * time.Hour, "11011111", 9920 * time.Hour},
+	}
+	for _, tt := range tests {
+		octet, out := tt.encode(tt.in)
+		if Bits(octet, 8) != tt.octet || out != tt.out {
+			t.Errorf("%v: %s, %v; want %s, %v", tt.in, Bits(octet, 8), out, tt.octet, tt.out)
+		}
+	}
+}
+
+func TestNumbersOfCards(t *testing.T) {
+	for in, want := range map[string]string{
+		"89490200001234567890": "89490200001234567890", `"8949020000123456789F"`: "8949020000123456789",
+		"894902000012345678": "894902000012345678", "8949": "", "89490200001234ABCDEF": "", "": "",
+	} {
+		if got := ICCIDOf(in); got != want {
+			t.Errorf("ICCID %q: %q, want %q", in, got, want)
+		}
+	}
+	for in, want := range map[string]string{
+		"490154203237518": "490154203237518", "4901542032375101": "490154203237518", `"49015420323751"`: "490154203237518",
+		"867": "", "49015420323751X": "",
+	} {
+		if got := IMEIOf(in); got != want {
+			t.Errorf("IMEI %q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestSecretIsNotTold(t *testing.T) {
+	p := Profile{APN: "iot.lab", User: "u", Password: "hunter2"}
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", slog.Any("profile", p), slog.Any("password", p.Password))
+	text, err := json.Marshal(p)
+	told := fmt.Sprintf("%v %+v %#v %s %q %s %s", p, p, p, p.Password, p.Password, log.String(), text)
+	if err != nil || strings.Contains(told, "hunter") {
+		t.Errorf("told: %s, %v", told, err)
+	}
+}
+
+func TestCauses(t *testing.T) {
+	if got := (Cause{EMM, 15}).String(); got != "no suitable cells in tracking area (EMM cause 15)" {
+		t.Error(got)
+	}
+	if got := (Cause{SM, 33}).String(); got != "service option not subscribed (SM cause 33)" {
+		t.Error(got)
+	}
+	if got := (Cause{GMM, 99}).String(); got != "refused by the network (GMM cause 99)" {
+		t.Error(got)
+	}
+	if !(Cause{EMM, 3}).Permanent() || (Cause{EMM, 15}).Permanent() || !(Cause{SM, 33}).Permanent() || (Cause{SM, 26}).Permanent() {
+		t.Error("which causes are for good is wrong")
+	}
+}
+
+func TestBands(t *testing.T) {
+	for _, tt := range []struct {
+		technology Technology
+		band       int
+		tdd        bool
+	}{{LTE, 20, false}, {LTE, 40, true}, {NR, 78, true}, {LTE, 78, false}, {NR, 28, false}, {LTEM, 0, false}} {
+		if n := (Network{Technology: tt.technology, Band: tt.band}); n.TDD() != tt.tdd {
+			t.Errorf("%v band %d: time division %v", tt.technology, tt.band, n.TDD())
+		}
+	}
+}
