@@ -1,0 +1,177 @@
+// Package attest is a modem for tests: bytes in, bytes out, by a transcript of what
+// a module answers and by what a test changes of it. It knows nothing of package at.
+package attest
+
+import (
+	"bytes"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Modem is a simulated modem. Its methods may be called at any time.
+type Modem struct {
+	mu       sync.Mutex
+	port     io.Writer
+	answers  map[string][]string
+	handlers []handler
+	commands []string
+	echo     bool
+	silent   bool
+	mangle   func(chunk string) string
+	asked    chan struct{}
+}
+
+type handler struct {
+	prefix string
+	answer func(rest string) string
+}
+
+// New returns a modem that answers as the exchanges say, and "ERROR" to all else.
+func New(exchanges []Exchange) *Modem {
+	m := &Modem{answers: make(map[string][]string), asked: make(chan struct{}, 1)}
+	for _, e := range exchanges {
+		m.answers[e.Sent] = e.Chunks
+	}
+	return m
+}
+
+// Set changes the answer to a command: lines without the CR and LF around them.
+func (m *Modem) Set(command string, lines ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.answers[command] = []string{}
+	for _, l := range lines {
+		m.answers[command] = append(m.answers[command], "\r\n"+l+"\r\n")
+	}
+}
+
+// Handle has commands that begin with prefix answered by a function, which is given
+// what follows and returns lines parted by LF. The latest handler comes first.
+func (m *Modem) Handle(prefix string, answer func(rest string) string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.handlers = slices.Insert(m.handlers, 0, handler{prefix, answer})
+}
+
+// Echo has commands echoed, or not.
+func (m *Modem) Echo(on bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.echo = on
+}
+
+// Silence has commands swallowed, or answered again.
+func (m *Modem) Silence(on bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.silent = on
+}
+
+// Mangle has each chunk go through a function on its way out; nil is none.
+func (m *Modem) Mangle(f func(chunk string) string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mangle = f
+}
+
+// Say sends lines that nobody asked for.
+func (m *Modem) Say(lines ...string) error {
+	for _, l := range lines {
+		if err := m.write("\r\n" + l + "\r\n"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Commands returns the commands that have come.
+func (m *Modem) Commands() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.commands)
+}
+
+// Asked is sent to when commands have come; a receiver then looks at Commands.
+func (m *Modem) Asked() <-chan struct{} { return m.asked }
+
+// Serve answers what comes over a port until it is closed.
+func (m *Modem) Serve(port io.ReadWriter) {
+	m.mu.Lock()
+	m.port = port
+	m.mu.Unlock()
+	var line []byte
+	buf := make([]byte, 512)
+	for {
+		n, err := port.Read(buf)
+		for _, c := range buf[:n] {
+			if c != '\r' && c != '\n' {
+				line = append(line, c)
+				continue
+			}
+			if text := string(bytes.Trim(line, "\x1b\x1a ")); text != "" {
+				m.command(text)
+			}
+			line = line[:0]
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (m *Modem) command(text string) {
+	m.mu.Lock()
+	m.commands = append(m.commands, text)
+	echo, silent := m.echo, m.silent
+	m.mu.Unlock()
+	select {
+	case m.asked <- struct{}{}:
+	default:
+	}
+	if silent {
+		return
+	}
+	if echo {
+		_ = m.write(text + "\r")
+	}
+	for _, chunk := range m.answer(text) {
+		_ = m.write(chunk)
+	}
+}
+
+func (m *Modem) answer(text string) []string {
+	m.mu.Lock()
+	handlers, chunks := m.handlers, m.answers[text]
+	m.mu.Unlock()
+	for _, h := range handlers {
+		if rest, ok := strings.CutPrefix(text, h.prefix); ok {
+			var out []string
+			for line := range strings.SplitSeq(h.answer(rest), "\n") {
+				if line != "" {
+					out = append(out, "\r\n"+line+"\r\n")
+				}
+			}
+			return out
+		}
+	}
+	if chunks == nil {
+		return []string{"\r\nERROR\r\n"}
+	}
+	return chunks
+}
+
+func (m *Modem) write(chunk string) error {
+	m.mu.Lock()
+	port, mangle := m.port, m.mangle
+	m.mu.Unlock()
+	if mangle != nil {
+		chunk = mangle(chunk)
+	}
+	if port == nil || chunk == "" {
+		return nil
+	}
+	_, err := io.WriteString(port, chunk)
+	return err
+}

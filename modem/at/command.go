@@ -1,0 +1,96 @@
+package at
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Command is one command line and what answers it.
+type Command struct {
+	Text string // without AT: "+CSQ", "+CGDCONT=1,\"IP\",\"iot.lab\""
+
+	// Prefix is how the lines begin that answer: "+CSQ:". "" is a command that only a
+	// final result code answers; Bare one that lines without a prefix do.
+	Prefix string
+	// Accept tells answers from URCs of the same prefix; nil takes all. It is given
+	// what follows the prefix.
+	Accept func(rest string) bool
+	// MayBeEmpty says that OK alone answers too.
+	MayBeEmpty bool
+
+	Data  string        // sent after a prompt, and ended by Ctrl-Z (3GPP TS 27.005, clause 3.5.1)
+	Limit time.Duration // until the final result code; zero is DefaultLimit
+}
+
+// Bare is the Prefix of commands that are answered by lines without a prefix, such
+// as AT+CGMI. A line with a prefix is then a URC, but for that of the command itself,
+// which some modems put there.
+const Bare = "*"
+
+// DefaultLimit is how long a command may take that asks nothing of the network.
+const DefaultLimit = 10 * time.Second
+
+// maxCommand bounds a command line, in bytes.
+const maxCommand = 512
+
+// name is the command without what it is given, which may be secret: "AT+CGAUTH".
+func (c *Command) name() string {
+	end := strings.IndexAny(c.Text, "=?")
+	if end < 0 {
+		end = len(c.Text)
+	}
+	return "AT" + c.Text[:end]
+}
+
+// check refuses what would be more than one command: an APN comes from servers.
+func (c *Command) check() error {
+	if len(c.Text) > maxCommand {
+		return fmt.Errorf("%s: the command is longer than %d bytes", c.name(), maxCommand)
+	}
+	foreign := func(r rune) bool { return r < ' ' || r > '~' }
+	if strings.ContainsFunc(c.Text, foreign) || strings.ContainsRune(c.Data, '\x1a') || strings.ContainsRune(c.Data, '\x1b') {
+		return fmt.Errorf("%s: what it is given has characters that cannot be sent", c.name())
+	}
+	return nil
+}
+
+// answers reports whether a line belongs to the command's answer.
+func (c *Command) answers(line string) bool {
+	switch c.Prefix {
+	case "":
+		return false
+	case Bare:
+		return !strings.HasPrefix(line, "+") && !strings.HasPrefix(line, "^") || strings.HasPrefix(line, c.Text+":")
+	}
+	rest, ok := strings.CutPrefix(line, c.Prefix)
+	return ok && (c.Accept == nil || c.Accept(strings.TrimSpace(rest)))
+}
+
+// quote writes a string parameter (ITU-T V.250, clause 5.4.2.2). What it cannot
+// hold is refused by name, so that the value need not be told.
+func quote(what, s string) (string, error) {
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' }) {
+		return "", fmt.Errorf("%s has a character that an AT command cannot hold: use letters, digits and punctuation of ASCII without quotes", what)
+	}
+	return `"` + s + `"`, nil
+}
+
+// fields splits the parameters of a line at commas outside quotes. Quotes and blanks
+// around a parameter are taken off.
+func fields(s string) []string {
+	var out []string
+	begin, quoted := 0, false
+	for i := range len(s) {
+		switch {
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == ',' && !quoted:
+			out = append(out, unquote(s[begin:i]))
+			begin = i + 1
+		}
+	}
+	return append(out, unquote(s[begin:]))
+}
+
+func unquote(s string) string { return strings.Trim(strings.TrimSpace(s), `"`) }
