@@ -130,3 +130,11 @@ func refused(err error) bool {
 	_, ok := errors.AsType[*Error](err)
 	return ok
 }
+
+// cme returns the code of a +CME ERROR, -1 for all other errors.
+func cme(err error) int {
+	if e, ok := errors.AsType[*Error](err); ok && e.Result == "+CME ERROR" {
+		return e.Code
+	}
+	return -1
+}

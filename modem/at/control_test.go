@@ -1,0 +1,142 @@
+package at
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lwm2m-agent/modem"
+)
+
+// sentBy returns what a method of the modem has sent that changes something.
+func sentBy(d *desk, do func() error) ([]string, error) {
+	before := len(d.sim.Commands())
+	err := do()
+	synctest.Wait()
+	sent := slices.DeleteFunc(d.sim.Commands()[before:], func(c string) bool {
+		return !strings.Contains(c, "=") && c != "AT+NRB" && c != "AT+CRESET" || strings.HasSuffix(c, "?") || strings.HasPrefix(c, "AT+COPS=3") || strings.HasPrefix(c, "AT+CGCONTRDP") || strings.HasPrefix(c, "AT+CGPADDR") || c == "AT+UCGED=5"
+	})
+	return sent, err
+}
+
+func TestWrites(t *testing.T) {
+	login := modem.Profile{APN: "iot.lab", Type: modem.IPv4v6, Authentication: modem.CHAP, User: "u", Password: "p w"}
+	open := modem.Profile{APN: "iot.lab", Type: modem.IPv4}
+	tests := []struct {
+		module string
+		do     func(ctx context.Context, d *desk) error
+		sent   []string
+	}{
+		{"bg95", func(ctx context.Context, d *desk) error { return d.SetProfile(ctx, 1, login) }, []string{`AT+CGDCONT=1,"IPV4V6","iot.lab"`, `AT+QICSGP=1,3,"iot.lab","u","p w",2`}},
+		{"bc660", func(ctx context.Context, d *desk) error { return d.SetProfile(ctx, 0, login) }, []string{`AT+CGDCONT=0,"IPV4V6","iot.lab"`, `AT+CGAUTH=0,2,"u","p w"`}},
+		{"sara-r4", func(ctx context.Context, d *desk) error { return d.SetProfile(ctx, 1, login) }, []string{`AT+CGDCONT=1,"IPV4V6","iot.lab"`, `AT+UAUTHREQ=1,2,"u","p w"`}},
+		{"sim7600", func(ctx context.Context, d *desk) error { return d.SetProfile(ctx, 1, login) }, []string{`AT+CGDCONT=1,"IPV4V6","iot.lab"`, `AT+CGAUTH=1,2,"p w","u"`}},
+		{"telit", func(ctx context.Context, d *desk) error { return d.SetProfile(ctx, 1, open) }, []string{`AT+CGDCONT=1,"IP","iot.lab"`, `AT+CGAUTH=1,0`}},
+		{"bg95", func(ctx context.Context, d *desk) error {
+			return d.SetPSM(ctx, modem.PSM{On: true, Periodic: 24 * time.Hour, Active: 30 * time.Second})
+		}, []string{`AT+CPSMS=1,,,"00111000","00001111"`}},
+		{"bg95", func(ctx context.Context, d *desk) error { return d.SetPSM(ctx, modem.PSM{}) }, []string{"AT+CPSMS=0"}},
+		{"bg95", func(ctx context.Context, d *desk) error {
+			return d.SetEDRX(ctx, modem.EDRX{Mode: modem.WBS1, On: true, Cycle: 5})
+		}, []string{`AT+CEDRXS=1,4,"0101"`}},
+		{"bg95", func(ctx context.Context, d *desk) error { return d.SetEDRX(ctx, modem.EDRX{Mode: modem.NBS1}) }, []string{"AT+CEDRXS=0,5"}},
+		{"bg95", func(ctx context.Context, d *desk) error { return d.Register(ctx) }, []string{"AT+COPS=0"}},
+		{"bg95", func(ctx context.Context, d *desk) error { return d.SetRadio(ctx, false) }, []string{"AT+CFUN=4"}},
+		{"bg95", func(ctx context.Context, d *desk) error { return d.Reconnect(ctx, 1) }, []string{"AT+CGATT=0", "AT+CGATT=1"}},
+		{"ec25", func(ctx context.Context, d *desk) error { return d.Reconnect(ctx, 2) }, []string{"AT+CGATT=0", "AT+CGATT=1", "AT+CGACT=1,2"}},
+		{"bg95", func(ctx context.Context, d *desk) error { return d.Reset(ctx) }, []string{"AT+CFUN=1,1"}},
+		{"sara-n3", func(ctx context.Context, d *desk) error { return d.Reset(ctx) }, []string{"AT+NRB"}},
+		{"sim7600", func(ctx context.Context, d *desk) error { return d.Reset(ctx) }, []string{"AT+CRESET"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.module+" "+tt.sent[0], func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDesk(t, tt.module, nil)
+				for _, c := range tt.sent {
+					d.sim.Set(c, "OK")
+				}
+				sent, err := sentBy(d, func() error { return tt.do(t.Context(), d) })
+				if err != nil || !slices.Equal(sent, tt.sent) {
+					t.Errorf("sent %q, %v; want %q", sent, err, tt.sent)
+				}
+			})
+		})
+	}
+}
+
+// TestWrittenIsRead has what was written appear in the state.
+func TestWrittenIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, "bg95", nil)
+		d.sim.Handle("AT+CPSMS=", func(string) string {
+			d.sim.Set("AT+CPSMS?", `+CPSMS: 1,,,"00111000","00001111"`, "OK")
+			return "OK"
+		})
+		if err := d.SetPSM(t.Context(), modem.PSM{On: true, Periodic: 24 * time.Hour, Active: 30 * time.Second}); err != nil {
+			t.Fatal(err)
+		}
+		if s, p := d.look(); s.Sleep.PSM != (modem.PSM{On: true, Periodic: 24 * time.Hour, Active: 30 * time.Second}) || p&modem.PartSleep == 0 {
+			t.Errorf("%+v, %b", s.Sleep, p)
+		}
+	})
+}
+
+// TestActivationRefused says why: the cause of the error, or what AT+CEER has.
+func TestActivationRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, "ec25", nil)
+		for _, c := range []string{"AT+CGATT=0", "AT+CGATT=1"} {
+			d.sim.Set(c, "OK")
+		}
+		d.sim.Set("AT+CGACT=1,2", "+CME ERROR: 133")
+		err := d.Reconnect(t.Context(), 2)
+		if s, _ := d.look(); err == nil || !strings.Contains(err.Error(), "SM cause 33") || s.Bearers[1].Reject == nil || s.Bearers[1].Reject.Code != 33 {
+			t.Errorf("%v, %+v", err, s.Bearers)
+		}
+		d.sim.Set("AT+CGACT=1,2", "ERROR")
+		d.sim.Set("AT+CEER", "+CEER: 5,27", "OK")
+		if err := d.Reconnect(t.Context(), 2); err == nil || !strings.Contains(err.Error(), "5,27") {
+			t.Error(err)
+		}
+	})
+}
+
+// TestForeignCharacters keeps what servers write from becoming commands.
+func TestForeignCharacters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, "bg95", nil)
+		for _, p := range []modem.Profile{
+			{APN: "a\"\rAT+CFUN=0"},
+			{APN: "a", Authentication: modem.PAP, User: "u\"", Password: "secret"},
+			{APN: "a", Authentication: modem.PAP, User: "u", Password: "secret\n"},
+		} {
+			sent, err := sentBy(d, func() error { return d.SetProfile(t.Context(), 1, p) })
+			if err == nil || len(sent) > 0 || strings.Contains(err.Error(), "secret") {
+				t.Errorf("%q, %v", sent, err)
+			}
+		}
+	})
+}
+
+func TestTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, "bg95", nil)
+		got, err := d.Time(t.Context())
+		if want := time.Date(2026, 11, 23, 1, 55, 0, 0, time.UTC); err != nil || !got.Equal(want) {
+			t.Errorf("%v, %v; want %v", got, err, want)
+		}
+		d.sim.Set("AT+CCLK?", `+CCLK: "80/01/06,00:01:10+00"`, "OK")
+		if _, err := d.Time(t.Context()); !errors.Is(err, ErrAnswer) {
+			t.Errorf("1980: %v", err)
+		}
+	})
+	for text, ok := range map[string]bool{"26/11/23,02:55:00-32": true, "26/11/23,02:55:00": true, "26/11/23,02:55:00+97": false, "26/13/23,02:55:00": false, "": false, "04/01/01,00:00:00": false} {
+		if _, got := clock(text); got != ok {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}

@@ -1,0 +1,293 @@
+package at
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"lwm2m-agent/modem"
+)
+
+// Config says which modem, and who watches.
+type Config struct {
+	Port  string // "/dev/ttyUSB2", a pattern such as "/dev/ttyUSB*", or "tcp:host:port"
+	Speed uint32 // baud, of a serial port
+	PIN   modem.Secret
+
+	// Signal is how often the signal is measured of a modem that does not tell by
+	// itself; zero is only when something else has changed.
+	Signal time.Duration
+
+	// Changed is given the state with each change, and what has changed. It is called
+	// from Run's goroutine and must not wait for the modem.
+	Changed func(modem.State, modem.Part)
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// Modem is a modem at a port. Run is the only writer of what is known of it; the
+// other methods hand their work to Run and may be called at any time.
+type Modem struct {
+	cfg      Config
+	state    modem.State
+	jobs     chan job
+	pinTried bool // a wrong PIN must not be tried until the card is locked
+	dial     func(context.Context) (Port, string, error)
+}
+
+// job is work that Run does between two lines that the modem says.
+type job struct {
+	do   func(*session) error
+	done chan error
+}
+
+// ErrAbsent says that there is no modem to do what was asked for.
+var ErrAbsent = errors.New("the modem is not there")
+
+// New returns a modem that nobody has looked for yet.
+func New(cfg Config) *Modem {
+	m := &Modem{cfg: cfg, jobs: make(chan job)}
+	m.dial = m.open
+	return m
+}
+
+// open opens the port, or that of several at which AT is answered.
+func (m *Modem) open(ctx context.Context) (Port, string, error) {
+	name := m.cfg.Port
+	if found := Candidates(name); len(found) != 1 || found[0] != name {
+		var err error
+		if name, err = Find(ctx, name, m.cfg.Speed); err != nil {
+			return nil, "", err
+		}
+	}
+	port, err := Open(ctx, name, m.cfg.Speed)
+	return port, name, err
+}
+
+// How long a port that is gone or silent is left alone.
+const (
+	firstPause = 2 * time.Second
+	maxPause   = time.Minute
+	steadyTime = 5 * time.Minute // after which a modem counts as having been there
+)
+
+// Run looks for the modem and follows it until ctx ends, which gives nil.
+func (m *Modem) Run(ctx context.Context) error {
+	pause := firstPause
+	for {
+		began := m.cfg.Now()
+		err := m.follow(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was to end
+		}
+		m.gone(err)
+		if m.cfg.Now().Sub(began) > steadyTime {
+			pause = firstPause
+		}
+		if !m.rest(ctx, pause) {
+			return nil
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// gone enters that the modem cannot be reached.
+func (m *Modem) gone(err error) {
+	presence := modem.Missing
+	if errors.Is(err, ErrSilent) || errors.Is(err, ErrAnswer) {
+		presence = modem.Silent
+	}
+	if old := m.state.Trouble; old == nil || err == nil || old.Error() != err.Error() || m.state.Presence != presence {
+		m.cfg.Log.Warn("modem gone", slog.String("port", m.cfg.Port), slog.Any("error", err))
+		fix := m.state.Fix
+		m.state = modem.State{Presence: presence, Trouble: err, Fix: fix}
+		m.changed(modem.AllParts)
+	}
+}
+
+// rest lets time pass, while what is asked for fails.
+func (m *Modem) rest(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		select {
+		case j := <-m.jobs:
+			j.done <- ErrAbsent
+		case <-timer.C:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (m *Modem) changed(p modem.Part) {
+	if p != 0 {
+		m.cfg.Changed(m.state.Clone(), p)
+	}
+}
+
+// ask has Run do work, and waits for it.
+func (m *Modem) ask(ctx context.Context, do func(*session) error) error {
+	j := job{do: do, done: make(chan error, 1)}
+	select {
+	case m.jobs <- j:
+	case <-ctx.Done():
+		return fmt.Errorf("the modem is busy: %w", ctx.Err())
+	}
+	select {
+	case err := <-j.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// maxUnheard bounds the lines that wait to be understood. When there are more, what
+// they would have said is read instead.
+const maxUnheard = 128
+
+// follow opens the port and keeps the state up to date until the port is gone.
+func (m *Modem) follow(ctx context.Context) error {
+	port, name, err := m.dial(ctx)
+	if err != nil {
+		return err
+	}
+	s := &session{m: m, lines: make(chan string, maxUnheard), missed: make(chan struct{}, 1)}
+	s.channel = NewChannel(port, s.hear)
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- s.channel.Run(ctx) }() // ended by cancel and waited for
+	err = s.start(ctx)
+	if err == nil {
+		m.cfg.Log.Info("modem found", slog.String("port", name), slog.String("model", m.state.Identity.Model), slog.String("dialect", s.dialect.name))
+		err = s.serve(ctx)
+	}
+	cancel()
+	return errors.Join(err, <-ended)
+}
+
+// session is the time during which a port is open.
+type session struct {
+	m       *Modem
+	channel *Channel
+	dialect *dialect
+	lines   chan string   // said by the modem by itself
+	missed  chan struct{} // there were too many of them
+	due     modem.Part    // to be read again
+	changed modem.Part    // not told yet
+
+	domains [len(domainNames)]registration
+	signal  *time.Timer
+	again   *time.Timer // for what could not be read yet
+	tries   int
+	restart bool
+}
+
+// hear takes a line from the channel's goroutine.
+func (s *session) hear(line string) {
+	select {
+	case s.lines <- line:
+	default:
+		select {
+		case s.missed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (s *session) serve(ctx context.Context) error {
+	s.signal, s.again = time.NewTimer(time.Hour), time.NewTimer(time.Hour)
+	s.again.Stop()
+	defer s.again.Stop()
+	defer s.signal.Stop()
+	s.measureLater()
+	for {
+		if len(s.lines) == 0 {
+			if err := s.settle(ctx); err != nil {
+				return err
+			}
+		}
+		select {
+		case line := <-s.lines:
+			s.urc(line)
+		case <-s.missed:
+			s.due |= modem.AllParts &^ modem.PartIdentity
+		case j := <-s.m.jobs:
+			j.done <- j.do(s)
+		case <-s.signal.C:
+			s.due |= modem.PartSignal
+			s.measureLater()
+		case <-s.again.C:
+			s.due |= modem.PartSIM
+		case <-s.channel.over:
+			return nil // whose Run says why
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// measureLater sets the time of the next measurement. A modem that sleeps is not
+// woken for it.
+func (s *session) measureLater() {
+	s.signal.Stop()
+	if d := s.m.cfg.Signal; d > 0 && s.m.state.Presence == modem.Ready {
+		s.signal.Reset(d)
+	}
+}
+
+// settle reads what is due and tells what has changed. Only a modem that does not
+// answer at all is an error.
+func (s *session) settle(ctx context.Context) error {
+	if s.restart {
+		s.restart = false
+		if err := s.start(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.refresh(ctx); err != nil {
+		return err
+	}
+	s.m.changed(s.changed)
+	s.changed = 0
+	return nil
+}
+
+// do is a command of a session.
+func (s *session) do(ctx context.Context, cmd Command) ([]string, error) {
+	return s.channel.Do(ctx, cmd)
+}
+
+// set sends a command that only a result code answers.
+func (s *session) set(ctx context.Context, text string) error {
+	_, err := s.do(ctx, Command{Text: text, Prefix: ""})
+	return err
+}
+
+// read asks a command that lines of its own name answer, and returns the parameters
+// of each. A command that the modem does not know, or refuses now, gives none.
+func (s *session) read(ctx context.Context, text string) ([][]string, error) {
+	name := before(text, "=?")
+	prefix := name + ":"
+	lines, err := s.do(ctx, Command{Text: text, Prefix: prefix, MayBeEmpty: true})
+	if refused(err) {
+		return nil, nil
+	}
+	out := make([][]string, 0, len(lines))
+	for _, l := range lines {
+		out = append(out, fields(l[len(prefix):]))
+	}
+	return out, err
+}
+
+// one is read for a command with one line; the last counts, should there be more.
+func (s *session) one(ctx context.Context, text string) ([]string, error) {
+	all, err := s.read(ctx, text)
+	if len(all) == 0 {
+		return nil, err
+	}
+	return all[len(all)-1], err
+}

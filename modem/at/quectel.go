@@ -1,0 +1,126 @@
+package at
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"lwm2m-agent/modem"
+)
+
+// quectelCat are modules for LTE-M and NB-IoT (BG95 & BG77 AT Commands Manual).
+var quectelCat = dialect{
+	name: "Quectel BG95, BG77", manufacturer: "QUECTEL", models: []string{"BG9", "BG77", "BG600"},
+	// Signal and PSM are told by themselves: sections on AT+QINDCFG and AT+QCFG="psm/urc".
+	setup:        []string{`+QINDCFG="csq",1`, `+QCFG="psm/urc",1`},
+	reset:        "+CFUN=1,1",
+	technologies: map[int]modem.Technology{7: modem.LTEM, 8: modem.LTEM, 9: modem.NBIoT},
+	signal:       quectelSignal, cell: quectelCell, traffic: quectelTraffic, heard: quectelHeard, login: quectelLogin,
+	asleep: []string{"PSM POWER DOWN", "+QPSMTIMER"},
+}
+
+// quectelNB are modules for NB-IoT alone (BC660K-GL AT Commands Manual): no +QCSQ, no
+// counters of traffic.
+var quectelNB = dialect{
+	name: "Quectel BC660, BC66, BC95", manufacturer: "QUECTEL", models: []string{"BC"},
+	setup:        []string{"+QNBIOTEVENT=1,1"},
+	reset:        "+QRST=1",
+	technologies: map[int]modem.Technology{7: modem.NBIoT, 9: modem.NBIoT},
+	login:        cgauth, heard: quectelHeard,
+	asleep: []string{`+QNBIOTEVENT: "ENTER PSM"`, `+QNBIOTEVENT:"ENTER PSM"`},
+}
+
+// quectelLTE are modules for LTE and 5G (EC25 & EC21, RG500Q & RM500Q AT Commands Manuals).
+var quectelLTE = dialect{
+	name: "Quectel EC25, EG25, RG500, RM500", manufacturer: "QUECTEL",
+	setup:  []string{`+QINDCFG="csq",1`},
+	reset:  "+CFUN=1,1",
+	signal: quectelSignal, cell: quectelCell, traffic: quectelTraffic, heard: quectelHeard, login: quectelLogin,
+}
+
+// quectelSignal asks AT+QCSQ, which answers "<sysmode>",<rssi>,<rsrp>,<sinr>,<rsrq> for
+// LTE, LTE-M and NB-IoT, with sinr from 0 to 250 in fifths of a decibel from -20 dB on;
+// "NR5G",<rsrp>,<sinr>,<rsrq>; "GSM",<rssi>; "WCDMA",<rssi>,<rscp>,<ecio>.
+func quectelSignal(ctx context.Context, s *session) (modem.Signal, error) {
+	var sig modem.Signal
+	f, err := s.one(ctx, "+QCSQ")
+	if err != nil || len(f) < 2 {
+		return sig, err
+	}
+	switch strings.ToUpper(f[0]) {
+	case "LTE", "EMTC", "CAT-M1", "CAT-NB1", "NBIOT":
+		sig.RSSI, sig.RSRP, sig.RSRQ = decibels(f, 1), decibels(f, 2), decibels(f, 4)
+		sig.SNR = scaled(f, 3, 250, 0.2, -20)
+	case "NR5G":
+		sig.RSRP, sig.RSRQ = decibels(f, 1), decibels(f, 3)
+	case "GSM", "WCDMA":
+		sig.RSSI = decibels(f, 1)
+	}
+	return sig, nil
+}
+
+// quectelTechnologies are how AT+QNWINFO begins its <Act>: "FDD LTE", "TDD NR5G".
+var quectelTechnologies = []struct {
+	word string
+	is   modem.Technology
+}{{"NR5G", modem.NR}, {"EMTC", modem.LTEM}, {"NBIOT", modem.NBIoT}, {"LTE", modem.LTE}, {"WCDMA", modem.UMTS}, {"HS", modem.UMTS}, {"GSM", modem.GSM}, {"GPRS", modem.GSM}, {"EDGE", modem.GSM}}
+
+// quectelCell asks AT+QNWINFO: <Act>,<oper>,<band>,<channel>.
+func quectelCell(ctx context.Context, s *session) error {
+	f, err := s.one(ctx, "+QNWINFO")
+	if err != nil || len(f) < 3 {
+		return err
+	}
+	act := strings.ToUpper(f[0])
+	for _, t := range quectelTechnologies {
+		if strings.Contains(act, t.word) {
+			s.m.state.Network.Technology = t.is
+			break
+		}
+	}
+	s.m.state.Network.Band = bandOf(f[2])
+	return nil
+}
+
+// quectelTraffic asks AT+QGDCNT?: <bytes_sent>,<bytes_recv>.
+func quectelTraffic(ctx context.Context, s *session) (*modem.Traffic, error) {
+	f, err := s.one(ctx, "+QGDCNT?")
+	if err != nil {
+		return nil, err
+	}
+	sent, ok := count(f, 0)
+	received, also := count(f, 1)
+	if !ok || !also {
+		return nil, nil //nolint:nilnil // not counted, says Bearer.Traffic
+	}
+	return &modem.Traffic{Sent: sent, Received: received}, nil
+}
+
+// quectelHeard takes +QIND: "csq",…: the signal has changed; "act": the technology.
+func quectelHeard(s *session, name, rest string) bool {
+	switch f := fields(rest); {
+	case name != "+QIND":
+		return false
+	case field(f, 0) == "csq":
+		s.due |= modem.PartSignal
+	case field(f, 0) == "act":
+		s.due |= modem.PartNetwork
+	}
+	return true
+}
+
+// quectelLogin is AT+QICSGP=<contextID>,<type>,<APN>,<user>,<password>,<authentication>,
+// which defines the context as +CGDCONT does and keeps the login, unlike +CGAUTH, over a
+// restart.
+func quectelLogin(cid int, p modem.Profile) (string, error) {
+	user, password, err := loginParts(p)
+	if err != nil {
+		return "", err
+	}
+	apn, err := quote("the APN", p.APN)
+	if err != nil {
+		return "", err
+	}
+	types := map[modem.PDNType]int{modem.IPv6: 2, modem.IPv4v6: 3}
+	return fmt.Sprintf("+QICSGP=%d,%d,%s,%s,%s,%d", cid, max(types[p.Type], 1), apn, user, password, p.Authentication), nil
+}

@@ -1,0 +1,121 @@
+package at
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"lwm2m-agent/modem"
+)
+
+// pins are the answers to +CPIN? (3GPP TS 27.007, clause 8.3).
+var pins = map[string]modem.SIMState{
+	"READY": modem.SIMReady, "SIM PIN": modem.SIMPIN, "SIM PUK": modem.SIMPUK,
+	"PH-SIM PIN": modem.SIMLocked, "PH-NET PIN": modem.SIMLocked, "PH-NETSUB PIN": modem.SIMLocked, "PH-SP PIN": modem.SIMLocked, "PH-CORP PIN": modem.SIMLocked,
+	"NOT INSERTED": modem.SIMMissing, "NOT READY": modem.SIMFailed,
+}
+
+// pinErrors are the errors in its place (clause 9.2).
+var pinErrors = map[int]modem.SIMState{
+	cmeSIMNotInserted: modem.SIMMissing, cmeSIMPINRequired: modem.SIMPIN, cmeSIMPUKRequired: modem.SIMPUK,
+	cmeSIMFailure: modem.SIMFailed, cmeSIMBusy: modem.SIMFailed, cmeSIMWrong: modem.SIMFailed,
+}
+
+// A card that is not ready yet is asked again; a modem takes a few seconds to read it.
+const (
+	simPause = 2 * time.Second
+	simTries = 5
+)
+
+// readSIM asks for the card, gives it its PIN once, and reads who it is.
+func (s *session) readSIM(ctx context.Context) error {
+	state, err := s.simState(ctx)
+	if err == nil && state == modem.SIMPIN && s.m.cfg.PIN != "" && !s.m.pinTried {
+		state, err = s.unlock(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	sim := modem.SIM{State: state}
+	if state == modem.SIMReady {
+		s.tries = 0
+		if err := s.readCard(ctx, &sim); err != nil {
+			return err
+		}
+	} else if s.tries++; (state == modem.SIMFailed || state == modem.SIMUnknown) && s.tries < simTries {
+		s.again.Reset(simPause)
+	}
+	if sim != s.m.state.SIM {
+		s.m.state.SIM = sim
+		s.changed |= modem.PartSIM
+	}
+	return nil
+}
+
+func (s *session) simState(ctx context.Context) (modem.SIMState, error) {
+	lines, err := s.do(ctx, Command{Text: "+CPIN?", Prefix: "+CPIN:"})
+	if refused(err) {
+		return pinErrors[cme(err)], nil // SIMUnknown for what is not in the table
+	}
+	if err != nil {
+		return modem.SIMUnknown, err
+	}
+	_, text, _ := strings.Cut(lines[len(lines)-1], ":")
+	return pins[unquote(text)], nil
+}
+
+// unlock gives the PIN, once in the life of this program: after three wrong ones the
+// card is locked.
+func (s *session) unlock(ctx context.Context) (modem.SIMState, error) {
+	s.m.pinTried = true
+	pin, err := quote("the PIN", string(s.m.cfg.PIN))
+	if err == nil {
+		err = s.set(ctx, "+CPIN="+pin)
+	}
+	if err != nil && !refused(err) {
+		return modem.SIMUnknown, err
+	}
+	return s.simState(ctx)
+}
+
+// cards are the commands for the number of the card, which 3GPP TS 27.007 has none
+// for; the first that answers counts.
+var cards = []Command{
+	{Text: "+CCID", Prefix: Bare},
+	{Text: "+ICCID", Prefix: Bare},
+	{Text: "+QCCID", Prefix: Bare},
+	{Text: "+CICCID", Prefix: "+ICCID:"},
+	{Text: "+NCCID", Prefix: Bare},
+}
+
+// readCard reads the numbers: of the card, of the subscription (clause 5.6), and the
+// telephone number (clause 7.1).
+func (s *session) readCard(ctx context.Context, sim *modem.SIM) error {
+	for _, command := range cards {
+		lines, err := s.do(ctx, command)
+		if err != nil && !refused(err) && !errors.Is(err, ErrAnswer) {
+			return err
+		}
+		for _, l := range lines {
+			sim.ICCID = cmp.Or(sim.ICCID, modem.ICCIDOf(l[strings.LastIndexByte(l, ':')+1:]))
+		}
+		if sim.ICCID != "" {
+			break
+		}
+	}
+	imsi, err := s.text(ctx, "+CIMI")
+	if err != nil {
+		return err
+	}
+	if len(imsi) >= 6 && len(imsi) <= 15 && strings.Trim(imsi, "0123456789") == "" {
+		sim.IMSI = imsi
+	}
+	f, err := s.one(ctx, "+CNUM")
+	if err != nil {
+		return err
+	}
+	sim.MSISDN = strings.TrimPrefix(field(f, 1), "+")
+	return nil
+}

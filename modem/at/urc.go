@@ -1,0 +1,42 @@
+package at
+
+import (
+	"strings"
+
+	"lwm2m-agent/modem"
+)
+
+// urc understands a line that the modem said by itself. What it tells is entered, or
+// is read as soon as the modem has finished speaking. Unknown lines are no news.
+func (s *session) urc(line string) {
+	if s.m.state.Presence == modem.Asleep {
+		s.presence(modem.Ready)
+		s.due |= modem.AllParts &^ modem.PartIdentity
+	}
+	name, rest, _ := strings.Cut(line, ":")
+	rest = strings.TrimSpace(rest)
+	switch {
+	case restarted(line):
+		s.restart = true
+	case s.dialect.sleeps(line):
+		s.presence(modem.Asleep)
+		s.due = 0
+	case strings.HasPrefix(name, "+") && s.registration(name[1:], rest):
+	case name == "+CPIN", name == "+QSIMSTAT", name == "+SIMSTAT", name == "+QUSIM":
+		s.due |= modem.PartSIM | modem.PartNetwork
+	case name == "+CGEV": // 3GPP TS 27.007, clause 10.1.19
+		s.due |= modem.PartBearers
+	case name == "+CEDRXP":
+		s.due |= modem.PartSleep
+	case s.dialect.heard != nil && s.dialect.heard(s, name, rest):
+	}
+}
+
+func (s *session) presence(p modem.Presence) {
+	if s.m.state.Presence == p {
+		return
+	}
+	s.m.state.Presence = p
+	s.changed |= modem.PartPresence
+	s.measureLater()
+}
