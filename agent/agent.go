@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -79,6 +81,8 @@ type Agent struct {
 	config   atomic.Pointer[config.Config]
 
 	wlan     *bind.WLAN
+	modems   *bind.Modems
+	network  sync.Mutex // a picture is published before the next one is taken
 	ownLog   *objects.Collection
 	eventLog *objects.EventLog
 	followed []Task // of what the logs of other programs say
@@ -208,7 +212,7 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 		named{"health", a.showErrors},
 		named{"deferred work", a.runDeferred},
 		named{"event log", a.eventLog.Run},
-	}, append(a.followed, more...)...)
+	}, slices.Concat(a.followed, a.modemTasks(), more)...)
 	if !a.opts.Simulated {
 		tasks = append(tasks,
 			optional(a.log, named{"clock watch", a.watchClock}),

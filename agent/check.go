@@ -48,6 +48,9 @@ func Check(ctx context.Context, path, stateDir string) ([]CheckRow, error) {
 	if cfg.Bootstrap != nil {
 		rows = append(rows, checkKey(cfg, "bootstrap", &cfg.Bootstrap.Account)...)
 	}
+	for i := range cfg.Modems {
+		rows = append(rows, checkModem(ctx, &cfg.Modems[i]))
+	}
 	for i := range cfg.Apps {
 		rows = append(rows, checkApp(&cfg.Apps[i]))
 	}

@@ -59,6 +59,7 @@ func (a *Agent) addObjects() error {
 			return err
 		}
 	}
+	a.modems = &bind.Modems{Health: a.health, Log: a.log, Now: a.opts.Now, Changed: a.publishNetwork}
 	a.wlan = &bind.WLAN{Root: a.opts.Root, Store: a.store, Object: objects.NewWLANConnectivity(a.tree)}
 	if err = a.addContents(); err != nil {
 		return err
@@ -147,8 +148,11 @@ func (a *Agent) facts() objects.DeviceFacts {
 }
 
 func (a *Agent) publishNetwork() {
+	a.network.Lock()
+	defer a.network.Unlock()
 	c, err := bind.Connectivity(a.opts.Root)
 	if err == nil {
+		a.modems.Enter(&c)
 		err = a.objects.connectivity.Publish(c)
 	}
 	if err != nil {

@@ -14,10 +14,11 @@ type Finding struct {
 	Where  string `json:"where"` // "/dev/i2c-1 0x76"
 	What   string `json:"what"`  // likely drivers, or the kernel's name
 	Detail string `json:"detail,omitempty"`
+	Modem  bool   `json:"-"` // that answers
 }
 
 // Scan lists what this board has, and configuration lines for what a driver can
-// serve. It writes to no device.
+// serve. It writes to no device, but for asking modems who they are.
 func Scan(ctx context.Context) ([]Finding, string) {
 	inventory := hw.Scan(ctx, hw.Options{})
 	var out []Finding
@@ -35,10 +36,15 @@ func Scan(ctx context.Context) ([]Finding, string) {
 	for _, d := range inventory.OneWire {
 		out = append(out, Finding{Bus: "1-wire", Where: d.ID, What: fmt.Sprintf("family 0x%02x", d.Family)})
 	}
+	var modems strings.Builder
 	for _, p := range inventory.Serial {
-		out = append(out, Finding{Bus: "serial", Where: p.Path, What: p.Driver})
+		f := serialFinding(ctx, &p)
+		if f.Modem {
+			fmt.Fprintf(&modems, "[[modem]]\nname   = \"modem\"\ndriver = \"at\"\nport   = %q\n\n", p.Path)
+		}
+		out = append(out, f)
 	}
-	return out, configurationLines(inventory.Suggest())
+	return out, configurationLines(inventory.Suggest()) + modems.String()
 }
 
 func i2cFindings(b *hw.I2CBus) []Finding {

@@ -53,6 +53,7 @@ func (b *builder) config(root *node) *Config {
 	}
 	b.accounts(root)
 	b.devices(root)
+	b.modems(root)
 	b.eventLogs(root)
 	b.apps(root)
 	return &b.cfg

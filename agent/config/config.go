@@ -28,6 +28,7 @@ type Config struct {
 	Bootstrap  *Bootstrap // nil: none
 	Sensors    []Sensor
 	Actuators  []Actuator
+	Modems     []Modem
 	EventLogs  []EventLog
 	Apps       []App
 	Log        Log

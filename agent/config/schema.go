@@ -166,6 +166,7 @@ var schema = section{
 			{name: "safe", kind: safeState, fallback: `"off"`, help: "state at start and when the agent ends in order"},
 		}, deviceKeys...)},
 		{name: "event_log", identity: "name", help: "A log that servers can read, beside the agent's own, which is instance 0: object 20. Read at the start.", keys: eventLogKeys},
+		modemSection,
 		appSection,
 		{name: "tpm", help: "The TPM 2.0 that holds keys; docs/security.md.", keys: []key{
 			{name: "device", kind: filePath, fallback: `"` + keys.DefaultDevice + `"`, help: "its device"},

@@ -17,6 +17,11 @@ const (
 	KeyUnavailable       Code = "key-unavailable"
 	ClockWrong           Code = "clock-wrong"
 	AppAway              Code = "app-away"
+	ModemMissing         Code = "modem-missing"
+	ModemSilent          Code = "modem-silent"
+	SIMMissing           Code = "sim-missing"
+	SIMUnusable          Code = "sim-unusable"
+	NetworkRefuses       Code = "network-refuses"
 )
 
 // kinds is the table of possible troubles, in the order in which the
@@ -81,6 +86,31 @@ var kinds = []Kind{
 		Code: AppAway, Severity: Error, Subject: "application", Device: PeripheralFault,
 		Text:   "the application's program is not there; its last values stay, marked stale, and writes to its objects are refused",
 		Remedy: "Start the program again and see why it ended (its log, `systemctl status` of its unit). If it is gone for good, remove its `[[app]]` section and reload: its objects go with it.",
+	},
+	{
+		Code: ModemMissing, Severity: Error, Subject: "modem", Device: PeripheralFault,
+		Text:   "the modem's port is not there, or another program holds it",
+		Remedy: "See whether the modem has power and is on the bus (`dmesg`, `lsusb`, `lwm2m-agent scan`). If the text names ModemManager, have it leave this modem alone: a udev rule that sets `ENV{ID_MM_DEVICE_IGNORE}=\"1\"`. It is looked for again by itself.",
+	},
+	{
+		Code: ModemSilent, Severity: Error, Subject: "modem", Device: PeripheralFault,
+		Text:   "the port is there, but no modem answers to AT commands",
+		Remedy: "Check `port`: a module has several, for commands, data and positions; `/dev/ttyUSB*` tries them all. With wires check `speed`, RX and TX, and that the module is switched on (PWRKEY). It is asked again by itself, and never reset for this.",
+	},
+	{
+		Code: SIMMissing, Severity: Error, Subject: "modem",
+		Text:   "the modem sees no SIM",
+		Remedy: "Insert the card, or turn it round. A module with two slots or an eSIM may look at the other one.",
+	},
+	{
+		Code: SIMUnusable, Severity: Error, Subject: "modem",
+		Text:   "the SIM cannot be used",
+		Remedy: "If it wants its PIN, set `pin` in `[[modem]]` and restart, or switch the PIN off. `pin` is tried once: if it was there, it was wrong, and two attempts are left. If it wants its PUK, only the operator's PUK in a telephone helps. If the modem locks it out, it takes only its operator's cards.",
+	},
+	{
+		Code: NetworkRefuses, Severity: Error, Subject: "modem",
+		Text:   "the network refuses the registration",
+		Remedy: "The text has the network's cause. Causes 2, 3, 6 and 8 are a SIM or modem that is not activated or is blocked: ask the operator. 11 to 15 are a network or place where this contract does not reach: check roaming. 7, 14, 19, 27, 29 and 33 point to the APN, its login, or a contract without data. Resetting the modem helps against none of them.",
 	},
 	{
 		Code: StateDamaged, Severity: Warning, Subject: "file", Device: StorageFault,

@@ -1,0 +1,174 @@
+package bind
+
+import (
+	"cmp"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/health"
+	"lwm2m-agent/modem"
+	"lwm2m-agent/modem/at"
+	"lwm2m-agent/objects"
+)
+
+// Modems are the modems of this machine: what they say goes into objects, and what is
+// wrong with them into health.
+type Modems struct {
+	Health  *health.Tracker
+	Log     *slog.Logger
+	Now     func() time.Time
+	Changed func() // after anything that Enter tells
+
+	mu     sync.Mutex
+	states []namedModem // in the order of the configuration
+}
+
+type namedModem struct {
+	name  string
+	state modem.State
+}
+
+// ModemOf is what package at makes of a [[modem]], without anybody who watches.
+func ModemOf(m *config.Modem, log *slog.Logger, now func() time.Time) at.Config {
+	return at.Config{
+		Port: m.Port, Speed: m.Speed, Signal: m.Signal, PIN: modem.Secret(m.PIN.Reveal()),
+		Log: log.With(slog.String("modem", m.Name)), Now: now, Changed: func(modem.State, modem.Part) {},
+	}
+}
+
+// Add makes a modem of a section; the caller runs it.
+func (m *Modems) Add(section *config.Modem) *at.Modem {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := len(m.states)
+	m.states = append(m.states, namedModem{name: section.Name})
+	cfg := ModemOf(section, m.Log, m.Now)
+	cfg.Changed = func(s modem.State, _ modem.Part) { m.take(i, s) }
+	return at.New(cfg)
+}
+
+func (m *Modems) take(i int, s modem.State) {
+	m.mu.Lock()
+	m.states[i].state = s
+	name := m.states[i].name
+	m.mu.Unlock()
+	m.judge(name, &s)
+	m.Changed()
+}
+
+// judge tells what is wrong with a modem.
+func (m *Modems) judge(name string, s *modem.State) {
+	detail := make(map[health.Code]string)
+	switch {
+	case s.Presence == modem.Missing && s.Trouble != nil:
+		detail[health.ModemMissing] = s.Trouble.Error()
+	case s.Presence == modem.Silent && s.Trouble != nil:
+		detail[health.ModemSilent] = s.Trouble.Error()
+	case s.SIM.State == modem.SIMMissing:
+		detail[health.SIMMissing] = "there is no card in " + s.Identity.Model
+	case s.SIM.State > modem.SIMMissing:
+		detail[health.SIMUnusable] = "the card " + s.SIM.State.String()
+	case s.Network.Registration == modem.Denied, s.Network.Reject != nil && !s.Network.Registration.Registered():
+		detail[health.NetworkRefuses] = "no cause was given"
+		if s.Network.Reject != nil {
+			detail[health.NetworkRefuses] = s.Network.Reject.String()
+		}
+	}
+	for _, code := range []health.Code{health.ModemMissing, health.ModemSilent, health.SIMMissing, health.SIMUnusable, health.NetworkRefuses} {
+		if text, is := detail[code]; is {
+			m.Health.Set(code, name, text)
+		} else {
+			m.Health.Clear(code, name)
+		}
+	}
+}
+
+// Enter adds to how the machine is connected what the modem knows of it. Where the
+// machine is connected otherwise, the cell shows all the same: it is what somebody wants
+// to see before they rely on it.
+func (m *Modems) Enter(c *objects.Connectivity) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.states {
+		s := &m.states[i].state
+		if !s.Network.Registration.Registered() {
+			continue
+		}
+		enterModem(c, s)
+		return
+	}
+}
+
+func enterModem(c *objects.Connectivity, s *modem.State) {
+	own := cellularBearer(&s.Network)
+	carries := c.Bearer < objects.BearerWLAN || slices.ContainsFunc(c.Addresses, func(a netip.Addr) bool { return carriedBy(s, a) })
+	if carries {
+		c.Available = slices.DeleteFunc(slices.Clone(c.Available), func(b objects.Bearer) bool { return b == c.Bearer })
+		c.Bearer, c.Signal, c.LinkQuality = own, whole(s.Signal.Strength()), whole(s.Signal.RSRQ)
+	}
+	if !slices.Contains(c.Available, own) {
+		c.Available = append(c.Available, own)
+		slices.Sort(c.Available)
+	}
+	c.Cell = cellOf(s)
+}
+
+func carriedBy(s *modem.State, a netip.Addr) bool {
+	return slices.ContainsFunc(s.Bearers, func(b modem.Bearer) bool { return b.Active && slices.Contains(b.Addresses, a) })
+}
+
+// cellularBearers are the numbers of object 4, of frequency and of time division. LTE-M
+// has none of its own.
+var cellularBearers = map[modem.Technology][2]objects.Bearer{
+	modem.GSM: {objects.BearerGSM, objects.BearerGSM}, modem.UMTS: {objects.BearerWCDMA, objects.BearerTDSCDMA},
+	modem.NBIoT: {objects.BearerNBIoT, objects.BearerNBIoT}, modem.NR: {objects.BearerNRFDD, objects.BearerNRTDD},
+}
+
+func cellularBearer(n *modem.Network) objects.Bearer {
+	pair, ok := cellularBearers[n.Technology]
+	if !ok {
+		pair = [2]objects.Bearer{objects.BearerLTEFDD, objects.BearerLTETDD}
+	}
+	if n.TDD() {
+		return pair[1]
+	}
+	return pair[0]
+}
+
+// cellOf puts a cell into the words of object 4. Its cell identity is of 28 bits, for
+// the 36 of 5G there is no place.
+func cellOf(s *modem.State) *objects.Cell {
+	n := &s.Network
+	c := &objects.Cell{ID: n.Cell, LAC: n.Area, MCC: decimal(n.MCC), MNC: decimal(n.MNC), SINR: whole(s.Signal.SNR), Coverage: s.Signal.Coverage}
+	for _, b := range s.Bearers {
+		if b.Active && b.APN != "" && !slices.Contains(c.APN, b.APN) {
+			c.APN = append(c.APN, b.APN)
+		}
+	}
+	return c
+}
+
+func decimal(digits string) *int64 {
+	n, err := strconv.ParseInt(cmp.Or(digits, "-"), 10, 64)
+	if err != nil {
+		return nil
+	}
+	return &n
+}
+
+// whole rounds to the nearest integer.
+func whole(f *float64) *int64 {
+	if f == nil {
+		return nil
+	}
+	n := int64(*f + 0.5)
+	if *f < 0 {
+		n = int64(*f - 0.5)
+	}
+	return &n
+}

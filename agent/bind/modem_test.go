@@ -1,0 +1,103 @@
+package bind
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/health"
+	"lwm2m-agent/modem"
+	"lwm2m-agent/objects"
+)
+
+func registered() modem.State {
+	return modem.State{
+		Presence: modem.Ready,
+		SIM:      modem.SIM{State: modem.SIMReady},
+		Network:  modem.Network{Registration: modem.Roaming, Technology: modem.LTE, Band: 40, MCC: "262", MNC: "01", Area: new(int64(5)), Cell: new(int64(9))},
+		Signal:   modem.Signal{RSSI: new(-60.0), RSRP: new(-97.5), RSRQ: new(-11.2), SNR: new(-1.6)},
+		Bearers:  []modem.Bearer{{CID: 1, APN: "iot.lab", Active: true, Addresses: []netip.Addr{netip.MustParseAddr("10.45.0.2")}}, {CID: 2, APN: "ims"}},
+	}
+}
+
+func modems(t *testing.T) (*Modems, *health.Tracker) {
+	t.Helper()
+	h := health.NewTracker(time.Now)
+	m := &Modems{Health: h, Log: slog.New(slog.DiscardHandler), Now: time.Now, Changed: func() {}}
+	m.Add(&config.Modem{Name: "wwan"})
+	return m, h
+}
+
+func TestModemIsTheBearer(t *testing.T) {
+	m, _ := modems(t)
+	m.take(0, registered())
+	wired := netip.MustParseAddr("192.168.1.2")
+	tests := []struct {
+		name      string
+		in        objects.Connectivity
+		bearer    objects.Bearer
+		available []objects.Bearer
+		signal    *int64
+	}{
+		{"its network interface", objects.Connectivity{Bearer: objects.BearerLTEFDD, Available: []objects.Bearer{objects.BearerLTEFDD}}, objects.BearerLTETDD, []objects.Bearer{objects.BearerLTETDD}, new(int64(-98))},
+		{"its address", objects.Connectivity{Bearer: objects.BearerEthernet, Available: []objects.Bearer{objects.BearerEthernet}, Addresses: []netip.Addr{netip.MustParseAddr("10.45.0.2")}}, objects.BearerLTETDD, []objects.Bearer{objects.BearerLTETDD}, new(int64(-98))},
+		{"another way", objects.Connectivity{Bearer: objects.BearerEthernet, Available: []objects.Bearer{objects.BearerEthernet}, Addresses: []netip.Addr{wired}}, objects.BearerEthernet, []objects.Bearer{objects.BearerLTETDD, objects.BearerEthernet}, nil},
+	}
+	for _, tt := range tests {
+		c := tt.in
+		m.Enter(&c)
+		if c.Bearer != tt.bearer || !slices.Equal(c.Available, tt.available) || (c.Signal == nil) != (tt.signal == nil) || c.Signal != nil && *c.Signal != *tt.signal {
+			t.Errorf("%s: %+v", tt.name, c)
+		}
+		if c.Cell == nil || *c.Cell.ID != 9 || *c.Cell.LAC != 5 || *c.Cell.MNC != 1 || *c.Cell.MCC != 262 || *c.Cell.SINR != -2 || !slices.Equal(c.Cell.APN, []string{"iot.lab"}) {
+			t.Errorf("%s: cell %+v", tt.name, c.Cell)
+		}
+	}
+	m.take(0, modem.State{Presence: modem.Ready, Network: modem.Network{Registration: modem.Searching}})
+	c := tests[2].in
+	if m.Enter(&c); c.Cell != nil || len(c.Available) != 1 {
+		t.Errorf("not registered: %+v", c)
+	}
+}
+
+func TestModemTroubles(t *testing.T) {
+	tests := []struct {
+		code   health.Code
+		change func(*modem.State)
+		detail string
+	}{
+		{"", func(*modem.State) {}, ""},
+		{health.ModemMissing, func(s *modem.State) { *s = modem.State{Trouble: errors.New("no such port")} }, "no such port"},
+		{"", func(s *modem.State) { *s = modem.State{} }, ""}, // not looked for yet
+		{health.ModemSilent, func(s *modem.State) { s.Presence, s.Trouble = modem.Silent, errors.New("silent") }, "silent"},
+		{health.SIMMissing, func(s *modem.State) { s.SIM.State = modem.SIMMissing; s.Identity.Model = "BG95" }, "there is no card in BG95"},
+		{health.SIMUnusable, func(s *modem.State) { s.SIM.State = modem.SIMPIN }, "the card wants its PIN"},
+		{health.NetworkRefuses, func(s *modem.State) { s.Network.Registration = modem.Denied }, "no cause was given"},
+		{health.NetworkRefuses, func(s *modem.State) {
+			s.Network.Registration, s.Network.Reject = modem.Searching, &modem.Cause{Protocol: modem.EMM, Code: 15}
+		}, "no suitable cells in tracking area (EMM cause 15)"},
+		{"", func(*modem.State) {}, ""},
+	}
+	m, h := modems(t)
+	for i, tt := range tests {
+		s := registered()
+		tt.change(&s)
+		m.take(0, s)
+		var want []string
+		if tt.code != "" {
+			want = []string{string(tt.code) + " wwan: " + tt.detail}
+		}
+		troubles := h.Troubles()
+		got := make([]string, 0, len(troubles))
+		for _, tr := range troubles {
+			got = append(got, string(tr.Code)+" "+tr.On+": "+tr.Detail)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%d: %q, want %q", i, got, want)
+		}
+	}
+}

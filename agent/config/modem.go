@@ -1,0 +1,64 @@
+package config
+
+import (
+	"math"
+	"strings"
+	"time"
+)
+
+// ModemDriver is how a modem is spoken to.
+type ModemDriver string
+
+// ModemAT is a modem at a port that takes AT commands.
+const ModemAT ModemDriver = "at"
+
+// Modem is one [[modem]].
+type Modem struct {
+	Section
+	Name   string
+	Driver ModemDriver
+	Port   string
+	Speed  uint32        // baud
+	Signal time.Duration // between two measurements; zero: only with other news
+	PIN    Secret        // zero: none
+}
+
+// The defaults of modems.
+const (
+	DefaultSpeed  = 115200
+	DefaultSignal = time.Minute
+)
+
+var modemSection = section{
+	name: "modem", identity: "name", help: "A cellular modem: its cell, signal, SIM and bearers; docs/modems.md. Read at the start.",
+	keys: []key{
+		{name: "name", kind: uniqueFor, required: true, help: "unique"},
+		{name: "driver", kind: oneOf(string(ModemAT)), required: true, help: "how it is spoken to: AT commands"},
+		{name: "port", kind: anyText, required: true, help: `serial port ("/dev/ttyUSB2"), a pattern of which the first that answers is taken ("/dev/ttyUSB*"), or "tcp:host:port"`},
+		{name: "speed", kind: integer(1200, 4000000), fallback: "115200", help: "baud, of a serial port with wires; USB has none"},
+		{name: "signal", kind: duration(0, day), fallback: `"` + short(DefaultSignal) + `"`, help: `time between measurements of the signal; "0s" is only when something else has changed`},
+		{name: "pin", kind: pin, secret: true, help: "of the SIM; tried once, so that a wrong one does not lock the card"},
+	},
+}
+
+// pin takes the PIN of a card (3GPP TS 31.101, clause 9.5.1).
+var pin = kind{"4 to 8 digits, as text", func(v any) (any, bool) {
+	s, _ := v.(string)
+	ok := len(s) >= 4 && len(s) <= 8 && strings.Trim(s, "0123456789") == ""
+	return NewSecret([]byte(s)), ok
+}}
+
+func (b *builder) modems(root *node) {
+	for _, n := range elements(root, "modem") {
+		m := Modem{
+			Section: Section{n, modemSection.title(n)},
+			Name:    get(n, "name", ""), Driver: ModemDriver(get(n, "driver", "")), Port: get(n, "port", ""),
+			Speed:  uint32(min(get(n, "speed", int64(DefaultSpeed)), math.MaxUint32)), //nolint:gosec // within range, says its kind
+			Signal: get(n, "signal", DefaultSignal), PIN: get(n, "pin", Secret{}),
+		}
+		if pin := n.table["pin"]; pin != nil && pin.source != nil && pin.source.open {
+			b.cfg.Warnings = append(b.cfg.Warnings, m.Problem("pin", "everyone on this machine can read it; run: chmod o-rwx %s", pin.source.file))
+		}
+		b.cfg.Modems = append(b.cfg.Modems, m)
+	}
+}

@@ -1,0 +1,82 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"lwm2m-agent/agent/bind"
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/hw"
+	"lwm2m-agent/modem"
+	"lwm2m-agent/modem/at"
+)
+
+// modemTasks make the modems of the configuration, which is read at the start.
+func (a *Agent) modemTasks() []Task {
+	out := make([]Task, 0, len(a.opts.Config.Modems))
+	for i := range a.opts.Config.Modems {
+		m := &a.opts.Config.Modems[i]
+		out = append(out, named{"modem " + m.Name, a.modems.Add(m).Run})
+	}
+	return out
+}
+
+// modemCheckTime bounds the check of a modem: it is asked a few dozen things.
+const modemCheckTime = 20 * time.Second
+
+func checkModem(ctx context.Context, m *config.Modem) CheckRow {
+	row := CheckRow{Part: "modem", Name: m.Name, Where: m.Port}
+	ctx, cancel := context.WithTimeout(ctx, modemCheckTime)
+	defer cancel()
+	s, err := at.Probe(ctx, bind.ModemOf(m, slog.New(slog.DiscardHandler), time.Now))
+	if err != nil {
+		row.Detail = err.Error()
+		return row
+	}
+	row.OK = s.Network.Registration.Registered()
+	row.Detail = describeModem(&s)
+	return row
+}
+
+// describeModem says what a modem is and where it stands, without who it is for.
+func describeModem(s *modem.State) string {
+	parts := []string{s.Identity.Manufacturer + " " + s.Identity.Model, "SIM " + s.SIM.State.String(), s.Network.Registration.String()}
+	if s.Network.Registration.Registered() {
+		parts = append(parts, s.Network.Technology.String(), strings.TrimSpace(s.Network.Operator+" "+s.Network.MCC+s.Network.MNC))
+	}
+	if s.Network.Reject != nil {
+		parts = append(parts, s.Network.Reject.String())
+	}
+	if strength := s.Signal.Strength(); strength != nil {
+		parts = append(parts, fmt.Sprintf("%.0f dBm", *strength))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// modemDrivers are the kernel's drivers of ports that only modems have. Ports of other
+// drivers may lead to a machine that takes AT for something else; they are not asked.
+var modemDrivers = map[string]bool{"option": true, "option1": true, "qcserial": true, "sierra": true}
+
+// scanTime bounds the question to one port.
+const scanTime = 6 * time.Second
+
+// serialFinding asks a modem's port who is there.
+func serialFinding(ctx context.Context, p *hw.SerialPort) Finding {
+	f := Finding{Bus: "serial", Where: p.Path, What: p.Driver}
+	if !modemDrivers[p.Driver] {
+		return f
+	}
+	ctx, cancel := context.WithTimeout(ctx, scanTime)
+	defer cancel()
+	s, err := at.Probe(ctx, at.Config{Port: p.Path, Speed: config.DefaultSpeed, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	if err != nil {
+		f.Detail = err.Error()
+		return f
+	}
+	f.Modem = true
+	f.Detail = "takes AT commands: " + describeModem(&s)
+	return f
+}

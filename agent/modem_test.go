@@ -1,0 +1,102 @@
+package agent
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/health"
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/modem/at/attest"
+)
+
+// plugIn makes a simulated BG95 at a pseudo-terminal, and a [[modem]] for it.
+func plugIn(t *testing.T) (*attest.Modem, config.Modem) {
+	t.Helper()
+	f, err := os.Open("../modem/at/testdata/module/bg95.at")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	exchanges, err := attest.Read(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	master, path, err := attest.OpenPTY()
+	if err != nil {
+		t.Skip(err)
+	}
+	hold, err := os.OpenFile(path, os.O_RDWR, 0) // else the master reads EIO until somebody opens it
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := attest.New(exchanges)
+	var wait sync.WaitGroup
+	wait.Go(func() { m.Serve(master) })
+	t.Cleanup(func() {
+		_ = hold.Close()
+		_ = master.Close()
+		wait.Wait()
+	})
+	return m, config.Modem{Name: "wwan", Driver: config.ModemAT, Port: path, Speed: 115200}
+}
+
+// trouble waits until there is one of a kind, and returns it.
+func trouble(t *testing.T, a *Agent, code health.Code) health.Trouble {
+	t.Helper()
+	sub := a.health.Subscribe()
+	defer sub.Close()
+	limit := time.After(generous)
+	for {
+		all := a.health.Troubles()
+		if i := slices.IndexFunc(all, func(tr health.Trouble) bool { return tr.Code == code }); i >= 0 {
+			return all[i]
+		}
+		select {
+		case <-sub.Wake():
+		case <-limit:
+			t.Fatalf("no %s, but %v", code, all)
+		}
+	}
+}
+
+func TestModemInObject4(t *testing.T) {
+	l := newLab(t)
+	sim, m := plugIn(t)
+	cfg := l.config()
+	cfg.Modems = []config.Modem{m}
+	a, _ := l.run(t, cfg)
+	until(t, a, "/4/0/8", lwm2m.Integer(0x1A2D003))
+	until(t, a, "/4/0/9", lwm2m.Integer(1))
+	until(t, a, "/4/0/10", lwm2m.Integer(262))
+	until(t, a, "/4/0/11", lwm2m.Integer(2))
+	until(t, a, "/4/0/12", lwm2m.Integer(0x1A2B))
+	until(t, a, "/4/0/7/0", lwm2m.String("iot.lab.mnc001.mcc262.gprs"))
+
+	if err := sim.Say(`+CEREG: 3,"1A2B","01A2D003",8,0,7`); err != nil {
+		t.Fatal(err)
+	}
+	if tr := trouble(t, a, health.NetworkRefuses); tr.On != "wwan" || !strings.Contains(tr.Detail, "EMM cause 7") {
+		t.Errorf("%+v", tr)
+	}
+	until(t, a, "/4/0/8", lwm2m.Value{})
+}
+
+func TestCheckModem(t *testing.T) {
+	sim, m := plugIn(t)
+	row := checkModem(t.Context(), &m)
+	if !row.OK || row.Detail != "Quectel BG95-M3, SIM ready, home, LTE-M, 26201, -97 dBm" {
+		t.Errorf("%+v", row)
+	}
+	if slices.ContainsFunc(sim.Commands(), func(c string) bool { return strings.HasPrefix(c, "AT+CPIN=") || strings.HasPrefix(c, "AT+CFUN") }) {
+		t.Errorf("it has changed something: %q", sim.Commands())
+	}
+	m.Port = "/dev/ttyNONE7"
+	if row := checkModem(t.Context(), &m); row.OK || !strings.Contains(row.Detail, "plugged in") {
+		t.Errorf("%+v", row)
+	}
+}
