@@ -75,7 +75,7 @@ func TestNumbersOfCards(t *testing.T) {
 }
 
 func TestSecretIsNotTold(t *testing.T) {
-	p := Profile{APN: "iot.lab", User: "u", Password: "hunter2"}
+	p := Login{User: "u", Password: "hunter2"}
 	var log strings.Builder
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", slog.Any("profile", p), slog.Any("password", p.Password))
 	text, err := json.Marshal(p)

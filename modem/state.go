@@ -195,8 +195,13 @@ type Traffic struct{ Sent, Received uint64 }
 
 // Profile is what a bearer is wanted to be.
 type Profile struct {
-	APN            string
-	Type           PDNType
+	APN   string
+	Type  PDNType
+	Login *Login // nil leaves what the modem has
+}
+
+// Login is who a bearer is for.
+type Login struct {
 	Authentication Authentication
 	User           string
 	Password       Secret

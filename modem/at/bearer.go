@@ -66,8 +66,8 @@ func (s *session) readBearer(ctx context.Context, b *modem.Bearer) error {
 		return err
 	}
 	for _, f := range given { // <cid>,<bearer_id>,<apn>,<address and mask>,<gateway>,<DNS>,<DNS>,…: a line for each of IPv4 and IPv6
-		if own := field(f, 2); own != "" {
-			b.APN = own
+		if b.APN == "" { // the network chose
+			b.APN = field(f, 2)
 		}
 		b.Addresses = appendAddress(b.Addresses, field(f, 3))
 		b.Gateways = appendAddress(b.Gateways, field(f, 4))

@@ -27,17 +27,20 @@ func (m *Modem) SetProfile(ctx context.Context, cid int, p modem.Profile) error 
 		return err
 	}
 	return m.ask(ctx, func(s *session) error {
-		login, err := s.dialect.login(cid, p)
-		if err != nil {
-			return err
-		}
-		define := fmt.Sprintf(`+CGDCONT=%d,"%s",%s`, cid, pdnWord(p.Type), apn)
-		if err := s.set(ctx, define); err != nil {
-			return err
+		login := ""
+		if p.Login != nil {
+			var err error
+			if login, err = s.dialect.login(cid, p); err != nil {
+				return err
+			}
 		}
 		s.due |= modem.PartBearers
+		err := s.set(ctx, fmt.Sprintf(`+CGDCONT=%d,"%s",%s`, cid, pdnWord(p.Type), apn))
+		if err != nil || login == "" {
+			return err
+		}
 		err = s.set(ctx, login)
-		if refused(err) && p.Authentication == modem.AuthenticationNone {
+		if refused(err) && p.Login.Authentication == modem.AuthenticationNone {
 			return nil // there was none to take back
 		}
 		return err

@@ -24,8 +24,9 @@ func sentBy(d *desk, do func() error) ([]string, error) {
 }
 
 func TestWrites(t *testing.T) {
-	login := modem.Profile{APN: "iot.lab", Type: modem.IPv4v6, Authentication: modem.CHAP, User: "u", Password: "p w"}
-	open := modem.Profile{APN: "iot.lab", Type: modem.IPv4}
+	login := modem.Profile{APN: "iot.lab", Type: modem.IPv4v6, Login: &modem.Login{Authentication: modem.CHAP, User: "u", Password: "p w"}}
+	open := modem.Profile{APN: "iot.lab", Type: modem.IPv4, Login: &modem.Login{}}
+	same := modem.Profile{APN: "iot.lab", Type: modem.IPv4}
 	tests := []struct {
 		module string
 		do     func(ctx context.Context, d *desk) error
@@ -36,6 +37,7 @@ func TestWrites(t *testing.T) {
 		{"sara-r4", func(ctx context.Context, d *desk) error { return d.SetProfile(ctx, 1, login) }, []string{`AT+CGDCONT=1,"IPV4V6","iot.lab"`, `AT+UAUTHREQ=1,2,"u","p w"`}},
 		{"sim7600", func(ctx context.Context, d *desk) error { return d.SetProfile(ctx, 1, login) }, []string{`AT+CGDCONT=1,"IPV4V6","iot.lab"`, `AT+CGAUTH=1,2,"p w","u"`}},
 		{"telit", func(ctx context.Context, d *desk) error { return d.SetProfile(ctx, 1, open) }, []string{`AT+CGDCONT=1,"IP","iot.lab"`, `AT+CGAUTH=1,0`}},
+		{"bg95", func(ctx context.Context, d *desk) error { return d.SetProfile(ctx, 1, same) }, []string{`AT+CGDCONT=1,"IP","iot.lab"`}},
 		{"bg95", func(ctx context.Context, d *desk) error {
 			return d.SetPSM(ctx, modem.PSM{On: true, Periodic: 24 * time.Hour, Active: 30 * time.Second})
 		}, []string{`AT+CPSMS=1,,,"00111000","00001111"`}},
@@ -111,8 +113,8 @@ func TestForeignCharacters(t *testing.T) {
 		d := newDesk(t, "bg95", nil)
 		for _, p := range []modem.Profile{
 			{APN: "a\"\rAT+CFUN=0"},
-			{APN: "a", Authentication: modem.PAP, User: "u\"", Password: "secret"},
-			{APN: "a", Authentication: modem.PAP, User: "u", Password: "secret\n"},
+			{APN: "a", Login: &modem.Login{Authentication: modem.PAP, User: "u\"", Password: "secret"}},
+			{APN: "a", Login: &modem.Login{Authentication: modem.PAP, User: "u", Password: "secret\n"}},
 		} {
 			sent, err := sentBy(d, func() error { return d.SetProfile(t.Context(), 1, p) })
 			if err == nil || len(sent) > 0 || strings.Contains(err.Error(), "secret") {

@@ -69,16 +69,16 @@ func (d *dialect) sleeps(line string) bool {
 // cgauth says who a context is for (3GPP TS 27.007, clause 10.1.31).
 func cgauth(cid int, p modem.Profile) (string, error) {
 	user, password, err := loginParts(p)
-	if err != nil || p.Authentication == modem.AuthenticationNone {
+	if err != nil || p.Login.Authentication == modem.AuthenticationNone {
 		return fmt.Sprintf("+CGAUTH=%d,0", cid), err
 	}
-	return fmt.Sprintf("+CGAUTH=%d,%d,%s,%s", cid, p.Authentication, user, password), nil
+	return fmt.Sprintf("+CGAUTH=%d,%d,%s,%s", cid, p.Login.Authentication, user, password), nil
 }
 
 // loginParts quotes user and password.
 func loginParts(p modem.Profile) (user, password string, err error) {
-	if user, err = quote("the user name", p.User); err == nil {
-		password, err = quote("the password", string(p.Password))
+	if user, err = quote("the user name", p.Login.User); err == nil {
+		password, err = quote("the password", string(p.Login.Password))
 	}
 	return user, password, err
 }

@@ -122,5 +122,5 @@ func quectelLogin(cid int, p modem.Profile) (string, error) {
 		return "", err
 	}
 	types := map[modem.PDNType]int{modem.IPv6: 2, modem.IPv4v6: 3}
-	return fmt.Sprintf("+QICSGP=%d,%d,%s,%s,%s,%d", cid, max(types[p.Type], 1), apn, user, password, p.Authentication), nil
+	return fmt.Sprintf("+QICSGP=%d,%d,%s,%s,%s,%d", cid, max(types[p.Type], 1), apn, user, password, p.Login.Authentication), nil
 }

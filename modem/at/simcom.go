@@ -88,8 +88,8 @@ func simcomHeard(s *session, name, _ string) bool {
 // in the standard (SIM7500/7600 Series AT Command Manual, AT+CGAUTH).
 func simcomLogin(cid int, p modem.Profile) (string, error) {
 	user, password, err := loginParts(p)
-	if err != nil || p.Authentication == modem.AuthenticationNone {
+	if err != nil || p.Login.Authentication == modem.AuthenticationNone {
 		return fmt.Sprintf("+CGAUTH=%d,0", cid), err
 	}
-	return fmt.Sprintf("+CGAUTH=%d,%d,%s,%s", cid, p.Authentication, password, user), nil
+	return fmt.Sprintf("+CGAUTH=%d,%d,%s,%s", cid, p.Login.Authentication, password, user), nil
 }

@@ -91,8 +91,8 @@ func ubloxNBSignal(ctx context.Context, s *session) (modem.Signal, error) {
 // ubloxLogin is AT+UAUTHREQ=<cid>,<auth_type>[,<username>,<password>].
 func ubloxLogin(cid int, p modem.Profile) (string, error) {
 	user, password, err := loginParts(p)
-	if err != nil || p.Authentication == modem.AuthenticationNone {
+	if err != nil || p.Login.Authentication == modem.AuthenticationNone {
 		return fmt.Sprintf("+UAUTHREQ=%d,0", cid), err
 	}
-	return fmt.Sprintf("+UAUTHREQ=%d,%d,%s,%s", cid, p.Authentication, user, password), nil
+	return fmt.Sprintf("+UAUTHREQ=%d,%d,%s,%s", cid, p.Login.Authentication, user, password), nil
 }
