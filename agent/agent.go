@@ -80,8 +80,11 @@ type Agent struct {
 	deferred chan func(context.Context) // work that must follow an answer
 	config   atomic.Pointer[config.Config]
 
-	wlan     *bind.WLAN
-	modems   *bind.Modems
+	wlan   *bind.WLAN
+	modems *bind.Modems
+
+	modemTasks []Task
+
 	network  sync.Mutex // a picture is published before the next one is taken
 	ownLog   *objects.Collection
 	eventLog *objects.EventLog
@@ -212,7 +215,7 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 		named{"health", a.showErrors},
 		named{"deferred work", a.runDeferred},
 		named{"event log", a.eventLog.Run},
-	}, slices.Concat(a.followed, a.modemTasks(), more)...)
+	}, slices.Concat(a.followed, a.modemTasks, more)...)
 	if !a.opts.Simulated {
 		tasks = append(tasks,
 			optional(a.log, named{"clock watch", a.watchClock}),

@@ -14,14 +14,25 @@ import (
 	"lwm2m-agent/modem/at"
 )
 
-// modemTasks make the modems of the configuration, which is read at the start.
-func (a *Agent) modemTasks() []Task {
-	out := make([]Task, 0, len(a.opts.Config.Modems))
+// addModems makes the modems of the configuration, which is read at the start. The first
+// one has objects 10 and 11.
+func (a *Agent) addModems() error {
+	a.modems = &bind.Modems{Health: a.health, Log: a.log, Now: a.opts.Now, Changed: a.publishNetwork}
 	for i := range a.opts.Config.Modems {
-		m := &a.opts.Config.Modems[i]
-		out = append(out, named{"modem " + m.Name, a.modems.Add(m).Run})
+		section := &a.opts.Config.Modems[i]
+		m := a.modems.Add(section)
+		a.modemTasks = append(a.modemTasks, named{"modem " + section.Name, m.Run})
+		if i > 0 {
+			continue
+		}
+		cellular, err := bind.NewCellular(a.tree, m, a.log)
+		if err != nil {
+			return fmt.Errorf("add the objects of modem %q: %w", section.Name, err)
+		}
+		a.modems.Join(cellular)
+		a.modemTasks = append(a.modemTasks, named{"modem profiles", cellular.Run})
 	}
-	return out
+	return nil
 }
 
 // modemCheckTime bounds the check of a modem: it is asked a few dozen things.

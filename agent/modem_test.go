@@ -11,6 +11,7 @@ import (
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/server"
 	"lwm2m-agent/modem/at/attest"
 )
 
@@ -75,7 +76,7 @@ func TestModemInObject4(t *testing.T) {
 	until(t, a, "/4/0/10", lwm2m.Integer(262))
 	until(t, a, "/4/0/11", lwm2m.Integer(2))
 	until(t, a, "/4/0/12", lwm2m.Integer(0x1A2B))
-	until(t, a, "/4/0/7/0", lwm2m.String("iot.lab.mnc001.mcc262.gprs"))
+	until(t, a, "/4/0/7/0", lwm2m.String("iot.lab"))
 
 	if err := sim.Say(`+CEREG: 3,"1A2B","01A2D003",8,0,7`); err != nil {
 		t.Fatal(err)
@@ -84,6 +85,58 @@ func TestModemInObject4(t *testing.T) {
 		t.Errorf("%+v", tr)
 	}
 	until(t, a, "/4/0/8", lwm2m.Value{})
+}
+
+// TestModemIsWritten has a server change timers and APN, and refused by the network, finds
+// the former one again.
+func TestModemIsWritten(t *testing.T) {
+	l := newLab(t)
+	sim, m := plugIn(t)
+	cfg := l.config()
+	cfg.Modems = []config.Modem{m}
+	a, _ := l.run(t, cfg)
+	l.next(t, server.Registered)
+	until(t, a, "/10/0/4", lwm2m.Integer(6*3600))
+	until(t, a, "/10/0/11/0", lwm2m.Objlnk(11, 1))
+	until(t, a, "/11/1/15/0", lwm2m.String("10.45.0.2"))
+	sim.Handle("AT+CPSMS=1", func(string) string {
+		sim.Set("AT+CPSMS?", `+CPSMS: 1,,,"00111000","00000011"`, "OK")
+		return "OK"
+	})
+	path := lwm2m.MustPath("/10/0/4")
+	if err := l.client(t).Replace(t.Context(), path, lwm2m.FormatText, []lwm2m.Node{{Path: path, Value: lwm2m.Integer(86400)}}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, a, "/10/0/4", lwm2m.Integer(86400))
+	if !slices.Contains(sim.Commands(), `AT+CPSMS=1,,,"00111000","00000011"`) {
+		t.Errorf("sent %q", sim.Commands())
+	}
+
+	for _, c := range []string{"AT+CGATT=0", "AT+CGATT=1"} {
+		sim.Set(c, "OK")
+	}
+	sim.Set("AT+CGACT?", "+CGACT: 1,0", "OK")
+	sim.Set("AT+CGACT=1,1", "+CME ERROR: 133")
+	sim.Set("AT+CGCONTRDP=1", "OK")
+	back := make(chan struct{})
+	sim.Handle("AT+CGDCONT=1,", func(rest string) string {
+		sim.Set("AT+CGDCONT?", "+CGDCONT: 1,"+rest, "OK")
+		if strings.Contains(rest, "iot.lab") {
+			close(back)
+		}
+		return "OK"
+	})
+	path = lwm2m.MustPath("/11/1/1")
+	if err := l.client(t).Replace(t.Context(), path, lwm2m.FormatText, []lwm2m.Node{{Path: path, Value: lwm2m.String("wrong.lab")}}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-back:
+	case <-time.After(generous):
+		t.Fatalf("it does not go back: %q", sim.Commands())
+	}
+	until(t, a, "/11/1/11/0", lwm2m.Integer(33))
+	until(t, a, "/11/1/1", lwm2m.String("iot.lab"))
 }
 
 func TestCheckModem(t *testing.T) {

@@ -59,7 +59,9 @@ func (a *Agent) addObjects() error {
 			return err
 		}
 	}
-	a.modems = &bind.Modems{Health: a.health, Log: a.log, Now: a.opts.Now, Changed: a.publishNetwork}
+	if err = a.addModems(); err != nil {
+		return err
+	}
 	a.wlan = &bind.WLAN{Root: a.opts.Root, Store: a.store, Object: objects.NewWLANConnectivity(a.tree)}
 	if err = a.addContents(); err != nil {
 		return err

@@ -73,6 +73,19 @@ var served = []struct {
 		_, err := NewStatistics(f.tree, &counters{}, nil)
 		f.check(err)
 	}},
+	{objectCellular, "power saving of the modem, and its active profiles; absent without [[modem]]", func(f *fixture) {
+		c, err := NewCellularConnectivity(f.tree, CellularHooks{})
+		f.check(err)
+		f.check(c.Publish(CellularPower{EDRX: map[EDRXMode]uint8{EDRXIu: 1, EDRXWBS1: 1, EDRXNBS1: 1, EDRXAGb: 1}, HasPSM: true}, nil))
+	}},
+	{objectAPNProfile, "the connections of the modem; the secret (6) can be written and is never shown", func(f *fixture) {
+		o, err := NewAPNConnectionProfile(f.tree, APNHooks{})
+		f.check(err)
+		ended := fullProfile()
+		ended.Active, ended.Reject = false, new(int64)
+		f.check(o.Publish([]APNProfile{fullProfile()}))
+		f.check(o.Publish([]APNProfile{ended}))
+	}},
 	{objectWLAN, "the wireless interfaces, read only; absent where there is none", func(f *fixture) {
 		f.check(NewWLANConnectivity(f.tree).Publish([]WLAN{station(0, "wlan0")}))
 	}},

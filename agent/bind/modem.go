@@ -26,6 +26,7 @@ type Modems struct {
 
 	mu     sync.Mutex
 	states []namedModem // in the order of the configuration
+	first  *Cellular    // nil: the first one is in no objects of its own
 }
 
 type namedModem struct {
@@ -52,12 +53,22 @@ func (m *Modems) Add(section *config.Modem) *at.Modem {
 	return at.New(cfg)
 }
 
+// Join has the first modem shown in objects 10 and 11.
+func (m *Modems) Join(c *Cellular) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.first = c
+}
+
 func (m *Modems) take(i int, s modem.State) {
 	m.mu.Lock()
 	m.states[i].state = s
-	name := m.states[i].name
+	name, first := m.states[i].name, m.first
 	m.mu.Unlock()
 	m.judge(name, &s)
+	if i == 0 && first != nil {
+		first.publish(&s)
+	}
 	m.Changed()
 }
 

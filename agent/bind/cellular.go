@@ -1,0 +1,185 @@
+package bind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/modem"
+	"lwm2m-agent/objects"
+)
+
+// CellularModem is what servers change of a modem.
+type CellularModem interface {
+	SetProfile(ctx context.Context, cid int, p modem.Profile) error
+	Reconnect(ctx context.Context, cid int) error
+	SetPSM(ctx context.Context, p modem.PSM) error
+	SetEDRX(ctx context.Context, e modem.EDRX) error
+}
+
+// Cellular joins a modem with objects 10 and 11.
+type Cellular struct {
+	modem    CellularModem
+	log      *slog.Logger
+	power    *objects.CellularConnectivity
+	profiles *objects.APNConnectionProfile
+	anew     chan renewal
+}
+
+// renewal is a connection to be made anew, and the profile to go back to.
+type renewal struct {
+	cid int
+	old modem.Profile
+}
+
+// edrxModes are the resources of object 10 for the kinds of cell.
+var edrxModes = map[modem.EDRXMode]objects.EDRXMode{
+	modem.AGb: objects.EDRXAGb, modem.Iu: objects.EDRXIu, modem.WBS1: objects.EDRXWBS1, modem.NBS1: objects.EDRXNBS1,
+}
+
+// pdnTypes are the types of object 11.
+var pdnTypes = map[modem.PDNType]objects.PDNType{
+	modem.IPv4: objects.PDNIPv4, modem.IPv6: objects.PDNIPv6, modem.IPv4v6: objects.PDNIPv4v6, modem.NonIP: objects.PDNNonIP,
+}
+
+// NewCellular adds objects 10 and 11 for a modem.
+func NewCellular(tree *model.Tree, m CellularModem, log *slog.Logger) (*Cellular, error) {
+	c := &Cellular{modem: m, log: log, anew: make(chan renewal, 4)}
+	var err error
+	c.power, err = objects.NewCellularConnectivity(tree, objects.CellularHooks{Exact: exactTimers, SetPSM: c.setPSM, SetEDRX: c.setEDRX})
+	if err != nil {
+		return nil, err
+	}
+	c.profiles, err = objects.NewAPNConnectionProfile(tree, objects.APNHooks{Set: c.setProfile, Changed: c.changed})
+	return c, err
+}
+
+func exactTimers(periodic, active time.Duration) (exactPeriodic, exactActive time.Duration) {
+	_, periodic = modem.EncodePeriodic(periodic)
+	_, active = modem.EncodeActive(active)
+	return periodic, active
+}
+
+func (c *Cellular) setPSM(ctx context.Context, on bool, periodic, active time.Duration) error {
+	return c.modem.SetPSM(ctx, modem.PSM{On: on, Periodic: periodic, Active: active})
+}
+
+func (c *Cellular) setEDRX(ctx context.Context, mode objects.EDRXMode, on bool, cycle uint8) error {
+	for kind, resource := range edrxModes {
+		if resource == mode {
+			return c.modem.SetEDRX(ctx, modem.EDRX{Mode: kind, On: on, Cycle: cycle})
+		}
+	}
+	return fmt.Errorf("no kind of cell is /10/0/%d", mode)
+}
+
+func profileOf(apn string, t objects.PDNType) modem.Profile {
+	p := modem.Profile{APN: apn, Type: modem.IPv4}
+	for kind, number := range pdnTypes {
+		if number == t {
+			p.Type = kind
+		}
+	}
+	return p
+}
+
+func (c *Cellular) setProfile(ctx context.Context, instance uint16, apn string, t objects.PDNType, login *objects.APNLogin) error {
+	p := profileOf(apn, t)
+	if login != nil {
+		kinds := map[objects.APNAuthentication]modem.Authentication{objects.APNPAP: modem.PAP, objects.APNCHAP: modem.CHAP, objects.APNPAPOrCHAP: modem.CHAP}
+		p.Login = &modem.Login{Authentication: kinds[login.Authentication], User: login.User, Password: modem.Secret(login.Secret)}
+	}
+	return c.modem.SetProfile(ctx, int(instance), p)
+}
+
+func (c *Cellular) changed(instance uint16, apn string, t objects.PDNType) {
+	select {
+	case c.anew <- renewal{int(instance), profileOf(apn, t)}:
+	default:
+		c.log.Warn("a profile was written too often; it holds from the next connection on", slog.Int("context", int(instance)))
+	}
+}
+
+// answerTime is how long the answer to a write may take to go out over the connection
+// that it changes.
+const answerTime = 2 * time.Second
+
+// Run makes connections anew whose profile was written, until ctx ends.
+func (c *Cellular) Run(ctx context.Context) error {
+	for {
+		select {
+		case r := <-c.anew:
+			select {
+			case <-time.After(answerTime):
+			case <-ctx.Done():
+				return nil
+			}
+			if err := c.renew(ctx, r); err != nil && ctx.Err() == nil {
+				c.log.Error("the connection with the new profile failed", slog.Int("context", r.cid), slog.Any("error", err))
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// renew connects, and goes back to the former profile if the network refuses the new one.
+func (c *Cellular) renew(ctx context.Context, r renewal) error {
+	err := c.modem.Reconnect(ctx, r.cid)
+	if err == nil {
+		c.log.Info("connected with a new profile", slog.Int("context", r.cid))
+		return nil
+	}
+	if back := c.modem.SetProfile(ctx, r.cid, r.old); back != nil {
+		return errors.Join(err, back)
+	}
+	if back := c.modem.Reconnect(ctx, r.cid); back != nil {
+		return errors.Join(err, fmt.Errorf("go back to the former APN: %w", back))
+	}
+	return fmt.Errorf("%w; the former APN is back", err)
+}
+
+// publish enters what the modem says now.
+func (c *Cellular) publish(s *modem.State) {
+	if s.Presence != modem.Ready {
+		return // what was set in it is still set
+	}
+	power := objects.CellularPower{
+		PSM: s.Sleep.PSM.On, Periodic: s.Sleep.PSM.Periodic, Active: s.Sleep.PSM.Active,
+		HasPSM: s.Sleep.HasPSM, HasEDRX: s.Sleep.HasEDRX, EDRX: make(map[objects.EDRXMode]uint8),
+	}
+	for _, e := range s.Sleep.EDRX {
+		if mode, ok := edrxModes[e.Mode]; ok && e.On {
+			power.EDRX[mode] = e.Cycle
+		}
+	}
+	profiles := make([]objects.APNProfile, 0, len(s.Bearers))
+	var active []uint16
+	for i := range s.Bearers {
+		p := apnProfile(&s.Bearers[i])
+		profiles = append(profiles, p)
+		if p.Active {
+			active = append(active, p.Instance)
+		}
+	}
+	if err := errors.Join(c.profiles.Publish(profiles), c.power.Publish(power, active)); err != nil {
+		c.log.Warn("modem not published", slog.Any("error", err))
+	}
+}
+
+func apnProfile(b *modem.Bearer) objects.APNProfile {
+	p := objects.APNProfile{
+		Instance: uint16(b.CID), APN: b.APN, Type: pdnTypes[b.Type], Active: b.Active, Since: b.Since, //nolint:gosec // a number of two digits
+		Addresses: b.Addresses, Gateways: b.Gateways, DNS: b.DNS,
+	}
+	if b.Reject != nil {
+		p.Reject = new(int64(b.Reject.Code))
+	}
+	if b.Traffic != nil {
+		p.Sent, p.Received = new(int64(b.Traffic.Sent)), new(int64(b.Traffic.Received)) //nolint:gosec // bytes
+	}
+	return p
+}

@@ -1,0 +1,183 @@
+package objects
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/model"
+)
+
+// told collects what hooks were called for.
+type told struct {
+	calls []string
+	fail  error
+}
+
+func (d *told) say(format string, args ...any) error {
+	d.calls = append(d.calls, fmt.Sprintf(format, args...))
+	return d.fail
+}
+
+func (d *told) cellular() CellularHooks {
+	return CellularHooks{
+		Exact: func(periodic, active time.Duration) (time.Duration, time.Duration) {
+			return periodic.Round(time.Hour), active.Round(2 * time.Second)
+		},
+		SetPSM: func(_ context.Context, on bool, periodic, active time.Duration) error {
+			return d.say("PSM %v %v %v", on, periodic, active)
+		},
+		SetEDRX: func(_ context.Context, mode EDRXMode, on bool, cycle uint8) error {
+			return d.say("eDRX %d %v %d", mode, on, cycle)
+		},
+	}
+}
+
+func (d *told) apn() APNHooks {
+	return APNHooks{
+		Set: func(_ context.Context, iid uint16, apn string, t PDNType, login *APNLogin) error {
+			if login == nil {
+				return d.say("%d %q %d", iid, apn, t)
+			}
+			return d.say("%d %q %d %d %s:%s", iid, apn, t, login.Authentication, login.User, login.Secret)
+		},
+		Changed: func(iid uint16, apn string, t PDNType) { _ = d.say("anew %d, was %q %d", iid, apn, t) },
+	}
+}
+
+var fullPower = CellularPower{PSM: true, Periodic: 24 * time.Hour, Active: 30 * time.Second, EDRX: map[EDRXMode]uint8{EDRXWBS1: 5}, HasPSM: true, HasEDRX: true}
+
+func TestCellularConnectivity(t *testing.T) {
+	tests := []struct {
+		path  string
+		value lwm2m.Value
+		calls []string
+		code  lwm2m.Code
+		after lwm2m.Value
+	}{
+		{"/10/0/4", lwm2m.Integer(7300), []string{"PSM true 2h0m0s 30s"}, 0, lwm2m.Integer(7200)},
+		{"/10/0/5", lwm2m.Integer(61), []string{"PSM true 24h0m0s 1m2s"}, 0, lwm2m.Integer(62)},
+		{"/10/0/5", lwm2m.Integer(30), nil, 0, lwm2m.Integer(30)},
+		{"/10/0/5", lwm2m.Integer(11161), nil, lwm2m.BadRequest, lwm2m.Integer(30)},
+		{"/10/0/4", lwm2m.Integer(-1), nil, lwm2m.BadRequest, lwm2m.Integer(86400)},
+		{"/10/0/13", lwm2m.Unsigned(2), []string{"PSM false 24h0m0s 30s"}, 0, lwm2m.Unsigned(2)},
+		{"/10/0/13", lwm2m.Unsigned(1), []string{"eDRX 8 false 5"}, 0, lwm2m.Unsigned(1)},
+		{"/10/0/13", lwm2m.Unsigned(4), nil, lwm2m.BadRequest, lwm2m.Unsigned(3)},
+		{"/10/0/8", lwm2m.Opaque([]byte{9}), []string{"eDRX 8 true 9"}, 0, lwm2m.Opaque([]byte{9})},
+		{"/10/0/8", lwm2m.Opaque([]byte{0x35}), nil, lwm2m.BadRequest, lwm2m.Opaque([]byte{5})},
+		{"/10/0/8", lwm2m.Opaque(nil), nil, lwm2m.BadRequest, lwm2m.Opaque([]byte{5})},
+	}
+	for _, tt := range tests {
+		f := newFixture(t)
+		d := &told{}
+		c, err := NewCellularConnectivity(f.tree, d.cellular())
+		f.check(err)
+		f.check(c.Publish(fullPower, []uint16{1}))
+		p := lwm2m.MustPath(tt.path)
+		err = f.tree.Write(f.Context(), model.FromServer(101), model.Replace, p, []lwm2m.Node{{Path: p, Value: tt.value}})
+		if (err == nil) != (tt.code == 0) || err != nil && lwm2m.CodeOf(err) != tt.code || !slices.Equal(d.calls, tt.calls) || f.tree.Value(p) != tt.after {
+			t.Errorf("%s=%v: %v, %q, then %v", tt.path, tt.value, err, d.calls, f.tree.Value(p))
+		}
+	}
+}
+
+func TestModemRefusesTimers(t *testing.T) {
+	f := newFixture(t)
+	d := &told{fail: errors.New("the modem refuses")}
+	c, err := NewCellularConnectivity(f.tree, d.cellular())
+	f.check(err)
+	f.check(c.Publish(fullPower, nil))
+	p := lwm2m.MustPath("/10/0/4")
+	if err := f.tree.Write(f.Context(), model.FromServer(101), model.Replace, p, []lwm2m.Node{{Path: p, Value: lwm2m.Integer(3600)}}); err == nil || f.tree.Value(p).Int() != 86400 {
+		t.Errorf("%v, then %v", err, f.tree.Value(p))
+	}
+	f.check(c.Publish(CellularPower{}, nil))
+	if err := f.tree.Write(f.Context(), model.FromServer(101), model.Replace, p, []lwm2m.Node{{Path: p, Value: lwm2m.Integer(3600)}}); lwm2m.CodeOf(err) != lwm2m.MethodNotAllowed {
+		t.Errorf("without power saving mode: %v", err)
+	}
+}
+
+// TestReplacedInstance: what a modem has stays, also where a server replaces the instance.
+func TestReplacedInstance(t *testing.T) {
+	f := newFixture(t)
+	d := &told{}
+	c, err := NewCellularConnectivity(f.tree, d.cellular())
+	f.check(err)
+	f.check(c.Publish(fullPower, nil))
+	p := lwm2m.MustPath("/10/0")
+	f.check(f.tree.Write(f.Context(), model.FromServer(101), model.Replace, p, []lwm2m.Node{{Path: p.Child(4), Value: lwm2m.Integer(3600)}}))
+	if f.tree.Value(p.Child(5)).Int() != 30 || f.tree.Value(p.Child(4)).Int() != 3600 || !slices.Equal(d.calls, []string{"PSM true 1h0m0s 30s"}) {
+		t.Errorf("%v, %q", f.values("/10/0"), d.calls)
+	}
+	_, err = NewAPNConnectionProfile(f.tree, d.apn())
+	f.check(err)
+	for _, p := range []string{"/10/0", "/11/1"} {
+		if err := f.tree.Delete(f.Context(), model.FromServer(101), lwm2m.MustPath(p)); err == nil {
+			t.Errorf("%s was deleted", p)
+		}
+	}
+}
+
+func fullProfile() APNProfile {
+	a := []netip.Addr{netip.MustParseAddr("10.45.0.2")}
+	dns := []netip.Addr{a[0], netip.MustParseAddr("10.45.0.54")}
+	return APNProfile{
+		Instance: 1, APN: "iot.lab", Type: PDNIPv4, Active: true, Since: start, Sent: new(int64(5)), Received: new(int64(7)),
+		Addresses: a, Gateways: a, DNS: dns,
+	}
+}
+
+func TestAPNProfile(t *testing.T) {
+	f := newFixture(t)
+	d := &told{}
+	o, err := NewAPNConnectionProfile(f.tree, d.apn())
+	f.check(err)
+	f.check(o.Publish([]APNProfile{fullProfile(), {Instance: 2, APN: "ims", Type: PDNIPv4v6}}))
+	write := func(iid string, values map[uint16]lwm2m.Value) error {
+		nodes := make([]lwm2m.Node, 0, len(values))
+		p := lwm2m.MustPath("/11/" + iid)
+		for rid, v := range values {
+			nodes = append(nodes, lwm2m.Node{Path: p.Child(rid), Value: v})
+		}
+		lwm2m.SortNodes(nodes)
+		d.calls = nil
+		return f.tree.Write(f.Context(), model.FromServer(101), model.Update, p, nodes)
+	}
+	f.check(write("1", map[uint16]lwm2m.Value{1: lwm2m.String("new.lab")}))
+	if want := []string{`1 "new.lab" 1`, `anew 1, was "iot.lab" 1`}; !slices.Equal(d.calls, want) {
+		t.Errorf("APN: %q", d.calls)
+	}
+	f.check(write("1", map[uint16]lwm2m.Value{4: lwm2m.Integer(1), 5: lwm2m.String("u"), 6: lwm2m.String("hunter2")}))
+	if want := []string{`1 "new.lab" 1 1 u:hunter2`, `anew 1, was "new.lab" 1`}; !slices.Equal(d.calls, want) {
+		t.Errorf("login: %q", d.calls)
+	}
+	f.check(write("1", map[uint16]lwm2m.Value{5: lwm2m.String("v")}))
+	if d.calls[0] != `1 "new.lab" 1 1 v:hunter2` {
+		t.Errorf("another user: %q", d.calls)
+	}
+	nodes, err := f.tree.Read(model.FromAgent(), lwm2m.MustPath("/11"), nil)
+	f.check(err)
+	if strings.Contains(fmt.Sprint(nodes), "hunter2") {
+		t.Errorf("the secret shows: %v", nodes)
+	}
+	for rid, v := range map[uint16]lwm2m.Value{0: lwm2m.String("x"), 3: lwm2m.Boolean(false), 4: lwm2m.Integer(4), 24: lwm2m.Integer(4)} {
+		if err := write("1", map[uint16]lwm2m.Value{rid: v}); err == nil || len(d.calls) > 0 {
+			t.Errorf("/11/1/%d: %v, %q", rid, err, d.calls)
+		}
+	}
+	d.fail = errors.New("the modem refuses")
+	if err := write("1", map[uint16]lwm2m.Value{1: lwm2m.String("x")}); err == nil || len(d.calls) > 1 || f.tree.Value(lwm2m.MustPath("/11/1/1")).Text() != "new.lab" {
+		t.Errorf("refused: %v, %q", err, d.calls)
+	}
+	rejected := APNProfile{Instance: 1, APN: "new.lab", Type: PDNIPv4, Reject: new(int64(33)), Since: start}
+	f.check(o.Publish([]APNProfile{rejected}))
+	if v := f.tree.Value(lwm2m.MustPath("/11/1/11/0")); v.Int() != 33 || len(f.tree.Instances(11)) != 1 {
+		t.Errorf("rejected: %v, %v", v, f.tree.Instances(11))
+	}
+}
