@@ -1,0 +1,121 @@
+package heal
+
+import (
+	"slices"
+	"time"
+)
+
+// Course is what is remembered of a link's healing. The zero Course is a link that is
+// well. It is a value: Next returns the next one.
+type Course struct {
+	State State
+	next  Stage // that comes next, if it is allowed and helps
+	round int   // how often all stages have been gone through
+	tried []attempt
+}
+
+// attempt is one that was made in the last 24 hours. The rules bound how many there are.
+type attempt struct {
+	stage Stage
+	at    time.Time
+}
+
+// Order is what is to be done now.
+type Order struct {
+	Act   bool
+	Stage Stage         // if Act
+	After time.Duration // when to come back with Elapsed; zero: not at all
+}
+
+// Next says what follows from an event. fault is how the link is gone; stages the modem
+// has, such as a power line, are those of which has is true; random is from 0 to below 1
+// and spreads the attempts of many devices (TS.34, 4.0_REQ_016).
+func (c Course) Next(e Event, fault Fault, has func(Stage) bool, now time.Time, random float64) (Course, Order) {
+	t, ok := lookUp(c.State, e)
+	if !ok {
+		return c, Order{}
+	}
+	c.State = t.to
+	c.tried = slices.DeleteFunc(slices.Clone(c.tried), func(a attempt) bool { return now.Sub(a.at) >= 24*time.Hour })
+	var order Order
+	for _, do := range t.do {
+		switch do {
+		case forget: // but not what was tried
+			c.next, c.round = 0, 0
+		case wait:
+			order.After = c.pause(fault, has, random)
+		case act:
+			order = c.act(fault, has, now, random)
+		case actionCount:
+		}
+	}
+	return c, order
+}
+
+// helps returns the stages against a fault that the modem has, from the next on.
+func (c *Course) helps(fault Fault, has func(Stage) bool) []Stage {
+	var out []Stage
+	for i := range stageCount {
+		s := (c.next + i) % stageCount
+		if rules[s].against&fault != 0 && has(s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// pause is that of the next stage, doubled with each round, and up to half as long again.
+func (c *Course) pause(fault Fault, has func(Stage) bool, random float64) time.Duration {
+	pause := maxPause
+	if stages := c.helps(fault, has); len(stages) > 0 {
+		pause = min(rules[stages[0]].pause<<min(c.round, 10), maxPause)
+	}
+	return spread(pause, random)
+}
+
+func spread(d time.Duration, random float64) time.Duration {
+	return d + time.Duration(random*float64(d)/2)
+}
+
+// act chooses the first stage that helps and is allowed, and rests if none is.
+func (c *Course) act(fault Fault, has func(Stage) bool, now time.Time, random float64) Order {
+	soonest := 24 * time.Hour
+	for _, s := range c.helps(fault, has) {
+		free := c.free(s, now)
+		if free > 0 {
+			soonest = min(soonest, free)
+			continue
+		}
+		c.tried = append(c.tried, attempt{s, now})
+		if c.next = s + 1; c.next == stageCount {
+			c.next = 0
+		}
+		if !slices.ContainsFunc(c.helps(fault, has), func(o Stage) bool { return o > s }) {
+			c.next, c.round = 0, c.round+1
+		}
+		return Order{Act: true, Stage: s, After: rules[s].effect}
+	}
+	c.State = Resting
+	return Order{After: spread(soonest, random)}
+}
+
+// free returns how long a stage is not allowed yet.
+func (c *Course) free(s Stage, now time.Time) time.Duration {
+	var free time.Duration
+	for _, limit := range []struct {
+		within time.Duration
+		most   int
+	}{{time.Hour, rules[s].hour}, {24 * time.Hour, rules[s].day}} {
+		var times []time.Time
+		for _, a := range c.tried {
+			if a.stage == s && now.Sub(a.at) < limit.within {
+				times = append(times, a.at)
+			}
+		}
+		if len(times) >= limit.most {
+			oldest := times[len(times)-limit.most]
+			free = max(free, limit.within-now.Sub(oldest))
+		}
+	}
+	return free
+}

@@ -1,0 +1,174 @@
+package heal
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write the picture into docs/modems.md")
+
+func all(Stage) bool { return true }
+
+// TestPicture prints the tables and a day into the documentation.
+func TestPicture(t *testing.T) {
+	const page, begin, end = "../../docs/modems.md", "<!-- heal -->\n", "<!-- end -->\n"
+	old, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, found := strings.Cut(string(old), begin)
+	_, tail, ended := strings.Cut(rest, end)
+	if !found || !ended {
+		t.Fatalf("%s has no place for the picture", page)
+	}
+	want := head + begin + picture() + end + tail
+	if *update && want != string(old) {
+		if err := os.WriteFile(page, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	} else if want != string(old) {
+		t.Errorf("%s is not up to date: go generate ./modem/heal", page)
+	}
+}
+
+func picture() string {
+	var b strings.Builder
+	b.WriteString("\n| state | event | next | then |\n|---|---|---|---|\n")
+	for _, t := range transitions {
+		var do []string
+		for _, a := range t.do {
+			do = append(do, actionNames[a])
+		}
+		fmt.Fprintf(&b, "| %v | %v | %v | %s |\n", t.from, t.on, t.to, strings.Join(do, ", "))
+	}
+	b.WriteString("\n| stage | against | pause before | time to help | in an hour | in 24 hours |\n|---|---|---|---|---|---|\n")
+	for _, r := range rules {
+		fmt.Fprintf(&b, "| %s | %s | %v | %v | %d | %d |\n", r.name, faults(r.against), r.pause, r.effect, r.hour, r.day)
+	}
+	b.WriteString("\nA day, of each fault that nothing helps against:\n\n| stage |")
+	kinds := []Fault{NoCell, NoBearer, NoAnswer}
+	for _, f := range kinds {
+		fmt.Fprintf(&b, " %s |", faults(f))
+	}
+	b.WriteString("\n|---|---|---|---|\n")
+	for s := range stageCount {
+		fmt.Fprintf(&b, "| %v |", s)
+		for _, f := range kinds {
+			fmt.Fprintf(&b, " %d |", day(f, 0.5)[s])
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("\n")
+	return b.String()
+}
+
+func faults(f Fault) string {
+	var out []string
+	for i, n := range []string{"no cell", "no bearer", "no answer"} {
+		if f&(1<<i) != 0 {
+			out = append(out, n)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// day runs a fault for 24 hours, and counts what was done.
+func day(f Fault, random float64) (done [stageCount]int) {
+	now := time.Unix(0, 0)
+	end := now.Add(24 * time.Hour)
+	c, order := Course{}.Next(Lost, f, all, now, random)
+	for now = now.Add(order.After); now.Before(end); now = now.Add(order.After) {
+		if c, order = c.Next(Elapsed, f, all, now, random); order.Act {
+			done[order.Stage]++
+		}
+	}
+	return done
+}
+
+// TestBudgets has links come and go at random for weeks: no hour and no day sees more
+// than the rules allow, and there is always an end to waiting.
+func TestBudgets(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 50 {
+		now := time.Unix(0, 0)
+		var c Course
+		var order Order
+		var done [stageCount][]time.Time
+		fault := NoBearer
+		for range 2000 {
+			e := Event(r.IntN(int(eventCount)))
+			if r.IntN(3) > 0 {
+				e = Elapsed
+			}
+			if e == Lost {
+				fault = Fault(1 << r.IntN(3))
+			}
+			wait := order.After
+			if e != Elapsed {
+				wait = time.Duration(r.Int64N(int64(time.Minute)))
+			}
+			now = now.Add(wait)
+			if c, order = c.Next(e, fault, all, now, r.Float64()); order.Act {
+				done[order.Stage] = append(done[order.Stage], now)
+				if rules[order.Stage].against&fault == 0 {
+					t.Fatalf("%v against %s", order.Stage, faults(fault))
+				}
+			}
+			if (c.State == Waiting || c.State == Acting || c.State == Resting) && e == Elapsed && order.After <= 0 {
+				t.Fatalf("%v without end", c.State)
+			}
+		}
+		for s, times := range done {
+			within(t, Stage(s), times)
+		}
+	}
+}
+
+func within(t *testing.T, s Stage, times []time.Time) {
+	t.Helper()
+	for i := range times {
+		if j := i - rules[s].hour; j >= 0 && times[i].Sub(times[j]) < time.Hour {
+			t.Fatalf("%v: %d in an hour", s, rules[s].hour+1)
+		}
+		if j := i - rules[s].day; j >= 0 && times[i].Sub(times[j]) < 24*time.Hour {
+			t.Fatalf("%v: %d in a day", s, rules[s].day+1)
+		}
+	}
+}
+
+func TestCourse(t *testing.T) {
+	now := time.Unix(0, 0)
+	c, o := Course{}.Next(Lost, NoBearer, all, now, 0)
+	if c.State != Waiting || o != (Order{After: 30 * time.Second}) {
+		t.Fatalf("lost: %v, %+v", c.State, o)
+	}
+	for _, want := range []Stage{Reconnect, FlightMode, Reset, PowerCycle, Reconnect} {
+		if c, o = c.Next(Elapsed, NoBearer, all, now, 0); !o.Act || o.Stage != want {
+			t.Fatalf("%v, %+v; want %v", c.State, o, want)
+		}
+		now = now.Add(time.Hour)
+		c, _ = c.Next(Elapsed, NoBearer, all, now, 0)
+	}
+	if c, o = c.Next(Refused, NoBearer, all, now, 0); c.State != Barred || o != (Order{}) {
+		t.Errorf("refused: %v, %+v", c.State, o)
+	}
+	if c, o = c.Next(Elapsed, NoBearer, all, now, 0); c.State != Barred || o.Act {
+		t.Errorf("barred: %v, %+v", c.State, o)
+	}
+	if c, o = c.Next(Changed, NoBearer, all, now, 0); c.State != Waiting || o.After != 30*time.Second {
+		t.Errorf("changed: %v, %+v", c.State, o)
+	}
+	if c, _ = c.Next(Back, 0, all, now, 0); c.State != Well {
+		t.Errorf("back: %v", c.State)
+	}
+	none := func(Stage) bool { return false }
+	c, o = c.Next(Lost, NoAnswer, none, now, 0)
+	if c, o2 := c.Next(Elapsed, NoAnswer, none, now, 0); c.State != Resting || o2.Act || o.After != maxPause {
+		t.Errorf("a modem without anything to do: %v, %+v, %+v", c.State, o, o2)
+	}
+}
