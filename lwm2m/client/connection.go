@@ -68,7 +68,7 @@ func newConnection(a *account, to *Server, nc net.Conn) *connection {
 			c.transport = "TLS " + a.mode().String()
 		}
 	}
-	o := coap.Options{Params: a.params.CoAP, Limits: a.params.Limits}
+	o := coap.Options{Params: a.params.CoAP, Limits: a.params.Limits, Upload: c.upload}
 	around, trace := c.headers(), a.client.config.Trace
 	o.Trace = func(d coap.Direction, datagram []byte) {
 		a.view.traffic.note(d, datagram, around, a.now())
