@@ -1,7 +1,7 @@
 // Package objects holds the LwM2M objects that the agent serves, one file for
-// each: Security, Server, Device, Connectivity Monitoring, Location,
-// Connectivity Statistics, the test object, and the smart objects, whose behaviour follows from
-// their definition in the registry.
+// each: Security, Server, Device, Connectivity Monitoring, Firmware Update,
+// Location, Connectivity Statistics, the test object, and the smart objects, whose
+// behaviour follows from their definition in the registry.
 //
 // An object owns what the tree (lwm2m/model) holds below its identifier: it
 // publishes values there and decides what requests may do. What it needs from

@@ -63,6 +63,7 @@ var served = []struct {
 			APN: []string{""}, ID: n, MNC: n, MCC: n, SINR: n, LAC: n, Coverage: n,
 		}}))
 	}},
+	{5, "firmware updates: push, pull, result; only with [firmware], see firmware-update.md", func(f *fixture) { f.firmware(&updater{}) }},
 	{6, "the position, from the first one on", func(f *fixture) {
 		l, err := NewLocation(f.tree)
 		f.check(err)
