@@ -80,13 +80,17 @@ func (r *Reception) Close(ctx context.Context, now bool) error {
 	return r.updater.send(ctx, happening{event: received, serial: r.serial, now: now})
 }
 
-// Abort says that the rest will not come. Where another push has begun it changes
-// nothing.
-func (r *Reception) Abort(ctx context.Context, reason string) {
-	if r.err == nil {
-		r.end(ctx, Failf(ConnectionLost, "the push ended before all had come: %s", reason))
-		r.err = ErrNotNow
+// Abort says that the rest will not come; a nil cause, that another push follows.
+func (r *Reception) Abort(ctx context.Context, cause error) {
+	if r.err != nil {
+		return
 	}
+	r.err = ErrNotNow
+	if cause == nil {
+		_ = r.file.Close() // what is in it is not wanted any more
+		return
+	}
+	r.end(ctx, Failf(ConnectionLost, "the push ended before all had come: %v", cause))
 }
 
 // end ends the update. If that does not come through, the next start does.
