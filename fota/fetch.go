@@ -90,6 +90,9 @@ func (d *transfer) run(ctx context.Context, text string) error {
 	if err := d.resume(); err != nil {
 		return err
 	}
+	if d.size > 0 && d.at.Offset == d.size {
+		return d.complete() // the power was cut after the last byte
+	}
 	began := time.Now()
 	for failures := 0; ; {
 		before := d.at.Offset

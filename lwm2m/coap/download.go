@@ -13,6 +13,12 @@ type Resume struct {
 	ETag   []byte // of the representation they belong to; nil if unknown
 }
 
+// Beginner is a writer of [Conn.Download] that wants to see the first 2.05, with its
+// ETag and Size2, before what it carries is written. An error ends the download.
+type Beginner interface {
+	Begin(first *Message) error
+}
+
 // Download is [Conn.Do] for a response whose body should not be held in memory: a 2.05
 // body is written to w in order as it comes, on the caller's goroutine, without limit of size.
 // The returned response has no Payload then; any other response is returned as Do does.
@@ -47,6 +53,11 @@ func (t *transfer) download(from Resume, w io.Writer) (*Message, error) {
 		return t.collectAnew(first)
 	case from.ETag != nil && !bytes.Equal(first.ETag(), from.ETag):
 		return nil, ErrChanged
+	}
+	if beginner, ok := w.(Beginner); ok {
+		if err := beginner.Begin(first); err != nil {
+			return nil, err
+		}
 	}
 	return t.collect(first, &stream{to: w, next: b.Offset(), skip: from.Offset - b.Offset()})
 }
