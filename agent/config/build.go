@@ -56,6 +56,7 @@ func (b *builder) config(root *node) *Config {
 	b.modems(root)
 	b.eventLogs(root)
 	b.apps(root)
+	b.firmware(root)
 	return &b.cfg
 }
 

@@ -31,6 +31,7 @@ type Config struct {
 	Modems     []Modem
 	EventLogs  []EventLog
 	Apps       []App
+	Firmware   *Firmware // nil: no updates
 	Log        Log
 	TPM        TPM
 

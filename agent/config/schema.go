@@ -171,6 +171,7 @@ var schema = section{
 		{name: "tpm", help: "The TPM 2.0 that holds keys; docs/security.md.", keys: []key{
 			{name: "device", kind: filePath, fallback: `"` + keys.DefaultDevice + `"`, help: "its device"},
 		}},
+		firmwareSection,
 		{name: "log", help: "The agent's log.", keys: []key{
 			{name: "level", kind: oneOf("debug", "info", "warn", "error"), fallback: `"info"`, help: "how much is logged"},
 		}},

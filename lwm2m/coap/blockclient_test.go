@@ -344,6 +344,39 @@ func TestDownload(t *testing.T) {
 	}
 }
 
+// beginning is a writer that looks at the first answer.
+type beginning struct {
+	bytes.Buffer
+	etag string
+	err  error
+}
+
+func (b *beginning) Begin(first *Message) error {
+	if b.Len() > 0 {
+		return errors.New("something was written before")
+	}
+	b.etag = string(first.ETag())
+	return b.err
+}
+
+func TestDownloadShowsItsFirstAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, _, _, _ := pair(t, nil, func(x *Exchange) {
+			m := &Message{Code: Content, Payload: numbered(5000)}
+			m.SetETag([]byte("v1"))
+			_ = x.Respond(m)
+		}, Options{})
+		got := &beginning{}
+		if _, err := client.Download(t.Context(), get("/fw"), Resume{}, got); err != nil || got.etag != "v1" || got.Len() != 5000 {
+			t.Errorf("got %d bytes of %q, %v", got.Len(), got.etag, err)
+		}
+		refuses := &beginning{err: errDisk}
+		if _, err := client.Download(t.Context(), get("/fw"), Resume{}, refuses); !errors.Is(err, errDisk) || refuses.Len() > 0 {
+			t.Errorf("got %d bytes, %v", refuses.Len(), err)
+		}
+	})
+}
+
 type failingWriter struct{ after int }
 
 var errDisk = errors.New("disk full")

@@ -1,0 +1,80 @@
+package config
+
+import (
+	"math"
+	"time"
+)
+
+// FirmwareBackend is who writes slots and boots them.
+type FirmwareBackend string
+
+// The back ends.
+const (
+	FirmwareFile FirmwareBackend = "file" // slots in the state directory, for tests and the demo
+)
+
+// Firmware is the [firmware] section.
+type Firmware struct {
+	Section
+	Backend FirmwareBackend
+	Confirm time.Duration // that a new system must have been registered
+	Limit   time.Duration // of the trial where no server answers
+	Check   []string      // program and arguments; nil: none
+	Consent bool          // the local user is asked, if the server allows it
+	MaxSize int64         // bytes of a package
+	CAFile  string        // for https; "": the system's
+}
+
+// The defaults of [firmware].
+const (
+	DefaultConfirm      = 10 * time.Minute
+	DefaultConfirmLimit = 24 * time.Hour
+	DefaultMaxSize      = 256 << 20
+)
+
+var firmwareSection = section{
+	name: "firmware", help: "Firmware updates: object 5; docs/firmware-update.md says how. Read at the start.",
+	keys: []key{
+		{name: "backend", kind: oneOf(string(FirmwareFile)), required: true, help: `who writes and boots slots; "file": simulated slots in the state directory, which take unsigned images`},
+		{name: "confirm", kind: duration(time.Second, day), fallback: `"` + short(DefaultConfirm) + `"`, help: "how long a server must have had a new system registered until it stays; likewise the time for it to register"},
+		{name: "confirm_limit", kind: duration(time.Second, 30*day), fallback: `"` + short(DefaultConfirmLimit) + `"`, help: "time to register where no server answers at all, and check finds the system well"},
+		{name: "check", kind: program, fallback: "none", help: "program with arguments that looks at a new system at the end of its trial; it must end with 0 within 2 minutes"},
+		{name: "consent", kind: boolean, fallback: "false", help: "ask the local user before an update, where the server gives a defer period (/5/0/13) and it is not critical (/5/0/11)"},
+		{name: "max_size", kind: integer(1, math.MaxInt32), fallback: "268435456", help: "the most bytes of a package"},
+		{name: "ca_file", kind: filePath, fallback: "the system's", help: "certificates in PEM that servers of packages are trusted by (https)"},
+	},
+}
+
+// program takes the absolute path of a program and its arguments.
+var program = kind{"a list of texts: the absolute path of a program, and its arguments", func(v any) (any, bool) {
+	list, _ := v.([]any)
+	var words []string
+	for _, element := range list {
+		word, ok := element.(string)
+		if !ok || len(word) > 1024 || !printable(word) {
+			return nil, false
+		}
+		words = append(words, word)
+	}
+	return words, len(words) > 0 && len(words) <= 32 && len(words[0]) > 1 && words[0][0] == '/'
+}}
+
+func (b *builder) firmware(root *node) {
+	n := root.table["firmware"]
+	if n == nil {
+		return
+	}
+	f := &Firmware{
+		Section: Section{n, "firmware"},
+		Backend: FirmwareBackend(get(n, "backend", "")),
+		Confirm: get(n, "confirm", DefaultConfirm), Limit: get(n, "confirm_limit", DefaultConfirmLimit),
+		Check: get(n, "check", []string(nil)), Consent: get(n, "consent", false), MaxSize: get(n, "max_size", int64(DefaultMaxSize)),
+	}
+	if file := n.table["ca_file"]; file != nil {
+		f.CAFile = file.path(get(n, "ca_file", ""))
+	}
+	if f.Limit < f.Confirm {
+		b.problems = append(b.problems, f.Problem("confirm_limit", "%s is less than confirm, %s; give it at least that", short(f.Limit), short(f.Confirm)))
+	}
+	b.cfg.Firmware = f
+}
