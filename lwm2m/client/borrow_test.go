@@ -1,0 +1,24 @@
+package client
+
+import (
+	"testing"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/model"
+)
+
+func TestCredentialsForAHost(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.publish(l.security, func(b *model.Batch) {
+			b.Set(0, 0, lwm2m.String("coaps://server.invalid:5684"))
+			b.Set(0, 2, lwm2m.Integer(0))
+			b.Set(0, 3, lwm2m.Opaque([]byte("gw")))
+		})
+		if c, ok := l.client.CredentialsFor("server.invalid"); !ok || c.Mode != SecurityPSK || string(c.Identity) != "gw" {
+			t.Errorf("got %v, %v", c, ok)
+		}
+		if _, ok := l.client.CredentialsFor("other.invalid"); ok {
+			t.Error("another host gets credentials")
+		}
+	})
+}
