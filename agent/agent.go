@@ -44,6 +44,9 @@ type Options struct {
 	// Simulated says that Root is no real machine's: there are no events of the kernel
 	// to watch.
 	Simulated bool
+	// SoftReboot says that a reboot into new firmware is simulated by starting anew
+	// what serves updates, and nothing else.
+	SoftReboot bool
 	// Params, when not nil, changes what is peculiar to an account's client.
 	Params func(*client.Params)
 
@@ -80,8 +83,9 @@ type Agent struct {
 	deferred chan func(context.Context) // work that must follow an answer
 	config   atomic.Pointer[config.Config]
 
-	wlan   *bind.WLAN
-	modems *bind.Modems
+	firmware *firmware // nil: no updates
+	wlan     *bind.WLAN
+	modems   *bind.Modems
 
 	modemTasks []Task
 
@@ -169,6 +173,9 @@ func (a *Agent) compose() error {
 	if err := a.addEventLog(); err != nil {
 		return fmt.Errorf("add the event logs: %w", err)
 	}
+	if err := a.addFirmware(); err != nil {
+		return err
+	}
 	a.client = client.New(client.Config{
 		Endpoint: a.endpoint, Tree: a.tree, Dialer: a.dialer(), Store: a.store.Bucket(store.Client), Params: a.params,
 		Log: a.log, Now: a.opts.Now, OnStatus: a.accountChanged, OnBootstrap: a.bootstrapChanged, Together: a.together,
@@ -216,6 +223,9 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 		named{"deferred work", a.runDeferred},
 		named{"event log", a.eventLog.Run},
 	}, slices.Concat(a.followed, a.modemTasks, more)...)
+	if a.firmware != nil {
+		tasks = append(tasks, named{"firmware", a.firmware.run})
+	}
 	if !a.opts.Simulated {
 		tasks = append(tasks,
 			optional(a.log, named{"clock watch", a.watchClock}),

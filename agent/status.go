@@ -47,6 +47,9 @@ func (f *statusFeed) send(server control.Server) {
 // accountChanged is client.Config.OnStatus.
 func (a *Agent) accountChanged(s client.AccountStatus) {
 	a.status.send(serverStatus(s))
+	if a.firmware != nil {
+		a.firmware.heard(s)
+	}
 	on, cause := ssid(s.ShortServerID), s.Cause
 	if s.ErrorCleared {
 		cause = client.NoCause

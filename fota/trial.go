@@ -60,7 +60,8 @@ func (u *Updater) try(ctx context.Context) {
 
 // judge decides about a trial, or when to look again. It passes when a server has
 // had the machine registered for the confirm time and the check finds it well. A
-// machine that no server answers, though it is well, has until the limit.
+// machine that no server answers, though the check finds it well, has until the
+// limit, if the check counts for that.
 func (u *Updater) judge(ctx context.Context) {
 	u.halt() // a check that is going on
 	t, now := &u.trial, time.Now()
@@ -89,7 +90,7 @@ func (u *Updater) judge(ctx context.Context) {
 	switch {
 	case said.Answer != "":
 		u.reject(ctx, fmt.Sprintf("no server has registered the new system in %s; one said: %s", u.cfg.Confirm, said.Answer))
-	case u.cfg.Check == nil:
+	case !u.cfg.Lenient:
 		u.reject(ctx, fmt.Sprintf("the new system is not registered after %s: no server answers", u.cfg.Confirm))
 	case left <= 0:
 		u.reject(ctx, fmt.Sprintf("no server has answered the new system in %s", u.cfg.Limit))

@@ -22,12 +22,14 @@ type Config struct {
 	// Reboot returns when the reboot is certain to come.
 	Reboot func(ctx context.Context) error
 	// Check looks at the machine itself at the end of the trial; nil: only the
-	// servers count, and one that does not answer is no excuse.
+	// servers count.
 	Check func(ctx context.Context) error
+	// Lenient says that Check speaks for a system that no server answers.
+	Lenient bool
 
 	MaxSize int64         // bytes of a package; 256 MiB
 	Confirm time.Duration // of the health gate, see Contact; 10 min
-	Limit   time.Duration // of the trial where no server answers at all; 24 h
+	Limit   time.Duration // of the trial where no server answers at all, if Lenient; 24 h
 	Consent bool          // the local user is asked, if the server lets them defer
 
 	OnChange func(Status) // told each change, when it is on disk; must not block

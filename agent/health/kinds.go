@@ -22,6 +22,8 @@ const (
 	SIMMissing           Code = "sim-missing"
 	SIMUnusable          Code = "sim-unusable"
 	NetworkRefuses       Code = "network-refuses"
+	FirmwareFailed       Code = "firmware-failed"
+	FirmwareWaits        Code = "firmware-waits"
 )
 
 // kinds is the table of possible troubles, in the order in which the
@@ -126,6 +128,16 @@ var kinds = []Kind{
 		Code: StateVolatile, Severity: Warning,
 		Text:   "the state directory lies on a RAM disk: accounts, instance numbers and counters are lost at a reboot",
 		Remedy: "Give a folder on flash or disk with `-state DIR`.",
+	},
+	{
+		Code: FirmwareFailed, Severity: Warning,
+		Text:   "the last firmware update has failed; the system of before runs",
+		Remedy: "The text says why. `lwm2m-agent firmware status` shows the slots; the entry goes with the next update, or when a server resets the object.",
+	},
+	{
+		Code: FirmwareWaits, Severity: Notice,
+		Text:   "a firmware update waits for consent",
+		Remedy: "`lwm2m-agent firmware accept` installs it now; it is installed by itself when the server's defer period is over.",
 	},
 }
 

@@ -13,13 +13,11 @@
 //	*.new           the next content of a file while it is written
 //	*.corrupt-N     files that were damaged, moved aside; at most three of each
 //	overlay.toml    the committed configuration; package config reads it, this package leaves it alone
+//	firmware/       packages on their way, and the slots of simulated machines; package fota's
 //
 // DTLS sessions are records of the LwM2M client in state.db and small.log. They are
 // good in this very directory only, so copies and backups need not have them: the
 // bucket Client's "session/…" and the small records "client/…".
-//
-// Later work has its place: journal/ for the firmware journal, which has its own rules for
-// syncing and size.
 //
 // All records are in memory as well: reads never wait for a disk, and survive one
 // that fails. Sizes are bounded, so this costs what the records hold.

@@ -19,6 +19,7 @@ const (
 	Client    Name = "client"    // of the LwM2M client: attributes, registrations
 	Instances Name = "instances" // instance numbers: see Store.Instances
 	Apps      Name = "apps"      // what local programs have registered
+	Firmware  Name = "firmware"  // the journal of updates, a record for each component
 	Values    Name = "values"    // what servers wrote into objects: application types, set points
 )
 

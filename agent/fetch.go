@@ -1,0 +1,106 @@
+package agent
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+
+	"lwm2m-agent/fota"
+	"lwm2m-agent/lwm2m/client"
+	"lwm2m-agent/lwm2m/coap"
+)
+
+// coapFetcher downloads packages by CoAP, over UDP and DTLS, on a connection of
+// its own, so that the registration does not wait for it.
+type coapFetcher struct{ agent *Agent }
+
+var _ fota.Fetcher = coapFetcher{}
+
+// Fetch implements fota.Fetcher, with Block2 and ETag (RFC 7959).
+func (f coapFetcher) Fetch(ctx context.Context, uri *url.URL, from fota.Position, to fota.Body) error {
+	server, err := f.agent.packageServer(uri)
+	if err != nil {
+		return err
+	}
+	nc, err := f.agent.dialer().Dial(ctx, server)
+	if err != nil {
+		return err
+	}
+	p := f.agent.params(0) // of the bearer in use
+	conn := coap.New(nc, nil, coap.Options{Params: p.CoAP, Limits: p.Limits})
+	var running sync.WaitGroup
+	running.Go(func() { _ = conn.Run(ctx) }) // what has ended it, the download tells
+	err = download(ctx, conn, uri, from, to)
+	_ = conn.Close() // it is of no more use
+	running.Wait()
+	return err
+}
+
+// packageServer returns whom to ask for what lies at a URI: by coaps with the
+// credentials of the account whose server is that host.
+func (a *Agent) packageServer(uri *url.URL) (client.Server, error) {
+	to := client.Server{URI: uri.Scheme + "://" + uri.Host, Credentials: client.Credentials{Mode: client.SecurityNone}}
+	if uri.Scheme != "coaps" {
+		return to, nil
+	}
+	var ok bool
+	if to.Credentials, ok = a.client.CredentialsFor(uri.Hostname()); !ok {
+		return to, fmt.Errorf("%w: there are no credentials for coaps://%s: no server account has that host", fota.ErrRefused, uri.Host)
+	}
+	return to, nil
+}
+
+// download asks for what lies behind a position, and for all of it if it has
+// changed since.
+func download(ctx context.Context, conn *coap.Conn, uri *url.URL, from fota.Position, to fota.Body) error {
+	resume := coap.Resume{}
+	if etag, err := hex.DecodeString(from.Validator); err == nil && len(etag) > 0 && from.Offset > 0 {
+		resume = coap.Resume{Offset: from.Offset, ETag: etag}
+	}
+	answer, err := conn.Download(ctx, packageRequest(uri), resume, &blocks{to, resume.Offset})
+	if errors.Is(err, coap.ErrChanged) && resume.Offset > 0 {
+		answer, err = conn.Download(ctx, packageRequest(uri), coap.Resume{}, &blocks{to, 0})
+	}
+	switch {
+	case err != nil:
+		return err
+	case answer.Code == coap.Content:
+		return nil
+	case answer.Code>>5 == clientError && answer.Code != coap.TooManyRequests:
+		return fmt.Errorf("%w: the server answers %s %.60q", fota.ErrRefused, answer.Code, answer.Payload)
+	}
+	return fmt.Errorf("the server answers %s %.60q", answer.Code, answer.Payload)
+}
+
+// clientError is the class of 4.xx.
+const clientError = 4
+
+func packageRequest(uri *url.URL) *coap.Message {
+	m := &coap.Message{Code: coap.GET}
+	m.SetPath(uri.Path)
+	if uri.RawQuery != "" {
+		for q := range strings.SplitSeq(uri.RawQuery, "&") {
+			if plain, err := url.QueryUnescape(q); err == nil {
+				q = plain
+			}
+			m.AddQuery(q)
+		}
+	}
+	return m
+}
+
+// blocks hands a download on.
+type blocks struct {
+	fota.Body
+	offset int64
+}
+
+// Begin implements coap.Beginner.
+func (b *blocks) Begin(first *coap.Message) error {
+	size, _ := first.Size2()
+	return b.Body.Begin(fota.Position{Offset: b.offset, Validator: hex.EncodeToString(first.ETag())}, int64(size))
+}

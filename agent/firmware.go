@@ -1,0 +1,248 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"lwm2m-agent/agent/bind"
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/health"
+	"lwm2m-agent/agent/store"
+	"lwm2m-agent/fota"
+	httpfetch "lwm2m-agent/fota/fetch"
+	"lwm2m-agent/fota/file"
+	"lwm2m-agent/host"
+	"lwm2m-agent/lwm2m/client"
+	"lwm2m-agent/objects"
+)
+
+// keyFirmware is the journal's record of the machine's own firmware; other
+// components have others.
+const keyFirmware = "firmware"
+
+// firmware is the update of this machine's system.
+type firmware struct {
+	agent  *Agent
+	cfg    *config.Firmware
+	object *objects.Firmware
+	boots  int // simulated ones
+
+	fetchers map[string]fota.Fetcher
+	slots    fota.Backend
+	reboot   chan struct{} // receives when a simulated reboot is due
+	// unproven receives when servers are to be asked for an exchange.
+	unproven chan struct{}
+	now      atomic.Pointer[fota.Updater]
+
+	mu       sync.Mutex
+	accounts map[uint16]client.AccountStatus
+	received map[uint16]uint64 // messages of each account when the machine booted
+}
+
+// addFirmware adds object 5, if the configuration has a back end.
+func (a *Agent) addFirmware() error {
+	cfg := a.opts.Config.Firmware
+	if cfg == nil {
+		return nil
+	}
+	f := &firmware{
+		agent: a, cfg: cfg, reboot: make(chan struct{}, 1), unproven: make(chan struct{}, 1),
+		accounts: make(map[uint16]client.AccountStatus), received: make(map[uint16]uint64),
+	}
+	var err error
+	if f.fetchers, err = a.fetchers(cfg); err == nil {
+		err = f.boot()
+	}
+	if err != nil {
+		return fmt.Errorf("firmware updates: %w", err)
+	}
+	f.object, err = objects.NewFirmware(a.tree, bind.Firmware{Updater: f.now.Load}, firmwareProtocols, bind.FirmwareStatus(f.now.Load().Status()))
+	a.firmware = f
+	return err
+}
+
+// firmwareProtocols are what fetchers are there for.
+var firmwareProtocols = []objects.FirmwareProtocol{
+	objects.FirmwareCoAP, objects.FirmwareCoAPS, objects.FirmwareHTTP, objects.FirmwareHTTPS,
+}
+
+func (a *Agent) fetchers(cfg *config.Firmware) (map[string]fota.Fetcher, error) {
+	web, err := httpfetch.NewHTTP(httpfetch.Options{CAFile: cfg.CAFile, Now: a.clock.Now})
+	if err != nil {
+		return nil, err
+	}
+	constrained := coapFetcher{a}
+	return map[string]fota.Fetcher{"http": web, "https": web, "coap": constrained, "coaps": constrained}, nil
+}
+
+// boot makes the updater, as it stands after a boot of the machine.
+func (f *firmware) boot() error {
+	a := f.agent
+	id := ""
+	if b, err := host.ReadBoot(a.opts.Root); err == nil {
+		id = b.ID
+	}
+	if a.opts.SoftReboot {
+		id = strconv.Itoa(f.boots)
+	}
+	slots, err := file.Open(file.Options{
+		Dir: a.store.Path("firmware/slots"), BootID: id, Version: a.facts().Firmware, Compatible: a.facts().Model,
+	})
+	if err != nil {
+		return err
+	}
+	f.slots = slots
+	checks := []func(context.Context) error{slots.Check}
+	if len(f.cfg.Check) > 0 {
+		checks = append(checks, fota.Program(f.cfg.Check[0], f.cfg.Check[1:]...))
+	}
+	f.now.Store(fota.New(fota.Config{
+		Key: keyFirmware, Backend: slots, Journal: a.store.Bucket(store.Firmware), Dir: a.store.Path("firmware/download"), Fetchers: f.fetchers,
+		BootID: id, Reboot: f.restart, Check: all(checks), Lenient: len(f.cfg.Check) > 0,
+		MaxSize: f.cfg.MaxSize, Confirm: f.cfg.Confirm, Limit: f.cfg.Limit, Consent: f.cfg.Consent,
+		OnChange: f.changed, Now: a.opts.Now, Log: a.log,
+	}))
+	return nil
+}
+
+// all is a check that makes each of the checks.
+func all(checks []func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for _, check := range checks {
+			if err := check(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// restart is fota.Config.Reboot: what announces it has time to reach the servers.
+func (f *firmware) restart(ctx context.Context) error {
+	timer := time.NewTimer(answerTime)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	err := f.agent.opts.Control.Reboot(ctx)
+	if err == nil && f.agent.opts.SoftReboot {
+		f.reboot <- struct{}{}
+	}
+	return err
+}
+
+// run carries out updates until ctx ends, again after each simulated reboot.
+func (f *firmware) run(ctx context.Context) error {
+	for {
+		booted, off := context.WithCancel(ctx)
+		var running sync.WaitGroup
+		running.Go(func() { _ = f.now.Load().Run(booted) }) // it returns nil
+		f.attend(ctx)
+		off()
+		running.Wait()
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it has ended in order
+		}
+		f.boots++
+		f.forgetContacts()
+		if err := f.boot(); err != nil {
+			return err
+		}
+		f.changed(f.now.Load().Status())
+	}
+}
+
+// attend proves the trial of a new system, until a simulated reboot or the end.
+func (f *firmware) attend(ctx context.Context) {
+	for {
+		select {
+		case <-f.unproven:
+			f.prove()
+		case <-f.reboot:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// ask has attend ask the servers for an exchange.
+func (f *firmware) ask() {
+	if f.now.Load().Status().Phase != fota.Trial {
+		return
+	}
+	select {
+	case f.unproven <- struct{}{}:
+	default:
+	}
+}
+
+// changed is fota.Config.OnChange.
+func (f *firmware) changed(s fota.Status) {
+	if f.object == nil {
+		return // NewFirmware shows it
+	}
+	if err := f.object.Publish(bind.FirmwareStatus(s)); err != nil {
+		f.agent.log.Error("firmware status not published", slog.Any("error", err))
+	}
+	if s.Result == fota.UpdateFailed && s.Phase == fota.Resting {
+		f.agent.health.Set(health.FirmwareFailed, "", s.Reason)
+	} else {
+		f.agent.health.Clear(health.FirmwareFailed, "")
+	}
+	if s.Phase == fota.Deferred {
+		f.agent.health.Set(health.FirmwareWaits, "", fmt.Sprintf("version %q, at the latest %s", s.Package.Version, s.Until.UTC().Format(time.RFC3339)))
+	} else {
+		f.agent.health.Clear(health.FirmwareWaits, "")
+	}
+	f.ask()
+}
+
+// prove asks for an exchange with each server: what was registered before the boot
+// proves nothing about the new system.
+func (f *firmware) prove() {
+	for _, s := range f.agent.client.Status() {
+		if err := f.agent.client.Update(s.ShortServerID); err != nil && !errors.Is(err, client.ErrNoAccount) {
+			f.agent.log.Warn("no exchange with a server to confirm the new system", slog.Any("error", err))
+		}
+	}
+}
+
+// forgetContacts makes all that servers have said be of the time before the boot.
+func (f *firmware) forgetContacts() {
+	statuses := f.agent.client.Status()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.accounts)
+	for _, s := range statuses {
+		f.received[s.ShortServerID] = s.ReceivedMessages
+	}
+}
+
+// heard takes the state of an account.
+func (f *firmware) heard(s client.AccountStatus) {
+	f.mu.Lock()
+	f.accounts[s.ShortServerID] = s
+	var c fota.Contact
+	for id, s := range f.accounts {
+		registered := s.State == client.Registered || s.State == client.Updating || s.State == client.Asleep
+		switch {
+		case registered && s.ReceivedMessages > f.received[id]:
+			c.Registered = true
+		case registered: // not by an exchange since the boot
+			f.ask()
+		case !s.ErrorCleared && (s.Cause == client.Refused || s.Cause == client.Mistrusted):
+			c.Answer = s.LastError
+		}
+	}
+	f.mu.Unlock()
+	f.now.Load().Contact(c)
+}
