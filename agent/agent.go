@@ -287,7 +287,7 @@ func (a *Agent) reloaded(err error) {
 
 // ControlTask returns the task that serves the control socket.
 func (a *Agent) ControlTask(opts control.SocketOptions) *control.SocketServer {
-	opts.Apps = a.apps
+	opts.Apps, opts.Firmware = a.apps, a.updates()
 	return control.NewSocketServer(&backend{a}, opts)
 }
 

@@ -27,6 +27,10 @@ func (b *backend) Status() control.Status {
 	if boot, err := host.ReadBoot(b.opts.Root); err == nil {
 		s.Booted, s.BootWhy = b.opts.Now().Add(-boot.Uptime).UTC(), string(boot.Reason)
 	}
+	if b.firmware != nil {
+		f := shownFirmware(b.firmware.now.Load().Status())
+		s.Firmware = &f
+	}
 	for _, account := range b.client.Status() {
 		s.Servers = append(s.Servers, serverStatus(account))
 	}
@@ -143,8 +147,9 @@ type backendSubscription struct {
 	end     chan struct{}
 	merging sync.WaitGroup
 
-	mu      sync.Mutex
-	servers []control.Server
+	mu       sync.Mutex
+	servers  []control.Server
+	firmware *control.Firmware // nil: it has not changed
 }
 
 // merge passes on what wakes either source.
@@ -186,6 +191,7 @@ func (s *backendSubscription) Take() control.Happened {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h.Servers, s.servers = s.servers, nil
+	h.Firmware, s.firmware = s.firmware, nil
 	return h
 }
 

@@ -193,6 +193,7 @@ func (f *firmware) changed(s fota.Status) {
 	if err := f.object.Publish(bind.FirmwareStatus(s)); err != nil {
 		f.agent.log.Error("firmware status not published", slog.Any("error", err))
 	}
+	f.agent.status.tellFirmware(shownFirmware(s))
 	if s.Result == fota.UpdateFailed && s.Phase == fota.Resting {
 		f.agent.health.Set(health.FirmwareFailed, "", s.Reason)
 	} else {

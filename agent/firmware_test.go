@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -253,4 +254,35 @@ func TestConsent(t *testing.T) {
 	u.until(fota.Downloaded, fota.Deferral)
 	u.must(u.agent.firmware.now.Load().Accept(t.Context()))
 	u.until(fota.Idle, fota.Success)
+}
+
+func TestLocalUpdate(t *testing.T) {
+	u := newUpdating(t, func(cfg *config.Config) { cfg.Firmware.Consent = true })
+	local := localFirmware{u.agent.firmware}
+	content := packageOf("2.0", "", 300_000)
+	u.refused(local.Act(t.Context(), "accept"), lwm2m.MethodNotAllowed)
+	u.refused(local.Install(t.Context(), 0, &cutOff{content}), lwm2m.BadRequest)
+	u.until(fota.Idle, fota.ConnectionLost)
+	u.must(local.Install(t.Context(), int64(len(content)), bytes.NewReader(content)))
+	u.until(fota.Idle, fota.Success) // a local user need not be asked
+	if u.slot() != "B 2.0" {
+		t.Errorf("slot %s runs", u.slot())
+	}
+	u.must(local.Act(t.Context(), "rollback"))
+	u.until(fota.Idle, fota.UpdateFailed)
+	if f, err := local.Firmware(t.Context()); err != nil || !f.Slots[0].Booted || !f.Slots[0].Good || !f.Slots[1].Good || !strings.Contains(f.Reason, "local user") {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
+
+// cutOff is a reader that fails in the middle.
+type cutOff struct{ rest []byte }
+
+func (c *cutOff) Read(b []byte) (int, error) {
+	if len(c.rest) < 100_000 {
+		return 0, errors.New("the connection is lost")
+	}
+	n := copy(b, c.rest)
+	c.rest = c.rest[n:]
+	return n, nil
 }

@@ -51,6 +51,9 @@ func (u *Updater) Update(ctx context.Context) error {
 	return u.send(ctx, happening{event: update})
 }
 
+// Install installs the package that is there; the local user wants it.
+func (u *Updater) Install(ctx context.Context) error { return u.send(ctx, happening{event: update}) }
+
 // asks reports whether the local user is asked before an update is installed. One
 // that is critical cannot be deferred.
 func (u *Updater) asks() bool {

@@ -22,7 +22,7 @@ var _ objects.FirmwareUpdater = Firmware{}
 func (f Firmware) Receive(ctx context.Context, size int64) (model.Stream, error) {
 	r, err := f.Updater().Receive(ctx, size)
 	if err != nil {
-		return nil, firmwareRefusal(err)
+		return nil, FirmwareRefusal(err)
 	}
 	return push{r}, nil
 }
@@ -32,36 +32,36 @@ type push struct{ reception *fota.Reception }
 
 // Write implements model.Stream.
 func (p push) Write(ctx context.Context, b []byte) error {
-	return firmwareRefusal(p.reception.Write(ctx, b))
+	return FirmwareRefusal(p.reception.Write(ctx, b))
 }
 
 // Close implements model.Stream.
-func (p push) Close(ctx context.Context) error { return firmwareRefusal(p.reception.Close(ctx, false)) }
+func (p push) Close(ctx context.Context) error { return FirmwareRefusal(p.reception.Close(ctx, false)) }
 
 // Abort implements model.Stream.
 func (p push) Abort(cause error) { p.reception.Abort(context.Background(), cause) } //nolint:forbidigo // it ends with the updater
 
 // Fetch implements objects.FirmwareUpdater.
 func (f Firmware) Fetch(ctx context.Context, uri string) error {
-	return firmwareRefusal(f.Updater().Fetch(ctx, uri))
+	return FirmwareRefusal(f.Updater().Fetch(ctx, uri))
 }
 
 // Reset implements objects.FirmwareUpdater.
-func (f Firmware) Reset(ctx context.Context) error { return firmwareRefusal(f.Updater().Reset(ctx)) }
+func (f Firmware) Reset(ctx context.Context) error { return FirmwareRefusal(f.Updater().Reset(ctx)) }
 
 // Update implements objects.FirmwareUpdater.
-func (f Firmware) Update(ctx context.Context) error { return firmwareRefusal(f.Updater().Update(ctx)) }
+func (f Firmware) Update(ctx context.Context) error { return FirmwareRefusal(f.Updater().Update(ctx)) }
 
 // Cancel implements objects.FirmwareUpdater.
-func (f Firmware) Cancel(ctx context.Context) error { return firmwareRefusal(f.Updater().Cancel(ctx)) }
+func (f Firmware) Cancel(ctx context.Context) error { return FirmwareRefusal(f.Updater().Cancel(ctx)) }
 
 // SetPolicy implements objects.FirmwareUpdater.
 func (f Firmware) SetPolicy(ctx context.Context, p objects.FirmwarePolicy) error {
-	return firmwareRefusal(f.Updater().SetPolicy(ctx, fota.Policy(p)))
+	return FirmwareRefusal(f.Updater().SetPolicy(ctx, fota.Policy(p)))
 }
 
-// firmwareRefusal gives an error of fota its response code.
-func firmwareRefusal(err error) error {
+// FirmwareRefusal gives an error of fota its response code.
+func FirmwareRefusal(err error) error {
 	f, failure := errors.AsType[*fota.Failure](err)
 	switch {
 	case err == nil:

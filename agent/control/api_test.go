@@ -72,6 +72,7 @@ func TestAPISchemas(t *testing.T) {
 		"ExecuteRequest": reflect.TypeFor[ExecuteRequest](), "UpdateRequest": reflect.TypeFor[UpdateRequest](),
 		"SendRequest": reflect.TypeFor[SendRequest](), "SendOutcome": reflect.TypeFor[SendOutcome](), "Refusal": reflect.TypeFor[Refusal](),
 		"AppStatus": reflect.TypeFor[AppStatus](), "AppRequest": reflect.TypeFor[AppRequest](), "AppAnswer": reflect.TypeFor[AppAnswer](),
+		"Firmware": reflect.TypeFor[Firmware](), "Slot": reflect.TypeFor[Slot](), "FirmwareRequest": reflect.TypeFor[FirmwareRequest](),
 		"AppResource": reflect.TypeFor[apps.ResourceDefinition](),
 	}
 	for name, typ := range types {

@@ -60,4 +60,6 @@ type Happened struct {
 	Lost    bool // some changes are missing: the paths are to be read again
 	Servers []Server
 	Health  []health.Change
+
+	Firmware *Firmware // nil: it has not changed
 }

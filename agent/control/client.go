@@ -150,6 +150,10 @@ func (c *Client) do(ctx context.Context, method, route string, body []byte) (*ht
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
+	return c.roundTrip(ctx, request)
+}
+
+func (c *Client) roundTrip(ctx context.Context, request *http.Request) (*http.Response, error) {
 	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, c.explain(ctx, err)

@@ -14,6 +14,7 @@ const (
 	EventValue        = "value"        // a value is, or has become, this
 	EventTree         = "tree"         // a place has come or gone
 	EventRegistration = "registration" // an account's state has changed
+	EventFirmware     = "firmware"     // the update of the firmware has gone on
 	EventHealth       = "health"       // a trouble was set or cleared
 	EventLost         = "lost"         // changes were missed; all values follow anew
 )
@@ -33,6 +34,8 @@ type Event struct {
 	Change  string   `json:"change,omitempty"`  // tree: "created", "deleted"; health: "set", "cleared"
 	Server  *Server  `json:"server,omitempty"`  // registration
 	Trouble *Trouble `json:"trouble,omitempty"` // health
+
+	Firmware *Firmware `json:"firmware,omitempty"` // firmware: as in a Status
 }
 
 // events streams what happens until the client goes, does not keep up, or the
@@ -84,8 +87,12 @@ func (s *stream) add(e Event) { s.pending = append(s.pending, e) }
 
 // begin adds how things stand: accounts, troubles, values.
 func (s *stream) begin() {
-	for _, server := range s.backend.Status().Servers {
+	status := s.backend.Status()
+	for _, server := range status.Servers {
 		s.add(Event{Event: EventRegistration, Server: shown(server)})
+	}
+	if status.Firmware != nil {
+		s.add(Event{Event: EventFirmware, Firmware: status.Firmware})
 	}
 	for _, t := range s.backend.Health() {
 		s.add(Event{Event: EventHealth, Change: "set", Trouble: trouble(t)})
@@ -121,6 +128,9 @@ func (s *stream) happened(what Happened) {
 			change = "set"
 		}
 		s.add(Event{Event: EventHealth, Change: change, Trouble: trouble(c.Trouble)})
+	}
+	if what.Firmware != nil {
+		s.add(Event{Event: EventFirmware, Firmware: what.Firmware})
 	}
 	if what.Lost {
 		s.add(Event{Event: EventLost})

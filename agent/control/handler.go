@@ -38,6 +38,8 @@ type HandlerOptions struct {
 	Log  *slog.Logger    // nil discards
 	Done <-chan struct{} // closed: streams end
 	Apps *apps.Apps      // nil: none
+
+	Firmware FirmwareBackend // nil: no updates
 }
 
 // The bounds of requests.
@@ -68,6 +70,9 @@ func routes() []route {
 		{http.MethodPost, "/v1/update", Changing, (*handler).update},
 		{http.MethodPost, "/v1/bootstrap", Changing, (*handler).bootstrap},
 		{http.MethodGet, "/v1/events", Reading, (*handler).events},
+		{http.MethodGet, firmwarePath, Reading, ofFirmware((*handler).showFirmware)},
+		{http.MethodPost, firmwarePath, Changing, ofFirmware((*handler).actOnFirmware)},
+		{http.MethodPut, firmwarePath, Changing, ofFirmware((*handler).installFirmware)},
 		{http.MethodGet, "/v1/apps", Reading, (*handler).listApps},
 		{http.MethodPut, "/v1/apps/{name}", Owning, ofApp((*handler).registerApp)},
 		{http.MethodDelete, "/v1/apps/{name}", Owning, ofApp((*handler).withdrawApp)},
@@ -83,12 +88,13 @@ type handler struct {
 	log     *slog.Logger
 	done    <-chan struct{}
 	apps    *apps.Apps
+	updates FirmwareBackend
 	streams chan struct{} // holds a token for each event stream
 }
 
 // Handler serves the control interface's routes, below /v1/.
 func Handler(b Backend, may Authorizer, opts HandlerOptions) http.Handler {
-	h := &handler{backend: b, may: may, log: opts.Log, done: opts.Done, apps: opts.Apps, streams: make(chan struct{}, maxStreams)}
+	h := &handler{backend: b, may: may, log: opts.Log, done: opts.Done, apps: opts.Apps, updates: opts.Firmware, streams: make(chan struct{}, maxStreams)}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
@@ -139,7 +145,13 @@ func (h *handler) serve(rt route, w http.ResponseWriter, r *http.Request) {
 		refuse(w, lwm2m.Errorf(lwm2m.Forbidden, "%w", err))
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if rt.takesPackage() {
+		// It takes as long as it takes; what is not served by a connection has no deadline.
+		c := http.NewResponseController(w)
+		_, _ = c.SetReadDeadline(time.Time{}), c.SetWriteDeadline(time.Time{})
+	} else {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	}
 	if err := rt.serve(h, w, r); err != nil {
 		h.log.Debug("control request refused", slog.String("route", r.Method+" "+rt.path), slog.Any("error", err))
 		refuse(w, err)

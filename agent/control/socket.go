@@ -32,8 +32,10 @@ type SocketOptions struct {
 	// Listener, if not nil, was handed over by the service supervisor and is used
 	// instead of Path. It is closed in the end.
 	Listener net.Listener
-	Apps     *apps.Apps   // nil: none
-	Log      *slog.Logger // nil discards
+	Apps     *apps.Apps // nil: none
+
+	Firmware FirmwareBackend // nil: no updates
+	Log      *slog.Logger    // nil discards
 }
 
 // The bounds of the server.
@@ -74,7 +76,7 @@ func (s *SocketServer) Run(ctx context.Context) error {
 	}
 	done := make(chan struct{})
 	server := &http.Server{
-		Handler:     Handler(s.backend, byPeer, HandlerOptions{Log: s.opts.Log, Done: done, Apps: s.opts.Apps}),
+		Handler:     Handler(s.backend, byPeer, HandlerOptions{Log: s.opts.Log, Done: done, Apps: s.opts.Apps, Firmware: s.opts.Firmware}),
 		ConnContext: withPeer,
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 		ErrorLog:    slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),

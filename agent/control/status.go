@@ -10,6 +10,7 @@ type Status struct {
 	Booted   time.Time `json:"booted,omitzero"`       // when the machine started
 	BootWhy  string    `json:"boot_reason,omitempty"` // "power on", "watchdog" …, as far as the hardware tells
 	StateDir string    `json:"state_dir,omitempty"`
+	Firmware *Firmware `json:"firmware,omitempty"` // without slots; nil: no updates
 	Servers  []Server  `json:"servers"`
 
 	Bootstrap *Bootstrap `json:"bootstrap,omitempty"` // nil: there is no bootstrap server

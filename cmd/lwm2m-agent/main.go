@@ -49,6 +49,7 @@ func commands() []command {
 		{"update", "[SHORT_SERVER_ID...]", "send a registration Update now", runUpdate},
 		{"bootstrap", "", "ask the bootstrap server for accounts now", runBootstrap},
 		{"provision", "[psk|rpk|x509|list]", "make, import and list keys, in files or a TPM, for a factory line", runProvision},
+		{"firmware", "status | install [FILE] | accept | cancel | mark-good | rollback", "show and drive the firmware update", runFirmware},
 		{"version", "", "print version, commit, Go version and supported LwM2M versions", runVersion},
 	}, etsCommand())
 }

@@ -38,6 +38,9 @@ func (c *call) printStatus(s *control.Status) {
 		}
 		fmt.Fprintf(c.stdout, "machine up for %s%s\n", span(now.Sub(s.Booted)), why)
 	}
+	if s.Firmware != nil {
+		fmt.Fprintln(c.stdout, firmwareLine(s.Firmware, now))
+	}
 	c.printServers(s.Servers, now)
 	if s.Bootstrap != nil {
 		c.printBootstrap(s.Bootstrap, now)

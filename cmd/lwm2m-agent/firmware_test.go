@@ -1,0 +1,47 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const firmwareAnswer = `{"state":"downloaded","phase":"deferred","since":"2026-03-01T11:00:00Z","result":11,"outcome":"deferred","name":"gateway","version":"2.0",
+	"uri":"coap://x/y","until":"2026-03-01T13:00:00Z","slots":[{"name":"A","booted":true,"good":true,"version":"1.0"},{"name":"B","booted":false,"good":false,"hash":"0123456789abcdef"}]}`
+
+func TestFirmwareCommand(t *testing.T) {
+	a := startAgent(t, map[string]string{"GET /v1/firmware": firmwareAnswer, "POST /v1/firmware": "", "PUT /v1/firmware": ""})
+	out, problems, code := run(t.Context(), "firmware", "status", "-socket", a.socket)
+	for _, want := range []string{
+		"firmware: deferred gateway 2.0, waits for consent, is installed in 1 h, last result 11 (deferred), since 1 h ago", "from coap://x/y", "0123456789ab",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("status is %q, %q, %d; want %q", out, problems, code, want)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "package")
+	if err := os.WriteFile(file, []byte("image"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"mark-good"}, {"rollback"}, {"accept"}, {"cancel"}, {"install"}, {"install", file}} {
+		if _, problems, code := run(t.Context(), append([]string{"firmware", "-socket", a.socket}, args...)...); code != exitDone {
+			t.Errorf("%v: %d %s", args, code, problems)
+		}
+	}
+	want := []string{
+		"GET /v1/firmware", `POST /v1/firmware {"action":"mark-good"}`, `POST /v1/firmware {"action":"rollback"}`, `POST /v1/firmware {"action":"accept"}`,
+		`POST /v1/firmware {"action":"cancel"}`, `POST /v1/firmware {"action":"install"}`, "PUT /v1/firmware image",
+	}
+	if got := strings.Join(a.asked, "\n"); got != strings.Join(want, "\n") {
+		t.Errorf("asked\n%s", got)
+	}
+	for _, args := range [][]string{{}, {"status", "x"}, {"rollback", "x"}, {"explode"}} {
+		if _, _, code := run(t.Context(), append([]string{"firmware", "-socket", a.socket}, args...)...); code != exitUsage {
+			t.Errorf("%v: exit code %d", args, code)
+		}
+	}
+	if _, _, code := run(t.Context(), "firmware", "-socket", a.socket, "install", os.DevNull); code != exitFailed {
+		t.Errorf("a device is a package: %d", code)
+	}
+}
