@@ -62,7 +62,8 @@ func download(ctx context.Context, conn *coap.Conn, uri *url.URL, from fota.Posi
 		resume = coap.Resume{Offset: from.Offset, ETag: etag}
 	}
 	answer, err := conn.Download(ctx, packageRequest(uri), resume, &blocks{to, resume.Offset})
-	if errors.Is(err, coap.ErrChanged) && resume.Offset > 0 {
+	refused := err == nil && answer.Code>>5 == clientError // a server that has started anew may know no block in the middle
+	if resume.Offset > 0 && (refused || errors.Is(err, coap.ErrChanged)) {
 		answer, err = conn.Download(ctx, packageRequest(uri), coap.Resume{}, &blocks{to, 0})
 	}
 	switch {

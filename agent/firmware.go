@@ -105,7 +105,7 @@ func (f *firmware) boot() error {
 	f.now.Store(fota.New(fota.Config{
 		Key: keyFirmware, Backend: slots, Journal: a.store.Bucket(store.Firmware), Dir: a.store.Path("firmware/download"), Fetchers: f.fetchers,
 		BootID: id, Reboot: f.restart, Check: all(checks), Lenient: len(f.cfg.Check) > 0,
-		MaxSize: f.cfg.MaxSize, Confirm: f.cfg.Confirm, Limit: f.cfg.Limit, Consent: f.cfg.Consent,
+		MaxSize: f.cfg.MaxSize, Patience: f.cfg.Patience, Confirm: f.cfg.Confirm, Limit: f.cfg.Limit, Consent: f.cfg.Consent,
 		OnChange: f.changed, Now: a.opts.Now, Log: a.log,
 	}))
 	return nil

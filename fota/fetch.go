@@ -40,10 +40,9 @@ var ErrRefused = errors.New("refused")
 const (
 	firstPause   = time.Second
 	longestPause = 5 * time.Minute
-	maxAttempts  = 12                 // without a byte, in a row
-	downloadTime = 7 * 24 * time.Hour // for all of it
-	syncBytes    = 1 << 20            // the most that a cut costs
-	syncTime     = time.Minute        // likewise
+	maxDoublings = 9
+	syncBytes    = 1 << 20     // the most that a cut costs
+	syncTime     = time.Minute // likewise
 )
 
 // download returns the job that fetches the package, from where the record is.
@@ -76,6 +75,8 @@ type transfer struct {
 	synced  int64
 	noted   time.Time
 	begun   bool // in this attempt
+	heard   time.Time
+	watch   *time.Timer // ends an attempt
 }
 
 func (d *transfer) run(ctx context.Context, text string) error {
@@ -93,11 +94,11 @@ func (d *transfer) run(ctx context.Context, text string) error {
 	if d.size > 0 && d.at.Offset == d.size {
 		return d.complete() // the power was cut after the last byte
 	}
-	began := time.Now()
+	d.heard = time.Now()
 	for failures := 0; ; {
 		before := d.at.Offset
 		d.begun = false
-		err := fetcher.Fetch(ctx, uri, d.at, d)
+		err := d.attempt(ctx, fetcher, uri)
 		if err == nil {
 			return d.complete()
 		}
@@ -107,17 +108,27 @@ func (d *transfer) run(ctx context.Context, text string) error {
 		if failures++; d.at.Offset > before {
 			failures = 1
 		}
-		if failures > maxAttempts || time.Since(began) > downloadTime {
-			return fmt.Errorf("fetch the package, given up after %d attempts without a byte: %w", failures, err)
+		patience := d.updater.cfg.Patience
+		if time.Since(d.heard) >= patience {
+			return fmt.Errorf("fetch the package, given up after %s without a byte: %w", patience, err)
 		}
 		if err := d.sync(); err != nil {
 			return err
 		}
-		d.updater.rest(ctx, min(firstPause<<(failures-1), longestPause))
+		d.updater.rest(ctx, min(firstPause<<min(failures-1, maxDoublings), longestPause, max(0, patience-time.Since(d.heard))))
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
+}
+
+// attempt fetches until the connection is lost, or nothing has come for too long.
+func (d *transfer) attempt(ctx context.Context, f Fetcher, uri *url.URL) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	d.watch = time.AfterFunc(d.updater.cfg.Patience-time.Since(d.heard), cancel)
+	defer d.watch.Stop()
+	return f.Fetch(ctx, uri, d.at, d)
 }
 
 // resume opens the file where the journal says that it is whole.
@@ -179,7 +190,8 @@ func (d *transfer) Write(b []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	d.at.Offset = have
+	d.at.Offset, d.heard = have, time.Now()
+	d.watch.Reset(d.updater.cfg.Patience)
 	if d.at.Offset-d.synced >= syncBytes || time.Since(d.noted) > syncTime {
 		if err := d.sync(); err != nil {
 			return 0, err

@@ -27,10 +27,11 @@ type Config struct {
 	// Lenient says that Check speaks for a system that no server answers.
 	Lenient bool
 
-	MaxSize int64         // bytes of a package; 256 MiB
-	Confirm time.Duration // of the health gate, see Contact; 10 min
-	Limit   time.Duration // of the trial where no server answers at all, if Lenient; 24 h
-	Consent bool          // the local user is asked, if the server lets them defer
+	MaxSize  int64         // bytes of a package; 256 MiB
+	Patience time.Duration // of a download, without a byte; 24 h
+	Confirm  time.Duration // of the health gate, see Contact; 10 min
+	Limit    time.Duration // of the trial where no server answers at all, if Lenient; 24 h
+	Consent  bool          // the local user is asked, if the server lets them defer
 
 	OnChange func(Status) // told each change, when it is on disk; must not block
 	Now      func() time.Time
@@ -45,6 +46,7 @@ func (c *Config) withDefaults() {
 	}
 	set(&c.Confirm, 10*time.Minute)
 	set(&c.Limit, 24*time.Hour)
+	set(&c.Patience, 24*time.Hour)
 	if c.MaxSize == 0 {
 		c.MaxSize = 256 << 20
 	}

@@ -23,6 +23,8 @@ type Firmware struct {
 	Consent bool          // the local user is asked, if the server allows it
 	MaxSize int64         // bytes of a package
 	CAFile  string        // for https; "": the system's
+
+	Patience time.Duration // of a download, without a byte
 }
 
 // The defaults of [firmware].
@@ -30,6 +32,7 @@ const (
 	DefaultConfirm      = 10 * time.Minute
 	DefaultConfirmLimit = 24 * time.Hour
 	DefaultMaxSize      = 256 << 20
+	DefaultPatience     = 24 * time.Hour
 )
 
 var firmwareSection = section{
@@ -41,6 +44,7 @@ var firmwareSection = section{
 		{name: "check", kind: program, fallback: "none", help: "program with arguments that looks at a new system at the end of its trial; it must end with 0 within 2 minutes"},
 		{name: "consent", kind: boolean, fallback: "false", help: "ask the local user before an update, where the server gives a defer period (/5/0/13) and it is not critical (/5/0/11)"},
 		{name: "max_size", kind: integer(1, math.MaxInt32), fallback: "268435456", help: "the most bytes of a package"},
+		{name: "patience", kind: duration(time.Second, 30*day), fallback: `"` + short(DefaultPatience) + `"`, help: "how long a download goes on without a byte until it has failed (Result 4)"},
 		{name: "ca_file", kind: filePath, fallback: "the system's", help: "certificates in PEM that servers of packages are trusted by (https)"},
 	},
 }
@@ -69,6 +73,7 @@ func (b *builder) firmware(root *node) {
 		Backend: FirmwareBackend(get(n, "backend", "")),
 		Confirm: get(n, "confirm", DefaultConfirm), Limit: get(n, "confirm_limit", DefaultConfirmLimit),
 		Check: get(n, "check", []string(nil)), Consent: get(n, "consent", false), MaxSize: get(n, "max_size", int64(DefaultMaxSize)),
+		Patience: get(n, "patience", DefaultPatience),
 	}
 	if file := n.table["ca_file"]; file != nil {
 		f.CAFile = file.path(get(n, "ca_file", ""))

@@ -16,7 +16,7 @@ func TestFirmware(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &Firmware{Backend: FirmwareFile, Confirm: DefaultConfirm, Limit: DefaultConfirmLimit, MaxSize: DefaultMaxSize}
+	want := &Firmware{Backend: FirmwareFile, Confirm: DefaultConfirm, Limit: DefaultConfirmLimit, MaxSize: DefaultMaxSize, Patience: DefaultPatience}
 	if d := cmp.Diff(want, cfg.Firmware, cmpopts.IgnoreFields(Firmware{}, "Section")); d != "" {
 		t.Error(d)
 	}

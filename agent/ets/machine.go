@@ -2,6 +2,7 @@ package ets
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -52,7 +53,7 @@ func newMachine(root string) (*Machine, error) {
 			return nil, err
 		}
 	}
-	return m, errors.Join(m.Power(3800, 125, 80), m.Traffic(0, 0))
+	return m, errors.Join(m.boot(), m.Power(3800, 125, 80), m.Traffic(0, 0))
 }
 
 // put writes one of the machine's files.
@@ -107,9 +108,15 @@ func (m *Machine) CanReboot(context.Context) error { return nil }
 func (m *Machine) Reboot(context.Context) error {
 	select {
 	case m.reboots <- struct{}{}:
+		return m.boot()
 	default: // it reboots already
 	}
 	return nil
+}
+
+// boot gives the machine another boot ID.
+func (m *Machine) boot() error {
+	return errors.Join(m.put("proc/sys/kernel/random/boot_id", rand.Text()), m.put("proc/uptime", "1.00 1.00\n"))
 }
 
 // SetTime implements host.Control.

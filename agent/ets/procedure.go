@@ -33,7 +33,6 @@ func (p *Procedure) Name() string { return "int-" + strconv.Itoa(p.ID) }
 const (
 	noProcedure = "no procedure in the test specification"
 	withEST     = "later: enrolment over secure transport (EST)"
-	firmware    = "later: firmware update"
 	noTLSKeys   = "TLS is there with certificates only: Go's has no pre-shared keys"
 	overMQTT    = "later: LwM2M over MQTT"
 	withOSCORE  = "later: OSCORE"

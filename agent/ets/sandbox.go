@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -58,6 +59,12 @@ const (
 	serverGrace = time.Second // a registration outlives its lifetime by it
 )
 
+// What the device's [firmware] says.
+const (
+	confirmTime    = 200 * time.Millisecond
+	largestPackage = 64 << 10
+)
+
 // conditions are what a procedure asks for before it begins. The zero value is
 // configuration C.3 with one server, of which C.1 is a part; objects 4, 6 and 7 and the
 // battery of C.4 are always there.
@@ -80,6 +87,7 @@ type sandbox struct {
 	maker   Maker
 	initial []lwm2m.Node // of the device, at its first start
 	end     context.CancelFunc
+	depots  []io.Closer // servers of packages
 	running sync.WaitGroup
 
 	mu     sync.Mutex
@@ -202,6 +210,9 @@ func (b *sandbox) current() (Device, error) {
 // close ends everything.
 func (b *sandbox) close() {
 	b.end()
+	for _, d := range b.depots {
+		_ = d.Close() // they end with the sandbox
+	}
 	b.running.Wait()
 }
 
@@ -215,5 +226,8 @@ func newSandbox(dir string, maker Maker, end context.CancelFunc) (*sandbox, erro
 		Endpoint: endpoint, TestObject: true,
 		Device:   config.Device{Manufacturer: manufacturer, Model: modelNumber, Serial: serialNumber},
 		StateDir: filepath.Join(dir, "state"),
+		Firmware: &config.Firmware{
+			Backend: config.FirmwareFile, Confirm: confirmTime, Limit: confirmTime, Patience: time.Second, MaxSize: largestPackage,
+		},
 	}}}, nil
 }
