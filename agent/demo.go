@@ -135,10 +135,11 @@ func (d *demonstration) prepare(ctx context.Context) error {
 			Servers:    []config.Server{{Account: account, ShortServerID: demoServerID, Lifetime: demoLifetime}},
 			Sensors:    append(demo.Sensors(), ownSensors()...),
 			Actuators:  demo.Actuators(),
+			Firmware:   demoFirmware(),
 			StateDir:   filepath.Join(d.dir, "state"),
 		},
 		Version: d.opts.Version, Built: d.opts.Built, Log: d.opts.Log, Control: d.machine, Now: d.machine.Now,
-		Deregister: true, Trace: decoder.Trace,
+		Deregister: true, Trace: decoder.Trace, SoftReboot: true,
 	})
 	return err
 }
@@ -202,7 +203,7 @@ func (d *demonstration) run(ctx context.Context) error {
 	}
 	tasks := []Task{
 		d.agent.ControlTask(control.SocketOptions{Path: socket, Log: d.opts.Log}),
-		named{"page", func(ctx context.Context) error { return servePage(ctx, d.page, page, d.feed) }},
+		named{"page", func(ctx context.Context) error { return servePage(ctx, d.page, demoPackages(page), d.feed) }},
 		named{"follow", follow},
 		named{"registration", func(ctx context.Context) error { return d.followStatus(ctx, b) }},
 	}
@@ -272,7 +273,11 @@ func (d *demonstration) followStatus(ctx context.Context, b *backend) error {
 		case <-ctx.Done():
 			return nil
 		}
-		for _, s := range sub.Take().Servers {
+		happened := sub.Take()
+		if happened.Firmware != nil {
+			d.feed.Note(firmwareNote(happened.Firmware))
+		}
+		for _, s := range happened.Servers {
 			d.feed.Registration(registrationOf(d.agent.endpoint, &s))
 		}
 	}
@@ -320,9 +325,11 @@ func (d *demonstration) greet(socket string) {
   page            http://%s/?token=%s%s
   control socket  %s
                   try: lwm2m-agent status -socket %s
+  firmware        write http://%s/firmware/2.0 to /5/0/1 and execute /5/0/2;
+                  .../firmware/ill and .../firmware/damaged do not stay
 
 Reboot, clock and time zone are simulated. Ctrl-C ends the demo and leaves nothing behind.
-`, d.opts.Endpoint, where, host, d.token, elsewhere, socket, socket)
+`, d.opts.Endpoint, where, host, d.token, elsewhere, socket, socket, host)
 }
 
 // ParseKey reads a pre-shared key in hexadecimal.

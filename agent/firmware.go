@@ -111,6 +111,22 @@ func (f *firmware) boot() error {
 	return nil
 }
 
+// showRunning makes /3/0/3 the version of the slot that runs on a simulated
+// machine.
+func (f *firmware) showRunning(ctx context.Context) error {
+	slots, err := f.slots.Slots(ctx)
+	if err != nil {
+		return err
+	}
+	facts := f.agent.facts()
+	for _, s := range slots.All {
+		if s.Name == slots.Booted && s.Image.Version != "" {
+			facts.Firmware = s.Image.Version
+		}
+	}
+	return f.agent.objects.device.SetFacts(facts)
+}
+
 // all is a check that makes each of the checks.
 func all(checks []func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
@@ -153,7 +169,7 @@ func (f *firmware) run(ctx context.Context) error {
 		}
 		f.boots++
 		f.forgetContacts()
-		if err := f.boot(); err != nil {
+		if err := errors.Join(f.boot(), f.showRunning(ctx)); err != nil {
 			return err
 		}
 		f.changed(f.now.Load().Status())

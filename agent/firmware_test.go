@@ -1,10 +1,10 @@
+//go:build !small
+
 package agent
 
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -19,6 +19,7 @@ import (
 	"lwm2m-agent/agent/demo"
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/fota"
+	"lwm2m-agent/fota/file"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
 	"lwm2m-agent/lwm2m/model"
@@ -26,10 +27,8 @@ import (
 )
 
 // packageOf makes a package for slots in files.
-func packageOf(version, more string, size int) []byte {
-	image := bytes.Repeat([]byte(version), size/len(version)+1)[:size]
-	sum := sha256.Sum256(image)
-	return append(fmt.Appendf(nil, "lwm2m-agent firmware 1\nname = gateway\nversion = %s\nsha256 = %s\n%s\n", version, hex.EncodeToString(sum[:]), more), image...)
+func packageOf(version string, size int, more ...string) []byte {
+	return file.Compose("gateway", version, bytes.Repeat([]byte(version), size/len(version)+1)[:size], more...)
 }
 
 // updating is a lab whose agent has simulated slots.
@@ -139,7 +138,7 @@ func (u *updating) slot() string {
 func TestPushedUpdateIsConfirmed(t *testing.T) {
 	u := newUpdating(t, nil)
 	u.refused(u.execute("/5/0/2"), lwm2m.MethodNotAllowed) // no package
-	u.must(u.write("/5/0/0", lwm2m.Opaque(packageOf("2.0", "", 3<<20))))
+	u.must(u.write("/5/0/0", lwm2m.Opaque(packageOf("2.0", 3<<20))))
 	u.until(fota.Downloaded, fota.Initial)
 	if n, v := u.value("/5/0/6"), u.value("/5/0/7"); n.Text() != "gateway" || v.Text() != "2.0" {
 		t.Errorf("the package is %v %v", n, v)
@@ -150,8 +149,8 @@ func TestPushedUpdateIsConfirmed(t *testing.T) {
 	u.refused(u.execute("/5/0/10"), lwm2m.MethodNotAllowed)
 	u.next(t, server.Updated) // the exchange that proves the new system
 	u.until(fota.Idle, fota.Success)
-	if u.slot() != "B 2.0" {
-		t.Errorf("slot %s runs", u.slot())
+	if u.slot() != "B 2.0" || u.value("/3/0/3").Text() != "2.0" {
+		t.Errorf("slot %s runs, /3/0/3 is %v", u.slot(), u.value("/3/0/3"))
 	}
 	u.must(u.write("/5/0/0", lwm2m.Opaque([]byte{0})))
 	u.until(fota.Idle, fota.Initial)
@@ -160,7 +159,7 @@ func TestPushedUpdateIsConfirmed(t *testing.T) {
 func TestIllSystemIsRolledBack(t *testing.T) {
 	u := newUpdating(t, nil)
 	before := u.slot()
-	u.must(u.write("/5/0/0", lwm2m.Opaque(packageOf("2.0", "healthy = no\n", 5000))))
+	u.must(u.write("/5/0/0", lwm2m.Opaque(packageOf("2.0", 5000, "healthy = no"))))
 	u.until(fota.Downloaded, fota.Initial)
 	u.must(u.execute("/5/0/2"))
 	u.until(fota.Idle, fota.UpdateFailed)
@@ -176,14 +175,14 @@ func TestIllSystemIsRolledBack(t *testing.T) {
 
 func TestPackagesThatAreRefused(t *testing.T) {
 	u := newUpdating(t, func(cfg *config.Config) { cfg.Firmware.MaxSize = 10_000 })
-	good := packageOf("2.0", "", 3000)
+	good := packageOf("2.0", 3000)
 	damaged := bytes.Clone(good)
 	damaged[len(damaged)-1] ^= 1
 	u.must(u.write("/5/0/0", lwm2m.Opaque(damaged)))
 	u.until(fota.Idle, fota.IntegrityFailure)
 	u.must(u.write("/5/0/0", lwm2m.Opaque(bytes.Replace(good, []byte("firmware 1"), []byte("firmware 9"), 1))))
 	u.until(fota.Idle, fota.UnsupportedPackage)
-	u.refused(u.write("/5/0/0", lwm2m.Opaque(packageOf("2.0", "", 20_000))), lwm2m.RequestEntityTooLarge)
+	u.refused(u.write("/5/0/0", lwm2m.Opaque(packageOf("2.0", 20_000))), lwm2m.RequestEntityTooLarge)
 	u.until(fota.Idle, fota.NoStorage)
 	u.must(u.write("/5/0/1", lwm2m.String("http:nothing")))
 	u.until(fota.Idle, fota.InvalidURI)
@@ -219,7 +218,7 @@ func depot(t *testing.T, content []byte) string {
 }
 
 func TestPulledUpdates(t *testing.T) {
-	content := packageOf("2.0", "", 300_000)
+	content := packageOf("2.0", 300_000)
 	constrained := depot(t, content)
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
@@ -248,7 +247,7 @@ func TestPulledUpdates(t *testing.T) {
 func TestConsent(t *testing.T) {
 	u := newUpdating(t, func(cfg *config.Config) { cfg.Firmware.Consent = true })
 	u.must(u.write("/5/0/13", lwm2m.Unsigned(3600)))
-	u.must(u.write("/5/0/0", lwm2m.Opaque(packageOf("2.0", "", 3000))))
+	u.must(u.write("/5/0/0", lwm2m.Opaque(packageOf("2.0", 3000))))
 	u.until(fota.Downloaded, fota.Initial)
 	u.must(u.execute("/5/0/2"))
 	u.until(fota.Downloaded, fota.Deferral)
@@ -259,7 +258,7 @@ func TestConsent(t *testing.T) {
 func TestLocalUpdate(t *testing.T) {
 	u := newUpdating(t, func(cfg *config.Config) { cfg.Firmware.Consent = true })
 	local := localFirmware{u.agent.firmware}
-	content := packageOf("2.0", "", 300_000)
+	content := packageOf("2.0", 300_000)
 	u.refused(local.Act(t.Context(), "accept"), lwm2m.MethodNotAllowed)
 	u.refused(local.Install(t.Context(), 0, &cutOff{content}), lwm2m.BadRequest)
 	u.until(fota.Idle, fota.ConnectionLost)
@@ -285,4 +284,25 @@ func (c *cutOff) Read(b []byte) (int, error) {
 	n := copy(b, c.rest)
 	c.rest = c.rest[n:]
 	return n, nil
+}
+
+// TestDemoPackages installs what the demo offers.
+func TestDemoPackages(t *testing.T) {
+	web := httptest.NewServer(demoPackages(http.NotFoundHandler()))
+	defer web.Close()
+	u := newUpdating(t, nil)
+	for _, c := range []struct {
+		name, runs string
+		result     fota.Result
+	}{{"damaged", "", fota.IntegrityFailure}, {"2.0", "B 2.0", fota.Success}, {"ill", "B 2.0", fota.UpdateFailed}} {
+		u.must(u.write("/5/0/1", lwm2m.String(web.URL+"/firmware/"+c.name)))
+		if c.result != fota.IntegrityFailure {
+			u.until(fota.Downloaded, fota.Initial)
+			u.must(u.execute("/5/0/2"))
+		}
+		u.until(fota.Idle, c.result)
+		if c.runs != "" && u.slot() != c.runs {
+			t.Errorf("after %s slot %s runs, want %s", c.name, u.slot(), c.runs)
+		}
+	}
 }
