@@ -33,13 +33,14 @@ func (u *Updater) Contact(c Contact) {
 type trial struct {
 	began      time.Time
 	registered time.Time // since when; zero: it is not
+	without    time.Time // since when it is not
 	extended   bool      // no server answers, but the machine is well
 }
 
 // try begins the trial of a new system: it must be what was installed, and gets
 // all its attempts to boot again, so that power cuts do not use them up.
 func (u *Updater) try(ctx context.Context) {
-	u.trial = trial{began: time.Now()}
+	u.trial = trial{began: time.Now(), without: time.Now()}
 	r := u.rec
 	slots, err := u.cfg.Backend.Slots(ctx)
 	if err != nil {
@@ -69,8 +70,9 @@ func (u *Updater) judge(ctx context.Context) {
 	said := u.said
 	u.mu.Unlock()
 	switch {
+	case !said.Registered && !t.registered.IsZero():
+		t.registered, t.without = time.Time{}, now
 	case !said.Registered:
-		t.registered = time.Time{}
 	case t.registered.IsZero():
 		t.registered = now
 	}
@@ -82,7 +84,7 @@ func (u *Updater) judge(ctx context.Context) {
 		u.check(ctx, happening{event: passed})
 		return
 	}
-	if left := u.cfg.Confirm - now.Sub(t.began); left > 0 {
+	if left := u.cfg.Confirm - now.Sub(t.without); left > 0 {
 		u.wait(left, u.judge)
 		return
 	}

@@ -1,0 +1,337 @@
+package fota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// bench is an Updater of a machine without power cuts, in simulated time.
+type bench struct {
+	*testing.T
+	machine *machine
+	u       *Updater
+	fetch   func(from Position, to Body) error
+	refuse  error // of the journal
+	end     func()
+}
+
+func (b *bench) Load(key string) ([]byte, error) { return b.machine.Load(key) }
+
+func (b *bench) Save(key string, record []byte) error {
+	if b.refuse != nil {
+		return b.refuse
+	}
+	return b.machine.Save(key, record)
+}
+
+func (b *bench) Fetch(_ context.Context, _ *url.URL, from Position, to Body) error {
+	return b.fetch(from, to)
+}
+
+// simulate runs f with an updater, after change.
+func simulate(t *testing.T, change func(*Config), f func(b *bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := &bench{T: t, machine: newMachine(t)}
+		b.boot(change)
+		f(b)
+		b.end()
+	})
+}
+
+// boot starts an updater, as after a boot of the machine.
+func (b *bench) boot(change func(*Config)) {
+	m := b.machine
+	m.powerOn()
+	c := Config{
+		Key: "k", Backend: m, Journal: b, Reboot: m.reboot, BootID: fmt.Sprint(m.boots), OnChange: m.changed, Fetchers: map[string]Fetcher{"coap": b},
+	}
+	if change != nil {
+		change(&c)
+	}
+	b.u = New(c)
+	b.u.area = m
+	ctx, off := context.WithCancel(b.Context())
+	m.off = off
+	var running sync.WaitGroup
+	running.Go(func() { _ = b.u.Run(ctx) })
+	b.end = func() { off(); running.Wait() }
+	synctest.Wait()
+}
+
+// is fails the test unless the update stands there.
+func (b *bench) is(phase Phase, result Result) {
+	b.Helper()
+	synctest.Wait()
+	if s := b.u.Status(); s.Phase != phase || s.Result != result {
+		b.Fatalf("the update is %s with result %d (%s), want %s with %d", s.Phase, s.Result, s.Reason, phase, result)
+	}
+}
+
+func (b *bench) must(err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+const good = "gateway 2 good!"
+
+// push pushes a package.
+func (b *bench) push(content string) {
+	b.Helper()
+	r, err := b.u.Receive(b.Context(), int64(len(content)))
+	b.must(err)
+	b.must(r.Write(b.Context(), []byte(content)))
+	b.must(r.Close(b.Context(), false))
+	synctest.Wait() // it is verified
+}
+
+func TestDownloadsGoOn(t *testing.T) {
+	simulate(t, nil, func(b *bench) {
+		attempts := []Position{}
+		b.fetch = func(from Position, to Body) error {
+			attempts = append(attempts, from)
+			at := Position{Offset: from.Offset, Validator: "v"}
+			if len(attempts) == 4 {
+				at = Position{Validator: "w"} // it has changed
+			}
+			if err := to.Begin(at, int64(len(good))); err != nil {
+				return err
+			}
+			n := min(int(at.Offset)+3, len(good))
+			if len(attempts) > 3 {
+				n = len(good)
+			}
+			_, err := io.WriteString(to, good[at.Offset:n])
+			if err == nil && n < len(good) {
+				err = errors.New("the connection is lost")
+			}
+			return err
+		}
+		b.must(b.u.Fetch(b.Context(), "coap://x/y"))
+		time.Sleep(time.Hour)
+		b.is(Ready, Initial)
+		want := []Position{{0, ""}, {3, "v"}, {6, "v"}, {9, "v"}}
+		if fmt.Sprint(attempts) != fmt.Sprint(want) || string(b.machine.disk) != good {
+			t.Errorf("attempts %v, want %v; %q on disk", attempts, want, b.machine.disk)
+		}
+	})
+}
+
+func TestDownloadsEnd(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		fetch func(from Position, to Body) error
+		after time.Duration
+		want  Result
+	}{
+		{"refused", func(Position, Body) error { return fmt.Errorf("4.04: %w", ErrRefused) }, 0, InvalidURI},
+		{"silent", func(Position, Body) error { return errors.New("no answer") }, 25 * time.Hour, ConnectionLost},
+		{"too large", func(_ Position, to Body) error { return to.Begin(Position{}, 1<<40) }, 0, NoStorage},
+		{"larger than it says", func(_ Position, to Body) error {
+			_ = to.Begin(Position{}, 2)
+			_, err := io.WriteString(to, good)
+			return err
+		}, 25 * time.Hour, ConnectionLost},
+		{"shorter than it says", func(_ Position, to Body) error {
+			_ = to.Begin(Position{}, 99)
+			_, err := io.WriteString(to, good)
+			return err
+		}, 0, ConnectionLost},
+		{"out of place", func(_ Position, to Body) error { return to.Begin(Position{Offset: 7}, 99) }, 25 * time.Hour, ConnectionLost},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			simulate(t, nil, func(b *bench) {
+				b.fetch = c.fetch
+				b.must(b.u.Fetch(b.Context(), "coap://x/y"))
+				if c.after > 0 {
+					b.is(Fetching, Initial)
+					time.Sleep(c.after)
+				}
+				b.is(Resting, c.want)
+				if b.u.Status().Reason == "" {
+					t.Error("nothing says why")
+				}
+			})
+		})
+	}
+}
+
+func TestUnusableURIs(t *testing.T) {
+	simulate(t, nil, func(b *bench) {
+		b.must(b.u.Fetch(b.Context(), "nothing"))
+		b.is(Resting, InvalidURI)
+		b.must(b.u.Fetch(b.Context(), "gopher://x/y"))
+		b.is(Resting, UnsupportedProtocol)
+		b.must(b.u.Reset(b.Context()))
+		b.is(Resting, Initial)
+	})
+}
+
+func TestPushes(t *testing.T) {
+	simulate(t, func(c *Config) { c.MaxSize = 100 }, func(b *bench) {
+		first, err := b.u.Receive(b.Context(), 0)
+		b.must(err)
+		b.must(first.Write(b.Context(), []byte("old")))
+		b.push(good) // begins anew
+		b.is(Ready, Initial)
+		if err := first.Write(b.Context(), []byte("more")); !errors.Is(err, ErrNotNow) {
+			t.Errorf("the push of before goes on: %v", err)
+		}
+		if _, err := b.u.Receive(b.Context(), 5); !errors.Is(err, ErrNotNow) {
+			t.Errorf("a package is replaced: %v", err)
+		}
+		b.must(b.u.Cancel(b.Context()))
+		b.is(Resting, Cancelled)
+		if err := b.u.Update(b.Context()); !errors.Is(err, ErrNotNow) {
+			t.Errorf("nothing is installed: %v", err)
+		}
+		if _, err := b.u.Receive(b.Context(), 101); err == nil {
+			t.Error("a package that is too large is taken")
+		}
+		b.is(Resting, NoStorage)
+		r, err := b.u.Receive(b.Context(), 0)
+		b.must(err)
+		if err := r.Write(b.Context(), make([]byte, 101)); err == nil {
+			t.Error("more than may be is taken")
+		}
+		b.is(Resting, NoStorage)
+		r, err = b.u.Receive(b.Context(), 0)
+		b.must(err)
+		r.Abort(b.Context(), errors.New("no answer"))
+		b.is(Resting, ConnectionLost)
+	})
+}
+
+func TestNothingHappensThatIsNotRecorded(t *testing.T) {
+	simulate(t, nil, func(b *bench) {
+		b.push(good)
+		b.is(Ready, Initial)
+		steps := b.machine.steps
+		b.refuse = errors.New("the disk is full")
+		if err := b.u.Update(b.Context()); !errors.Is(err, b.refuse) {
+			t.Errorf("got %v", err)
+		}
+		b.is(Ready, Initial)
+		if b.machine.steps != steps {
+			t.Error("something was done")
+		}
+	})
+}
+
+func TestConsent(t *testing.T) {
+	simulate(t, func(c *Config) { c.Consent = true }, func(b *bench) {
+		b.must(b.u.SetPolicy(b.Context(), Policy{Severity: 1, MaxDefer: 3600}))
+		b.push(good)
+		b.must(b.u.Update(b.Context()))
+		b.is(Deferred, Deferral)
+		time.Sleep(59 * time.Minute)
+		b.is(Deferred, Deferral)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := b.u.Status().Phase; got < Installing {
+			t.Errorf("the defer period is over and the update is %s", got)
+		}
+	})
+	simulate(t, func(c *Config) { c.Consent = true }, func(b *bench) {
+		b.must(b.u.SetPolicy(b.Context(), Policy{Severity: 0, MaxDefer: 3600}))
+		b.push(good)
+		b.must(b.u.Update(b.Context()))
+		synctest.Wait()
+		if got := b.u.Status().Phase; got < Installing {
+			t.Errorf("a critical update waits: it is %s", got)
+		}
+	})
+}
+
+// trying brings a machine to the trial of a new system.
+func trying(t *testing.T, change func(*Config), f func(b *bench)) {
+	t.Helper()
+	simulate(t, change, func(b *bench) {
+		b.push(good)
+		b.must(b.u.Update(b.Context()))
+		synctest.Wait()
+		b.end()
+		b.boot(change)
+		b.is(Trial, Initial)
+		f(b)
+	})
+}
+
+func TestTrial(t *testing.T) {
+	lenient := func(well error) func(*Config) {
+		return func(c *Config) { c.Lenient, c.Check = true, func(context.Context) error { return well } }
+	}
+	ill := errors.New("the disk is not mounted")
+	for _, c := range []struct {
+		name   string
+		change func(*Config)
+		said   []Contact // 9 minutes apart
+		after  time.Duration
+		want   Phase
+		reason string
+	}{
+		{"registered for the time", nil, []Contact{{Registered: true}, {Registered: true}}, time.Minute, Resting, ""},
+		{"not that long", nil, []Contact{{Registered: true}, {}, {Registered: true}}, time.Minute, Trial, ""},
+		{"nobody answers", nil, nil, 10 * time.Minute, Reverting, "no server answers"},
+		{"nobody answers, and it is well", lenient(nil), nil, 23 * time.Hour, Trial, ""},
+		{"nobody answers to the end", lenient(nil), nil, 24 * time.Hour, Reverting, "no server has answered"},
+		{"nobody answers, and it is ill", lenient(ill), nil, 10 * time.Minute, Reverting, "not mounted"},
+		{"refused, though it is well", lenient(nil), []Contact{{Answer: "4.03"}}, 10 * time.Minute, Reverting, "4.03"},
+		{"an answer within the limit", lenient(nil), []Contact{{}, {}, {Registered: true}}, 10 * time.Minute, Resting, ""},
+		{"registered, and it is ill", lenient(ill), []Contact{{Registered: true}}, 10 * time.Minute, Reverting, "not mounted"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			trying(t, c.change, func(b *bench) {
+				for i, said := range c.said {
+					if i > 0 {
+						time.Sleep(9 * time.Minute)
+					}
+					b.u.Contact(said)
+				}
+				time.Sleep(c.after)
+				synctest.Wait()
+				if got := b.u.rec; got.Phase != c.want || !strings.Contains(got.Reason, c.reason) {
+					t.Errorf("the update is %s (%s), want %s (%s)", got.Phase, got.Reason, c.want, c.reason)
+				}
+			})
+		})
+	}
+}
+
+func TestLocalUserEndsATrial(t *testing.T) {
+	trying(t, nil, func(b *bench) {
+		b.must(b.u.MarkGood(b.Context()))
+		b.is(Resting, Success)
+	})
+	trying(t, nil, func(b *bench) {
+		b.must(b.u.Rollback(b.Context()))
+		synctest.Wait()
+		if b.machine.primary != "A" || !b.machine.bad["B"] {
+			t.Errorf("slot %s boots next; B is bad: %v", b.machine.primary, b.machine.bad["B"])
+		}
+	})
+}
+
+func TestProgram(t *testing.T) {
+	if err := Program("/bin/sh", "-c", "exit 0")(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := Program("/bin/sh", "-c", "echo ill; exit 3")(t.Context()); err == nil || !strings.Contains(err.Error(), "ill") {
+		t.Errorf("got %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := Program("/bin/sh", "-c", "sleep 60")(ctx); err == nil || !strings.Contains(err.Error(), "in time") {
+		t.Errorf("got %v", err)
+	}
+}
