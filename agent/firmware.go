@@ -157,6 +157,7 @@ func (f *firmware) restart(ctx context.Context) error {
 
 // run carries out updates until ctx ends, again after each simulated reboot.
 func (f *firmware) run(ctx context.Context) error {
+	f.changed(f.now.Load().Status()) // health shows again how the last update ended
 	for {
 		booted, off := context.WithCancel(ctx)
 		var running sync.WaitGroup
