@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,20 +132,15 @@ func TestBootstrapInVain(t *testing.T) {
 func TestNoNetworkNoBootstrap(t *testing.T) {
 	bootstrapping(t, true, nil, func(l *bootLab) {
 		l.server.refuse = errNoRoute
-		var asked int
-		l.server.onDial = func(_ context.Context, to Server) {
-			if to.URI == bootstrapURI {
-				asked++
-			}
-		}
+		asked := l.countDials()
 		l.run()
 		l.after(48 * time.Hour)
 		l.server.set(func(s *scripted) { s.refuse = nil })
 		l.client.NetworkChanged()
 		l.after(time.Hour)
 		l.wantState(Registered)
-		if asked > 0 {
-			t.Errorf("the bootstrap server was dialled %d times", asked)
+		if n := asked.Load(); n > 0 {
+			t.Errorf("the bootstrap server was dialled %d times", n)
 		}
 	})
 }
@@ -153,16 +149,15 @@ func TestNoNetworkNoBootstrap(t *testing.T) {
 // in the end, and when all is back, the server is registered at and the wish is gone.
 func TestSilentNetwork(t *testing.T) {
 	bootstrapping(t, true, nil, func(l *bootLab) {
-		var dialled []string
-		l.server.onDial = func(_ context.Context, to Server) { dialled = append(dialled, to.URI) }
+		asked := l.countDials()
 		l.registered()
 		l.server.set(func(s *scripted) { s.dead = true })
 		l.after(time.Hour + 10*time.Minute)
-		if n := countOf(dialled, bootstrapURI); n > 0 {
+		if n := asked.Load(); n > 0 {
 			t.Errorf("after an hour the bootstrap server was dialled %d times", n)
 		}
 		l.after(24 * time.Hour)
-		if n := countOf(dialled, bootstrapURI); n < 10 || n > 40 {
+		if n := asked.Load(); n < 10 || n > 40 {
 			t.Errorf("in a day the bootstrap server was dialled %d times", n)
 		}
 		l.server.set(func(s *scripted) { s.dead = false })
@@ -222,14 +217,15 @@ func TestServerComesFirst(t *testing.T) {
 	})
 }
 
-func countOf(all []string, one string) int {
-	count := 0
-	for _, s := range all {
-		if s == one {
-			count++
+// countDials counts how often the bootstrap server is dialled.
+func (l *bootLab) countDials() *atomic.Int32 {
+	var count atomic.Int32
+	l.server.onDial = func(_ context.Context, to Server) {
+		if to.URI == bootstrapURI {
+			count.Add(1)
 		}
 	}
-	return count
+	return &count
 }
 
 // TestSilentServerBesideAnother: that another server has this client registered shows that it
