@@ -32,8 +32,8 @@ func (p *pair) config(rights []config.Right, sensors ...config.Sensor) *config.C
 	return cfg
 }
 
-// registered waits for both servers, and until object 2 says something about each
-// object instance of the hardware.
+// registered waits for both servers to have a registration, and until object 2 says
+// something about each object instance of the hardware.
 func (p *pair) registered(a *Agent) {
 	p.Helper()
 	<-a.board.Hardware().Ready()
@@ -48,8 +48,8 @@ func (p *pair) registered(a *Agent) {
 			p.Fatal("object 2 does not mention the sensors")
 		}
 	}
-	p.first.next(p.T, server.Registered)
-	p.second.next(p.T, server.Registered)
+	p.first.back(p.T)
+	p.second.back(p.T)
 }
 
 // provided reports whether object 2 has an instance for each of object 3303 and 3306.

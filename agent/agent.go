@@ -177,7 +177,8 @@ func (a *Agent) compose() error {
 		return err
 	}
 	a.client = client.New(client.Config{
-		Endpoint: a.endpoint, Tree: a.tree, Dialer: a.dialer(), Store: a.store.Bucket(store.Client), Params: a.params,
+		Endpoint: a.endpoint, Tree: a.tree, Dialer: a.dialer(), Store: a.store.Bucket(store.Client),
+		Journal: a.store.SmallBucket("client/"), Mark: a.mark(), Params: a.params,
 		Log: a.log, Now: a.opts.Now, OnStatus: a.accountChanged, OnBootstrap: a.bootstrapChanged, Together: a.together,
 		OnAlert: a.alert, Trace: a.trace,
 	})

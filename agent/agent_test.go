@@ -55,19 +55,26 @@ func newLab(t *testing.T, change ...func(*server.Config)) *lab {
 	return &lab{s, events, &url.URL{Scheme: "coap", Host: pc.LocalAddr().String()}, t.TempDir(), cancel}
 }
 
-func (l *lab) next(t *testing.T, kind server.EventKind) server.Event {
+func (l *lab) next(t *testing.T, kinds ...server.EventKind) server.Event {
 	t.Helper()
 	limit := time.After(generous)
 	for {
 		select {
 		case e := <-l.events:
-			if e.Kind == kind {
+			if slices.Contains(kinds, e.Kind) {
 				return e
 			}
 		case <-limit:
-			t.Fatalf("no %s event", kind)
+			t.Fatalf("no event of %v", kinds)
 		}
 	}
+}
+
+// back waits for an agent that was started again. It goes on with its registration, unless
+// its port is another program's now.
+func (l *lab) back(t *testing.T) server.Event {
+	t.Helper()
+	return l.next(t, server.Registered, server.Updated, server.Sent)
 }
 
 func sensor(name string) config.Sensor {
@@ -179,7 +186,7 @@ func TestInstanceNumbersAndWritesOutliveTheProcess(t *testing.T) {
 
 	// "a" is gone, "b" keeps its number and what the server wrote, "c" is new.
 	_, stop = l.run(t, l.config(sensor("c"), sensor("b")))
-	e := l.next(t, server.Registered)
+	e := l.back(t)
 	if e.Registration.Lifetime != 30*time.Minute {
 		t.Errorf("lifetime %v, want what the server wrote", e.Registration.Lifetime)
 	}
@@ -195,7 +202,7 @@ func TestInstanceNumbersAndWritesOutliveTheProcess(t *testing.T) {
 	cfg := l.config(sensor("b"))
 	cfg.Servers[0].Lifetime, cfg.Servers[0].Fingerprint = 2*time.Hour, "2"
 	l.run(t, cfg)
-	if e := l.next(t, server.Registered); e.Registration.Lifetime != 2*time.Hour {
+	if e := l.back(t); e.Registration.Lifetime != 2*time.Hour {
 		t.Errorf("lifetime %v, want that of the edited section", e.Registration.Lifetime)
 	}
 }

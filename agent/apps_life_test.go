@@ -164,7 +164,7 @@ func TestApplicationOutlivesTheAgent(t *testing.T) {
 	g.stop()
 
 	g = l.serve(t, l.withApps(meterApp))
-	if again := l.next(t, server.Registered).Registration.Objects; fmt.Sprint(again) != fmt.Sprint(listed) {
+	if again := l.back(t).Registration.Objects; fmt.Sprint(again) != fmt.Sprint(listed) {
 		t.Errorf("registered %v, before %v", again, listed)
 	}
 	if r := g.reading(t, "/3305/0/5805"); r.Value != before.Value || !r.Time.Equal(before.Time) || r.Quality != model.Stale {
@@ -198,7 +198,7 @@ func TestApplicationOutlivesTheAgent(t *testing.T) {
 	}
 	g.stop()
 	l.serve(t, l.withApps(meterApp))
-	if objects := l.next(t, server.Registered).Registration.Objects; lists(objects, "/3305/0") {
+	if objects := l.back(t).Registration.Objects; lists(objects, "/3305/0") {
 		t.Errorf("what was removed is there again: %v", objects)
 	}
 }

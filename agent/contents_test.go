@@ -35,7 +35,7 @@ func TestPortfolio(t *testing.T) {
 	}
 	stop()
 	l.run(t, cfg)
-	l.next(t, server.Registered)
+	l.back(t)
 	if v := l.read(t, "/16/1/0/0"); v != lwm2m.String("second host") {
 		t.Errorf("after a restart it is %v", v)
 	}

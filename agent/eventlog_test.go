@@ -46,7 +46,7 @@ func TestEventLogIsSent(t *testing.T) {
 	}
 	stop()
 	l.run(t, l.config())
-	l.next(t, server.Registered)
+	l.back(t)
 	for path, want := range map[string]lwm2m.Value{"/20/0/4017": lwm2m.Unsigned(1), "/20/0/4010": lwm2m.Integer(1)} {
 		if v := l.read(t, path); v != want {
 			t.Errorf("after a restart %s is %v, want %v", path, v, want)

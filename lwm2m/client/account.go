@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/coap"
 	"lwm2m-agent/lwm2m/dtls"
 	"lwm2m-agent/lwm2m/model"
 )
@@ -62,34 +63,41 @@ type account struct {
 	timer    *time.Timer
 	scratch  scratch
 
-	connection *connection
-	renewal    renewal
-	attempt    int // number of the dial or request in flight; answers to others are late
-	abandon    context.CancelFunc
-	sentAt     time.Time     // of the request in flight, or of the last one
-	spokeAt    time.Time     // when a request or notification was sent last
-	session    *dtls.Session // to continue with the next dial, or nil
-	reach      reach         // the ways to the server
-	failed     int           // attempts in a row
-	silence    time.Duration // before the Update in flight, where an address translation may have ended by it
-	suspected  time.Duration // such a silence whose Update was not answered
-	failure    failure       // how the last one did
-	held       []request     // while the Register is being answered
-	commands   []command     // while a request on object 1 is being answered
-	sends      []*dataSend   // that wait for the registration, or for the one in flight
-	sending    bool          // one is in flight
-	disabled   time.Duration
-	disableAt  time.Time // Disable is carried out then; zero: there is none
-	told       told      // to the server, last
-	telling    told      // in the request in flight
-	listWanted bool      // beside the Profile ID, in this registration
-	listTold   bool      // in the request in flight
-	location   string
-	beganAt    time.Time // of the registration
-	waitUntil  time.Time // end of a back-off or Disable; zero: none
-	updateAt   time.Time // zero: never
-	changedAt  time.Time // the first of a series of changes of the object list; zero: none
-	settleAt   time.Time // look then at what is registered; zero: no need
+	connection  *connection
+	renewal     renewal
+	attempt     int // number of the dial or request in flight; answers to others are late
+	abandon     context.CancelFunc
+	sentAt      time.Time     // of the request in flight, or of the last one
+	spokeAt     time.Time     // when a request or notification was sent last
+	session     *dtls.Session // to continue with the next dial, or nil
+	suspended   coap.Point    // where it was left
+	resuming    *resumption   // likewise, of an earlier process
+	keeping     keeping       // the session on disk
+	reach       reach         // the ways to the server
+	failed      int           // attempts in a row
+	silence     time.Duration // before the Update in flight, where an address translation may have ended by it
+	suspected   time.Duration // such a silence whose Update was not answered
+	failure     failure       // how the last one did
+	held        []request     // while the Register is being answered
+	commands    []command     // while a request on object 1 is being answered
+	sends       []*dataSend   // that wait for the registration, or for the one in flight
+	sending     bool          // one is in flight
+	disabled    time.Duration
+	disableAt   time.Time // Disable is carried out then; zero: there is none
+	told        told      // to the server, last
+	toldSaved   told      // as the record of the session has it
+	telling     told      // in the request in flight
+	listWanted  bool      // beside the Profile ID, in this registration
+	listTold    bool      // in the request in flight
+	location    string
+	fromEarlier bool      // the registration is that of an earlier process
+	unheard     bool      // the server, since the start
+	askAt       time.Time // whether it knows us; zero: something is under way that shows
+	beganAt     time.Time // of the registration
+	waitUntil   time.Time // end of a back-off or Disable; zero: none
+	updateAt    time.Time // zero: never
+	changedAt   time.Time // the first of a series of changes of the object list; zero: none
+	settleAt    time.Time // look then at what is registered; zero: no need
 
 	observations *observations
 	attributes   attributeTable
@@ -113,6 +121,7 @@ func (a *account) run() {
 		a.arm()
 		select {
 		case <-a.ctx.Done():
+			a.keepSession()
 			a.on(stop)
 		case <-a.inbox.wake:
 			a.receive()
@@ -131,8 +140,12 @@ func (a *account) start() {
 	a.loadProof()
 	a.loadAttributes()
 	a.loadHistory()
+	a.loadSession()
 	a.enter(Waiting)
-	if !a.behind {
+	if a.resuming != nil {
+		a.behind = false // it has registered before
+		a.waitUntil = a.now()
+	} else if !a.behind {
 		a.waitUntil = a.now().Add(a.settings.initialDelay)
 	}
 	a.show()
@@ -193,7 +206,7 @@ func (a *account) receive() {
 			close(item.answered)
 		case paramsChanged:
 			a.paramsChanged()
-		case ownChangeDone:
+		case ownChangeDone, numbersLow:
 		}
 	}
 	if a.ownChanges.Load() == 0 {
@@ -227,6 +240,7 @@ func (a *account) resettle(s *settings) {
 	a.settings = s
 	if !s.sameTarget(old) {
 		a.version, a.failed = lwm2m.Version{}, 0
+		a.session, a.resuming = nil, nil
 		a.on(reconfigured)
 	}
 	if *s.attributes() != *old.attributes() {
@@ -280,6 +294,8 @@ func (a *account) catchUp() {
 		a.disableAt = time.Time{}
 		a.on(disable)
 	}
+	a.askIfUnheard(now)
+	a.reserveIfDue(now)
 	switch a.state {
 	case Waiting, Disabled:
 		if passed(a.waitUntil, now) {
@@ -310,6 +326,9 @@ func (a *account) catchUp() {
 // save brings the Store up to date when it is time, and at the end.
 func (a *account) save(now time.Time) {
 	last := a.state == Stopped
+	if passed(a.keeping.saveAt, now) {
+		a.saveSession()
+	}
 	if passed(a.saveAt, now) || last && !a.saveAt.IsZero() {
 		a.saveAttributes()
 	}
@@ -338,7 +357,7 @@ func (a *account) updateIfDue(now time.Time) {
 // arm sets the timer to what is due first, or stops it.
 func (a *account) arm() {
 	var at time.Time
-	for _, due := range [...]time.Time{a.nextDue(), a.storeDue(), a.disableAt, a.saveAt, a.historySaveAt} {
+	for _, due := range [...]time.Time{a.nextDue(), a.storeDue(), a.disableAt, a.saveAt, a.historySaveAt, a.keeping.saveAt, a.keeping.retryAt, a.askAt} {
 		at = earliest(at, due)
 	}
 	if at.IsZero() {

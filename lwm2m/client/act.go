@@ -76,8 +76,8 @@ func (a *account) dial() {
 	a.adoptParams()
 	server, way := a.target(), a.way()
 	server.URI, server.Only, server.Prefer, server.Interface = way.uri, way.family, a.reach.family, a.params.Interface
-	server.CIDLength, server.DTLSTimeout, server.Session = a.params.CIDLength, a.params.DTLSTimeout, a.session
-	a.session = nil // it can be continued once only
+	server.CIDLength, server.DTLSTimeout = a.params.CIDLength, a.params.DTLSTimeout
+	a.offer(&server)
 	server.OnHandshake = func(remote net.Addr, sent bool, size int) {
 		a.view.traffic.handshake(sent, size, networkHeaders(remote), a.now())
 	}
@@ -137,9 +137,8 @@ func (a *account) dialled(d dialled) {
 		a.on(a.orElsewhere(unreachable))
 	default:
 		c := newConnection(a, &d.server, d.nc)
-		a.connection = c
+		a.on(a.takeUp(c))
 		a.running.Go(func() { c.run(a.ctx) })
-		a.on(c.kind())
 	}
 }
 
@@ -147,10 +146,12 @@ func (a *account) dialled(d dialled) {
 // server still asks.
 func (a *account) hangUp() {
 	a.giveUp()
-	a.session, a.held = nil, nil
+	a.held = nil
+	a.unheard, a.askAt = false, time.Time{}
 	if a.connection == nil {
 		return
 	}
+	a.voidSession()
 	a.connection.open.Store(nil)
 	a.view.retire(a.connection.conn)
 	if err := a.connection.conn.Close(); err != nil {
@@ -162,9 +163,14 @@ func (a *account) hangUp() {
 // suspend leaves the connection but keeps its security context, so that it can be
 // continued from another address.
 func (a *account) suspend() {
-	session := a.connection.session()
+	a.suspended = a.connection.conn.Point()
+	session, kept := a.connection.session(), a.keeping
+	a.keeping.live = false // it is not over
 	a.hangUp()
-	a.session = session
+	a.session, a.keeping = session, kept
+	if session == nil {
+		a.voidSession()
+	}
 }
 
 // send sends a request of the registration interface.
@@ -244,10 +250,11 @@ func (a *account) beginRegistration() {
 	}
 	a.prove()
 	a.endObservations()
-	a.sendRefused, a.listWanted = false, false
+	a.sendRefused, a.listWanted, a.fromEarlier = false, false, false
 	clear(a.warned)
 	a.client.bootstrap.inbox.put(registrationStands{a.ssid})
 	a.goOn()
+	a.saveSession()
 	a.log.Info("registered", slog.String("server", a.connection.server.URI), slog.String("location", a.location), slog.String("version", a.version.String()))
 	held := a.held
 	a.held = nil
@@ -264,6 +271,7 @@ func (a *account) goOn() {
 	if after, ok := updateAfter(a.told.lifetime, a.connection.conn.Params(), a.client.config.Rand()); ok {
 		a.updateAt = a.sentAt.Add(after)
 	}
+	a.contacted()
 	version := a.version
 	a.connection.open.Store(&version)
 }

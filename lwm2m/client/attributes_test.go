@@ -51,6 +51,7 @@ type memory struct {
 	mu      sync.Mutex
 	records map[string]string
 	saves   int
+	of      map[string]int // saves, by key
 }
 
 func (m *memory) Load(key string) ([]byte, error) {
@@ -66,6 +67,10 @@ func (m *memory) Save(key string, record []byte) error {
 	if m.records == nil {
 		m.records = make(map[string]string)
 	}
+	if m.of == nil {
+		m.of = make(map[string]int)
+	}
+	m.of[key]++
 	if delete(m.records, key); record != nil {
 		m.records[key] = string(record)
 	}
@@ -76,7 +81,7 @@ func (m *memory) Save(key string, record []byte) error {
 func (m *memory) attributes() (record string, saves int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.records["attributes/101"], m.saves
+	return m.records["attributes/101"], m.of["attributes/101"]
 }
 
 func TestAttributesOutliveTheProcess(t *testing.T) {

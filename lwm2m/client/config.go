@@ -18,9 +18,11 @@ type Config struct {
 	Endpoint string      // endpoint client name: "urn:dev:os:32473-gw-17"
 	Tree     *model.Tree // with objects 0 and 1, which name the servers
 
-	Dialer Dialer                            // nil: DefaultDialer
-	Store  Store                             // nil: nothing outlives the process
-	Params func(shortServerID uint16) Params // nil: the defaults for all; asked at each registration; 0: of the bootstrap server
+	Dialer  Dialer                            // nil: DefaultDialer
+	Store   Store                             // nil: nothing outlives the process
+	Journal Store                             // for small records that change often, of at most 1 kB; nil: Store
+	Mark    []byte                            // of the place where Store keeps its records: sessions with another one are copies
+	Params  func(shortServerID uint16) Params // nil: the defaults for all; asked at each registration; 0: of the bootstrap server
 
 	Log  *slog.Logger     // nil: none
 	Now  func() time.Time // wall clock; nil: time.Now

@@ -26,6 +26,11 @@ type connection struct {
 	transport string
 	cid       string
 
+	continues bool                      // what the server knows
+	orderBook atomic.Pointer[orderBook] // of requests that must not run twice; nil: they are not noted
+
+	few atomic.Uint64 // ask for more record numbers when so many are left; 0: not, or done
+
 	// open holds the version of the registration while requests are answered.
 	open atomic.Pointer[lwm2m.Version]
 
@@ -68,7 +73,11 @@ func newConnection(a *account, to *Server, nc net.Conn) *connection {
 			c.transport = "TLS " + a.mode().String()
 		}
 	}
+	c.continues = c.binding() != overTCP && a.continues(nc)
 	o := coap.Options{Params: a.params.CoAP, Limits: a.params.Limits, Upload: c.upload}
+	if a.client.config.Store != nil {
+		a.numbers(&o, c.continues)
+	}
 	around, trace := c.headers(), a.client.config.Trace
 	o.Trace = func(d coap.Direction, datagram []byte) {
 		a.view.traffic.note(d, datagram, around, a.now())
@@ -76,7 +85,7 @@ func newConnection(a *account, to *Server, nc net.Conn) *connection {
 			trace(a.ssid, d, datagram)
 		}
 	}
-	c.conn = newConn(to, nc, c.handle, o)
+	c.conn = newConn(to, c.sender(), c.handle, o)
 	return c
 }
 
@@ -130,14 +139,6 @@ func (c *connection) headers() headers {
 		h.received += len(p.LocalCID) + 1
 	}
 	return h
-}
-
-// kind tells whether the connection continues a security context that the server knows.
-func (c *connection) kind() event {
-	if s, ok := c.nc.(secured); ok && s.Parameters().Restored {
-		return continued
-	}
-	return connected
 }
 
 // session returns the security context, to be continued on another connection, nil if
@@ -238,12 +239,15 @@ func (a *account) respond(x *coap.Exchange, m *coap.Message) {
 // maxReason bounds the diagnostic payload of a refusal, in bytes.
 const maxReason = 120
 
-// refuse answers with the code of an error, and its reason as diagnostic payload (RFC
-// 7252, section 5.5.2). It is the one place where errors become codes.
-func (a *account) refuse(x *coap.Exchange, err error) {
+// refuse answers with an error.
+func (a *account) refuse(x *coap.Exchange, err error) { a.respond(x, a.refusal(x, err)) }
+
+// refusal is the answer with the code of an error, and its reason as diagnostic payload
+// (RFC 7252, section 5.5.2). It is the one place where errors become codes.
+func (a *account) refusal(x *coap.Exchange, err error) *coap.Message {
 	code := lwm2m.CodeOf(err)
 	if a.log.Enabled(a.ctx, slog.LevelDebug) {
 		a.log.Debug("request refused", slog.String("method", x.Request.Code.String()), slog.String("path", x.Request.Path()), slog.Any("err", err))
 	}
-	a.respond(x, &coap.Message{Code: coap.Code(code), Payload: reason(err)})
+	return &coap.Message{Code: coap.Code(code), Payload: reason(err)}
 }

@@ -126,18 +126,18 @@ func (d DefaultDialer) opener(to *Server, e endpoint, config *dtls.Config) (open
 		}, streamDelay, nil
 	case e.secure:
 		return func(ctx context.Context, address string, heard func()) (net.Conn, error) {
-			nc, err := d.udp(ctx, dialer, address)
+			nc, err := d.udp(ctx, dialer, address, to.from(config))
 			if err != nil {
 				return nil, err
 			}
 			wire := tapped(nc, to.OnHandshake)
 			wire.heard = heard
 			defer wire.done.Store(true)
-			return closing(nc)(handshake(ctx, wire, config, to.Session))
+			return closing(nc)(handshake(ctx, wire, config, to))
 		}, max(to.DTLSTimeout, handshakeDelay), nil
 	}
 	return func(ctx context.Context, address string, _ func()) (net.Conn, error) {
-		return d.udp(ctx, dialer, address)
+		return d.udp(ctx, dialer, address, to.from(config))
 	}, 0, nil
 }
 
@@ -182,10 +182,12 @@ func (d DefaultDialer) Local(ctx context.Context, to Server, remote string) (net
 	return probe.LocalAddr(), nil
 }
 
-// handshake continues the session if there is one that the credentials allow, and
-// makes a new one otherwise.
-func handshake(ctx context.Context, nc net.Conn, config *dtls.Config, s *dtls.Session) (net.Conn, error) {
-	if s == nil || len(s.RemoteCID) == 0 || !s.Matches(config) {
+// handshake continues the session if there is one that the credentials allow and that the
+// server knows by a Connection ID or by the addresses, and makes a new one otherwise. What
+// continues can send nothing before record numbers are reserved.
+func handshake(ctx context.Context, nc net.Conn, config *dtls.Config, to *Server) (net.Conn, error) {
+	s := to.Session
+	if s == nil || !s.Matches(config) || len(s.RemoteCID) == 0 && !to.between(nc) {
 		conn, err := dtls.Client(ctx, nc, *config)
 		if err != nil {
 			return nil, err
@@ -196,10 +198,21 @@ func handshake(ctx context.Context, nc net.Conn, config *dtls.Config, s *dtls.Se
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.Session(inProcess); err != nil {
-		return nil, err
-	}
 	return conn, nil
+}
+
+// between reports whether a connection has the addresses that the server knows.
+func (s *Server) between(nc net.Conn) bool {
+	return s.Local.IsValid() && nc.LocalAddr().String() == s.Local.String() && nc.RemoteAddr().String() == s.Remote.String()
+}
+
+// from returns the address to dial from, the zero address for any: a handshake begins from a
+// new port, since the server may hold something for the old one.
+func (s *Server) from(config *dtls.Config) netip.AddrPort {
+	if s.Mode == SecurityNone || s.Session != nil && s.Session.Matches(config) {
+		return s.Local
+	}
+	return netip.AddrPort{}
 }
 
 // A handshake has time for its first message and three retransmissions, and at least as
@@ -208,10 +221,6 @@ const (
 	handshakeTime  = 25 * time.Second
 	handshakeTries = 1 + 2 + 4 + 8
 )
-
-// inProcess is how many record numbers a continued session is given: the session is
-// stored nowhere, so nobody else will use them, and no process sends that many.
-const inProcess = 1 << 40
 
 func (d DefaultDialer) key(secret []byte) (crypto.Signer, error) {
 	if d.Key != nil {
@@ -238,9 +247,18 @@ func (d DefaultDialer) psk(to *Server) ([]byte, error) {
 	return psk, nil
 }
 
-func (d DefaultDialer) udp(ctx context.Context, dialer *net.Dialer, address string) (net.Conn, error) {
+// udp makes a socket, from an address if it is valid and still to be had.
+func (d DefaultDialer) udp(ctx context.Context, dialer *net.Dialer, address string, from netip.AddrPort) (net.Conn, error) {
 	if d.DialUDP != nil {
 		return d.DialUDP(ctx, address)
 	}
-	return dialer.DialContext(ctx, "udp", address)
+	nd := *dialer
+	if from.IsValid() {
+		nd.LocalAddr = net.UDPAddrFromAddrPort(from)
+		if nc, err := nd.DialContext(ctx, "udp", address); err == nil {
+			return nc, nil
+		}
+		nd.LocalAddr = nil
+	}
+	return nd.DialContext(ctx, "udp", address)
 }

@@ -66,6 +66,8 @@ type (
 	}
 	// turnHasCome says that the servers before this one have registered or failed.
 	turnHasCome struct{}
+	// numbersLow says that few record numbers are left.
+	numbersLow struct{}
 	// ownChangeDone says that a request that changes object 1 has been answered.
 	ownChangeDone struct{}
 	// resettled brings what objects 0 and 1 say now.

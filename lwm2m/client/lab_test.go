@@ -15,8 +15,8 @@ import (
 	"lwm2m-agent/objects/registry"
 )
 
-func (pipeAddr) Network() string { return "pipe" }
-func (pipeAddr) String() string  { return "pipe" }
+func (pipeAddr) Network() string  { return "pipe" }
+func (a pipeAddr) String() string { return string(a) }
 
 // lab is a device with a client and its scripted server.
 type lab struct {

@@ -36,6 +36,8 @@ type observation struct {
 	stored    *entry       // it, stored since more came before it was confirmed
 	stale     bool         // tracks do not fit what the path holds
 	outcome   func(error)
+	known     uint64    // checksum of what an earlier process told last; 0: not to be asked any more
+	returns   time.Time // of an earlier process: the path may be missing until then; zero: it may not
 
 	due   time.Time
 	index int // in the queue, -1: not due at all
@@ -163,7 +165,8 @@ func (s *observations) changed(c *model.Change, now time.Time) {
 	for p := c.Path; ; p = p.Parent() {
 		for _, o := range s.byPath[p] {
 			switch news := o.changed(c, now); {
-			case news && !o.news:
+			case news && (!o.news || !o.returns.IsZero()):
+				o.returns = time.Time{}
 				s.tell(o, true)
 			case o.evaluation.waiting:
 				s.schedule(o)

@@ -72,18 +72,18 @@ var errSlow = errors.New("it takes too long")
 func (a *account) change(r *request) {
 	ctx, cancel := context.WithTimeoutCause(a.ctx, r.connection.requestTime, errSlow)
 	defer cancel()
+	a.undertake(r)
 	stop := context.AfterFunc(ctx, func() {
-		a.refuse(r.exchange, lwm2m.Errorf(lwm2m.ServiceUnavailable, "%s: %w", r.path, context.Cause(ctx)))
+		a.answer(r, a.refusal(r.exchange, lwm2m.Errorf(lwm2m.ServiceUnavailable, "%s: %w", r.path, context.Cause(ctx))))
 	})
 	m, err := a.carryOut(ctx, r)
 	if !stop() {
 		return // it was answered when its time was over
 	}
 	if err != nil {
-		a.refuse(r.exchange, err)
-		return
+		m = a.refusal(r.exchange, err)
 	}
-	a.respond(r.exchange, m)
+	a.answer(r, m)
 }
 
 func (a *account) carryOut(ctx context.Context, r *request) (*coap.Message, error) {

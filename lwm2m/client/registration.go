@@ -45,6 +45,7 @@ const (
 	waitOver       event = iota // the time of a back-off or of a Disable is up
 	connected                   // a new security context, or NoSec from a new address
 	continued                   // the server knows the security context: a Connection ID continues
+	resumed                     // and the registration, both of an earlier process
 	unreachable                 // no connection could be made
 	accepted                    // the request in flight was answered with success
 	versionRefused              // 4.12, and a lower version is left
@@ -68,7 +69,7 @@ const (
 )
 
 var eventNames = [eventCount]string{
-	"wait over", "connected", "session continued", "unreachable", "accepted", "version refused (4.12)",
+	"wait over", "connected", "session continued", "session resumed", "unreachable", "accepted", "version refused (4.12)",
 	"object list wanted",
 	"registration unknown", "rejected", "no answer", "connection lost", "another way", "update due", "report due", "awake time over",
 	"update triggered", "network changed", "own address changed", "account changed", "disable", "leave", "stop",
@@ -123,6 +124,7 @@ var transitions = []transition{
 
 	{Connecting, connected, Registering, []action{sendRegister}},
 	{Connecting, continued, Updating, []action{sendUpdate}},
+	{Connecting, resumed, Registered, []action{goOn}},
 	{Connecting, unreachable, Waiting, []action{hangUp, backOff}},
 	{Connecting, elsewhere, Connecting, []action{hangUp, dial}},
 	{Connecting, moved, Connecting, []action{hangUp, dial}},
@@ -148,6 +150,7 @@ var transitions = []transition{
 	{Registered, updateDue, Updating, []action{sendUpdate}},
 	{Registered, triggered, Updating, []action{sendUpdate}},
 	{Registered, awakeOver, Asleep, nil},
+	{Registered, silent, Connecting, []action{hangUp, dial}},
 	{Registered, lost, Waiting, []action{hangUp, backOff}},
 	{Registered, moved, Connecting, []action{suspend, dial}},
 	{Registered, reconfigured, Connecting, []action{hangUp, dial}},

@@ -57,7 +57,7 @@ func TestTableKeepsConnectionsInOrder(t *testing.T) {
 		Registering: true, Registered: true, Updating: true, Asleep: true, Disabling: true, Deregistering: true,
 	}
 	for _, tr := range transitions {
-		has := linked[tr.from] || tr.on == connected || tr.on == continued
+		has := linked[tr.from] || tr.on == connected || tr.on == continued || tr.on == resumed
 		for _, a := range tr.do {
 			switch a {
 			case hangUp, suspend:
@@ -93,7 +93,7 @@ func TestNothingHangs(t *testing.T) {
 			}
 		}
 	}
-	for _, e := range []event{connected, continued, unreachable} {
+	for _, e := range []event{connected, continued, resumed, unreachable} {
 		if to, _ := next(Connecting, e); to == Connecting {
 			t.Errorf("connecting on %v stays", e)
 		}

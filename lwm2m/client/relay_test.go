@@ -21,8 +21,9 @@ import (
 type counted struct {
 	model.Plain
 
-	mu   sync.Mutex
-	runs map[string]int
+	mu     sync.Mutex
+	runs   map[string]int
+	during func() // nil: nothing
 }
 
 var countedDefinition = &model.Definition{ID: 26300, Name: "Counted", Multiple: true, Resources: []model.ResourceDefinition{
@@ -35,6 +36,9 @@ func (c *counted) Execute(_ context.Context, _ model.Origin, _ lwm2m.Path, args 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.runs[text]++
+	if c.during != nil {
+		c.during()
+	}
 	return nil
 }
 

@@ -33,6 +33,7 @@ func (a *account) observe(r *request) {
 		a.observations.add(o)
 		a.undelivered = true
 		m.SetObserve(a.connection.conn.NextObserve())
+		a.observedChanged(true)
 	} else {
 		a.unwatch(&t)
 	}
@@ -101,6 +102,7 @@ func (a *account) endObservation(token coap.Token) {
 	if o := a.observations.byToken[token]; o != nil {
 		a.observations.remove(token)
 		a.unwatch(&o.target)
+		a.observedChanged(false)
 		a.showCounts()
 	}
 }
@@ -184,14 +186,25 @@ func (a *account) notify(o *observation, now time.Time) {
 	}
 	m, err := a.notification(o)
 	if err != nil {
+		if now.Before(o.returns) {
+			a.observations.postpone(o, o.returns)
+			return
+		}
 		a.notifyEnd(o, err)
+		return
+	}
+	o.returns = time.Time{}
+	if o.alreadyKnown(m.Payload, now) {
+		o.evaluation.seen(a.scratch.nodes, now)
+		a.observations.tell(o, false)
 		return
 	}
 	if o.stale {
 		o.govern(a.attributes, a.settings.attributes(), a.scratch.nodes)
 	}
 	m.Type = coap.NON
-	if o.confirm || now.Sub(o.confirmed) >= a.params.ConfirmEvery {
+	if o.confirm || a.unheard && !a.askAt.IsZero() || now.Sub(o.confirmed) >= a.params.ConfirmEvery {
+		a.askAt = time.Time{}
 		m.Type, o.inFlight = coap.CON, now
 		if a.observations.storing {
 			o.awaited = slices.Clone(a.scratch.nodes)
@@ -234,7 +247,7 @@ func (a *account) notified(n notified) {
 		a.observations.tell(o, o.news || !stored)
 		if errors.Is(n.err, coap.ErrTimeout) {
 			a.trouble(n.err)
-			a.on(updateDue) // finds out whether the server is still there
+			a.unanswered()
 		}
 		return
 	}

@@ -46,7 +46,8 @@ type request struct {
 	format     lwm2m.Format // of the payload
 	given      bool         // there is a format
 	accept     lwm2m.Format
-	accepts    bool // there is an Accept
+	accepts    bool   // there is an Accept
+	order      *order // in the orderBook; nil: it is not there
 }
 
 // parse finds out what a request asks for (Transport, table of operations). The

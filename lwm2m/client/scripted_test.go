@@ -24,6 +24,14 @@ type pipeEnd struct {
 	once        sync.Once
 	cut         func() error           // nil: never
 	relay       func() []time.Duration // when the copies of a datagram arrive; nil: one at once
+	address     pipeAddr
+}
+
+// again is the end as another process has it.
+func (e *pipeEnd) again() *pipeEnd {
+	next := &pipeEnd{in: e.in, out: e.out, closed: make(chan struct{}), interrupted: make(chan struct{}), cut: e.cut, relay: e.relay, address: e.address}
+	next.close = sync.OnceFunc(func() { close(next.closed) })
+	return next
 }
 
 var errSwallowed = errors.New("lost on the way")
@@ -88,11 +96,11 @@ func (e *pipeEnd) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-type pipeAddr struct{}
+type pipeAddr string
 
 func (e *pipeEnd) Close() error                     { e.close(); return nil }
-func (e *pipeEnd) LocalAddr() net.Addr              { return pipeAddr{} }
-func (e *pipeEnd) RemoteAddr() net.Addr             { return pipeAddr{} }
+func (e *pipeEnd) LocalAddr() net.Addr              { return e.address }
+func (e *pipeEnd) RemoteAddr() net.Addr             { return e.address }
 func (e *pipeEnd) SetDeadline(time.Time) error      { return nil }
 func (e *pipeEnd) SetWriteDeadline(time.Time) error { return nil }
 
@@ -129,6 +137,7 @@ type scripted struct {
 	near   net.Conn              // the client's end of it
 	far    net.Conn              // and the server's
 	count  int
+	sticky bool // knows a client by its address, over connections
 }
 
 func (s *scripted) Dial(ctx context.Context, to Server) (net.Conn, error) {
@@ -148,7 +157,11 @@ func (s *scripted) Dial(ctx context.Context, to Server) (net.Conn, error) {
 	if refuse != nil {
 		return nil, refuse
 	}
+	if near := s.known(); near != nil {
+		return near, nil
+	}
 	near, far := pipe(s.cut, s.relay)
+	near.address = pipeAddr(fmt.Sprintf("%p", s)) // another one than that of other servers
 	conn := coap.New(far, s.handle, coap.Options{})
 	s.mu.Lock()
 	s.conn, s.near, s.far = conn, near, far
@@ -163,6 +176,18 @@ func (s *scripted) Dial(ctx context.Context, to Server) (net.Conn, error) {
 		_ = conn.Run(s.t.Context())
 	})
 	return near, nil
+}
+
+// known is the client's end of the connection that there is.
+func (s *scripted) known() net.Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.sticky || s.near == nil {
+		return nil
+	}
+	near := s.near.(*pipeEnd).again()
+	s.near = near
+	return near
 }
 
 // cut says what becomes of a datagram.

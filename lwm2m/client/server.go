@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -71,6 +72,11 @@ type Server struct {
 	// OnHandshake, when not nil, is told the size of each datagram, or piece of a stream, of a handshake, for
 	// accounts of traffic.
 	OnHandshake func(remote net.Addr, sent bool, size int)
+
+	// Local and Remote, when valid, are the addresses between which the server was last
+	// spoken to. From the same port it knows the client also without a Connection ID and,
+	// with a security mode of NoSec, at all.
+	Local, Remote netip.AddrPort
 }
 
 // String returns Short Server ID, URI and mode.

@@ -26,6 +26,7 @@ type AccountStatus struct {
 	Lifetime  time.Duration // zero: infinite
 	QueueMode bool
 	Location  string // of the registration: "/rd/5a3f"
+	Continued bool   // the registration is that of an earlier run of the agent
 
 	Transport string // "UDP", "TCP", "DTLS PSK", "TLS X.509" …; "" while there is no connection
 	Local     string // local address
@@ -132,7 +133,11 @@ func (s *AccountStatus) words(now time.Time) string {
 		return "disabled by the server, deregistering"
 	case Disabled:
 		return "disabled by the server until " + s.NextAttempt.Format(time.RFC3339)
-	case Registered, Deregistering, Stopped, stateCount:
+	case Registered:
+		if s.Continued {
+			return "registered (continued after a restart of the agent)"
+		}
+	case Deregistering, Stopped, stateCount:
 	}
 	return s.State.String()
 }
@@ -165,6 +170,7 @@ func (a *account) show() {
 		Lifetime:      a.settings.lifetime,
 		QueueMode:     a.queueMode(),
 		Location:      a.location,
+		Continued:     a.fromEarlier,
 		Observations:  len(a.observations.byToken),
 		Queued:        a.queued(),
 		Dropped:       a.history.dropped,

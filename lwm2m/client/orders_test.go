@@ -1,0 +1,169 @@
+package client
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lwm2m-agent/lwm2m/coap"
+)
+
+// answers notes what the client answers to message IDs.
+type answers struct {
+	mu sync.Mutex
+	to map[uint16][]string
+}
+
+func (a *answers) trace(_ uint16, d coap.Direction, b []byte) {
+	m, err := coap.Parse(bytes.Clone(b))
+	if err != nil || d != coap.Sent || m.Type != coap.ACK {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.to == nil {
+		a.to = make(map[uint16][]string)
+	}
+	a.to[m.ID] = append(a.to[m.ID], fmt.Sprintf("%s %s%s", m.Code, m.LocationPath(), m.Payload))
+}
+
+// take returns the answers to a message.
+func (a *answers) take(id uint16) []string {
+	synctest.Wait()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list := a.to[id]
+	delete(a.to, id)
+	return list
+}
+
+// orderOf is a POST of the server, as it comes again and again.
+func orderOf(t *testing.T, id uint16, path, payload string) []byte {
+	t.Helper()
+	token, err := coap.MakeToken([]byte{1, byte(id)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &coap.Message{Code: coap.POST, ID: id, Token: token, Payload: []byte(payload)}
+	m.SetPath(path)
+	m.SetContentFormat(0)
+	b, err := m.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (l *lives) arrives(b []byte) {
+	l.t.Helper()
+	if _, err := l.server.far.Write(b); err != nil {
+		l.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+// ran returns how often an Execute with the argument ran.
+func (c *counted) ran(argument string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.runs[argument]
+}
+
+// TestOnce shows that a request which must not run twice runs once, whether the agent
+// ends in order or is killed before or after it has answered, and that it is answered as the
+// first time.
+func TestOnce(t *testing.T) {
+	said := &answers{}
+	live(t, func(c *Config) { c.Trace = said.trace }, func(l *lives) {
+		execute := orderOf(t, 7, "/26300/0/0", "0='a'")
+		create := orderOf(t, 8, "/3303", "")
+		for range 2 {
+			l.arrives(execute)
+			l.arrives(create)
+		}
+		first, created := said.take(7), said.take(8)
+		if first[0] != "2.04 " {
+			t.Fatalf("answer is %q", first)
+		}
+		for i, end := range []func(){l.kill, l.end, l.kill} {
+			end()
+			l.start(20)
+			l.arrives(execute)
+			l.arrives(create)
+			if got := said.take(7); len(got) != 1 || got[0] != first[0] {
+				t.Errorf("life %d: answer is %q, first %q", i, got, first)
+			}
+			if got := said.take(8); len(got) != 1 || got[0] != created[0] {
+				t.Errorf("life %d: answer is %q, first %q", i, got, created)
+			}
+		}
+		if n := l.runs.ran("a"); n != 1 {
+			t.Errorf("it ran %d times", n)
+		}
+	})
+}
+
+// TestOnceInterrupted shows what is answered when the agent was killed while a request was
+// carried out.
+func TestOnceInterrupted(t *testing.T) {
+	said := &answers{}
+	live(t, func(c *Config) { c.Trace = said.trace }, func(l *lives) {
+		execute := orderOf(t, 7, "/26300/0/0", "0='a'")
+		var during *memory
+		l.runs.during = func() { during = l.store.copied() }
+		l.arrives(execute)
+		l.end()
+		l.store = during
+		l.start(20)
+		said.take(7)
+		l.arrives(execute)
+		if got := said.take(7); fmt.Sprint(got) != "[5.00 the agent was interrupted while it carried this out]" {
+			t.Errorf("answer is %q", got)
+		}
+		if n := l.runs.ran("a"); n != 1 {
+			t.Errorf("it ran %d times", n)
+		}
+	})
+}
+
+// TestManyOrders shows that the newest are remembered, and what others cost.
+func TestManyOrders(t *testing.T) {
+	live(t, nil, func(l *lives) {
+		saves := l.store.saves
+		for range 100 {
+			l.wantCode(l.ask(coap.GET, "/3/0/0"), coap.Content)
+		}
+		if n := l.store.saves - saves; n > 0 {
+			t.Errorf("reads wrote %d records", n)
+		}
+		const many = 3 * maxOrders
+		for id := range uint16(many) {
+			l.arrives(orderOf(t, id, "/26300/0/0", fmt.Sprintf("0='%d'", id)))
+		}
+		l.kill()
+		l.start(20)
+		for id := range uint16(many) {
+			l.arrives(orderOf(t, id, "/26300/0/0", fmt.Sprintf("0='%d'", id)))
+		}
+		for id := range many {
+			if n := l.runs.ran(fmt.Sprint(id)); n != 1 && id >= many-maxOrders || n == 0 {
+				t.Errorf("request %d ran %d times", id, n)
+			}
+		}
+		l.after(5 * time.Minute)
+	})
+}
+
+func TestOnceWithoutDisk(t *testing.T) {
+	disk := &fragile{memory: &memory{}, fails: map[string]bool{}}
+	live(t, func(c *Config) { c.Store = disk }, func(l *lives) {
+		disk.fails[""] = true
+		l.arrives(orderOf(t, 7, "/26300/0/0", "0='a'"))
+		if n := l.runs.ran("a"); n != 1 {
+			t.Errorf("it ran %d times", n)
+		}
+	})
+}

@@ -1,0 +1,372 @@
+package client
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/dtls"
+)
+
+const (
+	contactQuiet = 10 * time.Minute // the time of an Update is on disk, but not that of each
+	retrySave    = time.Second
+	askAfter     = 2 * time.Second // a server that was told nothing is asked whether it knows us
+	askRepeats   = 2               // retransmissions meanwhile
+)
+
+var errCopied = errors.New("the state directory is a copy of another one, or was restored")
+
+// keeping is what an account knows of its session on disk.
+type keeping struct {
+	live      bool // it is there
+	edge      edge // as it is there
+	block     uint16
+	spent     time.Time  // when the last block was reserved
+	orderBook *orderBook // nil: there is none yet
+	saveAt    time.Time  // bring the record up to date then; zero: it is
+	retryAt   time.Time  // no number is reserved before
+}
+
+// resumption is a session of an earlier process.
+type resumption struct {
+	saved  *savedSession
+	edge   edge
+	orders []*order
+}
+
+// journal is where small records are kept that change often.
+func (c *Config) journal() Store {
+	if c.Journal != nil {
+		return c.Journal
+	}
+	return c.Store
+}
+
+// targetOf is the digest of whom a session is with, at a URI, and of who we are there.
+func (a *account) targetOf(uri string) []byte {
+	h := sha256.New()
+	s := &a.settings.server
+	version := a.params.Version
+	for _, part := range [][]byte{[]byte(a.client.config.Endpoint), []byte(uri), {byte(s.Mode), version.Major, version.Minor}, s.Identity} {
+		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part)))) //nolint:gosec // a length
+		h.Write(part)
+	}
+	return h.Sum(nil)
+}
+
+// loadSession finds the session that an earlier process left, if it can be gone on with.
+func (a *account) loadSession() {
+	if a.client.config.Store == nil {
+		return
+	}
+	r, err := a.findSession()
+	if err != nil {
+		a.log.Warn("the session of an earlier run is not gone on with", slog.Any("err", err))
+	}
+	a.resuming = r
+}
+
+func (a *account) findSession() (*resumption, error) {
+	journal := a.client.config.journal()
+	record, err := a.client.config.Store.Load(sessionKey(a.ssid))
+	if len(record) == 0 || err != nil {
+		return nil, err
+	}
+	saved, err := parseSession(record)
+	switch {
+	case err != nil:
+		return nil, err
+	case saved.told.queue != a.queueMode():
+		return nil, nil // that is told by a Register
+	}
+	record, err = journal.Load(edgeKey(a.ssid))
+	if len(record) == 0 || err != nil {
+		return nil, err // it was given up
+	}
+	e, err := parseEdge(record)
+	switch {
+	case err != nil:
+		return nil, err
+	case e.id != saved.id || !bytes.Equal(saved.target, a.targetOf(a.settings.ways("")[0].uri)):
+		return nil, nil // a cut between two records, or another server
+	case !bytes.Equal(saved.mark, a.client.config.Mark):
+		return nil, errCopied
+	}
+	orders, err := loadOrders(journal, a.ssid, e.id)
+	if err != nil {
+		return nil, err // what ran already could run again
+	}
+	for _, o := range orders {
+		e.received = max(e.received, o.received)
+	}
+	if saved.dtls != nil {
+		saved.dtls.NextSend, saved.dtls.NextReceive = e.next+leap(), e.received
+		if saved.dtls.NextSend >= allNumbers-maxLeap {
+			return nil, nil // the last ones
+		}
+	}
+	return &resumption{saved, e, orders}, nil
+}
+
+func newSessionID() (id sessionID) {
+	_, _ = rand.Read(id[:]) // does not fail
+	return id
+}
+
+// offer adds to what a dialer is told how it can go on with a session.
+func (a *account) offer(to *Server) {
+	to.Session = a.session
+	if a.resuming == nil || !bytes.Equal(a.resuming.saved.target, a.targetOf(to.URI)) {
+		return
+	}
+	to.Session = a.resuming.saved.dtls
+	to.Local, _ = netip.ParseAddrPort(a.resuming.saved.local)
+	to.Remote, _ = netip.ParseAddrPort(a.resuming.saved.remote)
+}
+
+// continues reports whether a connection carries on with what the server knows: with a
+// session of DTLS or, without security, from the address by which it knows us.
+func (a *account) continues(nc net.Conn) bool {
+	if s, secure := nc.(secured); secure {
+		return s.Parameters().Restored
+	}
+	return a.resuming != nil && a.resuming.sameAddresses(nc)
+}
+
+// sameAddresses reports whether a connection is between the addresses of the session.
+func (r *resumption) sameAddresses(nc net.Conn) bool {
+	return nc.LocalAddr().String() == r.saved.local && nc.RemoteAddr().String() == r.saved.remote
+}
+
+// takeUp makes a new connection the account's, and says what it is good for.
+func (a *account) takeUp(c *connection) event {
+	r := a.resuming
+	a.connection, a.resuming, a.session, a.unheard = c, nil, nil, false
+	if !c.continues {
+		a.keeping = keeping{}
+		return connected
+	}
+	if r != nil {
+		a.keeping = keeping{live: true, edge: r.edge}
+		a.keeping.edge.clean = false
+	}
+	if err := a.reserveFirst(); err != nil {
+		a.log.Error("a session is not gone on with", slog.Any("err", err))
+		return moved // dials anew
+	}
+	if r == nil {
+		if l := a.keeping.orderBook; l != nil {
+			a.openOrders(l.next())
+		}
+		return continued
+	}
+	return a.goOnWith(r)
+}
+
+// goOnWith takes over the registration of an earlier process. It is asked for with an
+// Update first where the server may think that it is over, or would answer to an address
+// that is no longer ours.
+func (a *account) goOnWith(r *resumption) event {
+	now, s := a.now(), r.saved
+	age := now.Sub(r.edge.contact)
+	fresh := age >= 0 && (s.told.lifetime == 0 || age < s.told.lifetime) && r.sameAddresses(a.connection.nc)
+	a.version, a.location, a.told, a.telling = s.version, s.location, s.told, s.told
+	a.toldSaved = s.told
+	a.sentAt, a.spokeAt = now.Add(-max(age, 0)), now
+	a.beganAt, a.settleAt = now, now.Add(settleQuiet)
+	a.fromEarlier = true
+	var serial uint64
+	if n := len(r.orders); n > 0 {
+		serial = r.orders[n-1].serial + 1
+	}
+	a.openOrders(serial)
+	a.restoreObservations(s, r.edge.clean)
+	a.unheard = true
+	a.connection.conn.SetParams(hasty(a.params.CoAP))
+	a.log.Info("going on with the registration of an earlier run", slog.String("server", a.settings.server.URI),
+		slog.String("location", a.location), slog.Int("observations", len(a.observations.byToken)))
+	if !fresh {
+		return continued
+	}
+	a.askAt = now.Add(askAfter)
+	return resumed
+}
+
+// hasty returns the parameters by which a server that has forgotten us is found out
+// sooner than by all retransmissions.
+func hasty(p coap.Params) coap.Params {
+	if p.MaxRetransmit == 0 || p.MaxRetransmit > askRepeats {
+		p.MaxRetransmit = askRepeats
+	}
+	return p
+}
+
+// askIfUnheard asks a server that has said nothing since the start whether it still knows us.
+func (a *account) askIfUnheard(now time.Time) {
+	switch {
+	case !a.unheard || a.connection == nil:
+	case !a.connection.conn.LastReceived().IsZero():
+		a.unheard, a.askAt = false, time.Time{}
+		a.connection.conn.SetParams(a.params.CoAP)
+	case passed(a.askAt, now) && a.state == Registered:
+		a.askAt = time.Time{}
+		a.on(updateDue)
+	}
+}
+
+// openOrders has requests that must not run twice noted from now on.
+func (a *account) openOrders(serial uint64) {
+	l := &orderBook{store: a.client.config.journal(), ssid: a.ssid, id: a.keeping.edge.id, serial: serial}
+	if s, secure := a.connection.nc.(rationed); secure {
+		l.received = s.Received
+	}
+	a.keeping.orderBook = l
+	a.connection.orderBook.Store(l)
+}
+
+// saveSession brings the record of the session up to date, and makes it for a new one.
+func (a *account) saveSession() {
+	a.keeping.saveAt = time.Time{}
+	if a.client.config.Store == nil || a.connection == nil || a.connection.binding() == overTCP {
+		return // a stream ends with the process
+	}
+	first := !a.keeping.live
+	if first {
+		a.keeping = keeping{live: true, edge: edge{id: newSessionID(), contact: a.sentAt}}
+		if err := a.reserve(); err != nil {
+			a.log.Error("the session will not outlive this run", slog.Any("err", err))
+			a.keeping = keeping{}
+			a.allowAll()
+			return
+		}
+	}
+	if err := a.writeSession(false); err != nil {
+		if a.mention("session") {
+			a.log.Warn("the session will not outlive this run", slog.Any("err", err))
+		}
+		a.voidSession()
+		return
+	}
+	if first {
+		a.openOrders(0)
+	}
+}
+
+// writeSession writes the record. At the end of the process it has what the observations
+// are judged by.
+func (a *account) writeSession(last bool) error {
+	s := &savedSession{
+		id: a.keeping.edge.id, mark: a.client.config.Mark, target: a.targetOf(a.connection.server.URI),
+		local: a.connection.nc.LocalAddr().String(), remote: a.connection.nc.RemoteAddr().String(),
+		version: a.version, location: a.location, told: a.told,
+	}
+	if r, secure := a.connection.nc.(rationed); secure {
+		var err error
+		if s.dtls, err = r.Ahead(0); err != nil {
+			return err
+		}
+		s.dtls.NextSend, s.dtls.NextReceive = 1, 0 // the edge has them: the record stays the same
+	}
+	var err error
+	if s.observations, err = a.saveObservations(last); err != nil {
+		return err
+	}
+	record, err := s.record()
+	if err != nil {
+		return err
+	}
+	if err := a.client.config.Store.Save(sessionKey(a.ssid), record); err != nil {
+		return err
+	}
+	a.toldSaved = a.told
+	return nil
+}
+
+// contacted notes that the server knows the registration as it is.
+func (a *account) contacted() {
+	k := &a.keeping
+	if !k.live {
+		return
+	}
+	due := a.sentAt.Sub(k.edge.contact) >= contactQuiet
+	k.edge.contact = a.sentAt
+	if due {
+		if err := a.reserve(); err != nil {
+			a.log.Debug("contact not saved", slog.Any("err", err))
+		}
+	}
+	if a.told != a.toldSaved {
+		a.saveSession()
+	}
+}
+
+// keepSession saves the session at the end of the process, with the numbers that were
+// used. Nothing is sent afterwards, so that the server keeps it too.
+func (a *account) keepSession() {
+	switch a.state {
+	case Registered, Updating, Asleep:
+	case Waiting, Connecting, Registering, Disabling, Disabled, Deregistering, Stopped, stateCount:
+		return
+	}
+	if !a.keeping.live {
+		return
+	}
+	for o := range a.observations.all() {
+		if !o.inFlight.IsZero() && a.observations.storing {
+			a.unconfirmed(o)
+		}
+	}
+	e := a.keeping.edge
+	err := a.writeSession(true)
+	if s, secure := a.connection.nc.(rationed); secure && err == nil {
+		var final *dtls.Session
+		if final, err = s.Session(0); err == nil {
+			e.next, e.received = final.NextSend, final.NextReceive
+		}
+	}
+	if err == nil {
+		e.clean, e.point = true, a.connection.conn.Point()
+		err = a.client.config.journal().Save(edgeKey(a.ssid), e.record())
+	}
+	if err != nil {
+		a.log.Warn("the session was not saved at the end", slog.Any("err", err))
+	}
+	a.keeping.live = false // it stays
+}
+
+// voidSession takes a session off the disk: it ends.
+func (a *account) voidSession() {
+	if !a.keeping.live {
+		return
+	}
+	err := a.client.config.journal().Save(edgeKey(a.ssid), nil)
+	if err == nil {
+		a.keeping = keeping{}
+		if a.connection != nil {
+			a.connection.orderBook.Store(nil)
+			a.allowAll()
+		}
+		err = a.client.config.Store.Save(sessionKey(a.ssid), nil)
+	}
+	if err != nil {
+		a.log.Error("the record of a session that has ended stays", slog.Any("err", err))
+	}
+}
+
+// unanswered finds out whether a server is still there that has not confirmed a
+// notification. One that has not been heard since the start has forgotten the session.
+func (a *account) unanswered() {
+	if a.unheard && a.state == Registered {
+		a.on(silent)
+		return
+	}
+	a.on(updateDue)
+}
