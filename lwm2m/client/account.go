@@ -206,6 +206,8 @@ func (a *account) receive() {
 			close(item.answered)
 		case paramsChanged:
 			a.paramsChanged()
+		case restartAsked:
+			a.restartAsked()
 		case ownChangeDone, numbersLow:
 		}
 	}

@@ -254,7 +254,7 @@ func (a *account) beginRegistration() {
 	clear(a.warned)
 	a.client.bootstrap.inbox.put(registrationStands{a.ssid})
 	a.goOn()
-	a.saveSession()
+	a.saveRegistration()
 	a.log.Info("registered", slog.String("server", a.connection.server.URI), slog.String("location", a.location), slog.String("version", a.version.String()))
 	held := a.held
 	a.held = nil

@@ -66,6 +66,8 @@ type (
 	}
 	// turnHasCome says that the servers before this one have registered or failed.
 	turnHasCome struct{}
+	// restartAsked says that the server has had the device restarted.
+	restartAsked struct{}
 	// numbersLow says that few record numbers are left.
 	numbersLow struct{}
 	// ownChangeDone says that a request that changes object 1 has been answered.

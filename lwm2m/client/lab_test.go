@@ -70,6 +70,13 @@ func (serverObject) Prepare(_ context.Context, e *model.Edit) (model.Transaction
 	return model.Accepted{}, nil
 }
 
+// rebootable takes a Reboot and does nothing.
+type rebootable struct{ model.Plain }
+
+func (rebootable) Execute(context.Context, model.Origin, lwm2m.Path, model.Arguments) error {
+	return nil
+}
+
 // newLab returns a lab with one account (101, lifetime 600 s) that does not run yet.
 func newLab(tb testing.TB, change func(*Config)) *lab {
 	tb.Helper()
@@ -84,7 +91,7 @@ func newLab(tb testing.TB, change func(*Config)) *lab {
 		return p
 	}
 	l.security, l.accounts = add(0, model.Plain{}), add(1, serverObject{lab: l})
-	l.device, l.sensors = add(3, model.Plain{}), add(3303, model.Plain{})
+	l.device, l.sensors = add(3, rebootable{}), add(3303, model.Plain{})
 	l.account(0, 101, 600)
 	l.publish(l.device, func(b *model.Batch) {
 		b.Create(0)

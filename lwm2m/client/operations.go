@@ -134,8 +134,18 @@ func (a *account) execute(ctx context.Context, r *request) (*coap.Message, error
 	if err != nil {
 		return nil, err
 	}
-	return &coap.Message{Code: coap.Changed}, a.tree.Execute(ctx, a.origin(), r.path, args)
+	err = a.tree.Execute(ctx, a.origin(), r.path, args)
+	if err == nil && (r.path == deviceReboot || r.path == deviceReset) {
+		a.inbox.put(restartAsked{})
+	}
+	return &coap.Message{Code: coap.Changed}, err
 }
+
+// What restarts the device.
+var (
+	deviceReboot = lwm2m.NewPath(3, 0, 4)
+	deviceReset  = lwm2m.NewPath(3, 0, 5)
+)
 
 // create carries out a Create (Core, section 6.3.6): the payload names the instance,
 // or leaves the choice to the client.

@@ -129,6 +129,21 @@ func TestOnceInterrupted(t *testing.T) {
 	})
 }
 
+// TestRebootIsSeen shows that the server which has the device restarted gets a Register, once.
+func TestRebootIsSeen(t *testing.T) {
+	live(t, nil, func(l *lives) {
+		l.after(time.Second)
+		l.wantCode(l.ask(coap.POST, "/3/0/4"), coap.Changed)
+		l.after(time.Second)
+		for range 2 {
+			l.kill()
+			l.start(20)
+			l.after(time.Minute)
+		}
+		l.wantCalls(register, "POST /rd/2 []")
+	})
+}
+
 // TestManyOrders shows that the newest are remembered, and what others cost.
 func TestManyOrders(t *testing.T) {
 	live(t, nil, func(l *lives) {

@@ -168,7 +168,31 @@ func (a *account) takeUp(c *connection) event {
 		}
 		return continued
 	}
+	var serial uint64
+	if n := len(r.orders); n > 0 {
+		serial = r.orders[n-1].serial + 1
+	}
+	a.openOrders(serial)
+	if r.edge.register {
+		return connected
+	}
 	return a.goOnWith(r)
+}
+
+// restartAsked notes that the server has asked for a restart. By the Register that follows it
+// sees that there was one (ETS int-241).
+func (a *account) restartAsked() {
+	if a.keeping.live {
+		a.keeping.edge.register = true
+		a.noteEdge()
+	}
+}
+
+// noteEdge puts on disk what has changed beside the numbers.
+func (a *account) noteEdge() {
+	if err := a.reserve(); err != nil {
+		a.log.Debug("not saved", slog.Any("err", err))
+	}
 }
 
 // goOnWith takes over the registration of an earlier process. It is asked for with an
@@ -183,11 +207,6 @@ func (a *account) goOnWith(r *resumption) event {
 	a.sentAt, a.spokeAt = now.Add(-max(age, 0)), now
 	a.beganAt, a.settleAt = now, now.Add(settleQuiet)
 	a.fromEarlier = true
-	var serial uint64
-	if n := len(r.orders); n > 0 {
-		serial = r.orders[n-1].serial + 1
-	}
-	a.openOrders(serial)
 	a.restoreObservations(s, r.edge.clean)
 	a.unheard = true
 	a.connection.conn.SetParams(hasty(a.params.CoAP))
@@ -230,6 +249,15 @@ func (a *account) openOrders(serial uint64) {
 	}
 	a.keeping.orderBook = l
 	a.connection.orderBook.Store(l)
+}
+
+// saveRegistration saves the session with a registration that was just made.
+func (a *account) saveRegistration() {
+	if a.keeping.edge.register {
+		a.keeping.edge.register = false // it was
+		a.noteEdge()
+	}
+	a.saveSession()
 }
 
 // saveSession brings the record of the session up to date, and makes it for a new one.
@@ -299,9 +327,7 @@ func (a *account) contacted() {
 	due := a.sentAt.Sub(k.edge.contact) >= contactQuiet
 	k.edge.contact = a.sentAt
 	if due {
-		if err := a.reserve(); err != nil {
-			a.log.Debug("contact not saved", slog.Any("err", err))
-		}
+		a.noteEdge()
 	}
 	if a.told != a.toldSaved {
 		a.saveSession()

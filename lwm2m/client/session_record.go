@@ -65,6 +65,7 @@ type edge struct {
 	point    coap.Point
 	contact  time.Time // the registration was made or updated
 	clean    bool      // the process ended in order: nothing was sent since
+	register bool      // the server has asked for a restart: it gets a Register
 }
 
 // Keys of records. Those of edges and requests are in the Journal.
@@ -227,7 +228,7 @@ func (e *edge) record() []byte {
 	b := append([]byte{edgeVersion}, e.id[:]...)
 	b = binary.AppendUvarint(binary.AppendUvarint(b, e.next), e.received)
 	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(e.point.MessageID)), uint64(e.point.Observe))
-	return appendFlag(appendTime(b, e.contact), e.clean)
+	return appendFlag(appendFlag(appendTime(b, e.contact), e.clean), e.register)
 }
 
 func parseEdge(record []byte) (edge, error) {
@@ -237,6 +238,6 @@ func parseEdge(record []byte) (edge, error) {
 	}
 	e := edge{id: r.sessionID(), next: r.number(), received: r.number()}
 	e.point = coap.Point{MessageID: uint16(r.number()), Observe: uint32(r.number() & 0xffffff)} //nolint:gosec // 16 bits were written
-	e.contact, e.clean = r.time(), r.octet() == 1
+	e.contact, e.clean, e.register = r.time(), r.octet() == 1, r.octet() == 1
 	return e, r.end()
 }
