@@ -124,7 +124,9 @@ func (a *account) run() {
 			a.keepSession()
 			a.on(stop)
 		case <-a.inbox.wake:
-			a.receive()
+			if a.ctx.Err() == nil { // else what has come is that all ends
+				a.receive()
+			}
 		case <-a.sub.Wake():
 			a.treeChanged()
 		case <-a.timer.C:

@@ -106,6 +106,38 @@ func TestRestartOverNetwork(t *testing.T) {
 	}
 }
 
+// TestImageOfADisk shows that two agents with the same records, which nothing tells apart,
+// use different record numbers: what each has used is far from what the other may use.
+func TestImageOfADisk(t *testing.T) {
+	s := &scripted{t: t}
+	uri, security, _ := s.listen(t, 6)
+	store := &memory{}
+	l, changed, end := life(t, s, store, uri, security, 20)
+	l.await(changed, "registered", isRegistered)
+	end(true)
+	var next []uint64
+	for range 3 {
+		image := store.copied()
+		l, changed, end := life(t, s, image, uri, security, 20)
+		l.await(changed, "registered", isRegistered)
+		end(true)
+		record, err := image.Load(edgeKey(101))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := parseEdge(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, other := range next {
+			if e.next < other+2*minBlock && other < e.next+2*minBlock {
+				t.Errorf("one uses records up to %d, another up to %d", e.next, other)
+			}
+		}
+		next = append(next, e.next)
+	}
+}
+
 // listen starts the scripted server: over UDP, or over DTLS with Connection IDs of a length.
 func (s *scripted) listen(t *testing.T, cid int) (uri string, security func(*model.Batch), sessions func() int32) {
 	t.Helper()

@@ -399,3 +399,43 @@ func TestNumbersAreReserved(t *testing.T) {
 		}
 	})
 }
+
+// TestKilledAfterAnOrderlyEnd shows that what was known at an end counts only right after it.
+func TestKilledAfterAnOrderlyEnd(t *testing.T) {
+	live(t, nil, func(l *lives) {
+		w := l.observe(temperature, -1)
+		l.end()
+		l.start(20)
+		l.after(time.Second)
+		l.temperature(0, 21)
+		l.after(time.Second)
+		l.kill()
+		l.start(20)
+		l.after(time.Second)
+		if got := fmt.Sprint(w.payloads()); got != "[21 20]" {
+			l.t.Errorf("told %s", got)
+		}
+	})
+}
+
+// TestProvenOnce shows that a server that has answered since the start is treated as any
+// other: one notification that it does not confirm makes an Update, no handshake.
+func TestProvenOnce(t *testing.T) {
+	live(t, nil, func(l *lives) {
+		l.wantCode(l.ask(coap.PUT, temperature, "con=1"), coap.Changed)
+		l.observe(temperature, -1)
+		l.end()
+		l.start(20)
+		l.after(5 * time.Second)
+		dials := len(l.server.dialled())
+		l.server.set(func(s *scripted) { s.dead = true })
+		l.temperature(0, 21)
+		l.after(94 * time.Second)
+		l.wantState(Updating)
+		if n := len(l.server.dialled()); n != dials {
+			t.Errorf("%d dials more", n-dials)
+		}
+		l.server.set(func(s *scripted) { s.dead = false })
+		l.after(time.Minute)
+	})
+}
