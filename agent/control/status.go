@@ -31,6 +31,7 @@ type Server struct {
 	Version       string    `json:"version,omitempty"`
 	QueueMode     bool      `json:"queue_mode"`
 	Location      string    `json:"location,omitempty"`
+	Continued     bool      `json:"continued,omitempty"` // the registration is that of an earlier run of the agent
 	Transport     string    `json:"transport,omitempty"` // "UDP", "TCP", "DTLS PSK", "TLS X.509" …
 	Local         string    `json:"local,omitempty"`     // address
 	CID           string    `json:"cid,omitempty"`       // Connection ID, in hexadecimal

@@ -138,6 +138,43 @@ func TestImageOfADisk(t *testing.T) {
 	}
 }
 
+// TestPlayedBack shows that what came before a request that must not run twice, and the
+// request itself, are not accepted by the next process.
+func TestPlayedBack(t *testing.T) {
+	s := &scripted{t: t}
+	uri, security, _ := s.listen(t, 6)
+	store := &memory{}
+	l, changed, end := life(t, s, store, uri, security, 20)
+	l.await(changed, "registered", isRegistered)
+	edgeNow := func() edge {
+		record, _ := store.Load(edgeKey(101))
+		e, err := parseEdge(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	for range 5 {
+		l.wantCode(l.ask(coap.GET, "/3/0/0"), coap.Content)
+	}
+	l.ask(coap.DELETE, "/3303/9")
+	record, _ := store.Load(requestKey(101, 0))
+	o, err := parseOrder(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := edgeNow(); e.received+5 >= o.received {
+		t.Errorf("edge of the session %d, of the request %d", e.received, o.received)
+	}
+	end(true)
+	l, changed, end = life(t, s, store, uri, security, 20)
+	defer func() { end(false) }()
+	l.await(changed, "registered", isRegistered)
+	if e := edgeNow(); e.received < o.received {
+		t.Errorf("records from %d on are accepted, the request was below %d", e.received, o.received)
+	}
+}
+
 // listen starts the scripted server: over UDP, or over DTLS with Connection IDs of a length.
 func (s *scripted) listen(t *testing.T, cid int) (uri string, security func(*model.Batch), sessions func() int32) {
 	t.Helper()

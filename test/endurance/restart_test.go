@@ -1,0 +1,14 @@
+//go:build soak
+
+package endurance
+
+import (
+	"testing"
+	"time"
+
+	"lwm2m-agent/test/restart"
+)
+
+// TestRestarts kills the agent at 200 instants under traffic: nothing runs twice, no record number comes again, and the server sees
+// neither a handshake nor a Register.
+func TestRestarts(t *testing.T) { restart.Kill(t, 200, uint64(time.Now().UnixNano())) }
