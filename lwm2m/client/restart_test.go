@@ -115,7 +115,7 @@ func TestImageOfADisk(t *testing.T) {
 	l, changed, end := life(t, s, store, uri, security, 20)
 	l.await(changed, "registered", isRegistered)
 	end(true)
-	var next []uint64
+	next := make([]uint64, 0, 3)
 	for range 3 {
 		image := store.copied()
 		l, changed, end := life(t, s, image, uri, security, 20)
