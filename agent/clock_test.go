@@ -73,7 +73,7 @@ func TestClockIn1970(t *testing.T) {
 	stop()
 	a, stop = in1970(t, cfg)
 	defer stop()
-	l.next(t, server.Registered)
+	l.back(t)
 	if now := a.clock.Now(); now.Before(right) || now.After(right.Add(time.Hour)) || a.clockTrouble() == "" {
 		t.Errorf("after a restart it is %v; trouble %q", now, a.clockTrouble())
 	}

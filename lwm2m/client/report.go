@@ -34,6 +34,8 @@ func (a *account) observe(r *request) {
 		a.undelivered = true
 		m.SetObserve(a.connection.conn.NextObserve())
 		a.observedChanged(true)
+		o.sent = a.now() // the disk may have taken its time
+		a.observations.schedule(o)
 	} else {
 		a.unwatch(&t)
 	}

@@ -235,6 +235,9 @@ func (a *account) askIfUnheard(now time.Time) {
 	case !a.connection.conn.LastReceived().IsZero():
 		a.unheard, a.askAt = false, time.Time{}
 		a.connection.conn.SetParams(a.params.CoAP)
+		if a.fromEarlier {
+			a.client.bootstrap.inbox.put(registrationStands{a.ssid})
+		}
 	case passed(a.askAt, now) && a.state == Registered:
 		a.askAt = time.Time{}
 		a.on(updateDue)
