@@ -202,8 +202,7 @@ func TestInstanceNumbersAndWritesOutliveTheProcess(t *testing.T) {
 	cfg := l.config(sensor("b"))
 	cfg.Servers[0].Lifetime, cfg.Servers[0].Fingerprint = 2*time.Hour, "2"
 	l.run(t, cfg)
-	if e := l.back(t); e.Registration.Lifetime != 2*time.Hour {
-		t.Errorf("lifetime %v, want that of the edited section", e.Registration.Lifetime)
+	for l.back(t).Registration.Lifetime != 2*time.Hour { // that of the edited section; what comes before may be of the former agent
 	}
 }
 

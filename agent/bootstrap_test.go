@@ -128,8 +128,8 @@ func TestBootstrapWritesAccessControl(t *testing.T) {
 	}
 	check := func(a *Agent) {
 		t.Helper()
-		l.next(t, server.Registered)
-		l.next(t, server.Registered)
+		l.back(t)
+		l.back(t)
 		sub := a.tree.Subscribe()
 		defer sub.Close()
 		sub.Watch(lwm2m.NewPath(2))

@@ -132,6 +132,7 @@ func (b *bench) run() {
 		{"encoding", b.encoding},
 		{"creating", b.creating},
 		{"start", b.startUp},
+		{"resume", b.resume},
 		{"size", b.size},
 	} {
 		if b.ctx.Err() != nil {

@@ -49,7 +49,11 @@ func (b *bench) configure(sensors int, peers ...*peer) string {
 
 // startAgent starts the agent as a process of its own.
 func (b *bench) startAgent(p *peer, sensors int, more ...*peer) *process.Process {
-	path := b.configure(sensors, append([]*peer{p}, more...)...)
+	return b.launch(b.configure(sensors, append([]*peer{p}, more...)...))
+}
+
+// launch starts the agent with a configuration, and with what an earlier one has left beside it.
+func (b *bench) launch(path string) *process.Process {
 	dir := filepath.Dir(path)
 	cmd := exec.CommandContext(b.ctx, b.agent, "run", "-config", path, "-state", filepath.Join(dir, "state"), "-socket", filepath.Join(dir, "agent.sock"))
 	return process.Start(b, cmd, filepath.Join(dir, "agent.log"))

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// resume kills the agent and times how long the next one takes until its server, which observes something, has a notification in the same
+// session.
+func (b *bench) resume() {
+	each := make([]time.Duration, starts)
+	b.during(func() {
+		p := b.securePeer()
+		path := b.configure(10, p)
+		agent := b.launch(path)
+		o, answer, err := p.await().conn.Observe(b.ctx, get("/3303/0/5700"))
+		b.must(err, "observe")
+		if o == nil {
+			b.Fatalf("observe: %s %s", answer.Code, answer.Payload)
+		}
+		for i := range each {
+			agent.Kill(b)
+			for within, cancel := context.WithTimeout(b.ctx, time.Second/10); ; {
+				if _, err := o.Next(within); err != nil { // what the one before has sent
+					cancel()
+					break
+				}
+			}
+			before := time.Now()
+			agent = b.launch(path)
+			within, cancel := context.WithTimeout(b.ctx, patience)
+			_, err := o.Next(within)
+			each[i] = time.Since(before)
+			cancel()
+			b.must(err, "notification after a restart")
+		}
+		select {
+		case <-p.registered:
+			b.Fatalf("the agent registered anew")
+		default:
+		}
+	})
+	slices.Sort(each)
+	ours := each[starts/2]
+	const limit = 5 * time.Millisecond
+	b.add(row{"process start to the first notification of a session that goes on, DTLS", micro(ours), "5 ms", "–", ours <= limit})
+}
