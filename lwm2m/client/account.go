@@ -91,6 +91,7 @@ type account struct {
 	listTold    bool      // in the request in flight
 	location    string
 	fromEarlier bool      // the registration is that of an earlier process
+	left        bool      // a session is on disk that was not answered
 	unheard     bool      // the server, since the start
 	askAt       time.Time // whether it knows us; zero: something is under way that shows
 	beganAt     time.Time // of the registration
@@ -244,7 +245,7 @@ func (a *account) resettle(s *settings) {
 	a.settings = s
 	if !s.sameTarget(old) {
 		a.version, a.failed = lwm2m.Version{}, 0
-		a.session, a.resuming = nil, nil
+		a.session, a.resuming, a.left = nil, nil, false
 		a.on(reconfigured)
 	}
 	if *s.attributes() != *old.attributes() {

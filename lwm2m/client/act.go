@@ -195,6 +195,7 @@ func (a *account) answered(r answered) {
 		a.trouble(err)
 	}
 	if e == silent && a.state == Updating {
+		a.leaveSession()
 		a.suspected = a.silence
 	}
 	if e == accepted && a.state == Registering {
@@ -281,6 +282,7 @@ func (a *account) goOn() {
 const settledAfter = time.Minute
 
 func (a *account) backOff() {
+	a.tryLeft()
 	now := a.now()
 	if !a.beganAt.IsZero() && now.Sub(a.beganAt) >= settledAfter {
 		a.failed = 0

@@ -40,6 +40,7 @@ type resumption struct {
 	saved  *savedSession
 	edge   edge
 	orders []*order
+	late   bool // it was tried before, and not answered
 }
 
 // journal is where small records are kept that change often.
@@ -113,7 +114,7 @@ func (a *account) findSession() (*resumption, error) {
 			return nil, nil // the last ones
 		}
 	}
-	return &resumption{saved, e, orders}, nil
+	return &resumption{saved: saved, edge: e, orders: orders}, nil
 }
 
 func newSessionID() (id sessionID) {
@@ -151,7 +152,7 @@ func (a *account) takeUp(c *connection) event {
 	r := a.resuming
 	a.connection, a.resuming, a.session, a.unheard = c, nil, nil, false
 	if !c.continues {
-		a.keeping = keeping{}
+		a.keeping = keeping{} // on disk may be what was left
 		return connected
 	}
 	if r != nil {
@@ -201,7 +202,7 @@ func (a *account) noteEdge() {
 func (a *account) goOnWith(r *resumption) event {
 	now, s := a.now(), r.saved
 	age := now.Sub(r.edge.contact)
-	fresh := age >= 0 && (s.told.lifetime == 0 || age < s.told.lifetime) && r.sameAddresses(a.connection.nc)
+	fresh := !r.late && age >= 0 && (s.told.lifetime == 0 || age < s.told.lifetime) && r.sameAddresses(a.connection.nc)
 	a.version, a.location, a.told, a.telling = s.version, s.location, s.told, s.told
 	a.toldSaved = s.told
 	a.sentAt, a.spokeAt = now.Add(-max(age, 0)), now
@@ -256,6 +257,7 @@ func (a *account) openOrders(serial uint64) {
 
 // saveRegistration saves the session with a registration that was just made.
 func (a *account) saveRegistration() {
+	a.left = false
 	if a.keeping.edge.register {
 		a.keeping.edge.register = false // it was
 		a.noteEdge()
@@ -371,6 +373,32 @@ func (a *account) keepSession() {
 	a.keeping.live = false // it stays
 }
 
+// leaveSession leaves a session on disk at which the server has not been heard since the
+// start. Either it has forgotten us, and a new session will do, or it was not to be reached:
+// then the session is tried again when that fails.
+func (a *account) leaveSession() {
+	if !a.unheard || !a.keeping.live {
+		return
+	}
+	if s, secure := a.connection.nc.(rationed); secure {
+		if _, err := s.Session(0); err != nil { // nothing more is sent, not that it ends either
+			return
+		}
+	}
+	a.keeping.live, a.left = false, true
+}
+
+// tryLeft has the next attempt go on with a session that was left, once.
+func (a *account) tryLeft() {
+	if !a.left {
+		return
+	}
+	a.left = false
+	if a.loadSession(); a.resuming != nil {
+		a.resuming.late = true
+	}
+}
+
 // voidSession takes a session off the disk: it ends.
 func (a *account) voidSession() {
 	if !a.keeping.live {
@@ -394,6 +422,7 @@ func (a *account) voidSession() {
 // notification. One that has not been heard since the start has forgotten the session.
 func (a *account) unanswered() {
 	if a.unheard && a.state == Registered {
+		a.leaveSession()
 		a.on(silent)
 		return
 	}

@@ -237,6 +237,18 @@ func TestLifetimeOver(t *testing.T) {
 	})
 }
 
+// TestClockBehind shows that a clock that has lost the time gives no registration up.
+func TestClockBehind(t *testing.T) {
+	live(t, nil, func(l *lives) {
+		l.kill()
+		l.change = func(c *Config) { c.Now = func() time.Time { return time.Now().AddDate(-20, 0, 0) } }
+		l.start(20)
+		l.after(0)
+		l.wantCalls(updated)
+		l.wantState(Registered)
+	})
+}
+
 // TestNotGoneOn shows when a session is left alone.
 func TestNotGoneOn(t *testing.T) {
 	record := func(t *testing.T, m *memory, key string, change func([]byte) []byte) {
@@ -437,5 +449,51 @@ func TestProvenOnce(t *testing.T) {
 		}
 		l.server.set(func(s *scripted) { s.dead = false })
 		l.after(time.Minute)
+	})
+}
+
+// TestNoWayAtStart shows that a session waits for the network, as it does when power comes
+// back before the uplink: it is tried again whenever a new one could not be made.
+func TestNoWayAtStart(t *testing.T) {
+	t.Run("no route", func(t *testing.T) {
+		live(t, nil, func(l *lives) {
+			l.observe(temperature, -1)
+			l.kill()
+			l.server.set(func(s *scripted) { s.refuse = errNoRoute })
+			l.start(21)
+			l.after(time.Hour)
+			l.wantState(Waiting)
+			l.server.set(func(s *scripted) { s.refuse = nil })
+			l.client.NetworkChanged()
+			l.after(time.Minute)
+			l.wantState(Registered)
+			l.wantCalls(updated) // its lifetime is over by the clock
+			if n := l.status().Observations; n != 1 {
+				t.Errorf("%d observations", n)
+			}
+		})
+	})
+	t.Run("no answer", func(t *testing.T) {
+		live(t, nil, func(l *lives) {
+			w := l.observe(temperature, -1)
+			l.kill()
+			l.server.set(func(s *scripted) { s.dead = true })
+			l.start(21)
+			seen := make(map[State]int)
+			for end := time.Now().Add(time.Hour); time.Now().Before(end); l.after(time.Second) {
+				seen[l.status().State]++
+				if len(seen) > 3 && seen[Registering] > 1000 && l.status().State == Updating {
+					break
+				}
+			}
+			l.server.set(func(s *scripted) { s.dead = false })
+			l.after(time.Minute)
+			l.wantState(Registered)
+			l.wantCalls(updated)
+			l.temperature(0, 22)
+			if got := w.payloads(); len(got) == 0 || got[len(got)-1] != "22" {
+				t.Errorf("told %q", got)
+			}
+		})
 	})
 }
