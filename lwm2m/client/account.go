@@ -181,10 +181,7 @@ func (a *account) receive() {
 		case answered:
 			a.answered(item)
 		case connectionEnded:
-			if item.connection == a.connection {
-				a.trouble(item.err)
-				a.on(a.orElsewhere(lost))
-			}
+			a.connectionOver(item.connection, item.err)
 		case notified:
 			a.notified(item)
 		case resettled:
@@ -216,6 +213,14 @@ func (a *account) receive() {
 	}
 	if a.ownChanges.Load() == 0 {
 		a.obey()
+	}
+}
+
+// connectionOver takes in that a connection has ended.
+func (a *account) connectionOver(c *connection, err error) {
+	if c == a.connection {
+		a.trouble(err)
+		a.on(a.orElsewhere(lost))
 	}
 }
 
