@@ -92,7 +92,7 @@ func TestBootstrap(t *testing.T) {
 		t.Errorf("status %+v", s)
 	}
 	a, _ = l.run(t, l.config())
-	l.next(t, server.Registered)
+	l.back(t)
 	if n := l.asked.Load(); n != 1 {
 		t.Errorf("after a restart the bootstrap server was asked %d times", n)
 	}
