@@ -20,7 +20,6 @@ type Modem struct {
 	echo     bool
 	silent   bool
 	mangle   func(chunk string) string
-	asked    chan struct{}
 }
 
 type handler struct {
@@ -30,7 +29,7 @@ type handler struct {
 
 // New returns a modem that answers as the exchanges say, and "ERROR" to all else.
 func New(exchanges []Exchange) *Modem {
-	m := &Modem{answers: make(map[string][]string), asked: make(chan struct{}, 1)}
+	m := &Modem{answers: make(map[string][]string)}
 	for _, e := range exchanges {
 		m.answers[e.Sent] = e.Chunks
 	}
@@ -93,9 +92,6 @@ func (m *Modem) Commands() []string {
 	return slices.Clone(m.commands)
 }
 
-// Asked is sent to when commands have come; a receiver then looks at Commands.
-func (m *Modem) Asked() <-chan struct{} { return m.asked }
-
 // Serve answers what comes over a port until it is closed.
 func (m *Modem) Serve(port io.ReadWriter) {
 	m.mu.Lock()
@@ -126,10 +122,6 @@ func (m *Modem) command(text string) {
 	m.commands = append(m.commands, text)
 	echo, silent := m.echo, m.silent
 	m.mu.Unlock()
-	select {
-	case m.asked <- struct{}{}:
-	default:
-	}
 	if silent {
 		return
 	}
