@@ -20,6 +20,8 @@ var (
 	ErrWrongDevice = errors.New("another device is there")
 	// ErrBusy: the line or address is in use by the kernel or another program.
 	ErrBusy = errors.New("in use")
+	// ErrAdapter: the adapter of the bus cannot do the transfers that the part needs.
+	ErrAdapter = errors.New("the bus cannot carry what this part needs")
 	// ErrPermission: this user may not open the device node.
 	ErrPermission = errors.New("permission denied")
 	// ErrNotKnown: no such actuator or channel in the setup.

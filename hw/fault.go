@@ -2,10 +2,13 @@ package hw
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"lwm2m-agent/hw/i2cdev"
 )
 
 // fault is an error of the kernel seen as one of this package's: it reads as
@@ -30,6 +33,8 @@ func i2cError(path string, err error) error {
 	case errors.Is(err, unix.ETIMEDOUT):
 		// Some adapters have no other word for an address that nobody acknowledges.
 		return &fault{ErrNoAnswer.Error() + " before the bus timed out", ErrNoAnswer, err}
+	case errors.Is(err, i2cdev.ErrNotSMBus):
+		return &fault{fmt.Sprintf("%v: %v", ErrAdapter, i2cdev.ErrNotSMBus), ErrAdapter, err}
 	}
 	return nodeError(path, err)
 }
@@ -59,6 +64,8 @@ func remedy(err error) string {
 		return "give the agent's user access to it, as a rule through a group such as i2c or gpio"
 	case errors.Is(err, ErrHung):
 		return "check the wiring and the pull-ups; it is used again when the kernel gets it back"
+	case errors.Is(err, ErrAdapter):
+		return "put it on an adapter for I2C transfers, of the board or on USB"
 	case errors.Is(err, ErrGarbage):
 		return "check the wiring, and that it is the part that the driver is for"
 	}

@@ -3,7 +3,10 @@ package hw
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
+
+	"lwm2m-agent/hw/i2cdev"
 )
 
 func TestLM75(t *testing.T) {
@@ -90,4 +93,12 @@ func FuzzLM75(f *testing.F) {
 			}
 		}
 	})
+}
+
+// On an SMBus adapter a part that needs more than its commands says so.
+func TestAdapterCannot(t *testing.T) {
+	err := newError(sensorUnit("co2"), Config{Driver: "scd4x", Bus: "/dev/i2c-0", Address: 0x62}, i2cError("/dev/i2c-0", fmt.Errorf("x: %w", i2cdev.ErrNotSMBus)))
+	if !errors.Is(err, ErrAdapter) || !strings.Contains(err.Error(), "SMBus commands only") || !strings.Contains(err.Error(), "put it on an adapter") {
+		t.Error(err)
+	}
 }

@@ -1,5 +1,6 @@
 // Package i2cdev speaks Linux's I2C character device (linux/i2c-dev.h): combined
-// transfers, and the two harmless ways of asking whether an address answers.
+// transfers, SMBus commands in their place where an adapter knows no others, and
+// the two harmless ways of asking whether an address answers.
 //
 // It knows the kernel's structures and nothing of the parts on a bus. Unlike
 // the bus of periph's host package it takes any device path, and its errors
@@ -28,18 +29,8 @@ const (
 	requestSMBus = 0x0720 // I2C_SMBUS
 )
 
-// Adapter functions of linux/i2c.h.
-const (
-	funcI2C      = 0x00000001
-	funcQuick    = 0x00010000
-	funcReadByte = 0x00020000
-)
-
 // maxTransfer is the longest message that the kernel takes (drivers/i2c/i2c-dev.c).
 const maxTransfer = 8192
-
-// ErrNoTransfers is an adapter that knows SMBus commands only.
-var ErrNoTransfers = errors.New("the adapter knows SMBus commands only, not I2C transfers")
 
 // Bus is an open I2C adapter. It implements i2c.BusCloser, and leaves it to its
 // owner that one transfer runs at a time. While it is open the kernel cannot
@@ -99,14 +90,21 @@ type transfer struct {
 }
 
 // Tx implements i2c.Bus: it writes w, if any, to the 7-bit address and reads r,
-// if any, after a repeated start. An error wraps the errno.
+// if any, after a repeated start. On an adapter that knows SMBus commands only
+// it is the command that looks the same on the wire; where there is none the
+// error is ErrNotSMBus and nothing was sent. Other errors wrap the errno.
 func (b *Bus) Tx(address uint16, w, r []byte) error {
-	if b.funcs&funcI2C == 0 {
-		return fmt.Errorf("%s: %w", b, ErrNoTransfers)
-	}
 	if address > 0x7f || len(w) > maxTransfer || len(r) > maxTransfer {
 		return fmt.Errorf("%s: transfer of %d and %d bytes with address %#x: %w", b, len(w), len(r), address, unix.EINVAL)
 	}
+	if b.funcs&funcI2C == 0 {
+		return b.command(address, w, r)
+	}
+	return b.combined(address, w, r)
+}
+
+// combined is Tx by I2C_RDWR.
+func (b *Bus) combined(address uint16, w, r []byte) error {
 	var pin runtime.Pinner // the structures below hold pointers that the collector must know of
 	defer pin.Unpin()
 	messages := new([2]message)
@@ -147,9 +145,9 @@ func (b *Bus) Probe(address uint16) (bool, error) {
 	switch {
 	case readable && (eeprom || !quick):
 		var data smbusData
-		err = b.smbus(smbusRead, smbusByte, &data)
+		err = b.smbus(smbusRead, 0, smbusByte, &data)
 	case quick && !eeprom:
-		err = b.smbus(smbusWrite, smbusQuick, nil)
+		err = b.smbus(smbusWrite, 0, smbusQuick, nil)
 	default:
 		return false, fmt.Errorf("%s: no harmless way to ask address %#02x: %w", b, address, unix.EOPNOTSUPP)
 	}
@@ -165,34 +163,6 @@ func notAbsence(err error) error {
 		}
 	}
 	return err
-}
-
-// Values of linux/i2c.h.
-const (
-	smbusWrite = 0
-	smbusRead  = 1
-	smbusQuick = 0
-	smbusByte  = 1
-)
-
-type smbusData [34]byte // union i2c_smbus_data
-
-// smbusCall is struct i2c_smbus_ioctl_data of linux/i2c-dev.h.
-type smbusCall struct {
-	read    uint8
-	command uint8
-	size    uint32
-	data    unsafe.Pointer
-}
-
-func (b *Bus) smbus(read uint8, size uint32, data *smbusData) error {
-	var pin runtime.Pinner
-	defer pin.Unpin()
-	if data != nil {
-		pin.Pin(data)
-	}
-	call := &smbusCall{read: read, size: size, data: unsafe.Pointer(data)}
-	return b.control(requestSMBus, 0, unsafe.Pointer(call))
 }
 
 func (b *Bus) control(request uint, number uintptr, arg unsafe.Pointer) error {
