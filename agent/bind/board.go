@@ -12,6 +12,7 @@ import (
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/agent/store"
 	"lwm2m-agent/hw"
+	"lwm2m-agent/hw/process"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/objects"
@@ -34,6 +35,7 @@ type BoardConfig struct {
 type Board struct {
 	cfg   BoardConfig
 	board *hw.Board
+	stage *process.Stage // between board and this
 
 	mu        sync.Mutex // not held while the board or a store is asked to wait
 	sensors   map[string]*config.Sensor
@@ -63,7 +65,8 @@ type target struct {
 // NewBoard returns a board without sensors.
 func NewBoard(cfg BoardConfig) *Board {
 	b := &Board{cfg: cfg, objects: make(map[uint16]*objects.SmartObject), units: make(map[hw.Unit]*bound)}
-	b.board = hw.NewBoard(b, cfg.Hardware)
+	b.stage = process.NewStage(b, totals{cfg.Store})
+	b.board = hw.NewBoard(b.stage, cfg.Hardware)
 	return b
 }
 
@@ -81,12 +84,16 @@ func (b *Board) Apply(ctx context.Context, cfg *config.Config) error {
 	for i := range cfg.Sensors {
 		sensors[cfg.Sensors[i].Name] = &cfg.Sensors[i]
 	}
+	for i := range cfg.Derived {
+		sensors[cfg.Derived[i].Name] = derivedSensor(&cfg.Derived[i])
+	}
 	for i := range cfg.Actuators {
 		actuators[cfg.Actuators[i].Name] = &cfg.Actuators[i]
 	}
 	b.mu.Lock()
 	b.sensors, b.actuators = sensors, actuators
 	b.mu.Unlock()
+	b.stage.Apply(ProcessOf(cfg))
 	if err := b.board.Apply(ctx, SetupOf(cfg)); err != nil {
 		return fmt.Errorf("apply sensors and actuators: %w", err)
 	}

@@ -177,6 +177,9 @@ func resourceOf(defs model.Definitions, p place) uint16 {
 // sensorWish returns what is configured for the channels of a sensor.
 func sensorWish(s *config.Sensor) func(hw.Channel) (wish, bool) {
 	return func(c hw.Channel) (wish, bool) {
+		if watched, ok := alarmOf(s, c.Name); ok {
+			return alarmWish(s, c, watched), true
+		}
 		w := wish{place: placeOf(c), instance: s.Instance, appType: s.ApplicationType}
 		if s.Object != 0 {
 			w.place = place{s.Object, mainResource}

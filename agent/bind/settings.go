@@ -99,6 +99,9 @@ func Check(cfg *config.Config, defs model.Definitions) config.Problems {
 			object(c.Section, c.Object)
 		}
 	}
+	for i := range cfg.Derived {
+		object(cfg.Derived[i].Section, cfg.Derived[i].Object)
+	}
 	for i := range cfg.Actuators {
 		object(cfg.Actuators[i].Section, cfg.Actuators[i].Object)
 	}
@@ -111,7 +114,7 @@ func Check(cfg *config.Config, defs model.Definitions) config.Problems {
 		}
 		problems = append(problems, section.Problem(p.Key, "%s", p.Text))
 	}
-	return append(problems, checkApps(cfg)...)
+	return append(append(problems, checkProcess(cfg)...), checkApps(cfg)...)
 }
 
 // checkApps finds applications that claim an object which the configuration
@@ -124,6 +127,9 @@ func checkApps(cfg *config.Config) config.Problems {
 		for _, c := range s.Channels {
 			fed[c.Object] = "sensor " + s.Name
 		}
+	}
+	for i := range cfg.Derived {
+		fed[cfg.Derived[i].Object] = "derived sensor " + cfg.Derived[i].Name
 	}
 	for i := range cfg.Actuators {
 		a := &cfg.Actuators[i]

@@ -53,6 +53,7 @@ func (b *builder) config(root *node) *Config {
 	}
 	b.accounts(root)
 	b.devices(root)
+	b.derived(root)
 	b.modems(root)
 	b.eventLogs(root)
 	b.apps(root)
@@ -115,7 +116,7 @@ func (b *builder) devices(root *node) {
 			s.Channels = append(s.Channels, Channel{
 				Section: Section{c, within(s.title, section.section("channel").title(c))},
 				Name:    get(c, "name", ""), Object: id(c, "object"), Resource: optional(c, "resource"),
-				Instance: optional(c, "instance"), ApplicationType: get(c, "application_type", ""),
+				Instance: optional(c, "instance"), ApplicationType: get(c, "application_type", ""), Processing: processing(c),
 			})
 		}
 		b.driver(s.Section, s.Driver, "sensor", func(d Driver) bool { return d.Sensor })

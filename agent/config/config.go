@@ -27,6 +27,7 @@ type Config struct {
 	Servers    []Server
 	Bootstrap  *Bootstrap // nil: none
 	Sensors    []Sensor
+	Derived    []Derived
 	Actuators  []Actuator
 	Modems     []Modem
 	EventLogs  []EventLog
@@ -172,6 +173,7 @@ type Channel struct {
 	Resource        int    // NoResource: the one that suits the channel
 	Instance        int    // as Sensor.Instance
 	ApplicationType string
+	Processing      Processing
 }
 
 // NoResource is the Resource of a channel that leaves it to the agent.

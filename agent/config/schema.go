@@ -110,8 +110,8 @@ var deviceKeys = []key{
 	{name: "file", kind: filePath, driver: true, help: "recording to play"},
 }
 
-// channelKeys map one channel of a sensor.
-var channelKeys = []key{
+// mappingKeys map one channel of a sensor.
+var mappingKeys = []key{
 	{name: "name", kind: uniqueFor, required: true, help: "the driver's name of the channel"},
 	{name: "object", kind: integer(1, maxID), fallback: "the one that suits what is measured", help: "object that it feeds"},
 	{name: "resource", kind: integer(0, maxID), fallback: "5700 or the one that suits", help: "resource that it feeds"},
@@ -161,6 +161,7 @@ var schema = section{
 			}, deviceKeys...),
 			sections: []section{{name: "channel", identity: "name", help: "What becomes of one channel of the sensor.", keys: channelKeys}},
 		},
+		derivedSection,
 		{name: "actuator", identity: "name", help: "Something to switch or set.", keys: append([]key{
 			{name: "object", kind: integer(1, maxID), fallback: "3306, Actuation", help: "object that drives it"},
 			{name: "safe", kind: safeState, fallback: `"off"`, help: "state at start and when the agent ends in order"},

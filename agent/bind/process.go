@@ -1,0 +1,174 @@
+package bind
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/store"
+	"lwm2m-agent/hw"
+	"lwm2m-agent/hw/process"
+)
+
+// ProcessOf returns what a configuration does to readings, in hw/process's terms.
+func ProcessOf(cfg *config.Config) process.Setup {
+	setup := process.Setup{Channels: make(map[process.Input]process.Channel)}
+	for i := range cfg.Sensors {
+		for j := range cfg.Sensors[i].Channels {
+			c := &cfg.Sensors[i].Channels[j]
+			setup.Channels[process.Input{Sensor: cfg.Sensors[i].Name, Channel: c.Name}] = processOf(&c.Processing)
+		}
+	}
+	for i := range cfg.Derived {
+		d := &cfg.Derived[i]
+		out := process.Derived{Name: d.Name, Kind: process.Kind(d.Kind), Scale: d.Scale, Unit: d.Unit, Window: d.Window, MaxGap: d.MaxGap}
+		for _, text := range d.Inputs {
+			out.Inputs = append(out.Inputs, inputOf(cfg, text))
+		}
+		setup.Derived = append(setup.Derived, out)
+	}
+	return setup
+}
+
+func processOf(p *config.Processing) process.Channel {
+	return process.Channel{
+		Scale: p.Scale, Offset: p.Offset, Calibration: p.Calibration, From: p.FromUnit, Unit: p.Unit, MaxRate: p.MaxRate,
+		Filter: process.Filter(p.Filter), Size: p.FilterSize, Constant: p.FilterTime, DeadBand: p.DeadBand,
+		Alarm: process.Alarm{Low: p.AlarmLow, High: p.AlarmHigh, Hysteresis: p.AlarmHysteresis},
+	}
+}
+
+// inputOf reads "sensor/channel", or the name of a derived sensor; names may have
+// slashes themselves.
+func inputOf(cfg *config.Config, text string) process.Input {
+	if slices.ContainsFunc(cfg.Derived, func(d config.Derived) bool { return d.Name == text }) {
+		return process.Input{Sensor: text, Channel: process.ChannelValue}
+	}
+	i := strings.LastIndexByte(text, '/')
+	if i < 0 {
+		return process.Input{Sensor: text, Channel: process.ChannelValue}
+	}
+	return process.Input{Sensor: text[:i], Channel: text[i+1:]}
+}
+
+// derivedSensor is a derived sensor as one that feeds objects like any other.
+func derivedSensor(d *config.Derived) *config.Sensor {
+	return &config.Sensor{
+		Section: d.Section, Name: d.Name, Instance: d.Instance, ApplicationType: d.ApplicationType,
+		Channels: []config.Channel{{Name: process.ChannelValue, Object: d.Object, Resource: d.Resource, Instance: config.NoInstance}},
+	}
+}
+
+// checkProcess finds what is wrong with what is done to readings.
+func checkProcess(cfg *config.Config) config.Problems {
+	var problems config.Problems
+	known := make(map[string][]hw.Channel) // by sensor; nil where it is seen at run time
+	for i := range cfg.Sensors {
+		s := &cfg.Sensors[i]
+		channels := slices.Clone(driverChannels(s.Driver))
+		for j := range s.Channels {
+			c := &s.Channels[j]
+			do := processOf(&c.Processing)
+			if key, err := do.Check(); err != nil {
+				problems = append(problems, c.Section.Problem(key, "%v", err))
+				continue
+			}
+			if at := slices.IndexFunc(channels, func(k hw.Channel) bool { return k.Name == c.Name }); at >= 0 {
+				var err error
+				if channels[at], err = do.Describe(channels[at]); err != nil {
+					problems = append(problems, c.Section.Problem("unit", "%v", err))
+				}
+			}
+		}
+		known[s.Name] = channels
+	}
+	setup := ProcessOf(cfg)
+	for i := range setup.Derived {
+		problems = append(problems, checkDerived(&cfg.Derived[i], setup.Derived[i], known)...)
+	}
+	return problems
+}
+
+// checkDerived checks a derived sensor, and adds it to those that are known.
+func checkDerived(at *config.Derived, d process.Derived, known map[string][]hw.Channel) config.Problems {
+	if _, taken := known[d.Name]; taken {
+		return config.Problems{at.Problem("name", "is the name of a sensor already; give each its own")}
+	}
+	known[d.Name] = nil
+	if key, err := d.Check(); err != nil {
+		return config.Problems{at.Problem(key, "%v", err)}
+	}
+	inputs := make([]hw.Channel, 0, len(d.Inputs))
+	for i, in := range d.Inputs {
+		channels, there := known[in.Sensor]
+		if !there {
+			return config.Problems{at.Problem("inputs", "%q: there is no sensor %q, and no derived one above; write \"sensor/channel\"", at.Inputs[i], in.Sensor)}
+		}
+		c := slices.IndexFunc(channels, func(k hw.Channel) bool { return k.Name == in.Channel })
+		switch {
+		case len(channels) == 0: // seen at run time
+		case c < 0:
+			return config.Problems{at.Problem("inputs", "%q: sensor %q has no channel %q; it has: %s", at.Inputs[i], in.Sensor, in.Channel, channelNames(channels))}
+		default:
+			inputs = append(inputs, channels[c])
+		}
+	}
+	if len(inputs) < len(d.Inputs) {
+		return nil
+	}
+	c, err := d.Describe(inputs)
+	if err != nil {
+		return config.Problems{at.Problem("inputs", "%v", err)}
+	}
+	known[d.Name] = []hw.Channel{c}
+	return nil
+}
+
+func driverChannels(driver string) []hw.Channel {
+	for _, d := range hw.Drivers() {
+		if d.Name == driver {
+			return d.Channels
+		}
+	}
+	return nil
+}
+
+func channelNames(channels []hw.Channel) string {
+	texts := make([]string, len(channels))
+	for i := range channels {
+		texts[i] = channels[i].Name
+	}
+	return strings.Join(texts, ", ")
+}
+
+// totals keeps integrals and totals in the store's counters.
+type totals struct{ store *store.Store }
+
+// Total implements process.Keep.
+func (t totals) Total(name string) process.Kept { return kept{t.store.Counter("total/" + name)} }
+
+// kept is a counter that may fall as well: it is taken as two's complement.
+type kept struct{ counter *store.Counter }
+
+func (k kept) Value() int64 { return int64(k.counter.Value()) } //nolint:gosec // two's complement both ways
+func (k kept) Add(n int64)  { k.counter.Add(uint64(n)) }        //nolint:gosec // two's complement both ways
+
+// alarmOf returns the configuration of the channel that an alarm watches.
+func alarmOf(s *config.Sensor, alarm string) (*config.Channel, bool) {
+	name, ok := strings.CutSuffix(alarm, process.AlarmSuffix)
+	if !ok {
+		return nil, false
+	}
+	i := slices.IndexFunc(s.Channels, func(c config.Channel) bool { return c.Name == name })
+	if i < 0 || !processOf(&s.Channels[i].Processing).Alarm.Given() {
+		return nil, false
+	}
+	return &s.Channels[i], true
+}
+
+// alarmWish is what becomes of an alarm: a Digital Input of its own.
+func alarmWish(s *config.Sensor, c hw.Channel, watched *config.Channel) wish {
+	about := cmp.Or(watched.ApplicationType, s.ApplicationType, s.Name)
+	return wish{place: placeOf(c), instance: config.NoInstance, appType: about + process.AlarmSuffix}
+}

@@ -1,0 +1,123 @@
+package bind
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/hw"
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/objects/registry"
+)
+
+func mapped(name string, p config.Processing) config.Channel {
+	return config.Channel{Name: name, Resource: config.NoResource, Instance: config.NoInstance, Processing: p}
+}
+
+// weather is a configuration with an alarm, a dew point and an energy.
+func weather() *config.Config {
+	high := 30.0
+	room := config.Sensor{Name: "room", Driver: "bme280", Instance: config.NoInstance, Channels: []config.Channel{
+		mapped("temperature", config.Processing{Offset: -1, Unit: "K", AlarmHigh: &high}), mapped("humidity", config.Processing{}),
+	}}
+	room.Settings = config.Settings{Bus: "/dev/i2c-1", Address: 0x76}
+	derived := func(name, kind string, inputs ...string) config.Derived {
+		return config.Derived{Name: name, Kind: kind, Inputs: inputs, Resource: config.NoResource, Instance: config.NoInstance}
+	}
+	return &config.Config{
+		Sensors: []config.Sensor{room},
+		Derived: []config.Derived{derived("dew", "dew_point", "room/temperature", "room/humidity"), derived("energy", "integral", "room/humidity")},
+	}
+}
+
+func TestProcessedReadings(t *testing.T) {
+	cfg := weather()
+	dir := t.TempDir()
+	unit := hw.Unit{Role: hw.RoleSensor, Name: "room"}
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	feed := func(f *fixture, seconds int, values map[string]hw.Value) {
+		var readings []hw.Reading
+		for _, channel := range []string{"temperature", "humidity"} {
+			r := hw.Reading{Channel: channel, Value: values[channel], Time: at.Add(time.Duration(seconds) * time.Second), Quality: hw.Good}
+			if r.Value.Kind() == hw.KindNone {
+				r.Quality, r.Reason = hw.Invalid, "no device answers"
+			}
+			readings = append(readings, r)
+		}
+		f.stage.Deliver(unit, readings)
+	}
+	begin := func() *fixture {
+		f := newFixture(t, dir, nil, nil)
+		if err := f.Apply(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	f := begin()
+	good := map[string]hw.Value{"temperature": hw.Float(21), "humidity": hw.Float(50)}
+	feed(f, 0, good)
+	feed(f, 60, good)
+	for path, want := range map[string]lwm2m.Value{
+		"/3303/0/5700": lwm2m.Float(293.15), "/3303/0/5701": lwm2m.String("K"), "/3304/0/5700": lwm2m.Float(50),
+		"/3303/1/5750": lwm2m.String("dew"), "/3303/1/5701": lwm2m.String("Cel"), "/3200/0/5750": lwm2m.String("room alarm"), "/3200/0/5500": lwm2m.Boolean(true),
+		"/3300/0/5700": lwm2m.Float(3000),
+	} {
+		if got := f.value(path); got != want {
+			t.Errorf("%s is %v, want %v", path, got, want)
+		}
+	}
+	if got := f.value("/3303/1/5700").Float(); got < 9.25 || got > 9.26 {
+		t.Errorf("dew point %v", got)
+	}
+	feed(f, 61, map[string]hw.Value{"temperature": hw.Float(21)})
+	for _, path := range []string{"/3304/0/5700", "/3303/1/5700", "/3300/0/5700"} {
+		readings, err := f.tree.Readings(model.FromLocal(), lwm2m.MustPath(path))
+		if err != nil || len(readings) != 1 || readings[0].Quality != model.Invalid {
+			t.Errorf("%s reads as %+v, %v", path, readings, err)
+		}
+	}
+	if got := f.value("/3303/1/6042"); got != lwm2m.Integer(1) {
+		t.Errorf("the quality of a dew point without a humidity is %v", got)
+	}
+	if err := f.cfg.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f = begin()
+	feed(f, 90, good)
+	if got := f.value("/3300/0/5700"); got != lwm2m.Float(3000) {
+		t.Errorf("after a restart the integral is %v", got)
+	}
+}
+
+func TestCheckProcess(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*config.Config)
+		want   string
+	}{
+		{"well", func(*config.Config) {}, ""},
+		{"unit", func(c *config.Config) { c.Sensors[0].Channels[1].Processing.Unit = "Pa" }, `"%RH" cannot be told in "Pa"`},
+		{"filter", func(c *config.Config) { c.Sensors[0].Channels[0].Processing.Filter = "median" }, "filter_size"},
+		{"no such sensor", func(c *config.Config) { c.Derived[0].Inputs[0] = "attic/temperature" }, `there is no sensor "attic"`},
+		{"no such channel", func(c *config.Config) { c.Derived[0].Inputs[0] = "room/wind" }, `has no channel "wind"; it has: temperature, pressure, humidity`},
+		{"not above", func(c *config.Config) { c.Derived[0].Inputs[0] = "energy" }, `and no derived one above`},
+		{"name of a sensor", func(c *config.Config) { c.Derived[0].Name = "room" }, "is the name of a sensor already"},
+		{"units", func(c *config.Config) { c.Derived[0].Kind = "sum" }, `humidity: "%RH" cannot be`},
+		{"object", func(c *config.Config) { c.Derived[0].Object = 17 }, "object 17 is not in the registry"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := weather()
+			tt.change(cfg)
+			got := Check(cfg, registry.Definitions())
+			if tt.want == "" && len(got) == 0 {
+				return
+			}
+			if len(got) == 0 || tt.want == "" || !strings.Contains(got.Error(), tt.want) {
+				t.Errorf("%v, want %q", got, tt.want)
+			}
+		})
+	}
+}

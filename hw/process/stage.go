@@ -1,0 +1,215 @@
+package process
+
+import (
+	"reflect"
+	"slices"
+	"sync"
+
+	"lwm2m-agent/hw"
+)
+
+// Setup is what is done to the readings of a board.
+type Setup struct {
+	Channels map[Input]Channel
+	Derived  []Derived // each after those that are its inputs
+}
+
+// Stage stands between a hw.Board and the sink that takes what it says.
+type Stage struct {
+	next hw.Sink
+	keep Keep
+
+	mu      sync.Mutex // held while next is called, which keeps the order
+	setup   Setup
+	sensors map[string]*sensor
+	workers map[string]*worker
+}
+
+var _ hw.Sink = (*Stage)(nil)
+
+// sensor is one that was described.
+type sensor struct {
+	raw    []hw.Channel // as the driver has them
+	out    []hw.Channel
+	chains map[string]*chain
+}
+
+// NewStage returns a stage that changes nothing yet.
+func NewStage(next hw.Sink, keep Keep) *Stage {
+	return &Stage{next: next, keep: keep, sensors: make(map[string]*sensor), workers: make(map[string]*worker)}
+}
+
+// Apply makes the setup the stage's. What has not changed keeps its memory.
+func (s *Stage) Apply(setup Setup) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.setup
+	s.setup = setup
+	for _, d := range old.Derived {
+		if !slices.ContainsFunc(setup.Derived, func(e Derived) bool { return reflect.DeepEqual(d, e) }) {
+			s.forget(d.Name)
+			s.next.Removed(sensorUnit(d.Name))
+		}
+	}
+	for name, sn := range s.sensors {
+		for _, c := range sn.raw {
+			if at := (Input{name, c.Name}); !reflect.DeepEqual(old.Channels[at], setup.Channels[at]) {
+				s.describe(name, sn.raw)
+				break
+			}
+		}
+	}
+	s.derive("")
+}
+
+func sensorUnit(name string) hw.Unit { return hw.Unit{Role: hw.RoleSensor, Name: name} }
+
+// Describe implements hw.Sink.
+func (s *Stage) Describe(u hw.Unit, channels []hw.Channel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u.Role != hw.RoleSensor {
+		s.next.Describe(u, channels)
+		return
+	}
+	s.describe(u.Name, channels)
+	s.derive(u.Name)
+}
+
+// describe sets up the chains of a sensor.
+func (s *Stage) describe(name string, channels []hw.Channel) {
+	sn := &sensor{raw: channels, chains: make(map[string]*chain)}
+	var alarms []hw.Channel
+	for _, d := range channels {
+		if c, ok := s.setup.Channels[Input{name, d.Name}]; ok {
+			ch, out := newChain(c, d)
+			sn.chains[d.Name] = ch
+			if c.Alarm.Given() {
+				alarms = append(alarms, hw.Channel{Name: d.Name + AlarmSuffix, Quantity: hw.State, Kind: hw.KindBool})
+			}
+			d = out
+		}
+		sn.out = append(sn.out, d)
+	}
+	sn.out = append(sn.out, alarms...)
+	s.sensors[name] = sn
+	s.next.Describe(sensorUnit(name), slices.Clone(sn.out))
+}
+
+// derive sets up the derived sensors that can be and are not yet, and anew those
+// that the sensor named changed is an input of.
+func (s *Stage) derive(changed string) {
+	anew := map[string]bool{changed: changed != ""}
+	for _, d := range s.setup.Derived {
+		again := slices.ContainsFunc(d.Inputs, func(in Input) bool { return anew[in.Sensor] })
+		inputs, ok := s.inputs(d)
+		if !ok || s.workers[d.Name] != nil && !again {
+			continue
+		}
+		anew[d.Name] = true
+		w, c := newWorker(d, inputs, s.keep)
+		s.workers[d.Name] = w
+		s.sensors[d.Name] = &sensor{out: []hw.Channel{c}}
+		s.next.Describe(sensorUnit(d.Name), []hw.Channel{c})
+	}
+}
+
+// inputs returns the channels of the inputs of d, if all are known.
+func (s *Stage) inputs(d Derived) ([]hw.Channel, bool) {
+	var inputs []hw.Channel
+	for _, in := range d.Inputs {
+		sn := s.sensors[in.Sensor]
+		if sn == nil {
+			return nil, false
+		}
+		i := slices.IndexFunc(sn.out, func(c hw.Channel) bool { return c.Name == in.Channel })
+		if i < 0 {
+			return nil, false
+		}
+		inputs = append(inputs, sn.out[i])
+	}
+	return inputs, true
+}
+
+// Deliver implements hw.Sink.
+func (s *Stage) Deliver(u hw.Unit, readings []hw.Reading) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sn := s.sensors[u.Name]; u.Role == hw.RoleSensor && sn != nil {
+		readings = sn.step(readings)
+	}
+	s.next.Deliver(u, readings)
+	if u.Role == hw.RoleSensor {
+		s.follow(u.Name, readings)
+	}
+}
+
+// step takes readings through the chains of their channels.
+func (sn *sensor) step(readings []hw.Reading) []hw.Reading {
+	if len(sn.chains) == 0 {
+		return readings
+	}
+	out := make([]hw.Reading, 0, len(readings)+1)
+	for _, r := range readings {
+		c := sn.chains[r.Channel]
+		if c == nil {
+			out = append(out, r)
+			continue
+		}
+		r = c.step(r)
+		out = append(out, r)
+		if c.Alarm.Given() {
+			out = append(out, c.alarm(r))
+		}
+	}
+	return out
+}
+
+// follow computes what follows from the readings of a sensor.
+func (s *Stage) follow(name string, readings []hw.Reading) {
+	news := map[string][]hw.Reading{name: readings}
+	for _, d := range s.setup.Derived {
+		w := s.workers[d.Name]
+		if w == nil {
+			continue
+		}
+		for i, in := range d.Inputs {
+			for _, r := range news[in.Sensor] {
+				if r.Channel == in.Channel {
+					w.take(i, r)
+				}
+			}
+		}
+		if !w.due {
+			continue
+		}
+		if r, ok := w.result(); ok {
+			news[d.Name] = []hw.Reading{r}
+			s.next.Deliver(sensorUnit(d.Name), []hw.Reading{r})
+		}
+	}
+}
+
+// Removed implements hw.Sink.
+func (s *Stage) Removed(u hw.Unit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next.Removed(u)
+	if u.Role != hw.RoleSensor {
+		return
+	}
+	gone := map[string]bool{u.Name: true}
+	s.forget(u.Name)
+	for _, d := range s.setup.Derived {
+		if s.workers[d.Name] != nil && slices.ContainsFunc(d.Inputs, func(in Input) bool { return gone[in.Sensor] }) {
+			gone[d.Name] = true
+			s.forget(d.Name)
+			s.next.Removed(sensorUnit(d.Name))
+		}
+	}
+}
+
+func (s *Stage) forget(name string) {
+	delete(s.sensors, name)
+	delete(s.workers, name)
+}

@@ -1,0 +1,184 @@
+package process
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lwm2m-agent/hw"
+)
+
+// record keeps what it is told, a line for each thing.
+type record struct{ lines []string }
+
+func (r *record) Describe(u hw.Unit, channels []hw.Channel) {
+	text := ""
+	for _, c := range channels {
+		text += fmt.Sprintf(" %s:%s", c.Name, c.Unit)
+	}
+	r.lines = append(r.lines, u.Name+text)
+}
+
+func (r *record) Deliver(u hw.Unit, readings []hw.Reading) {
+	for _, g := range readings {
+		f, _ := g.Value.Float()
+		value := fmt.Sprintf("%.6g", f)
+		if g.Value.Kind() == hw.KindNone {
+			value = "none"
+		}
+		r.lines = append(r.lines, fmt.Sprintf("%s %s %s %s", u.Name, g.Channel, value, g.Quality))
+	}
+}
+
+func (r *record) Removed(u hw.Unit) { r.lines = append(r.lines, u.Name+" removed") }
+
+// wants compares what was told since the last time.
+func (r *record) wants(t *testing.T, want ...string) {
+	t.Helper()
+	if d := cmp.Diff(want, r.lines); d != "" {
+		t.Error(d)
+	}
+	r.lines = nil
+}
+
+// memory keeps totals.
+type memory map[string]*total
+
+type total struct{ n int64 }
+
+func (m memory) Total(name string) Kept {
+	if m[name] == nil {
+		m[name] = &total{}
+	}
+	return m[name]
+}
+
+func (t *total) Value() int64 { return t.n }
+func (t *total) Add(n int64)  { t.n += n }
+
+// fed is a stage with one sensor "s" of these channels.
+func fed(setup Setup, keep Keep, channels ...hw.Channel) (*Stage, *record) {
+	r := &record{}
+	s := NewStage(r, keep)
+	s.Apply(setup)
+	s.Describe(sensorUnit("s"), channels)
+	return s, r
+}
+
+func on(channel string, r hw.Reading) hw.Reading {
+	r.Channel = channel
+	return r
+}
+
+func TestStage(t *testing.T) {
+	high := 30.0
+	s, r := fed(Setup{
+		Channels: map[Input]Channel{{"s", "t"}: {Offset: 1, Alarm: Alarm{High: &high}}},
+		Derived: []Derived{
+			{Name: "dew", Kind: DewPoint, Inputs: []Input{{"s", "t"}, {"s", "h"}}},
+			{Name: "spread", Kind: Difference, Inputs: []Input{{"s", "t"}, {"dew", "value"}}, Unit: "K"},
+		},
+	}, memory{}, hw.Channel{Name: "t", Unit: "Cel", Kind: hw.KindFloat}, hw.Channel{Name: "h", Unit: "%RH", Kind: hw.KindFloat})
+	r.wants(t, "s t:Cel h:%RH t alarm:", "dew value:Cel", "spread value:K")
+	s.Deliver(sensorUnit("s"), []hw.Reading{on("t", at(0, 19)), on("h", at(0, 50))})
+	r.wants(t, "s t 20 good", "s t alarm 0 good", "s h 50 good", "dew value 9.25517 good", "spread value 10.7448 good")
+	s.Deliver(sensorUnit("s"), []hw.Reading{on("h", bad(1))})
+	r.wants(t, "s h none invalid", "dew value none invalid", "spread value none invalid")
+	doubtful := on("h", at(2, 50))
+	doubtful.Quality = hw.Uncertain
+	s.Deliver(sensorUnit("s"), []hw.Reading{doubtful})
+	r.wants(t, "s h 50 uncertain", "dew value 9.25517 uncertain", "spread value 10.7448 uncertain")
+	s.Deliver(hw.Unit{Role: hw.RoleActuator, Name: "s"}, []hw.Reading{on("t", at(3, 1))})
+	r.wants(t, "s t 1 good")
+	s.Removed(sensorUnit("s"))
+	r.wants(t, "s removed", "dew removed", "spread removed")
+	s.Describe(sensorUnit("s"), []hw.Channel{{Name: "t", Unit: "Cel"}})
+	r.wants(t, "s t:Cel t alarm:")
+}
+
+func TestApply(t *testing.T) {
+	x := hw.Channel{Name: "x", Unit: "W", Kind: hw.KindFloat}
+	sum := Derived{Name: "d", Kind: Mean, Inputs: []Input{{"s", "x"}}, Window: time.Hour}
+	s, r := fed(Setup{Derived: []Derived{sum}}, memory{}, x)
+	s.Deliver(sensorUnit("s"), []hw.Reading{at(0, 1)})
+	r.lines = nil
+	s.Apply(Setup{Derived: []Derived{sum}}) // nothing new: the window is as it was
+	s.Deliver(sensorUnit("s"), []hw.Reading{at(1, 3)})
+	r.wants(t, "s x 3 good", "d value 2 good")
+	s.Apply(Setup{Channels: map[Input]Channel{{"s", "x"}: {Unit: "kW"}}})
+	r.wants(t, "d removed", "s x:kW")
+}
+
+func TestIntegral(t *testing.T) {
+	keep := memory{}
+	setup := Setup{Derived: []Derived{{Name: "energy", Kind: Integral, Inputs: []Input{{"s", "x"}}, Unit: "Wh", MaxGap: time.Hour}}}
+	s, r := fed(setup, keep, hw.Channel{Name: "x", Unit: "kW", Kind: hw.KindFloat})
+	r.wants(t, "s x:kW", "energy value:Wh")
+	for _, reading := range []hw.Reading{at(0, 1), at(1800, 3), bad(1900), at(2000, 7), at(5600, 7), at(9201, 1)} {
+		s.Deliver(sensorUnit("s"), []hw.Reading{reading})
+	}
+	r.wants(t, "s x 1 good", "energy value 0 good", "s x 3 good", "energy value 1000 good",
+		"s x none invalid", "energy value none invalid", "s x 7 good", "energy value 1000 good",
+		"s x 7 good", "energy value 8000 good", "s x 1 good", "energy value 8000 good")
+	again, r := fed(setup, keep, hw.Channel{Name: "x", Unit: "kW", Kind: hw.KindFloat}) // a restart
+	again.Deliver(sensorUnit("s"), []hw.Reading{at(9300, 1)})
+	again.Deliver(sensorUnit("s"), []hw.Reading{at(9300.018, 1)}) // 5 mWh
+	r.wants(t, "s x:kW", "energy value:Wh", "s x 1 good", "energy value 8000 good", "s x 1 good", "energy value 8000.01 good")
+	if keep["energy"].n != 8_000_005 {
+		t.Errorf("%d mWh are kept", keep["energy"].n)
+	}
+}
+
+func TestTotal(t *testing.T) {
+	keep := memory{"water": &total{100}}
+	setup := Setup{Derived: []Derived{{Name: "water", Kind: Total, Inputs: []Input{{"s", "count"}}, Scale: 0.01, Unit: "m3"}}}
+	s, r := fed(setup, keep, hw.Channel{Name: "count", Kind: hw.KindInteger})
+	for i, n := range []int64{0, 5, 7, 2} { // the line was taken anew before the last
+		s.Deliver(sensorUnit("s"), []hw.Reading{{Channel: "count", Value: hw.Integer(n), Time: began.Add(time.Duration(i)), Quality: hw.Good}})
+	}
+	r.wants(t, "s count:", "water value:m3", "s count 0 good", "water value 0.1 good", "s count 5 good", "water value 0.15 good",
+		"s count 7 good", "water value 0.17 good", "s count 2 good", "water value 0.19 good")
+}
+
+func TestWindows(t *testing.T) {
+	for kind, want := range map[Kind]float64{Minimum: 2, Maximum: 8, Mean: 5, RMS: 2.236068, Peak: 3} {
+		s, r := fed(Setup{Derived: []Derived{{Name: "d", Kind: kind, Inputs: []Input{{"s", "x"}}, Window: 4 * time.Second}}}, memory{}, hw.Channel{Name: "x", Kind: hw.KindFloat})
+		for i, v := range []float64{100, 2, 4, 6, 8} {
+			s.Deliver(sensorUnit("s"), []hw.Reading{at(float64(i), v)})
+		}
+		if got, want := r.lines[len(r.lines)-1], fmt.Sprintf("d value %.6g good", want); got != want {
+			t.Errorf("%s: %s, want %s", kind, got, want)
+		}
+	}
+	var w window
+	w.length = time.Hour
+	for i := range maxSamples + 10 {
+		w.add(sample{1, began.Add(time.Duration(i))})
+	}
+	if len(w.samples) != maxSamples || !w.cut {
+		t.Errorf("%d samples are held, cut %v", len(w.samples), w.cut)
+	}
+}
+
+// Units that do not go together make no number.
+func TestUnitsDoNotFit(t *testing.T) {
+	d := Derived{Name: "d", Kind: Sum, Inputs: []Input{{"s", "a"}, {"s", "b"}}}
+	a, b := hw.Channel{Name: "a", Unit: "W", Kind: hw.KindFloat}, hw.Channel{Name: "b", Unit: "Pa", Kind: hw.KindFloat}
+	s, r := fed(Setup{Derived: []Derived{d}}, memory{}, a, b)
+	s.Deliver(sensorUnit("s"), []hw.Reading{on("a", at(0, 1)), on("b", at(0, 1))})
+	if got := r.lines[len(r.lines)-1]; got != "d value none invalid" {
+		t.Error(got)
+	}
+	if _, err := d.Describe([]hw.Channel{a, b}); err == nil || !strings.Contains(err.Error(), `"Pa" cannot be told in "W"`) {
+		t.Error(err)
+	}
+	b.Unit = "kW"
+	s, r = fed(Setup{Derived: []Derived{d}}, memory{}, a, b)
+	s.Deliver(sensorUnit("s"), []hw.Reading{on("a", at(0, 1)), on("b", at(0, 1))})
+	if got := r.lines[len(r.lines)-1]; got != "d value 1001 good" {
+		t.Error(got)
+	}
+}
