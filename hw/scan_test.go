@@ -66,10 +66,10 @@ func TestScanI2C(t *testing.T) {
 		inv := p.scan(t.Context(), func(path string) (prober, error) { return adapters[filepath.Base(path)], nil })
 		want := []I2CBus{
 			{Path: "/dev/i2c-0", Name: "21a0000.i2c", Devices: []I2CDevice{
-				{Address: 0x1d, Kernel: "mma8451"},
-				{Address: 0x48, Drivers: []string{"lm75", "lm75b", "tmp102", "tmp105"}},
-				{Address: 0x50},
-				{Address: 0x76, Drivers: []string{"bme280", "bmp280"}},
+				{Address: 0x1d, Drivers: driversAt(0x1d), Kernel: "mma8451"},
+				{Address: 0x48, Drivers: driversAt(0x48)},
+				{Address: 0x50, Drivers: driversAt(0x50)},
+				{Address: 0x76, Drivers: driversAt(0x76)},
 			}},
 			{Path: "/dev/i2c-2"},
 			{Path: "/dev/i2c-10"},
@@ -84,7 +84,7 @@ func TestScanI2C(t *testing.T) {
 			t.Error(diff)
 		}
 		first := adapters["i2c-0"]
-		if n := len(first.asked); n != 0x78-8 || first.asked[0] != 0x48 || first.asked[9] != 0x77 || first.asked[10] != 0x08 || !first.closed {
+		if n := len(first.asked); n != 0x78-8 || !knownFirst(first.asked) || !first.closed {
 			t.Errorf("asked %d addresses: %#x, closed %v", n, first.asked, first.closed)
 		}
 		slices.Sort(first.asked)
@@ -183,7 +183,7 @@ func TestScanOfNothing(t *testing.T) {
 func TestSuggest(t *testing.T) {
 	inv := Scan(t.Context(), Options{Sys: sysTree(t, sysBoard()), Dev: t.TempDir()})
 	inv.I2C = []I2CBus{{Path: "/dev/i2c-1", Devices: []I2CDevice{
-		{Address: 0x76, Drivers: []string{"bme280", "bmp280"}},
+		{Address: 0x76, Drivers: driversAt(0x76)},
 		{Address: 0x48, Drivers: []string{"lm75"}, Kernel: "lm75"},
 		{Address: 0x50},
 	}}}
@@ -243,4 +243,10 @@ func TestProbeOfABusThatHangs(t *testing.T) {
 		close(release)
 		synctest.Wait()
 	})
+}
+
+// knownFirst reports whether addresses that drivers know come before all others.
+func knownFirst(asked []uint16) bool {
+	unknown := slices.IndexFunc(asked, func(a uint16) bool { return len(driversAt(a)) == 0 })
+	return unknown > 0 && !slices.ContainsFunc(asked[unknown:], func(a uint16) bool { return len(driversAt(a)) > 0 })
 }

@@ -44,7 +44,7 @@ func TestValidate(t *testing.T) {
 		{"no name", sensor(0, func(c *Config) { c.Name = "" }), "name", `sensor "": a name is missing`},
 		{"name of 65 bytes", sensor(0, func(c *Config) { c.Name = strings.Repeat("n", 65) }), "name", "64 bytes at most"},
 		{"name twice", sensor(1, func(c *Config) { c.Name = "cold room" }), "name", `cold room is used by sensor "cold room" already`},
-		{"no driver", sensor(0, func(c *Config) { c.Driver = "" }), "driver", "no driver \"\" for this sensor; there are: bme280, bmp280, gpio-in, hwmon"},
+		{"no driver", sensor(0, func(c *Config) { c.Driver = "" }), "driver", "no driver \"\" for this sensor; there are: "},
 		{"unknown driver", sensor(0, func(c *Config) { c.Driver = "bme281" }), "driver", "no driver \"bme281\""},
 		{"an actuator's driver", sensor(3, func(c *Config) { c.Driver = "gpio-out" }), "driver", "no driver \"gpio-out\" for this sensor"},
 		{"a sensor's driver", func(s *Setup) { s.Actuators[0].Driver = "gpio-in" }, "driver", "for this actuator; there are: gpio-out, sim"},

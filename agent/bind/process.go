@@ -71,13 +71,13 @@ func checkProcess(cfg *config.Config) config.Problems {
 			c := &s.Channels[j]
 			do := processOf(&c.Processing)
 			if key, err := do.Check(); err != nil {
-				problems = append(problems, c.Section.Problem(key, "%v", err))
+				problems = append(problems, c.Problem(key, "%v", err))
 				continue
 			}
 			if at := slices.IndexFunc(channels, func(k hw.Channel) bool { return k.Name == c.Name }); at >= 0 {
 				var err error
 				if channels[at], err = do.Describe(channels[at]); err != nil {
-					problems = append(problems, c.Section.Problem("unit", "%v", err))
+					problems = append(problems, c.Problem("unit", "%v", err))
 				}
 			}
 		}

@@ -65,7 +65,7 @@ func conversion(from, to string) (line, error) {
 }
 
 func names(d map[string]unit) string {
-	var quoted []string
+	quoted := make([]string, 0, len(d))
 	for name := range d {
 		quoted = append(quoted, fmt.Sprintf("%q", name))
 	}

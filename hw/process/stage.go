@@ -116,7 +116,7 @@ func (s *Stage) derive(changed string) {
 
 // inputs returns the channels of the inputs of d, if all are known.
 func (s *Stage) inputs(d Derived) ([]hw.Channel, bool) {
-	var inputs []hw.Channel
+	inputs := make([]hw.Channel, 0, len(d.Inputs))
 	for _, in := range d.Inputs {
 		sn := s.sensors[in.Sensor]
 		if sn == nil {
