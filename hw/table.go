@@ -14,6 +14,7 @@ func Drivers() []Driver {
 		iioDriver(),
 		lm75Driver(),
 		lm75bDriver(),
+		sht3xDriver(),
 		simDriver(),
 		thermalDriver(),
 		tmp102Driver(),
