@@ -15,6 +15,7 @@ func Drivers() []Driver {
 		lm75Driver(),
 		lm75bDriver(),
 		sht3xDriver(),
+		sht4xDriver(),
 		simDriver(),
 		thermalDriver(),
 		tmp102Driver(),
