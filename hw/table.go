@@ -10,6 +10,7 @@ func Drivers() []Driver {
 		bmp280Driver(),
 		gpioInDriver(),
 		gpioOutDriver(),
+		hdc302xDriver(),
 		hwmonDriver(),
 		iioDriver(),
 		lm75Driver(),
