@@ -6,6 +6,7 @@ import "slices"
 // file and one line here.
 func Drivers() []Driver {
 	return []Driver{
+		aht20Driver(),
 		bme280Driver(),
 		bmp280Driver(),
 		gpioInDriver(),
