@@ -16,6 +16,7 @@ func Drivers() []Driver {
 		iioDriver(),
 		lm75Driver(),
 		lm75bDriver(),
+		mcp9808Driver(),
 		sht3xDriver(),
 		sht4xDriver(),
 		simDriver(),
