@@ -7,6 +7,7 @@ import "slices"
 func Drivers() []Driver {
 	return []Driver{
 		aht20Driver(),
+		bh1750Driver(),
 		bme280Driver(),
 		bmp280Driver(),
 		gpioInDriver(),
