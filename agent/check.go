@@ -24,7 +24,7 @@ type CheckRow struct {
 }
 
 // checkTime bounds the check of one part.
-const checkTime = 5 * time.Second
+const checkTime = 12 * time.Second
 
 // Check reads a configuration and probes what it names: each sensor is read
 // once, each actuator looked at, each server's name resolved. It changes

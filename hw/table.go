@@ -18,6 +18,7 @@ func Drivers() []Driver {
 		lm75Driver(),
 		lm75bDriver(),
 		mcp9808Driver(),
+		scd4xDriver(),
 		sht3xDriver(),
 		sht4xDriver(),
 		simDriver(),
