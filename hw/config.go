@@ -3,6 +3,7 @@ package hw
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -55,6 +56,12 @@ type ChannelConfig struct {
 
 // DefaultInterval is the sampling interval where none is configured.
 const DefaultInterval = 60 * time.Second
+
+// wants reports whether the configuration wants a channel: all, if it speaks of
+// none.
+func (c Config) wants(channel string) bool {
+	return len(c.Channels) == 0 || slices.ContainsFunc(c.Channels, func(w ChannelConfig) bool { return w.Name == channel })
+}
 
 func (c Config) interval() time.Duration { return cmp.Or(c.Interval, DefaultInterval) }
 

@@ -6,6 +6,7 @@ import "slices"
 // file and one line here.
 func Drivers() []Driver {
 	return []Driver{
+		ads1115Driver(),
 		aht20Driver(),
 		bh1750Driver(),
 		bme280Driver(),
