@@ -311,6 +311,11 @@ func (inv Inventory) Suggest() Setup {
 			}
 		}
 	}
+	for _, d := range inv.OneWire {
+		if slices.Contains(oneWireThermometers, d.Family) {
+			setup.Sensors = append(setup.Sensors, Config{Name: "1-wire " + d.ID, Driver: "ds18b20", Device: d.ID})
+		}
+	}
 	add("iio", inv.IIO)
 	add("hwmon", inv.HWMon)
 	add("thermal", inv.Thermal)

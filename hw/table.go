@@ -11,6 +11,7 @@ func Drivers() []Driver {
 		bh1750Driver(),
 		bme280Driver(),
 		bmp280Driver(),
+		ds18b20Driver(),
 		gpioInDriver(),
 		gpioOutDriver(),
 		hdc302xDriver(),
