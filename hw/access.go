@@ -76,6 +76,12 @@ func (a *access) take(id Unit, kind BusKind) {
 		a.bus = a.buses.i2c(a.node(a.cfg.Bus))
 	case BusSysfs, BusGPIO:
 		a.bus = a.buses.lane(id.Role.String() + " " + id.Name) // a lane of its own
+	case BusModbus:
+		path := a.cfg.Bus
+		if !strings.HasPrefix(path, "tcp:") {
+			path = a.node(path)
+		}
+		a.bus = a.buses.modbus(path)
 	case BusNone:
 	}
 }

@@ -1,6 +1,7 @@
 package hw
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -12,6 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 	"periph.io/x/conn/v3/i2c"
 	"periph.io/x/conn/v3/physic"
+
+	"lwm2m-agent/hw/modbus"
 )
 
 // buses holds the lanes in use, each under the name of what it serves. A lane
@@ -34,8 +37,10 @@ type bus struct {
 
 	path  string
 	open  func(path string) (i2c.BusCloser, error)
-	holds atomic.Int32  // how many have work on the bus just now
-	dev   i2c.BusCloser // of the lane's goroutine; nil when closed
+	holds atomic.Int32   // how many have work on the bus just now
+	dev   i2c.BusCloser  // of the lane's goroutine; nil when closed
+	link  *modbus.Client // of the lane's goroutine: stays open between samples
+	limit time.Duration  // of one call; 0 is that of buses
 }
 
 // lane returns the lane for a device that is read through files.
@@ -44,6 +49,11 @@ func (b *buses) lane(key string) *bus { return b.get(&bus{key: key}) }
 // i2c returns the bus at an adapter's path.
 func (b *buses) i2c(path string) *bus {
 	return b.get(&bus{key: "i2c " + path, path: path, open: b.openI2C})
+}
+
+// modbus returns the line or connection at a path.
+func (b *buses) modbus(path string) *bus {
+	return b.get(&bus{key: "modbus " + path, path: path, limit: modbusLimit})
 }
 
 // get returns the bus with fresh's key, or starts fresh.
@@ -58,9 +68,12 @@ func (b *buses) get(fresh *bus) *bus {
 		b.lanes = make(map[string]*bus)
 	}
 	fresh.refs = 1
-	fresh.lane = newLane(b.limit, fresh.afterCall)
+	fresh.lane = newLane(cmp.Or(fresh.limit, b.limit), fresh.afterCall)
 	b.lanes[fresh.key] = fresh
-	b.wg.Go(func() { fresh.run(func() bool { return b.retire(fresh) }) })
+	b.wg.Go(func() {
+		fresh.run(func() bool { return b.retire(fresh) })
+		fresh.hangUp()
+	})
 	return fresh
 }
 
@@ -120,6 +133,9 @@ func (u *bus) release(ctx context.Context) {
 func (u *bus) afterCall(late bool) {
 	if late || u.holds.Load() == 0 {
 		u.closeDev()
+	}
+	if late {
+		u.hangUp()
 	}
 }
 

@@ -40,7 +40,13 @@ type Config struct {
 	// others it has are fed as well.
 	Channels []ChannelConfig
 
-	Unit   string        // "unit" of a simulated value
+	Baud     int           // "baud" of a serial line
+	Parity   string        // "parity" of a serial line: "none", "even", "odd"
+	StopBits int           // "stop_bits" of a serial line
+	Timeout  time.Duration // "timeout" of an answer
+	Register *Register     // "register", "table", "type", "word_order" of a Modbus actuator; nil: none
+
+	Unit   string        // "unit" of a simulated value; the number of a Modbus device
 	Wave   Wave          // "wave" of a simulated sensor
 	Min    float64       // "min" of a simulated value
 	Max    float64       // "max" of a simulated value
@@ -51,7 +57,8 @@ type Config struct {
 
 // ChannelConfig is what the configuration says of one channel.
 type ChannelConfig struct {
-	Name string // "name": the Channel.Name
+	Name     string    // "name": the Channel.Name
+	Register *Register // "register", "table", "type", "word_order" of a Modbus device's; nil: none
 }
 
 // DefaultInterval is the sampling interval where none is configured.
@@ -71,6 +78,8 @@ func (c Config) Where() string {
 	switch {
 	case c.Bus != "" && c.Address != 0:
 		return fmt.Sprintf("%s 0x%02x", c.Bus, c.Address)
+	case c.Bus != "" && c.Driver == "modbus":
+		return c.Bus + " unit " + cmp.Or(c.Unit, "1")
 	case c.Bus != "":
 		return c.Bus
 	case c.Line.Given() && c.Chip != "":

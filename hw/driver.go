@@ -5,10 +5,11 @@ type BusKind string
 
 // The kinds of buses.
 const (
-	BusI2C   BusKind = "i2c"
-	BusGPIO  BusKind = "gpio"
-	BusSysfs BusKind = "sysfs"
-	BusNone  BusKind = "none"
+	BusI2C    BusKind = "i2c"
+	BusGPIO   BusKind = "gpio"
+	BusSysfs  BusKind = "sysfs"
+	BusModbus BusKind = "modbus"
+	BusNone   BusKind = "none"
 )
 
 // Driver is one line of the table of drivers. docs/drivers.md is made from it.

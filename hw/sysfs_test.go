@@ -171,7 +171,7 @@ func TestSysRefuses(t *testing.T) {
 	}{
 		{"no such device", Config{Driver: "iio", Device: "bmp581"}, ErrNoBus, `iio at bmp581: bmp581 does not exist; run "lwm2m-agent scan"`},
 		{"no such path", Config{Driver: "iio", Device: "/sys/bus/iio/devices/iio:device9"}, ErrNoBus, "iio:device9 does not exist"},
-		{"no such channel", Config{Driver: "iio", Device: "dps310", Channels: []ChannelConfig{{"humidityrelative"}}}, ErrWrongDevice, `it has no channel "humidityrelative"; it has: temp, pressure`},
+		{"no such channel", Config{Driver: "iio", Device: "dps310", Channels: []ChannelConfig{{Name: "humidityrelative"}}}, ErrWrongDevice, `it has no channel "humidityrelative"; it has: temp, pressure`},
 		{"nothing to measure", Config{Driver: "hwmon", Device: "nothing"}, ErrWrongDevice, "it measures nothing"},
 		{"a cooling device", Config{Driver: "thermal", Device: "fan"}, ErrNoBus, "does not exist"},
 		{"no number", Config{Driver: "hwmon", Device: "odd"}, ErrGarbage, `temp1_input holds "warm"`},
@@ -229,7 +229,7 @@ func TestChannelsKnownBeforeTheDevice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		air := sensorUnit("air")
 		_, r, end := runBoard(t, nil, Options{Sys: t.TempDir()}, Setup{Sensors: []Config{{
-			Name: "air", Driver: "iio", Device: "dps310", Channels: []ChannelConfig{{"pressure"}},
+			Name: "air", Driver: "iio", Device: "dps310", Channels: []ChannelConfig{{Name: "pressure"}},
 		}}})
 		sleep(t, time.Second)
 		if got := r.last(t, air, "pressure"); got.Quality != Invalid {

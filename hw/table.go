@@ -20,6 +20,7 @@ func Drivers() []Driver {
 		lm75Driver(),
 		lm75bDriver(),
 		mcp9808Driver(),
+		modbusDriver(),
 		scd4xDriver(),
 		sht3xDriver(),
 		sht4xDriver(),

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"lwm2m-agent/hw/modbus"
 )
 
 // Limits of what can be configured.
@@ -21,7 +23,7 @@ const (
 // unknown drivers, settings that a driver does not take or lacks, values out of
 // range, names, addresses and lines used twice.
 func Validate(setup Setup) []*Problem {
-	v := validator{drivers: driversByName(), taken: make(map[string]Unit)}
+	v := validator{drivers: driversByName(), taken: make(map[string]Unit), lines: make(map[string]modbus.Line)}
 	for i, cfg := range setup.Sensors {
 		v.check(RoleSensor, i, cfg)
 	}
@@ -34,7 +36,8 @@ func Validate(setup Setup) []*Problem {
 // validator collects the problems of a setup.
 type validator struct {
 	drivers  map[string]Driver
-	taken    map[string]Unit // names, addresses and lines
+	lines    map[string]modbus.Line // serial ones, as the last device has them
+	taken    map[string]Unit        // names, addresses and lines
 	problems []*Problem
 
 	unit  Unit
@@ -75,6 +78,9 @@ func (v *validator) check(role Role, index int, cfg Config) {
 	}
 	for _, c := range cfg.Channels {
 		known := d.Channels()
+		if c.Register != nil && driver.Bus != BusModbus {
+			v.problem("channel", "%s has no registers; channel %q takes no register, table, type, word_order", driver.Name, c.Name)
+		}
 		if len(known) > 0 && !slices.ContainsFunc(known, func(k Channel) bool { return k.Name == c.Name }) {
 			v.problem("channel", "%s has no channel %q; it has: %s", driver.Name, c.Name, channelNames(known))
 		}
@@ -123,6 +129,11 @@ func givenKeys(cfg Config) []string {
 		{"edge", cfg.Edge != ""},
 		{"drive", cfg.Drive != ""},
 		{"safe", cfg.Safe != Safe{}},
+		{"baud", cfg.Baud != 0},
+		{"parity", cfg.Parity != ""},
+		{"stop_bits", cfg.StopBits != 0},
+		{"timeout", cfg.Timeout != 0},
+		{"register", cfg.Register != nil},
 		{"unit", cfg.Unit != ""},
 		{"wave", cfg.Wave != ""},
 		{"min", cfg.Min != 0},
@@ -162,6 +173,7 @@ func (v *validator) checkValues(driver Driver, cfg Config) {
 	}
 	v.between("interval", cfg.Interval, minInterval, maxInterval)
 	v.between("debounce", cfg.Debounce, time.Microsecond, maxDebounce)
+	v.between("timeout", cfg.Timeout, minInterval, maxTimeout)
 	v.between("period", cfg.Period, minInterval, maxInterval)
 	oneOf(v, "active", cfg.Active, ActiveHigh, ActiveLow)
 	oneOf(v, "bias", cfg.Bias, BiasOff, BiasPullUp, BiasPullDown)
@@ -174,6 +186,7 @@ func (v *validator) checkValues(driver Driver, cfg Config) {
 	if cfg.Line.name == "" && cfg.Line.offset < 0 {
 		v.problem("line", "a line is a number from 0, or a name")
 	}
+	v.checkSerial(cfg)
 	if cfg.Wave == WaveCSV && cfg.File == "" {
 		v.problem("file", `wave = "csv" needs file`)
 	}
@@ -208,10 +221,28 @@ func oneOf[T ~string](v *validator, key string, value T, allowed ...T) {
 	v.problem(key, "%s is %s, not %q", key, strings.Join(texts, ", "), string(value))
 }
 
+// checkSerial checks the settings of a serial line.
+func (v *validator) checkSerial(cfg Config) {
+	if l := cfg.line(); !l.Known() {
+		v.problem("baud", "baud is a usual speed from 1200 to 230400, not %d", cfg.Baud)
+	}
+	oneOf(v, "parity", cfg.Parity, "none", "even", "odd")
+	if cfg.StopBits < 0 || cfg.StopBits > 2 {
+		v.problem("stop_bits", "stop_bits is 1 or 2, not %d", cfg.StopBits)
+	}
+}
+
 // checkPlace finds two units at one place.
 func (v *validator) checkPlace(driver Driver, cfg Config) {
 	if driver.Bus == BusI2C && cfg.Bus != "" && cfg.Address != 0 {
 		v.claim("address", fmt.Sprintf("%s %#02x", filepath.Base(cfg.Bus), cfg.Address))
+	}
+	if driver.Bus == BusModbus && cfg.Bus != "" {
+		l, ok := v.lines[cfg.Bus]
+		if ok && l != cfg.line() {
+			v.problem("baud", "%s is set up as %+v for another device; all on one line have the same baud, parity and stop_bits", cfg.Bus, l)
+		}
+		v.lines[cfg.Bus] = cfg.line()
 	}
 	if driver.Bus == BusGPIO && cfg.Line.Given() {
 		chip := cfg.Chip

@@ -18,8 +18,8 @@ func good() Setup {
 			{Name: "other bus", Driver: "bmp280", Bus: "/dev/i2c-2", Address: 0x76},
 			{Name: "door", Driver: "gpio-in", Chip: "/dev/gpiochip0", Line: LineOffset(17), Debounce: 20 * time.Millisecond, Active: ActiveLow, Bias: BiasPullUp, Edge: EdgeBoth, Interval: DefaultInterval},
 			{Name: "gate", Driver: "gpio-in", Line: LineName("GATE")},
-			{Name: "cpu", Driver: "thermal", Device: "cpu-thermal", Channels: []ChannelConfig{{"temperature"}}},
-			{Name: "air", Driver: "iio", Device: "dps310", Channels: []ChannelConfig{{"pressure"}, {"in_odd"}}},
+			{Name: "cpu", Driver: "thermal", Device: "cpu-thermal", Channels: []ChannelConfig{{Name: "temperature"}}},
+			{Name: "air", Driver: "iio", Device: "dps310", Channels: []ChannelConfig{{Name: "pressure"}, {Name: "in_odd"}}},
 			{Name: "wave", Driver: "sim", Wave: WaveRamp, Min: -5, Max: 5, Period: time.Minute, Seed: 1, Unit: "Cel"},
 			{Name: "pump", Driver: "sim"},
 		},
@@ -47,7 +47,7 @@ func TestValidate(t *testing.T) {
 		{"no driver", sensor(0, func(c *Config) { c.Driver = "" }), "driver", "no driver \"\" for this sensor; there are: "},
 		{"unknown driver", sensor(0, func(c *Config) { c.Driver = "bme281" }), "driver", "no driver \"bme281\""},
 		{"an actuator's driver", sensor(3, func(c *Config) { c.Driver = "gpio-out" }), "driver", "no driver \"gpio-out\" for this sensor"},
-		{"a sensor's driver", func(s *Setup) { s.Actuators[0].Driver = "gpio-in" }, "driver", "for this actuator; there are: gpio-out, sim"},
+		{"a sensor's driver", func(s *Setup) { s.Actuators[0].Driver = "gpio-in" }, "driver", "for this actuator; there are: gpio-out, "},
 		{"bus is missing", sensor(0, func(c *Config) { c.Bus = "" }), "bus", "bme280 needs bus"},
 		{"line is missing", sensor(3, func(c *Config) { c.Line = Line{} }), "line", "gpio-in needs line"},
 		{"interval of a line", sensor(3, func(c *Config) { c.Interval = time.Second }), "interval", "gpio-in takes no interval"},
@@ -71,8 +71,8 @@ func TestValidate(t *testing.T) {
 		{"max is no number", sensor(7, func(c *Config) { c.Max = math.NaN() }), "max", "max (NaN)"},
 		{"max is infinite", sensor(7, func(c *Config) { c.Max = math.Inf(1) }), "max", "max (+Inf)"},
 		{"safe is a text", func(s *Setup) { s.Actuators[0].Safe.Value = Text("off") }, "safe", `safe is "off", "on", "keep" or a number`},
-		{"a channel that it has not", sensor(0, func(c *Config) { c.Channels = []ChannelConfig{{"light"}} }), "channel", `bme280 has no channel "light"; it has: temperature, pressure, humidity`},
-		{"a channel that cannot be", sensor(6, func(c *Config) { c.Channels = []ChannelConfig{{"a/b"}} }), "channel", `no channel that is called "a/b"`},
+		{"a channel that it has not", sensor(0, func(c *Config) { c.Channels = []ChannelConfig{{Name: "light"}} }), "channel", `bme280 has no channel "light"; it has: temperature, pressure, humidity`},
+		{"a channel that cannot be", sensor(6, func(c *Config) { c.Channels = []ChannelConfig{{Name: "a/b"}} }), "channel", `no channel that is called "a/b"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -33,7 +33,7 @@ func SetupOf(cfg *config.Config) hw.Setup {
 		s := &cfg.Sensors[i]
 		c := hardwareConfig(s.Name, s.Driver, &s.Settings)
 		for _, ch := range s.Channels {
-			c.Channels = append(c.Channels, hw.ChannelConfig{Name: ch.Name})
+			c.Channels = append(c.Channels, hw.ChannelConfig{Name: ch.Name, Register: registerOf(ch.Register)})
 		}
 		setup.Sensors = append(setup.Sensors, c)
 	}
@@ -55,6 +55,7 @@ func hardwareConfig(name, driver string, s *config.Settings) hw.Config {
 		Bus: s.Bus, Address: s.Address, Chip: s.Chip, Line: lineOf(s.Line), Device: s.Device,
 		Debounce: s.Debounce,
 		Active:   hw.Active(s.Active), Bias: hw.Bias(s.Bias), Edge: hw.Edge(s.Edge), Drive: hw.Drive(s.Drive),
+		Baud: s.Baud, Parity: s.Parity, StopBits: s.StopBits, Timeout: s.Timeout, Register: registerOf(s.Register),
 		Unit: s.Unit, Wave: hw.Wave(s.Wave), Min: s.Min, Max: s.Max, Period: s.Period, Seed: s.Seed, File: s.File,
 	}
 	if takesInterval(driver) { // the configuration has a default for all
@@ -68,6 +69,13 @@ func takesInterval(driver string) bool {
 	return slices.ContainsFunc(hw.Drivers(), func(d hw.Driver) bool {
 		return d.Name == driver && slices.ContainsFunc(d.Settings, func(s hw.Setting) bool { return s.Key == "interval" })
 	})
+}
+
+func registerOf(r *config.Register) *hw.Register {
+	if r == nil {
+		return nil
+	}
+	return &hw.Register{Number: r.Number, Table: r.Table, Type: r.Type, WordOrder: r.WordOrder}
 }
 
 func lineOf(l config.Line) hw.Line {

@@ -112,11 +112,13 @@ func (b *builder) devices(root *node) {
 			Object: id(n, "object"), Instance: optional(n, "instance"),
 			ApplicationType: get(n, "application_type", ""), Settings: settings(n),
 		}
+		s.Settings.Register = b.register(n, s.title)
 		for _, c := range elements(n, "channel") {
+			title := within(s.title, section.section("channel").title(c))
 			s.Channels = append(s.Channels, Channel{
-				Section: Section{c, within(s.title, section.section("channel").title(c))},
+				Section: Section{c, title},
 				Name:    get(c, "name", ""), Object: id(c, "object"), Resource: optional(c, "resource"),
-				Instance: optional(c, "instance"), ApplicationType: get(c, "application_type", ""), Processing: processing(c),
+				Instance: optional(c, "instance"), ApplicationType: get(c, "application_type", ""), Processing: processing(c), Register: b.register(c, title),
 			})
 		}
 		b.driver(s.Section, s.Driver, "sensor", func(d Driver) bool { return d.Sensor })
@@ -132,6 +134,7 @@ func (b *builder) devices(root *node) {
 			ApplicationType: get(n, "application_type", ""), Settings: settings(n),
 			Safe: get(n, "safe", Safe{}),
 		}
+		a.Settings.Register = b.register(n, a.title)
 		b.driver(a.Section, a.Driver, "actuator", func(d Driver) bool { return d.Actuator })
 		b.unique(&u, a.Section, a.Settings)
 		b.cfg.Actuators = append(b.cfg.Actuators, a)
@@ -148,6 +151,8 @@ func settings(n *node) Settings {
 		Min: get(n, "min", 0.0), Max: get(n, "max", 0.0), Period: get(n, "period", time.Duration(0)),
 		Seed: uint64(get(n, "seed", int64(0))), //nolint:gosec // not negative, says its kind
 	}
+	s.Baud, s.Parity, s.StopBits = int(get(n, "baud", int64(0))), get(n, "parity", ""), int(get(n, "stop_bits", int64(0)))
+	s.Timeout = get(n, "timeout", time.Duration(0))
 	if file := n.table["file"]; file != nil {
 		s.File = file.path(get(n, "file", ""))
 	}

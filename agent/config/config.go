@@ -174,6 +174,7 @@ type Channel struct {
 	Instance        int    // as Sensor.Instance
 	ApplicationType string
 	Processing      Processing
+	Register        *Register // of a Modbus device; nil: none
 }
 
 // NoResource is the Resource of a channel that leaves it to the agent.
@@ -206,6 +207,11 @@ type Settings struct {
 	Bias     string
 	Edge     string
 	Drive    string
+	Baud     int
+	Parity   string
+	StopBits int
+	Timeout  time.Duration
+	Register *Register // of a Modbus actuator; nil: none
 	Unit     string
 	Wave     string
 	Min, Max float64

@@ -22,8 +22,12 @@ var drivers = map[string]Driver{
 	"bme280":   {Sensor: true, Required: []string{"bus", "address"}, Optional: []string{"interval"}},
 	"gpio-in":  {Sensor: true, Required: []string{"chip", "line"}, Optional: []string{"debounce", "active", "bias", "edge"}},
 	"gpio-out": {Actuator: true, Required: []string{"chip", "line"}, Optional: []string{"active", "drive", "safe"}},
-	"sim":      {Sensor: true, Actuator: true, Required: nil, Optional: []string{"wave", "min", "max", "period", "seed", "unit", "file", "interval"}},
-	"thermal":  {Sensor: true, Required: []string{"device"}, Optional: []string{"interval"}},
+	"modbus": {
+		Sensor: true, Actuator: true, Required: []string{"bus"},
+		Optional: []string{"unit", "baud", "parity", "stop_bits", "timeout", "interval", "register", "table", "type", "word_order"},
+	},
+	"sim":     {Sensor: true, Actuator: true, Required: nil, Optional: []string{"wave", "min", "max", "period", "seed", "unit", "file", "interval"}},
+	"thermal": {Sensor: true, Required: []string{"device"}, Optional: []string{"interval"}},
 }
 
 // noKeys is the reader of a machine without key files.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"strconv"
 	"time"
 )
 
@@ -39,6 +40,10 @@ var anyNumber = number(-math.MaxFloat64, math.MaxFloat64)
 
 // channelKeys are those of a channel.
 var channelKeys = append(mappingKeys[:len(mappingKeys):len(mappingKeys)], []key{
+	{name: "register", kind: integer(0, math.MaxUint16), help: "of a Modbus device: number of the register or bit, from 0"},
+	{name: "table", kind: modbusTable, fallback: `"input"`, help: "of a Modbus device: where it is"},
+	{name: "type", kind: modbusType, fallback: `"uint16"`, help: "of a Modbus device: how it lies in registers"},
+	{name: "word_order", kind: oneOf("big", "little"), fallback: `"big"`, help: "of a Modbus device: big is the highest word first"},
 	{name: "scale", kind: factor, fallback: "1", help: "what a value is multiplied with; what follows is done in this order"},
 	{name: "offset", kind: anyNumber, fallback: "0", help: "what is added then"},
 	{name: "calibration", kind: pointList, help: "[[what is read, what it is], …], 2 to 64 points, rising; straight lines between and beyond"},
@@ -72,6 +77,37 @@ var derivedSection = section{
 		{name: "instance", kind: integer(0, maxID), fallback: "the next free one, then kept for this name", help: "object instance"},
 		{name: "application_type", kind: anyText, fallback: "the name", help: "Application Type (5750), until a server writes it"},
 	},
+}
+
+var (
+	modbusTable = oneOf("input", "holding", "coil", "discrete")
+	modbusType  = oneOf("int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
+)
+
+// unitName takes a unit of measurement, or the number of a device.
+var unitName = kind{"text of 1 to 255 bytes, or a number from 0 to 255", func(v any) (any, bool) {
+	if i, ok := v.(int64); ok {
+		return strconv.FormatInt(i, 10), i >= 0 && i <= 255
+	}
+	return anyText.read(v)
+}}
+
+// Register says where a value is in a Modbus device; "" is not given.
+type Register struct {
+	Number                 uint16
+	Table, Type, WordOrder string
+}
+
+// register returns nil where there is none.
+func (b *builder) register(n *node, title string) *Register {
+	r := Register{id(n, "register"), get(n, "table", ""), get(n, "type", ""), get(n, "word_order", "")}
+	if n.table["register"] == nil && r == (Register{}) {
+		return nil
+	}
+	if n.table["register"] == nil {
+		b.add(n, within(title, "register"), "missing; table, type and word_order belong to one")
+	}
+	return &r
 }
 
 // factor takes a number that something can be multiplied with.
