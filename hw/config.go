@@ -40,6 +40,8 @@ type Config struct {
 	// others it has are fed as well.
 	Channels []ChannelConfig
 
+	Shunt float64 // "shunt" of a current sensor, in Ohm
+
 	Baud     int           // "baud" of a serial line
 	Parity   string        // "parity" of a serial line: "none", "even", "odd"
 	StopBits int           // "stop_bits" of a serial line

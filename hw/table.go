@@ -17,6 +17,8 @@ func Drivers() []Driver {
 		hdc302xDriver(),
 		hwmonDriver(),
 		iioDriver(),
+		ina219Driver(),
+		ina226Driver(),
 		lm75Driver(),
 		lm75bDriver(),
 		mcp9808Driver(),

@@ -129,6 +129,7 @@ func givenKeys(cfg Config) []string {
 		{"edge", cfg.Edge != ""},
 		{"drive", cfg.Drive != ""},
 		{"safe", cfg.Safe != Safe{}},
+		{"shunt", cfg.Shunt != 0},
 		{"baud", cfg.Baud != 0},
 		{"parity", cfg.Parity != ""},
 		{"stop_bits", cfg.StopBits != 0},
@@ -187,6 +188,9 @@ func (v *validator) checkValues(driver Driver, cfg Config) {
 		v.problem("line", "a line is a number from 0, or a name")
 	}
 	v.checkSerial(cfg)
+	if !(cfg.Shunt >= 0 && cfg.Shunt <= 1e6) {
+		v.problem("shunt", "shunt is a resistance in Ohm, not %v", cfg.Shunt)
+	}
 	if cfg.Wave == WaveCSV && cfg.File == "" {
 		v.problem("file", `wave = "csv" needs file`)
 	}

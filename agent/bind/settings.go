@@ -55,7 +55,7 @@ func hardwareConfig(name, driver string, s *config.Settings) hw.Config {
 		Bus: s.Bus, Address: s.Address, Chip: s.Chip, Line: lineOf(s.Line), Device: s.Device,
 		Debounce: s.Debounce,
 		Active:   hw.Active(s.Active), Bias: hw.Bias(s.Bias), Edge: hw.Edge(s.Edge), Drive: hw.Drive(s.Drive),
-		Baud: s.Baud, Parity: s.Parity, StopBits: s.StopBits, Timeout: s.Timeout, Register: registerOf(s.Register),
+		Shunt: s.Shunt, Baud: s.Baud, Parity: s.Parity, StopBits: s.StopBits, Timeout: s.Timeout, Register: registerOf(s.Register),
 		Unit: s.Unit, Wave: hw.Wave(s.Wave), Min: s.Min, Max: s.Max, Period: s.Period, Seed: s.Seed, File: s.File,
 	}
 	if takesInterval(driver) { // the configuration has a default for all

@@ -151,6 +151,7 @@ func settings(n *node) Settings {
 		Min: get(n, "min", 0.0), Max: get(n, "max", 0.0), Period: get(n, "period", time.Duration(0)),
 		Seed: uint64(get(n, "seed", int64(0))), //nolint:gosec // not negative, says its kind
 	}
+	s.Shunt = get(n, "shunt", 0.0)
 	s.Baud, s.Parity, s.StopBits = int(get(n, "baud", int64(0))), get(n, "parity", ""), int(get(n, "stop_bits", int64(0)))
 	s.Timeout = get(n, "timeout", time.Duration(0))
 	if file := n.table["file"]; file != nil {

@@ -207,6 +207,7 @@ type Settings struct {
 	Bias     string
 	Edge     string
 	Drive    string
+	Shunt    float64
 	Baud     int
 	Parity   string
 	StopBits int

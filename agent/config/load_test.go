@@ -22,6 +22,7 @@ var drivers = map[string]Driver{
 	"bme280":   {Sensor: true, Required: []string{"bus", "address"}, Optional: []string{"interval"}},
 	"gpio-in":  {Sensor: true, Required: []string{"chip", "line"}, Optional: []string{"debounce", "active", "bias", "edge"}},
 	"gpio-out": {Actuator: true, Required: []string{"chip", "line"}, Optional: []string{"active", "drive", "safe"}},
+	"ina219":   {Sensor: true, Required: []string{"bus", "address"}, Optional: []string{"interval", "shunt"}},
 	"modbus": {
 		Sensor: true, Actuator: true, Required: []string{"bus"},
 		Optional: []string{"unit", "baud", "parity", "stop_bits", "timeout", "interval", "register", "table", "type", "word_order"},

@@ -101,6 +101,7 @@ var deviceKeys = []key{
 	{name: "bias", kind: anyText, driver: true, help: `pull of an input line: "off", "pull-up" or "pull-down"`},
 	{name: "edge", kind: anyText, driver: true, help: `what is counted: "active", "inactive" or "both"`},
 	{name: "drive", kind: anyText, driver: true, help: `"push-pull", "open-drain" or "open-source"`},
+	{name: "shunt", kind: number(1e-6, 1e6), driver: true, fallback: "0.1", help: "resistor that a current is measured by, in Ohm"},
 	{name: "baud", kind: integer(1200, 230400), driver: true, fallback: "19200", help: "speed of a serial line"},
 	{name: "parity", kind: oneOf("none", "even", "odd"), driver: true, fallback: `"even"`, help: "of a serial line"},
 	{name: "stop_bits", kind: integer(1, 2), driver: true, fallback: "1", help: "of a serial line"},
