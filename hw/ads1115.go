@@ -65,7 +65,7 @@ func (d *ads1115) Sample(ctx context.Context) ([]Reading, error) {
 		if !d.access.cfg.wants(c.Name) {
 			continue
 		}
-		volts, err := d.convert(ctx, uint16(input)) //nolint:gosec // 0 to 3
+		volts, err := d.convert(ctx, uint16(input))
 		if err != nil {
 			return nil, err
 		}

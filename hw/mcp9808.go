@@ -68,7 +68,7 @@ func (d *mcp9808) Open(ctx context.Context) error {
 		return nil
 	}
 	config &^= mcp9808Shutdown
-	if err := dev.Tx([]byte{mcp9808Config, byte(config >> 8), byte(config)}, nil); err != nil {
+	if err := dev.Tx(binary.BigEndian.AppendUint16([]byte{mcp9808Config}, config), nil); err != nil {
 		return err
 	}
 	return pause(ctx, mcp9808Conversion)

@@ -142,7 +142,7 @@ func (d *modbusDevice) ask(ctx context.Context, f func(c *modbus.Client, unit by
 			return err
 		}
 		err = f(c, d.unit, timeout)
-		var refused modbus.Exception
+		var refused modbus.ExceptionError
 		if err != nil && !errors.As(err, &refused) && !errors.Is(err, modbus.ErrSilence) {
 			d.access.bus.hangUp()
 		}

@@ -101,7 +101,7 @@ func (s *modbusSensor) Sample(ctx context.Context) ([]Reading, error) {
 			values, err = c.Read(unit, run.table, run.first, run.size, limit)
 			return err
 		})
-		var refused modbus.Exception
+		var refused modbus.ExceptionError
 		if err != nil && !errors.As(err, &refused) {
 			return nil, err
 		}
@@ -120,9 +120,9 @@ func (s *modbusSensor) Sample(ctx context.Context) ([]Reading, error) {
 
 // refusedReading is what an exception makes of a channel: a device that is busy
 // has only no newer value.
-func refusedReading(channel string, e modbus.Exception) Reading {
+func refusedReading(channel string, e modbus.ExceptionError) Reading {
 	r := Reading{Channel: channel, Quality: Invalid, Reason: fmt.Sprintf("%s: the device says %v", channel, e)}
-	if e == modbus.Busy || e == modbus.Acknowledge {
+	if e == modbus.ErrBusy || e == modbus.ErrAcknowledge {
 		r.Quality = Stale
 	}
 	return r

@@ -55,8 +55,8 @@ func (p *plc) serve(conn net.Conn) {
 		if pdu == nil {
 			continue
 		}
-		answer := append(frame[:4:4], 0, byte(1+len(pdu)), frame[6])
-		if _, err := conn.Write(append(answer, pdu...)); err != nil {
+		head := []byte{frame[0], frame[1], 0, 0, 0, byte(1 + len(pdu)), frame[6]}
+		if _, err := conn.Write(append(head, pdu...)); err != nil {
 			return
 		}
 	}
@@ -175,7 +175,7 @@ func TestModbusOutput(t *testing.T) {
 }
 
 func TestModbusRuns(t *testing.T) {
-	var places []modbusPlace
+	places := make([]modbusPlace, 0, 1000)
 	for i := range 1000 {
 		p, err := placeOfRegister("x", Register{Number: uint16(i)}, "input")
 		if err != nil {

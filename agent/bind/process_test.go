@@ -38,7 +38,7 @@ func TestProcessedReadings(t *testing.T) {
 	unit := hw.Unit{Role: hw.RoleSensor, Name: "room"}
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	feed := func(f *fixture, seconds int, values map[string]hw.Value) {
-		var readings []hw.Reading
+		readings := make([]hw.Reading, 0, 2)
 		for _, channel := range []string{"temperature", "humidity"} {
 			r := hw.Reading{Channel: channel, Value: values[channel], Time: at.Add(time.Duration(seconds) * time.Second), Quality: hw.Good}
 			if r.Value.Kind() == hw.KindNone {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -39,7 +40,7 @@ type Derived struct {
 var anyNumber = number(-math.MaxFloat64, math.MaxFloat64)
 
 // channelKeys are those of a channel.
-var channelKeys = append(mappingKeys[:len(mappingKeys):len(mappingKeys)], []key{
+var channelKeys = append(slices.Clip(mappingKeys), []key{
 	{name: "register", kind: integer(0, math.MaxUint16), help: "of a Modbus device: number of the register or bit, from 0"},
 	{name: "table", kind: modbusTable, fallback: `"input"`, help: "of a Modbus device: where it is"},
 	{name: "type", kind: modbusType, fallback: `"uint16"`, help: "of a Modbus device: how it lies in registers"},

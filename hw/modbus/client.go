@@ -17,7 +17,7 @@ type Stream interface {
 
 // Client asks the devices on one line, or behind one connection, one after the
 // other; its owner sees to it that only one request is out. After an error other
-// than an Exception or ErrSilence, close it and make a new one.
+// than an ExceptionError or ErrSilence, close it and make a new one.
 type Client struct {
 	stream Stream
 	serial bool

@@ -57,7 +57,7 @@ func TestFrames(t *testing.T) {
 		if _, err := tt.r.response(tt.answers[:len(tt.answers)-1]); !errors.Is(err, ErrFrame) {
 			t.Errorf("%s, cut short: %v", tt.name, err)
 		}
-		if _, err := tt.r.response([]byte{tt.request[0] | 0x80, 2}); !errors.Is(err, Exception(2)) {
+		if _, err := tt.r.response([]byte{tt.request[0] | 0x80, 2}); !errors.Is(err, ExceptionError(2)) {
 			t.Errorf("%s, refused: %v", tt.name, err)
 		}
 	}
@@ -174,7 +174,7 @@ func TestRTU(t *testing.T) {
 	wrong := slices.Clone(good)
 	wrong[8] ^= 1
 	answer(t, master, good, frame(2, 0x83, 2), wrong, frame(3, 3, 4, 0, 0, 0, 0), good[:6], append(slices.Clone(good), good...), good)
-	for i, want := range []error{nil, Exception(2), ErrFrame, ErrFrame, ErrSilence, nil, nil} { // the last but one is said twice
+	for i, want := range []error{nil, ExceptionError(2), ErrFrame, ErrFrame, ErrSilence, nil, nil} { // the last but one is said twice
 		got, err := c.Read(2, Holdings, 0, 2, 300*time.Millisecond)
 		if !errors.Is(err, want) || want == nil && (err != nil || !slices.Equal(got, []uint16{0x4366, 0x8000})) {
 			t.Errorf("answer %d: % x, %v; want %v", i, got, err, want)
@@ -206,7 +206,7 @@ func TestTCP(t *testing.T) {
 			_, _ = theirs.Write(a)
 		}
 	}()
-	for i, want := range []error{nil, nil, Busy, ErrFrame, ErrFrame} {
+	for i, want := range []error{nil, nil, ErrBusy, ErrFrame, ErrFrame} {
 		got, err := c.Read(9, Inputs, 0, 1, time.Second)
 		if !errors.Is(err, want) || want == nil && (err != nil || got[0] != uint16(7+2*i)) {
 			t.Errorf("answer %d: %v, %v; want %v", i, got, err, want)

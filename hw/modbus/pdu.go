@@ -58,21 +58,21 @@ var ErrFrame = errors.New("broken answer")
 // ErrSilence is no answer in time.
 var ErrSilence = errors.New("no answer")
 
-// Exception is what a device says instead of an answer (section 7).
-type Exception byte
+// ExceptionError is what a device says instead of an answer (section 7).
+type ExceptionError byte
 
 // The exceptions that say "not now" rather than "never".
 const (
-	Acknowledge Exception = 5
-	Busy        Exception = 6
+	ErrAcknowledge ExceptionError = 5
+	ErrBusy        ExceptionError = 6
 )
 
-var exceptions = map[Exception]string{
+var exceptions = map[ExceptionError]string{
 	1: "illegal function", 2: "illegal data address", 3: "illegal data value", 4: "device failure", 5: "acknowledge, still at work",
 	6: "device busy", 8: "memory parity error", 10: "gateway path unavailable", 11: "gateway target does not respond",
 }
 
-func (e Exception) Error() string {
+func (e ExceptionError) Error() string {
 	if text := exceptions[e]; text != "" {
 		return fmt.Sprintf("exception %d, %s", byte(e), text)
 	}
@@ -128,7 +128,7 @@ func writeRequest(t Table, first uint16, values []uint16) (request, error) {
 func (r request) response(pdu []byte) ([]byte, error) {
 	switch {
 	case len(pdu) == 2 && pdu[0] == r.pdu[0]|failed:
-		return nil, Exception(pdu[1])
+		return nil, ExceptionError(pdu[1])
 	case len(pdu) != r.answer || pdu[0] != r.pdu[0]:
 		return nil, fmt.Errorf("%w: % x to % x", ErrFrame, pdu[:min(len(pdu), 8)], r.pdu[:min(len(r.pdu), 8)])
 	case r.pdu[0] <= readInputs:

@@ -31,7 +31,7 @@ func OpenSerial(path string, l Line) (*os.File, error) {
 	}
 	conn, err := file.SyscallConn()
 	if err == nil {
-		if controlled := conn.Control(func(fd uintptr) { err = l.apply(int(fd)) }); err == nil { //nolint:gosec // a descriptor
+		if controlled := conn.Control(func(fd uintptr) { err = l.apply(int(fd)) }); err == nil {
 			err = controlled
 		}
 	}

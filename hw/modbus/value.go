@@ -93,7 +93,7 @@ func (t Type) Encode(x float64, low bool) ([]uint16, error) {
 		bits = uint64(math.Float32bits(float32(x)))
 	case Float64:
 		bits = math.Float64bits(x)
-	default:
+	case Bool, Int16, Uint16, Int32, Uint32, Int64, Uint64:
 		least, most := 0.0, math.Ldexp(1, 16*size)
 		if t == Int16 || t == Int32 || t == Int64 {
 			least, most = -most/2, most/2

@@ -170,7 +170,7 @@ func (w *worker) value() (float64, bool) {
 		}
 		x[i] = w.in[i].at(f)
 	}
-	switch w.Kind {
+	switch w.Kind { //nolint:exhaustive // the others are above
 	case DewPoint:
 		point, ok := dewPoint(x[0], x[1])
 		return w.out.at(point), ok
@@ -216,7 +216,7 @@ func (w *window) value(k Kind) (float64, bool) {
 		low, high, sum = min(low, s.value), max(high, s.value), sum+s.value
 	}
 	middle := sum / float64(len(w.samples))
-	switch k {
+	switch k { //nolint:exhaustive // those that look back
 	case Minimum:
 		return low, true
 	case Maximum:
