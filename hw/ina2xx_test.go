@@ -2,6 +2,7 @@ package hw
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -9,7 +10,7 @@ import (
 // 25 mV at 0.1 Ohm.
 func TestINA226(t *testing.T) {
 	begin := [][]byte{{0xfe}, {0x54, 0x49}, {0xff}, {0x22, 0x60}, {0x00, 0x45, 0x23}, nil}
-	played := func(more ...[]byte) [][]byte { return append(begin[:len(begin):len(begin)], more...) }
+	played := func(more ...[]byte) [][]byte { return append(slices.Clip(begin), more...) }
 	readings, err := playback(t, "ina226", transfers(0x40, played([]byte{0x06}, []byte{0, 0x08}, []byte{0x02}, []byte{0x25, 0x70}, []byte{0x01}, []byte{0x27, 0x10})...))
 	if err != nil {
 		t.Fatal(err)

@@ -35,26 +35,28 @@ type prober interface {
 
 func (p *platform) scan(ctx context.Context, open func(path string) (prober, error)) Inventory {
 	inv := Inventory{
-		I2C:     p.scanI2C(ctx, open),
-		GPIO:    p.scanGPIO(),
-		IIO:     p.scanClass(iioClass()),
-		HWMon:   p.scanClass(hwmonClass()),
-		Thermal: p.scanClass(thermalClass()),
-		OneWire: p.scanOneWire(),
-		Serial:  p.scanSerial(),
+		I2C:         p.scanI2C(ctx, open),
+		GPIO:        p.scanGPIO(),
+		IIO:         p.scanClass(iioClass()),
+		HWMon:       p.scanClass(hwmonClass()),
+		Thermal:     p.scanClass(thermalClass()),
+		PowerSupply: p.scanClass(powerSupplyClass()),
+		OneWire:     p.scanOneWire(),
+		Serial:      p.scanSerial(),
 	}
 	return inv
 }
 
 // Inventory is what [Scan] found.
 type Inventory struct {
-	I2C     []I2CBus
-	GPIO    []GPIOChip
-	IIO     []SysDevice
-	HWMon   []SysDevice
-	Thermal []SysDevice
-	OneWire []OneWireDevice
-	Serial  []SerialPort
+	I2C         []I2CBus
+	GPIO        []GPIOChip
+	IIO         []SysDevice
+	HWMon       []SysDevice
+	Thermal     []SysDevice
+	PowerSupply []SysDevice
+	OneWire     []OneWireDevice
+	Serial      []SerialPort
 }
 
 // I2CBus is one I2C adapter.
@@ -319,6 +321,7 @@ func (inv Inventory) Suggest() Setup {
 	add("iio", inv.IIO)
 	add("hwmon", inv.HWMon)
 	add("thermal", inv.Thermal)
+	add("power_supply", inv.PowerSupply)
 	return setup
 }
 

@@ -19,8 +19,9 @@ import (
 
 // sysClass is one of the kernel's families of measuring devices.
 type sysClass struct {
-	root  string   // the folder of its devices below sysfs
-	names []string // the attributes that name a device
+	root    string   // the folder of its devices below sysfs
+	names   []string // the attributes that name a device
+	anyName bool     // folders need not end in a number
 	// list returns the channels of a device by its folder.
 	list func(folder string) ([]sysChannel, error)
 	// known returns the channel that a name must be, before its device is seen.
@@ -98,7 +99,7 @@ func (c sysClass) folders(sys string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if strings.TrimRight(e.Name(), "0123456789") != e.Name() {
+		if c.anyName || strings.TrimRight(e.Name(), "0123456789") != e.Name() {
 			names = append(names, e.Name())
 		}
 	}

@@ -23,6 +23,7 @@ func Drivers() []Driver {
 		lm75bDriver(),
 		mcp9808Driver(),
 		modbusDriver(),
+		powerSupplyDriver(),
 		scd4xDriver(),
 		sht3xDriver(),
 		sht4xDriver(),
