@@ -66,6 +66,7 @@ type access struct {
 	*platform
 	cfg       Config
 	bus       *bus     // nil if the driver's parts are on none
+	looking   bool     // a probe: Open must leave an output as it is
 	inherited *os.File // line handle kept by a former process, or nil
 }
 

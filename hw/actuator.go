@@ -10,7 +10,8 @@ import (
 )
 
 // actuator is a device that takes settings. Its Open leaves the output in its
-// safe state without passing through another.
+// safe state without passing through another; while access.looking is set, it
+// leaves it as it is.
 type actuator interface {
 	device
 	// Set drives a channel. The value fits it (see fits).

@@ -168,7 +168,7 @@ func (o *modbusOutput) Channels() []Channel { return []Channel{o.place.channel} 
 
 // Open writes the safe state.
 func (o *modbusOutput) Open(ctx context.Context) error {
-	if o.access.cfg.Safe.Keep {
+	if o.access.cfg.Safe.Keep || o.access.looking {
 		return nil
 	}
 	return o.Set(ctx, o.place.channel.Name, o.access.cfg.Safe.value(o.place.channel))

@@ -161,6 +161,9 @@ func TestModbusComesBack(t *testing.T) {
 func TestModbusOutput(t *testing.T) {
 	p := newPLC(t)
 	cfg := Config{Name: "pump", Driver: "modbus", Bus: p.bus(), Unit: "3", Register: &Register{Number: 5}, Safe: Safe{Value: Bool(true)}}
+	if readings, err := Probe(t.Context(), RoleActuator, cfg, Options{}); err != nil || readings[0].Value != Bool(false) || p.coil != 0 {
+		t.Errorf("a probe changes it: %+v, %v, coil %d", readings, err, p.coil)
+	}
 	b, r, end := runBoard(t, nil, Options{}, Setup{Actuators: []Config{cfg}})
 	<-r.news
 	if got := r.last(t, actuatorUnit("pump"), "state"); got.Value != Bool(true) {

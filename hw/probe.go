@@ -31,7 +31,7 @@ func Probe(ctx context.Context, role Role, cfg Config, opts Options) ([]Reading,
 func (p *platform) probe(ctx context.Context, id Unit, driver Driver, cfg Config) ([]Reading, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, sampleLimit, errors.New("the probe took too long"))
 	defer cancel()
-	a := &access{platform: p, cfg: cfg}
+	a := &access{platform: p, cfg: cfg, looking: true}
 	a.take(id, driver.Bus)
 	defer func() {
 		a.give()
