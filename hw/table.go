@@ -19,6 +19,7 @@ func Drivers() []Driver {
 		iioDriver(),
 		ina219Driver(),
 		ina226Driver(),
+		ledDriver(),
 		lm75Driver(),
 		lm75bDriver(),
 		mcp9808Driver(),
