@@ -60,7 +60,7 @@ func (s *Security) Seed(accounts ...Account) error {
 		at := lwm2m.NewPath(0, a.SecurityInstance)
 		nodes = append(nodes, instanceNodes(at, a.security(), a.Security)...)
 		for i, suite := range a.CipherSuites {
-			nodes = append(nodes, lwm2m.Node{Path: at.Child(ridCipherSuite).Child(uint16(i)), Value: lwm2m.Unsigned(uint64(suite))}) //nolint:gosec // a few
+			nodes = append(nodes, lwm2m.Node{Path: at.Child(ridCipherSuite).Child(uint16(i)), Value: lwm2m.Unsigned(uint64(suite))})
 		}
 		for i, uri := range a.Secondary {
 			nodes = append(nodes, lwm2m.Node{Path: at.Child(ridSecondaryURI).Child(uint16(i)), Value: lwm2m.String(uri)})

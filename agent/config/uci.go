@@ -145,7 +145,8 @@ func (r *uciReader) value(list bool, key, text string, number int) error {
 	if !ok {
 		return fmt.Errorf("list %s: it is an option, too", key)
 	}
-	old.value = append(texts, uciText(text))
+	texts = append(texts, uciText(text))
+	old.value = texts
 	return nil
 }
 
