@@ -22,7 +22,7 @@ type bootstrapLab struct {
 	*lab
 	bootstrap *lab
 	asked     atomic.Int32
-	script    func(ctx context.Context, b *server.Bootstrapping) error // nil: write the account, and finish
+	script    atomic.Pointer[func(ctx context.Context, b *server.Bootstrapping) error] // nil: write the account, and finish
 }
 
 func newBootstrapLab(t *testing.T) *bootstrapLab {
@@ -31,8 +31,8 @@ func newBootstrapLab(t *testing.T) *bootstrapLab {
 	l.bootstrap = newLab(t, func(c *server.Config) {
 		c.Bootstrap = &server.Bootstrap{Script: func(ctx context.Context, b *server.Bootstrapping) error {
 			l.asked.Add(1)
-			if l.script != nil {
-				return l.script(ctx, b)
+			if script := l.script.Load(); script != nil {
+				return (*script)(ctx, b)
 			}
 			return errors.Join(l.write(ctx, b, 4, 101), b.Finish(ctx))
 		}}
@@ -113,7 +113,7 @@ func TestBootstrap(t *testing.T) {
 // with the accounts, and outlives a restart; what it leaves open the agent provides.
 func TestBootstrapWritesAccessControl(t *testing.T) {
 	l := newBootstrapLab(t)
-	l.script = func(ctx context.Context, b *server.Bootstrapping) error {
+	script := func(ctx context.Context, b *server.Bootstrapping) error {
 		at := lwm2m.NewPath(2, 5)
 		return errors.Join(
 			b.Delete(ctx, lwm2m.Path{}), l.write(ctx, b, 4, 101), l.write(ctx, b, 5, 102),
@@ -126,6 +126,7 @@ func TestBootstrapWritesAccessControl(t *testing.T) {
 			b.Finish(ctx),
 		)
 	}
+	l.script.Store(&script)
 	check := func(a *Agent) {
 		t.Helper()
 		l.back(t)
@@ -159,9 +160,10 @@ func TestBootstrapWritesAccessControl(t *testing.T) {
 // TestFailingBootstrap: health and status say what is wrong, and the account works on.
 func TestFailingBootstrap(t *testing.T) {
 	l := newBootstrapLab(t)
-	l.script = func(ctx context.Context, b *server.Bootstrapping) error {
+	script := func(ctx context.Context, b *server.Bootstrapping) error {
 		return errors.Join(b.Delete(ctx, lwm2m.Path{}), b.Finish(ctx))
 	}
+	l.script.Store(&script)
 	cfg := l.config()
 	cfg.Servers = l.lab.config().Servers
 	a, _ := l.run(t, cfg)

@@ -166,10 +166,21 @@ func TestIllSystemIsRolledBack(t *testing.T) {
 	if u.slot() != before {
 		t.Errorf("slot %s runs, want %s", u.slot(), before)
 	}
-	if troubles := u.agent.health.Troubles(); !slices.ContainsFunc(troubles, func(t health.Trouble) bool {
-		return t.Code == "firmware-failed" && strings.Contains(t.Detail, "healthy = no")
-	}) {
-		t.Errorf("health has %+v", troubles)
+	changed := u.agent.health.Subscribe()
+	defer changed.Close()
+	for limit := time.After(generous); ; {
+		troubles := u.agent.health.Troubles()
+		if slices.ContainsFunc(troubles, func(t health.Trouble) bool {
+			return t.Code == "firmware-failed" && strings.Contains(t.Detail, "healthy = no")
+		}) {
+			return
+		}
+		select {
+		case <-changed.Wake():
+			changed.Take()
+		case <-limit:
+			t.Fatalf("health has %+v", troubles)
+		}
 	}
 }
 

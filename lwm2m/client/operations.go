@@ -135,7 +135,7 @@ func (a *account) execute(ctx context.Context, r *request) (*coap.Message, error
 		return nil, err
 	}
 	err = a.tree.Execute(ctx, a.origin(), r.path, args)
-	if err == nil && (r.path == deviceReboot || r.path == deviceReset) {
+	if err == nil && (r.path == deviceReboot || r.path == deviceReset || r.path == firmwareUpdate) {
 		a.inbox.put(restartAsked{})
 	}
 	return &coap.Message{Code: coap.Changed}, err
@@ -143,8 +143,9 @@ func (a *account) execute(ctx context.Context, r *request) (*coap.Message, error
 
 // What restarts the device.
 var (
-	deviceReboot = lwm2m.NewPath(3, 0, 4)
-	deviceReset  = lwm2m.NewPath(3, 0, 5)
+	deviceReboot   = lwm2m.NewPath(3, 0, 4)
+	deviceReset    = lwm2m.NewPath(3, 0, 5)
+	firmwareUpdate = lwm2m.NewPath(5, 0, 2)
 )
 
 // create carries out a Create (Core, section 6.3.6): the payload names the instance,

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -91,10 +93,20 @@ func (a *account) otherFamily() {
 	r := &a.reach
 	now := r.ways[r.at]
 	family := a.connection.family()
-	if a.connection.transport != transportUDP || now.family != 0 || family == 0 {
+	if a.connection.transport != transportUDP || now.family != 0 || family == 0 || isLiteral(now.uri) {
 		return
 	}
 	r.ways = slices.Insert(r.ways, r.at+1, way{now.uri, 10 - family})
+}
+
+// isLiteral reports whether a URI names an address and no host.
+func isLiteral(uri string) bool {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return false
+	}
+	host, _, _ := strings.Cut(u.Hostname(), "%")
+	return net.ParseIP(host) != nil
 }
 
 // switchTo makes a transport that a server asked for the first one to be tried, and reports
