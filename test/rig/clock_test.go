@@ -18,7 +18,7 @@ func TestClock(t *testing.T) {
 	b.Run(t, "date -s '2030-01-10 12:00'")
 	const run = "/usr/bin/lwm2m-agent run -state /tmp/state"
 	pid := b.Spawn(t, run)
-	awaitValue(t, b, "/3/0/16", "U")
+	awaitValue(t, b, "/3/0/16", "UT")
 	awaitStatus(t, b, "clock-wrong", false)
 	b.Run(t, "date -s '2030-01-09 12:00'")
 	if s := awaitStatus(t, b, "clock-wrong", true); !strings.Contains(s, "it is 2030-01-10T12:") {

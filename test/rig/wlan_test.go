@@ -16,7 +16,7 @@ func TestWLAN(t *testing.T) {
 		Files:    map[string][]byte{"/etc/lwm2m-agent/agent.toml": []byte("endpoint = 'board'\n")},
 	})
 	b.Spawn(t, "/usr/bin/lwm2m-agent run -state /tmp/state")
-	awaitValue(t, b, "/3/0/16", "U")
+	awaitValue(t, b, "/3/0/16", "UT")
 	if output, status := b.Try(t, "/usr/bin/lwm2m-agent read /12"); status == 0 {
 		t.Errorf("without wireless interfaces there is an object 12: %s", output)
 	}
