@@ -40,10 +40,16 @@ func newLab(t *testing.T, change ...func(*server.Config)) *lab {
 		f(&cfg)
 	}
 	s := server.New(cfg)
+	return serving(t, s, "coap", pc.LocalAddr(), func(ctx context.Context) error { return s.Serve(ctx, pc) })
+}
+
+// serving returns the lab of a server that listens at an address, and serves until the test ends.
+func serving(t *testing.T, s *server.Server, scheme string, at net.Addr, serve func(context.Context) error) *lab {
+	t.Helper()
 	events, end := s.Events(100)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() { done <- s.Serve(ctx, pc) }()
+	go func() { done <- serve(ctx) }()
 	t.Cleanup(func() {
 		end()
 		cancel()
@@ -52,7 +58,7 @@ func newLab(t *testing.T, change ...func(*server.Config)) *lab {
 		}
 		s.Wait()
 	})
-	return &lab{s, events, &url.URL{Scheme: "coap", Host: pc.LocalAddr().String()}, t.TempDir(), cancel}
+	return &lab{s, events, &url.URL{Scheme: scheme, Host: at.String()}, t.TempDir(), cancel}
 }
 
 func (l *lab) next(t *testing.T, kinds ...server.EventKind) server.Event {

@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,19 +58,7 @@ func newCertified(t *testing.T) *certified {
 	if err != nil {
 		t.Fatal(err)
 	}
-	events, end := s.Events(100)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- s.ServeSecure(ctx, l) }()
-	t.Cleanup(func() {
-		end()
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		s.Wait()
-	})
-	c := &certified{&lab{s, events, &url.URL{Scheme: "coaps", Host: l.Addr().String()}, t.TempDir(), cancel}, ca}
+	c := &certified{serving(t, s, "coaps", l.Addr(), func(ctx context.Context) error { return s.ServeSecure(ctx, l) }), ca}
 	c.write(t, "ca.crt", "CERTIFICATE", ca.Certificate.Raw)
 	c.issue(t, ca)
 	return c

@@ -166,21 +166,8 @@ func TestIllSystemIsRolledBack(t *testing.T) {
 	if u.slot() != before {
 		t.Errorf("slot %s runs, want %s", u.slot(), before)
 	}
-	changed := u.agent.health.Subscribe()
-	defer changed.Close()
-	for limit := time.After(generous); ; {
-		troubles := u.agent.health.Troubles()
-		if slices.ContainsFunc(troubles, func(t health.Trouble) bool {
-			return t.Code == "firmware-failed" && strings.Contains(t.Detail, "healthy = no")
-		}) {
-			return
-		}
-		select {
-		case <-changed.Wake():
-			changed.Take()
-		case <-limit:
-			t.Fatalf("health has %+v", troubles)
-		}
+	if tr := u.agent.await(t, health.FirmwareFailed, true); !strings.Contains(tr.Detail, "healthy = no") {
+		t.Errorf("the trouble is %+v", tr)
 	}
 }
 

@@ -32,19 +32,7 @@ func newSecureLab(t *testing.T, identity string, psk []byte) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	events, end := s.Events(100)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- s.ServeSecure(ctx, l) }()
-	t.Cleanup(func() {
-		end()
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		s.Wait()
-	})
-	return &lab{s, events, &url.URL{Scheme: "coaps", Host: l.Addr().String()}, t.TempDir(), cancel}
+	return serving(t, s, "coaps", l.Addr(), func(ctx context.Context) error { return s.ServeSecure(ctx, l) })
 }
 
 // await waits until a trouble is there, or gone, and returns it.

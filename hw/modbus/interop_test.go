@@ -1,3 +1,5 @@
+//go:build interop
+
 package modbus
 
 import (
@@ -44,7 +46,7 @@ asyncio.run(main())
 func startPeer(t *testing.T, args ...string) {
 	t.Helper()
 	if err := exec.CommandContext(t.Context(), python, "-c", "import pymodbus.server").Run(); err != nil {
-		t.Skip("pymodbus is not installed; ./dev test unit installs it")
+		t.Fatalf("pymodbus: %v; ./dev test interop installs it", err)
 	}
 	cmd := exec.CommandContext(t.Context(), python, append([]string{"-c", peer}, args...)...)
 	cmd.Stderr = os.Stderr

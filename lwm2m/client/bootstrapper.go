@@ -37,6 +37,7 @@ type bootstrapper struct {
 	client  *Client
 	log     *slog.Logger
 	inbox   *inbox
+	ended   chan struct{} // closed when its goroutine has
 	running sync.WaitGroup
 	busy    atomic.Bool // a bootstrap server writes: servers have to wait (Core, section 6.1.1)
 	view    bootstrapView
@@ -74,7 +75,7 @@ type bootstrapper struct {
 
 func newBootstrapper(c *Client) *bootstrapper {
 	return &bootstrapper{
-		client: c, inbox: newInbox(), log: c.config.Log.With(slog.String("server", "bootstrap")),
+		client: c, inbox: newInbox(), ended: make(chan struct{}), log: c.config.Log.With(slog.String("server", "bootstrap")),
 		failing: make(map[uint16]ailment), standing: make(map[uint16]bool),
 	}
 }
@@ -97,6 +98,7 @@ func (c *Client) Bootstrap(shortServerID uint16) error {
 
 // run lives as long as Client.Run, which sets ctx.
 func (b *bootstrapper) run() {
+	defer close(b.ended)
 	defer b.running.Wait()
 	b.timer = time.NewTimer(0)
 	defer b.timer.Stop()
@@ -138,6 +140,8 @@ func (b *bootstrapper) receive() {
 			b.registrationFailed(item)
 		case registrationStands:
 			b.stands(item.ssid)
+		case probe:
+			close(item.answered)
 		case networkChanged:
 			b.networkChanged()
 		case command: // leave: nothing is to be begun any more

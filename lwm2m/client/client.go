@@ -243,21 +243,19 @@ func (c *Client) sorted() []*account {
 	return accounts
 }
 
-// Alive returns when each account's goroutine has looked at its events, or when ctx has
-// ended, with an error that names the account which has not.
+// Alive returns when the goroutines of all accounts and of the bootstrap have looked at their
+// events, or when ctx has ended, with an error that names the one which has not. Run must run.
 func (c *Client) Alive(ctx context.Context) error {
 	c.mu.Lock()
 	accounts := c.sorted()
 	c.mu.Unlock()
 	for _, a := range accounts {
-		answered := make(chan struct{})
-		a.inbox.put(probe{answered})
-		select {
-		case <-answered:
-		case <-a.ctx.Done():
-		case <-ctx.Done():
-			return fmt.Errorf("account of server %d: %w", a.ssid, context.Cause(ctx))
+		if err := a.inbox.alive(ctx, a.ctx.Done()); err != nil {
+			return fmt.Errorf("account of server %d: %w", a.ssid, err)
 		}
+	}
+	if err := c.bootstrap.inbox.alive(ctx, c.bootstrap.ended); err != nil {
+		return fmt.Errorf("bootstrap: %w", err)
 	}
 	return nil
 }

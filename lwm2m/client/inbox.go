@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"net"
 	"sync"
 	"time"
@@ -37,6 +38,19 @@ func (b *inbox) take(last []any) []any {
 	items := b.items
 	b.items = last[:0]
 	return items
+}
+
+// alive waits until whoever takes from the inbox has looked at it, or has ended.
+func (b *inbox) alive(ctx context.Context, ended <-chan struct{}) error {
+	answered := make(chan struct{})
+	b.put(probe{answered})
+	select {
+	case <-answered:
+	case <-ended:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // What comes into an inbox, beside requests.
