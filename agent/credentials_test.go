@@ -127,6 +127,7 @@ func TestCertificates(t *testing.T) {
 	if e := c.next(t, server.Registered); e.Registration.Identity != "gw" {
 		t.Errorf("registered as %+v", e.Registration)
 	}
+	await(t, a, "registered", func(s client.AccountStatus) bool { return s.State == client.Registered }) // what fails later falls back to this
 	strange, err := dtlstest.NewAuthority("Strange Root")
 	if err != nil {
 		t.Fatal(err)

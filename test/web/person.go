@@ -3,20 +3,55 @@ package web
 import "lwm2m-agent/test/workspace"
 
 // Click scrolls to the first element that a CSS selector matches and clicks on its middle, as a mouse does: what lies over it gets the click.
+// An element that moves is waited for; where it moved under the mouse, so that something else was hit, nothing has got the click, and it is tried again.
 func (p *Page) Click(t workspace.T, selector string) {
 	t.Helper()
-	p.WaitFor(t, element(selector)+" && !"+element(selector)+".disabled")
-	var at struct{ X, Y float64 }
-	p.Eval(t, `(() => {
-		const e = `+element(selector)+`;
-		e.scrollIntoView({block: "center", inline: "center", behavior: "instant"});
-		const r = e.getBoundingClientRect();
-		return {x: r.x + r.width / 2, y: r.y + r.height / 2};
-	})()`, &at)
-	for _, kind := range []string{"mouseMoved", "mousePressed", "mouseReleased"} {
-		p.call(t, "Input.dispatchMouseEvent", map[string]any{"type": kind, "x": at.X, "y": at.Y, "button": "left", "clickCount": 1}, nil)
+	const tries = 20
+	for range tries {
+		p.WaitFor(t, element(selector)+" && !"+element(selector)+".disabled")
+		var at struct{ X, Y float64 }
+		p.Eval(t, aim+"("+quote(selector)+")", &at)
+		for _, kind := range []string{"mouseMoved", "mousePressed", "mouseReleased"} {
+			p.call(t, "Input.dispatchMouseEvent", map[string]any{"type": kind, "x": at.X, "y": at.Y, "button": "left", "clickCount": 1}, nil)
+		}
+		var missed bool
+		p.Eval(t, "window.missed === true", &missed)
+		if !missed {
+			return
+		}
 	}
+	t.Fatalf("click on %s: it moved under the mouse %d times", selector, tries)
 }
+
+// aim is a function of the page that gives the middle of an element when it has stood still for two frames, and sees to it that
+// a click that neither this element nor what covers it gets does nothing but set window.missed.
+const aim = `(async (selector) => {
+	const frame = () => new Promise(requestAnimationFrame);
+	let e, r, before;
+	do {
+		e = document.querySelector(selector);
+		e.scrollIntoView({block: "center", inline: "center", behavior: "instant"});
+		before = e.getBoundingClientRect();
+		await frame();
+		await frame();
+		r = e.getBoundingClientRect();
+	} while (!e.isConnected || r.x !== before.x || r.y !== before.y || r.width !== before.width || r.height !== before.height);
+	const at = {x: r.x + r.width / 2, y: r.y + r.height / 2};
+	const meant = document.elementFromPoint(at.x, at.y);
+	window.missed = true;
+	window.aiming?.abort();
+	window.aiming = new AbortController();
+	for (const kind of ["mousedown", "mouseup", "click"]) {
+		window.addEventListener(kind, (event) => {
+			const hit = event.target === meant || meant?.contains(event.target);
+			if (!hit) { event.preventDefault(); event.stopImmediatePropagation(); }
+			if (kind !== "click") return;
+			window.missed = !hit;
+			window.aiming.abort();
+		}, {capture: true, signal: window.aiming.signal});
+	}
+	return at;
+})`
 
 // Type puts the focus on an element and replaces its text by typing.
 func (p *Page) Type(t workspace.T, selector, text string) {
