@@ -66,6 +66,18 @@ type valuesEvent struct {
 	Values []Value `json:"values"`
 }
 
+// registrationEvent is the data of the event of that name.
+type registrationEvent struct {
+	Turn int64 `json:"turn"`
+	Registration
+}
+
+// observedEvent is the data of the event of that name.
+type observedEvent struct {
+	Turn  int64        `json:"turn"`
+	Paths []lwm2m.Path `json:"paths"`
+}
+
 // Values tells of new values. Numbers among them are remembered for the charts
 // of pages to come.
 func (f *Feed) Values(nodes []lwm2m.Node) {
@@ -77,13 +89,15 @@ func (f *Feed) Values(nodes []lwm2m.Node) {
 }
 
 // Registration tells that the registration has changed.
-func (f *Feed) Registration(r Registration) { f.send("registration", r) }
+func (f *Feed) Registration(r Registration) {
+	f.send("registration", registrationEvent{f.turn(), r})
+}
 
 // Objects tells that objects or instances came or went.
 func (f *Feed) Objects() { f.send("objects", struct{}{}) }
 
 // Observed tells which paths are observed.
-func (f *Feed) Observed(paths []lwm2m.Path) { f.send("observed", sorted(paths)) }
+func (f *Feed) Observed(paths []lwm2m.Path) { f.send("observed", observedEvent{f.turn(), sorted(paths)}) }
 
 // Note tells a person something in a sentence.
 func (f *Feed) Note(text string) { f.send("note", text) }

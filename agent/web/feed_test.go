@@ -72,12 +72,12 @@ func TestFeedEvents(t *testing.T) {
 		{func(f *Feed) { f.Note("two\nlines") }, "event: note\ndata: \"two\\nlines\"\n\n"},
 		{
 			func(f *Feed) { f.Observed([]lwm2m.Path{lwm2m.MustPath("/3/1"), lwm2m.MustPath("/3/0")}) },
-			"event: observed\ndata: [\"/3/0\",\"/3/1\"]\n\n",
+			"event: observed\ndata: {\"turn\":2,\"paths\":[\"/3/0\",\"/3/1\"]}\n\n",
 		},
-		{func(f *Feed) { f.Observed(nil) }, "event: observed\ndata: []\n\n"},
+		{func(f *Feed) { f.Observed(nil) }, "event: observed\ndata: {\"turn\":2,\"paths\":[]}\n\n"},
 		{
 			func(f *Feed) { f.Registration(Registration{Endpoint: "gw", Lifetime: 60}) },
-			`event: registration` + "\n" + `data: {"endpoint":"gw","server":"","state":"","registered":false,"version":"","lifetime":60,"transport":"","since":"","update":""}` + "\n\n",
+			`event: registration` + "\n" + `data: {"turn":2,"endpoint":"gw","server":"","state":"","registered":false,"version":"","lifetime":60,"transport":"","since":"","update":""}` + "\n\n",
 		},
 	} {
 		var f Feed

@@ -13,6 +13,7 @@ import (
 // is not asked: its resources and their values are asked for as they come into
 // view, so that neither a slow board nor one of many instances holds up the page.
 type stateOf struct {
+	Turn         int64               `json:"turn"` // of the registration and of what is observed
 	Registration Registration        `json:"registration"`
 	Direct       bool                `json:"direct"`
 	Objects      []object            `json:"objects"`
@@ -39,7 +40,7 @@ type resource struct {
 
 func (p *page) state(w http.ResponseWriter, _ *http.Request) {
 	s := stateOf{
-		Registration: p.Operator.Registration(), Direct: p.Direct, Objects: []object{},
+		Turn: p.Feed.turn(), Registration: p.Operator.Registration(), Direct: p.Direct, Objects: []object{},
 		Observed: sorted(p.Operator.Observed()), History: p.Feed.history.tell(p.Feed.now()),
 	}
 	for _, path := range p.Operator.Instances() {

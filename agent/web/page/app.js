@@ -17,7 +17,7 @@ async function load() {
   loading = true;
   try {
     const state = await api.state();
-    registration.show(state.registration);
+    registration.take(state.registration, state.turn);
     board.enter(state);
     document.getElementById("direct").hidden = !board.direct;
     tree.lay();
@@ -32,8 +32,8 @@ async function load() {
 
 api.events({
   values: ({ values, turn }) => board.take(values, turn),
-  observed: board.setObserved,
-  registration: registration.show,
+  observed: ({ paths, turn }) => board.setObserved(paths, turn),
+  registration: ({ turn, ...r }) => registration.take(r, turn),
   objects: load,
   note: (text) => say(text),
   message: wire.add,

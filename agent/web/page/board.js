@@ -8,6 +8,7 @@ const watchers = new Map(); // path of a resource → Set of functions
 const observers = new Set(); // functions that want to know what is observed
 
 export let observed = new Set(); // paths
+let observedTurn = 0;
 export let direct = false; // operations act on the board itself
 
 export const parts = (path) => path.split("/").slice(1).map(Number);
@@ -31,7 +32,7 @@ export function enter(state) {
       }
     }
   }
-  setObserved(state.observed);
+  setObserved(state.observed, state.turn);
 }
 
 export const all = () => [...objects.values()];
@@ -118,7 +119,10 @@ export function watch(path, f) {
   };
 }
 
-export function setObserved(paths) {
+// setObserved takes in what was observed at a turn, unless what came later is known.
+export function setObserved(paths, turn) {
+  if (turn < observedTurn) return;
+  observedTurn = turn;
   observed = new Set(paths);
   for (const f of observers) f();
 }

@@ -3,9 +3,16 @@ import { element } from "./dom.js";
 import { duration, time } from "./format.js";
 
 const $ = (id) => document.getElementById(id);
-let latest = null;
+let latest = null, last = 0; // how it stands, and since which turn
 
-export function show(r) {
+// take shows how the registration stood at a turn, unless a later one is known.
+export function take(r, turn) {
+  if (turn < last) return;
+  last = turn;
+  show(r);
+}
+
+function show(r) {
   latest = r;
   $("reg-endpoint").textContent = r.endpoint;
   $("reg-server").textContent = r.server;
