@@ -127,8 +127,7 @@ func TestStrangeServer(t *testing.T) {
 			l, changed := networked(t, nil, uri, func(b *model.Batch) {
 				p.account(t, p.client)(b)
 				v.change(b)
-			})
-			l.client.config.OnAlert = func(_ uint16, a dtls.Alert) { alerts <- a }
+			}, func(c *Config) { c.OnAlert = func(_ uint16, a dtls.Alert) { alerts <- a } })
 			status := l.await(changed, "in trouble", func(s AccountStatus) bool { return s.LastError != "" })
 			if status.Cause != Mistrusted || !strings.Contains(status.LastError, v.reason) || !strings.Contains(status.Remedy, v.remedy) {
 				t.Errorf("status says %q, %q", status.LastError, status.Remedy)

@@ -36,7 +36,7 @@ func quick(uint16) Params {
 
 // networked returns a lab whose client dials for itself. changed receives after each
 // change of the status.
-func networked(t *testing.T, dialer Dialer, uri string, security func(*model.Batch)) (l *lab, changed chan struct{}) {
+func networked(t *testing.T, dialer Dialer, uri string, security func(*model.Batch), more ...func(*Config)) (l *lab, changed chan struct{}) {
 	t.Helper()
 	changed = make(chan struct{}, 1)
 	l = newLab(t, func(c *Config) {
@@ -48,6 +48,9 @@ func networked(t *testing.T, dialer Dialer, uri string, security func(*model.Bat
 			case changed <- struct{}{}:
 			default:
 			}
+		}
+		for _, f := range more {
+			f(c)
 		}
 	})
 	l.publish(l.security, func(b *model.Batch) {

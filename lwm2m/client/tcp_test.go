@@ -148,12 +148,11 @@ func TestStrangeTLSServer(t *testing.T) {
 			c.MaxVersion = v.max
 			uri, _, stop := s.listenTCP("127.0.0.1:0", c)
 			defer stop()
+			alerts := make(chan dtls.Alert, 100)
 			l, changed := networked(t, nil, uri, func(b *model.Batch) {
 				p.account(t, p.client)(b)
 				v.change(b)
-			})
-			alerts := make(chan dtls.Alert, 100)
-			l.client.config.OnAlert = func(_ uint16, a dtls.Alert) { alerts <- a }
+			}, func(c *Config) { c.OnAlert = func(_ uint16, a dtls.Alert) { alerts <- a } })
 			status := l.await(changed, "in trouble", func(s AccountStatus) bool { return s.LastError != "" })
 			if a := <-alerts; a != v.alert {
 				t.Errorf("alert %v, want %v", a, v.alert)
