@@ -40,6 +40,9 @@ func NewAccessControl(tree *model.Tree, save Save) (*AccessControl, error) {
 	return c, err
 }
 
+// Contained implements model.Container.
+func (c *AccessControl) Contained() {}
+
 // Restore makes the object's content what Save was given.
 func (c *AccessControl) Restore(nodes []lwm2m.Node) error { return c.record.restore(nodes) }
 

@@ -60,6 +60,9 @@ func NewBinaryAppDataContainer(tree *model.Tree, now func() time.Time, save Save
 // descriptions are the Data Descriptions until somebody writes them.
 var descriptions = [...]string{uplink: "to servers", downlink: "from servers"}
 
+// Contained implements model.Container.
+func (c *BinaryAppDataContainer) Contained() {}
+
 // Restore sets the downlink to what Save was given, and empties the uplink.
 func (c *BinaryAppDataContainer) Restore(nodes []lwm2m.Node) error {
 	var content []lwm2m.Node

@@ -70,6 +70,9 @@ func clearValues() map[uint16]lwm2m.Value {
 	}
 }
 
+// Contained implements model.Container.
+func (o *TestObject) Contained() {}
+
 // make publishes an instance with its first values.
 func (o *TestObject) make(iid uint16) error {
 	var b model.Batch

@@ -13,6 +13,7 @@ type appendLog struct {
 	file    file // nil: the next write makes the file anew
 	size    int  // of the file
 	live    int  // bytes that a compacted file would have
+	unforced int // bytes at the file's end that are not forced to the disk yet
 	damaged bool // the file that is there is to be moved aside
 }
 
@@ -45,9 +46,11 @@ func (l *appendLog) open(d disk, damages *[]Damage) (small map[string][]byte, fa
 	return r.small, nil, err
 }
 
-// write puts the records of change on disk; small is all records after it. When
-// it fails the file may have any part of change, and the next write makes it anew.
-func (l *appendLog) write(change, small map[string][]byte) error {
+// write appends the records of change; small is all records after it. When it fails the
+// file may have any part of change, and the next write makes it anew. What is to be forced
+// is on disk when write returns, with all that was written before; a page is forced anyway,
+// since a disk may keep a later page and lose an earlier one, which is damage.
+func (l *appendLog) write(change, small map[string][]byte, force bool) error {
 	var b []byte
 	for key, value := range change {
 		b = appendSmall(b, key, value)
@@ -56,14 +59,22 @@ func (l *appendLog) write(change, small map[string][]byte) error {
 		_, err := l.compact(small)
 		return err
 	}
-	_, err := l.file.Write(b)
-	if err == nil {
+	var err error
+	if len(b) > 0 {
+		_, err = l.file.Write(b)
+	}
+	l.unforced += len(b)
+	forced := force || l.unforced >= pageSize
+	if err == nil && forced {
 		err = l.file.Sync()
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", smallFile, err), l.close())
 	}
 	l.size += len(b)
+	if forced {
+		l.unforced = 0
+	}
 	return nil
 }
 
@@ -87,7 +98,7 @@ func (l *appendLog) compact(small map[string][]byte) (aside string, err error) {
 	if err != nil {
 		return aside, fmt.Errorf("write %s: %w", smallFile, err)
 	}
-	l.size, l.live = len(content), len(content)
+	l.size, l.live, l.unforced = len(content), len(content), 0
 	return aside, nil
 }
 

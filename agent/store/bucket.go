@@ -74,6 +74,9 @@ func (s *Store) Update(change func(*Tx) error) error {
 	if err := after.fits(); err != nil {
 		return err
 	}
+	if err := s.forceNoted(true); err != nil {
+		return err
+	}
 	if err := s.done(s.db.write(tx.change, tx.before, after)); err != nil {
 		return err
 	}

@@ -62,7 +62,14 @@ func (s *Store) Small(key string) []byte {
 // SetSmall replaces a small record (key at most 255 bytes, record at most 1 kB)
 // and returns when it is on disk: an append of a few bytes, not a commit. nil
 // removes it. If it fails, the former record is still there.
-func (s *Store) SetSmall(key string, record []byte) error {
+func (s *Store) SetSmall(key string, record []byte) error { return s.setSmall(key, record, true) }
+
+// NoteSmall is SetSmall that does not wait for the disk: the record outlives the process at
+// once, and a power cut only if anything else was saved after it, of any kind, or after
+// Options.FlushAfter. So nothing can be there that was saved later, and it not.
+func (s *Store) NoteSmall(key string, record []byte) error { return s.setSmall(key, record, false) }
+
+func (s *Store) setSmall(key string, record []byte, force bool) error {
 	if key == "" || len(key) > 255 || len(record) > maxSmallValue {
 		return fmt.Errorf("small record %.40q of %d bytes: %w", key, len(record), ErrTooLarge)
 	}
@@ -71,7 +78,10 @@ func (s *Store) SetSmall(key string, record []byte) error {
 	if !s.roomFor(key) {
 		return fmt.Errorf("small record %.40q: %w: there are %d", key, ErrFull, maxSmallRecords)
 	}
-	return s.flush(map[string][]byte{key: record})
+	if !force {
+		s.soil()
+	}
+	return s.flush(map[string][]byte{key: record}, force)
 }
 
 func (s *Store) roomFor(key string) bool {
@@ -81,27 +91,27 @@ func (s *Store) roomFor(key string) bool {
 	return there || len(s.small) < maxSmallRecords
 }
 
-// Flush puts the counters on disk.
+// Flush puts counters and noted records on disk.
 func (s *Store) Flush() error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if s.closed {
 		return nil
 	}
-	return s.flush(nil)
+	return s.flush(nil, true)
 }
 
 // flush writes small records, and the counters that have changed since they were
 // written; writing must be held.
-func (s *Store) flush(change map[string][]byte) error {
+func (s *Store) flush(change map[string][]byte, force bool) error {
 	if s.closed {
 		return ErrClosed
 	}
 	change, small, counters := s.gather(change)
 	if len(change) == 0 {
-		return nil
+		return s.forceNoted(force)
 	}
-	if err := s.done(s.log.write(change, small)); err != nil {
+	if err := s.done(s.log.write(change, small, force)); err != nil {
 		for _, c := range counters {
 			c.changed.Store(true)
 		}
@@ -112,6 +122,14 @@ func (s *Store) flush(change map[string][]byte) error {
 	s.small = small
 	s.mu.Unlock()
 	return nil
+}
+
+// forceNoted waits until noted records are on disk, if it is to.
+func (s *Store) forceNoted(force bool) error {
+	if !force || s.log.unforced == 0 {
+		return nil
+	}
+	return s.done(s.log.write(nil, s.small, true))
 }
 
 // gather adds the changed counters to a change, drops from it what is as it was,

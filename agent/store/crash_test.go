@@ -65,6 +65,10 @@ func childWrites(dir string) {
 			fmt.Println("error", err)
 		}
 		fmt.Println("small", i)
+		if err := s.NoteSmall("noted", b); err != nil {
+			fmt.Println("error", err)
+		}
+		fmt.Println("noted", i)
 		err := s.Update(func(tx *Tx) error {
 			return errors.Join(tx.Save(Values, "n", b), tx.Save(Client, fmt.Sprint(i%100), b), tx.Save(Accounts, "copy", b))
 		})
@@ -131,8 +135,10 @@ func checkKilled(t *testing.T, dir string, told map[string]uint64) {
 	if got, want := number(n), told["db"]; got < want || got > want+1 {
 		t.Errorf("db has %d, the process was told %d", got, want)
 	}
-	if got, want := number(s.Small("n")), told["small"]; got < want || got > want+1 {
-		t.Errorf("small has %d, the process was told %d", got, want)
+	for what, key := range map[string]string{"small": "n", "noted": "noted"} {
+		if got, want := number(s.Small(key)), told[what]; got < want || got > want+1 {
+			t.Errorf("%s has %d, the process was told %d", what, got, want)
+		}
 	}
 }
 

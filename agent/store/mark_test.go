@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -121,5 +122,42 @@ func TestSmallBucket(t *testing.T) {
 	}
 	if err := b.Save("session/101", nil); err != nil || s.Small("client/session/101") != nil {
 		t.Errorf("not removed: %v", err)
+	}
+}
+
+// TestNoted: a noted record is in the file at once, and forced to the disk before anything
+// that is saved later.
+func TestNoted(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir, Options{})
+	defer s.Close()
+	b := s.SmallBucket("client/")
+	if err := b.Save("first", []byte("x")); err != nil { // it makes the file
+		t.Fatal(err)
+	}
+	for what, save := range map[string]func() error{
+		"a small record": func() error { return b.Save("edge", []byte(t.Name())) },
+		"the same again": func() error { return b.Save("first", []byte("x")) },
+		"a record":       func() error { return s.Bucket(Values).Save("k", []byte("v")) },
+		"the counters":   s.Flush,
+	} {
+		if err := b.Note("request", []byte(what)); err != nil {
+			t.Fatal(err)
+		}
+		content, err := os.ReadFile(s.Path(smallFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := replaySmall(content).small["client/request"]; string(got) != what || s.log.unforced == 0 {
+			t.Errorf("%s: in the file is %q, of which %d bytes are not forced", what, got, s.log.unforced)
+		}
+		if err := save(); err != nil || s.log.unforced != 0 {
+			t.Errorf("%s: %d bytes are not forced, %v", what, s.log.unforced, err)
+		}
+	}
+	for i := range 2 * pageSize / 50 {
+		if err := b.Note("request", fmt.Appendf(nil, "%050d", i)); err != nil || s.log.unforced >= pageSize {
+			t.Fatalf("%d bytes are not forced, %v", s.log.unforced, err)
+		}
 	}
 }

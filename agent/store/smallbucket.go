@@ -17,3 +17,8 @@ func (b *SmallBucket) Load(key string) ([]byte, error) { return b.store.Small(b.
 func (b *SmallBucket) Save(key string, record []byte) error {
 	return b.store.SetSmall(b.prefix+key, record)
 }
+
+// Note is Store.NoteSmall.
+func (b *SmallBucket) Note(key string, record []byte) error {
+	return b.store.NoteSmall(b.prefix+key, record)
+}

@@ -20,7 +20,7 @@ type Config struct {
 
 	Dialer  Dialer                            // nil: DefaultDialer
 	Store   Store                             // nil: nothing outlives the process
-	Journal Store                             // for small records that change often, of at most 1 kB; nil: Store
+	Journal Journal                           // for small records that change often; nil: Store
 	Mark    []byte                            // of the place where Store keeps its records: sessions with another one are copies
 	Params  func(shortServerID uint16) Params // nil: the defaults for all; asked at each registration; 0: of the bootstrap server
 

@@ -17,11 +17,12 @@ import (
 // more than a server has unanswered at a time. Each has a record of its own.
 const maxOrders = 32
 
-// orderBook puts the requests of a server that must not run twice (once) on disk before they
-// run: who repeats one after a restart, or records it on the way and sends it again, is
-// answered as the first time. Any goroutine may use it.
+// orderBook keeps the requests of a server that must not run twice (once) before they run: who
+// repeats one after a restart, or records it on the way and sends it again, is answered as
+// the first time. What a request does outlives a power cut only if its order does too. Any
+// goroutine may use it.
 type orderBook struct {
-	store    Store
+	journal  Journal
 	ssid     uint16
 	id       sessionID
 	received func() uint64 // edge of the DTLS records; nil: there are none
@@ -52,8 +53,9 @@ func (o operation) once() bool {
 	return false
 }
 
-// begin puts a request on disk.
-func (l *orderBook) begin(m *coap.Message) (*order, error) {
+// begin keeps a request. If what it does is contained (model.Container), the order need not be
+// on disk before anything of it.
+func (l *orderBook) begin(m *coap.Message, contained bool) (*order, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	o := &order{id: l.id, serial: l.serial, typ: m.Type, message: m.ID, token: m.Token}
@@ -61,10 +63,14 @@ func (l *orderBook) begin(m *coap.Message) (*order, error) {
 		o.received = l.received()
 	}
 	l.serial++
-	return o, l.save(o)
+	if contained {
+		return o, l.note(o)
+	}
+	return o, l.journal.Save(l.key(o), o.record())
 }
 
-// answered puts the answer on disk, before it is sent.
+// answered keeps the answer, before it is sent. A power cut may take it: then the request was
+// interrupted.
 func (l *orderBook) answered(o *order, m *coap.Message) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -72,12 +78,12 @@ func (l *orderBook) answered(o *order, m *coap.Message) error {
 	if o.answer, err = m.Append(nil); err != nil || l.serial-o.serial > maxOrders {
 		return err // or its place is another one's
 	}
-	return l.save(o)
+	return l.note(o)
 }
 
-func (l *orderBook) save(o *order) error {
-	return l.store.Save(requestKey(l.ssid, o.serial%maxOrders), o.record())
-}
+func (l *orderBook) note(o *order) error { return l.journal.Note(l.key(o), o.record()) }
+
+func (l *orderBook) key(o *order) string { return requestKey(l.ssid, o.serial%maxOrders) }
 
 func (o *order) record() []byte {
 	b := append([]byte{orderVersion}, o.id[:]...)
@@ -174,7 +180,7 @@ func (a *account) undertake(r *request) {
 	if l == nil || !r.op.once() {
 		return
 	}
-	o, err := l.begin(r.exchange.Request)
+	o, err := l.begin(r.exchange.Request, r.op != opExecute && a.client.config.Tree.Contains(r.path))
 	if err != nil {
 		a.log.Error("a request could run twice if the agent were interrupted now", slog.Any("err", err))
 		return

@@ -3,11 +3,13 @@ package client
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
 )
 
@@ -169,6 +171,49 @@ func TestManyOrders(t *testing.T) {
 			}
 		}
 		l.after(5 * time.Minute)
+	})
+}
+
+// diary is a Journal that tells what was forced to the disk.
+type diary struct {
+	*memory
+
+	orders []string // "forced" or "noted"
+}
+
+func (d *diary) write(how, key string, record []byte) error {
+	if strings.HasPrefix(key, "request/") {
+		d.orders = append(d.orders, how)
+	}
+	return d.memory.Save(key, record)
+}
+
+func (d *diary) Save(key string, record []byte) error { return d.write("forced", key, record) }
+
+func (d *diary) Note(key string, record []byte) error { return d.write("noted", key, record) }
+
+// contained is an object that changes nothing outside when it is written.
+type contained struct{ *counted }
+
+func (contained) Contained() {}
+
+// TestForced shows which requests are on disk before they run, and that no answer waits for one.
+func TestForced(t *testing.T) {
+	d := &diary{memory: &memory{}}
+	live(t, func(c *Config) { c.Journal = d }, func(l *lives) {
+		definition := *countedDefinition
+		definition.ID++
+		if _, err := l.tree.Add(&definition, contained{l.runs}); err != nil {
+			t.Fatal(err)
+		}
+		l.wantCode(l.send(coap.POST, "/26301", lwm2m.FormatTLV, "\xc1\x01\x05"), coap.Created)
+		for path, want := range map[string]string{"/26300/0/0": "[forced noted]", "/26301/0": "[noted noted]", "/26300/0": "[forced noted]"} {
+			d.orders = nil
+			l.send(coap.POST, path, lwm2m.FormatTLV, "\xc1\x01\x05")
+			if got := fmt.Sprint(d.orders); got != want {
+				t.Errorf("POST %s: %s, want %s", path, got, want)
+			}
+		}
 	})
 }
 

@@ -43,12 +43,12 @@ type resumption struct {
 	late   bool // it was tried before, and not answered
 }
 
-// journal is where small records are kept that change often.
-func (c *Config) journal() Store {
-	if c.Journal != nil {
+// journal is where small records are kept that change often; nil: nowhere.
+func (c *Config) journal() Journal {
+	if c.Journal != nil || c.Store == nil {
 		return c.Journal
 	}
-	return c.Store
+	return strictJournal{c.Store}
 }
 
 // targetOf is the digest of whom a session is with, at a URI, and of who we are there.
@@ -247,7 +247,7 @@ func (a *account) askIfUnheard(now time.Time) {
 
 // openOrders has requests that must not run twice noted from now on.
 func (a *account) openOrders(serial uint64) {
-	l := &orderBook{store: a.client.config.journal(), ssid: a.ssid, id: a.keeping.edge.id, serial: serial}
+	l := &orderBook{journal: a.client.config.journal(), ssid: a.ssid, id: a.keeping.edge.id, serial: serial}
 	if s, secure := a.connection.nc.(rationed); secure {
 		l.received = s.Received
 	}

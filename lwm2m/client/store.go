@@ -10,3 +10,17 @@ type Store interface {
 	// Save replaces the record of a key; nil removes it.
 	Save(key string, record []byte) error
 }
+
+// Journal is a Store of small records that change often, of at most 1 kB.
+type Journal interface {
+	Store
+	// Note is Save for what need not outlive more than what comes after it: the record
+	// outlives the process when Note returns, and a power cut at the latest when anything
+	// else is saved, in the Store too.
+	Note(key string, record []byte) error
+}
+
+// strictJournal is a Journal on a Store.
+type strictJournal struct{ Store }
+
+func (s strictJournal) Note(key string, record []byte) error { return s.Save(key, record) }

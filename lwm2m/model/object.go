@@ -24,6 +24,26 @@ type Object interface {
 	Execute(ctx context.Context, origin Origin, p lwm2m.Path, args Arguments) error
 }
 
+// Container is an Object that changes nothing outside when a request creates, writes or deletes:
+// all it does is in memory and in the agent's store. It says so by having the method.
+type Container interface {
+	Object
+	Contained()
+}
+
+// Contains reports whether what requests but Execute change at p stays in memory and in the
+// agent's store.
+func (t *Tree) Contains(p lwm2m.Path) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	o := t.object(p.Object())
+	if o == nil {
+		return false
+	}
+	_, ok := o.owner.(Container)
+	return ok
+}
+
 // Transaction is a prepared change. Exactly one of Commit and Abort is called
 // first; when a later object of the same request fails to commit, Abort is
 // called on those already committed, to undo as well as their hardware allows.
