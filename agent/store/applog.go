@@ -9,12 +9,12 @@ import (
 // appendLog writes small.log. The zero appendLog is closed. Its methods are
 // called by one goroutine at a time.
 type appendLog struct {
-	disk    disk
-	file    file // nil: the next write makes the file anew
-	size    int  // of the file
-	live    int  // bytes that a compacted file would have
-	unforced int // bytes at the file's end that are not forced to the disk yet
-	damaged bool // the file that is there is to be moved aside
+	disk     disk
+	file     file // nil: the next write makes the file anew
+	size     int  // of the file
+	live     int  // bytes that a compacted file would have
+	unforced int  // bytes at the file's end that are not forced to the disk yet
+	damaged  bool // the file that is there is to be moved aside
 }
 
 // open reads the log and makes it ready for writing. failure is an error of

@@ -97,7 +97,9 @@ func (f *Feed) Registration(r Registration) {
 func (f *Feed) Objects() { f.send("objects", struct{}{}) }
 
 // Observed tells which paths are observed.
-func (f *Feed) Observed(paths []lwm2m.Path) { f.send("observed", observedEvent{f.turn(), sorted(paths)}) }
+func (f *Feed) Observed(paths []lwm2m.Path) {
+	f.send("observed", observedEvent{f.turn(), sorted(paths)})
+}
 
 // Note tells a person something in a sentence.
 func (f *Feed) Note(text string) { f.send("note", text) }
