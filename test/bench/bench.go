@@ -39,6 +39,7 @@ type bench struct {
 	rows     []row
 	// Reads a second of the message layer alone.
 	layer, layerInside float64
+	bare               timing // of two bare sockets
 	agent              string // path of the binary that is measured
 }
 
@@ -120,6 +121,7 @@ func (b *bench) run() {
 		name    string
 		measure func()
 	}{
+		{"floor", b.floor},
 		{"reads", b.readsPlain},
 		{"secure", b.readsSecure},
 		{"notifications", b.notifications},

@@ -16,15 +16,19 @@ import (
 
 func main() {
 	constant := flag.String("constant", "", "answer every request at this `address` with a constant: what the message layer alone can do")
+	echoed := flag.Int("echo", 0, "send back what comes from this `port` of the loopback interface")
 	changing := flag.String("changing", "", "register at this `URI` as a client with many values that change")
 	report := flag.String("o", "docs/performance.md", "`file` to write the report to; - prints it")
 	idle := flag.Duration("idle", idleTime, "how long wake-ups are counted")
-	only := flag.String("only", "", "make one `measurement` and print it: reads, secure, notifications, memory, servers, handshakes, wakeups, object, load, encoding, creating, start, resume or size")
+	only := flag.String("only", "", "make one `measurement` and print it: floor, reads, secure, notifications, memory, servers, handshakes, wakeups, object, load, encoding, creating, start, resume or size")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *constant != "" {
 		exit(serveConstant(ctx, *constant))
+	}
+	if *echoed != 0 {
+		exit(echo(ctx, *echoed))
 	}
 	if *changing != "" {
 		exit(serveChanging(ctx, *changing))

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lwm2m-agent/test/process"
+)
+
+// floor times what no program can do without: a datagram to and fro between two bare sockets
+// over loopback, each read by a thread that waits in the kernel, in two processes and in one.
+func (b *bench) floor() {
+	var apart, inside timing
+	b.during(func() {
+		s := b.bareSocket()
+		self, err := os.Executable()
+		b.must(err, "find this program")
+		cmd := exec.CommandContext(b.ctx, self, "-echo", fmt.Sprint(s.port))
+		process.Start(b, cmd, filepath.Join(b.temp, "echo.log"))
+		apart = s.exchanges()
+	})
+	b.during(func() {
+		s := b.bareSocket()
+		b.background(func(ctx context.Context) { _ = echo(ctx, s.port) }, func() {})
+		inside = s.exchanges()
+	})
+	b.bare = apart
+	b.add(row{"two bare sockets, a datagram to and fro: what the kernel takes of each exchange", apart.String(), "–", "–", true})
+	b.add(row{"the same, both ends in one process", inside.String(), "–", "–", true})
+}
+
+// bareSocket is a blocking UDP socket on a loopback port.
+type bareSocket struct {
+	b        *bench
+	fd, port int
+}
+
+func (b *bench) bareSocket() *bareSocket {
+	fd, port, err := openBare(0)
+	b.must(err, "open a socket")
+	b.Cleanup(func() { _ = unix.Close(fd) })
+	return &bareSocket{b, fd, port}
+}
+
+// exchanges waits for the other end and sends it datagrams.
+func (s *bareSocket) exchanges() timing {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	buf := make([]byte, 64)
+	_, from, err := unix.Recvfrom(s.fd, buf, 0)
+	s.b.must(err, "wait for the other end")
+	s.b.must(unix.Connect(s.fd, from), "connect")
+	return repeat(readCount, func() {
+		_, err := unix.Write(s.fd, buf[:20])
+		s.b.must(err, "send")
+		_, err = unix.Read(s.fd, buf)
+		s.b.must(err, "receive")
+	})
+}
+
+// openBare opens a blocking UDP socket on loopback and connects it to a port there, unless
+// that is 0. It returns the socket's own port.
+func openBare(peer int) (fd, port int, err error) {
+	if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
+		return 0, 0, err
+	}
+	loopback := [4]byte{127, 0, 0, 1}
+	err = unix.Bind(fd, &unix.SockaddrInet4{Addr: loopback})
+	if err == nil && peer != 0 {
+		err = unix.Connect(fd, &unix.SockaddrInet4{Port: peer, Addr: loopback})
+	}
+	var at unix.Sockaddr
+	if err == nil {
+		at, err = unix.Getsockname(fd)
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return 0, 0, err
+	}
+	return fd, at.(*unix.SockaddrInet4).Port, nil //nolint:forcetypeassert // it is bound to one
+}
+
+// echo sends back what comes from a port, until ctx ends or the other end is gone.
+func echo(ctx context.Context, port int) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	fd, _, err := openBare(port)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd) //nolint:errcheck // nothing is lost with it
+	second := unix.NsecToTimeval(int64(time.Second))
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &second); err != nil {
+		return err
+	}
+	buf := make([]byte, 64)
+	_, err = unix.Write(fd, buf[:1])
+	for err == nil && ctx.Err() == nil {
+		var n int
+		if n, err = unix.Read(fd, buf); err == unix.EAGAIN || err == unix.EINTR {
+			err = nil // time to look at ctx
+			continue
+		}
+		if err == nil {
+			_, err = unix.Write(fd, buf[:n])
+		}
+	}
+	return nil // the other end is gone
+}
+
+// median runs f several times and returns the median of what it takes.
+func median(runs int, f func() time.Duration) time.Duration {
+	each := make([]time.Duration, runs)
+	for i := range each {
+		each[i] = f()
+	}
+	slices.Sort(each)
+	return each[runs/2]
+}
+
+// bareStart is how long the agent's program takes to start, say its version and end.
+func (b *bench) bareStart() time.Duration {
+	return median(starts, func() time.Duration {
+		before := time.Now()
+		b.must(exec.CommandContext(b.ctx, b.agent, "version").Run(), "start the program")
+		return time.Since(before)
+	})
+}
