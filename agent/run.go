@@ -38,7 +38,6 @@ func Load(path, stateDir, socket string) (*config.Config, error) {
 // Run is the agent in the foreground, until ctx ends. An error that is a
 // config.Problems is the configuration's.
 func Run(ctx context.Context, opts RunOptions) error {
-	boundHeap()
 	kept := KeepMemory() // before the first key is read
 	cfg, err := Load(opts.Config, opts.StateDir, opts.Socket)
 	if err != nil {
@@ -113,8 +112,13 @@ func notifyReady(ctx context.Context, ready ...<-chan struct{}) error {
 	}
 	// Without a supervisor there is nobody to tell, and nothing fails.
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
-	giveBackStart()
-	<-ctx.Done()
+	select {
+	case <-time.After(startTime):
+		boundHeap()
+		giveBackStart()
+		<-ctx.Done()
+	case <-ctx.Done():
+	}
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
 	return nil
 }

@@ -161,12 +161,10 @@ func readNetwork(root fs.FS, addresses func(index int) ([]netip.Prefix, error)) 
 	n := Network{Defaults: defaultRoutes(root)}
 	signals := wirelessSignals(root)
 	for _, name := range names(root, links) {
-		index := integer(root, path.Join(links, name, "ifindex"))
-		if index == nil { // bonding_masters is a file; an interface may have gone meanwhile
+		in, ok := readLink(root, name)
+		if !ok { // bonding_masters is a file; an interface may have gone meanwhile
 			continue
 		}
-		in := readInterface(root, name)
-		in.Index = int(*index)
 		in.Signal = signals[name]
 		var err error
 		if in.Addresses, err = addresses(in.Index); err != nil {
@@ -178,9 +176,14 @@ func readNetwork(root fs.FS, addresses func(index int) ([]netip.Prefix, error)) 
 	return n, nil
 }
 
-func readInterface(root fs.FS, name string) Interface {
+// readLink reads what /sys says of an interface.
+func readLink(root fs.FS, name string) (Interface, bool) {
 	dir := path.Join(links, name)
-	in := Interface{Name: name, Kind: linkKind(root, dir)}
+	index := integer(root, dir+"/ifindex")
+	if index == nil {
+		return Interface{}, false
+	}
+	in := Interface{Name: name, Index: int(*index), Kind: linkKind(root, dir)}
 	in.MAC, _ = net.ParseMAC(text(root, dir+"/address"))
 	in.permanent = text(root, dir+"/addr_assign_type") == "0"
 	flags, _ := strconv.ParseUint(text(root, dir+"/flags"), 0, 32)
@@ -200,7 +203,7 @@ func readInterface(root fs.FS, name string) Interface {
 	in.RxBytes = payload(root, dir+"/statistics/rx", header)
 	in.TxBytes = payload(root, dir+"/statistics/tx", header)
 	in.lower = slices.ContainsFunc(names(root, dir), func(s string) bool { return strings.HasPrefix(s, "lower_") })
-	return in
+	return in, true
 }
 
 // payload returns the bytes of a direction without the header that each packet

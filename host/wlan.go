@@ -1,13 +1,14 @@
 package host
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
-	"net/netip"
 	"path"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,20 +49,20 @@ func ReadWLAN(root fs.FS) ([]WLAN, error) { return readWLAN(root, askNL80211) }
 type nl80211Asker func(command uint8, attrs []byte, take func(attrs []byte)) error
 
 func readWLAN(root fs.FS, ask nl80211Asker) ([]WLAN, error) {
-	n, err := readNetwork(root, func(int) ([]netip.Prefix, error) { return nil, nil })
-	if err != nil {
-		return nil, err
-	}
 	var out []WLAN
-	for i := range n.Interfaces {
-		if in := &n.Interfaces[i]; in.Kind == LinkWLAN {
+	for _, name := range names(root, links) {
+		if linkKind(root, path.Join(links, name)) != LinkWLAN {
+			continue
+		}
+		if in, ok := readLink(root, name); ok {
 			out = append(out, WLAN{Interface: in.Name, Index: in.Index, MAC: in.MAC, Up: in.Up, Running: in.Running})
 		}
 	}
 	if len(out) == 0 {
 		return nil, nil
 	}
-	err = ask(unix.NL80211_CMD_GET_INTERFACE, nil, func(attrs []byte) { enterInterface(out, attrs) })
+	slices.SortStableFunc(out, func(a, b WLAN) int { return cmp.Compare(a.Index, b.Index) })
+	err := ask(unix.NL80211_CMD_GET_INTERFACE, nil, func(attrs []byte) { enterInterface(out, attrs) })
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return out, fmt.Errorf("ask nl80211 for interfaces: %w", err)
 	}

@@ -1,10 +1,15 @@
 package hw
 
-import "slices"
+import (
+	"slices"
+	"sync"
+)
 
-// Drivers returns the table of drivers, ordered by name. A new driver is one
-// file and one line here.
-func Drivers() []Driver {
+// Drivers returns the table of drivers, ordered by name, which nobody may alter.
+func Drivers() []Driver { return table() }
+
+// table makes the table once. A new driver is one file and one line here.
+var table = sync.OnceValue(func() []Driver {
 	return []Driver{
 		ads1115Driver(),
 		aht20Driver(),
@@ -33,7 +38,7 @@ func Drivers() []Driver {
 		tmp102Driver(),
 		tmp105Driver(),
 	}
-}
+})
 
 func driversByName() map[string]Driver {
 	byName := make(map[string]Driver)
