@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -19,6 +20,18 @@ const startTime = time.Second
 // that the runtime would otherwise let it; a collection takes well under a
 // millisecond at that size.
 const gcPercent = 30
+
+// onOneProcessor has one thread run Go code at a time, unless the environment says how many
+// (GOMAXPROCS). The agent does one small thing after another; to wake a second thread for each
+// datagram takes longer than to answer it, and wakes another core. Threads that wait for a
+// disk or a bus do not count. It returns what ends it.
+func onOneProcessor() func() {
+	if os.Getenv("GOMAXPROCS") != "" {
+		return func() {}
+	}
+	before := runtime.GOMAXPROCS(1)
+	return func() { runtime.GOMAXPROCS(before) }
+}
 
 // boundHeap sets how the heap grows, unless the environment says it (GOGC).
 func boundHeap() {

@@ -38,6 +38,7 @@ func Load(path, stateDir, socket string) (*config.Config, error) {
 // Run is the agent in the foreground, until ctx ends. An error that is a
 // config.Problems is the configuration's.
 func Run(ctx context.Context, opts RunOptions) error {
+	defer onOneProcessor()()
 	kept := KeepMemory() // before the first key is read
 	cfg, err := Load(opts.Config, opts.StateDir, opts.Socket)
 	if err != nil {

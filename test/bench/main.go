@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 )
 
@@ -22,6 +23,7 @@ func main() {
 	idle := flag.Duration("idle", idleTime, "how long wake-ups are counted")
 	only := flag.String("only", "", "make one `measurement` and print it: floor, reads, secure, notifications, memory, servers, handshakes, wakeups, object, load, encoding, creating, start, resume or size")
 	flag.Parse()
+	runtime.GOMAXPROCS(1) // as the agent runs, which is also run in this process
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *constant != "" {

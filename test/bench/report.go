@@ -28,6 +28,7 @@ over loopback; Leshan's Java client (its newest release on Maven Central that re
 	}
 	fmt.Fprintf(&s, `
 - The bare sockets are the floor: where they make fewer exchanges than a goal wants, no program can meet it on that machine.
+- The measuring process runs Go code on one thread at a time, as the agent does.
 - Reads are confirmable GETs, one after the other, %d of them after a tenth as many to warm up; "the message layer alone" is package
   `+"`lwm2m/coap`"+` answering every request with a constant, in a process of its own; both are measured in %d turns, and the turn with the median share is told.
 - Over DTLS the server's side is `+"`lwm2m/dtls/dtlstest`"+`: the package's own records in the server's role.
