@@ -110,13 +110,13 @@ type account struct {
 	undelivered   bool      // look what of it can be sent
 	replaying     int       // messages of it that are on their way as notifications
 	sendRefused   bool      // the server does not take it by Send
-
-	rendered map[rendering]rendered // in this round of notifications
 }
 
 // run lives as long as the account.
 func (a *account) run() {
 	defer a.end()
+	a.client.renderings.accounts.Add(1)
+	defer a.client.renderings.accounts.Add(-1)
 	a.start()
 	for a.state != Stopped {
 		a.arm()

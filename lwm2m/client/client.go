@@ -19,9 +19,10 @@ import (
 // Client registers one device with its servers. All methods may be called from any
 // goroutine.
 type Client struct {
-	config    Config
-	running   sync.WaitGroup // accounts and the bootstrap
-	bootstrap *bootstrapper
+	config     Config
+	running    sync.WaitGroup // accounts and the bootstrap
+	bootstrap  *bootstrapper
+	renderings renderings
 
 	mu       sync.Mutex
 	accounts map[uint16]*account
@@ -137,10 +138,10 @@ func (c *Client) start(ctx context.Context, s *settings) {
 	a := &account{
 		client: c, ssid: ssid, settings: s, access: c.config.Tree.Access(),
 		tree: c.config.Tree, shapes: model.Shapes(c.config.Tree), sub: c.config.Tree.Subscribe(),
-		log:      c.config.Log.With(slog.Int("short_server_id", int(ssid))),
-		warned:   make(map[string]bool),
-		inbox:    newInbox(),
-		rendered: make(map[rendering]rendered), observations: newObservations(false),
+		log:          c.config.Log.With(slog.Int("short_server_id", int(ssid))),
+		warned:       make(map[string]bool),
+		inbox:        newInbox(),
+		observations: newObservations(false),
 	}
 	a.behind = !c.turns.has(ssid)
 	a.ordered = slices.Contains(c.turns.waiting, ssid)

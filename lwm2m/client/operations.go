@@ -31,14 +31,25 @@ func (a *account) content(t *target, f lwm2m.Format, s *scratch) (*coap.Message,
 	if s.nodes, err = a.nodes(t, s.nodes[:0]); err != nil {
 		return nil, err
 	}
+	return s.encode(t, f)
+}
+
+// encode returns a 2.05 with the nodes of a target.
+func (s *scratch) encode(t *target, f lwm2m.Format) (*coap.Message, error) {
+	var err error
 	if s.payload, err = wire.Append(s.payload[:0], f, t.base, s.nodes); err != nil {
 		return nil, err
 	}
+	return s.say(f, s.payload), nil
+}
+
+// say returns a 2.05 with a payload.
+func (s *scratch) say(f lwm2m.Format, payload []byte) *coap.Message {
 	m := &s.message
 	m.Reset()
-	m.Code, m.Payload = coap.Content, s.payload
+	m.Code, m.Payload = coap.Content, payload
 	m.SetContentFormat(uint16(f))
-	return m, nil
+	return m
 }
 
 func (a *account) origin() model.Origin { return model.FromServer(a.ssid) }

@@ -128,7 +128,6 @@ func (a *account) endObservations() {
 
 // report sends the notifications that are due.
 func (a *account) report(now time.Time) {
-	clear(a.rendered)
 	a.tellDue(now, a.notify)
 }
 
@@ -148,33 +147,24 @@ func (a *account) tellDue(now time.Time, tell func(*observation, time.Time)) {
 	}
 }
 
-// rendering is a payload that several observers of a path get.
-type rendering struct {
-	path   lwm2m.Path
-	format lwm2m.Format
-}
-
-type rendered struct {
-	nodes   []lwm2m.Node
-	payload []byte
-}
-
 // notification returns what an observation has to tell, encoded once for all that
 // observe the same in the same format.
 func (a *account) notification(o *observation) (*coap.Message, error) {
-	shared := !o.target.composite() && len(a.observations.byPath[o.target.base]) > 1
-	key := rendering{o.target.base, o.format}
-	if r, ok := a.rendered[key]; ok && shared {
-		s := &a.scratch
-		s.nodes = append(s.nodes[:0], r.nodes...)
-		s.message.Reset()
-		s.message.Code, s.message.Payload = coap.Content, r.payload
-		s.message.SetContentFormat(uint16(o.format))
-		return &s.message, nil
+	r, s := &a.client.renderings, &a.scratch
+	if o.target.composite() || r.accounts.Load() < 2 && len(a.observations.byPath[o.target.base]) < 2 {
+		return a.content(&o.target, o.format, s)
 	}
-	m, err := a.content(&o.target, o.format, &a.scratch)
-	if err == nil && shared {
-		a.rendered[key] = rendered{append([]lwm2m.Node(nil), a.scratch.nodes...), append([]byte(nil), m.Payload...)}
+	var err error
+	if s.nodes, err = a.nodes(&o.target, s.nodes[:0]); err != nil {
+		return nil, err
+	}
+	key := rendering{o.target.base, o.format}
+	if payload := r.find(key, s.nodes); payload != nil {
+		return s.say(o.format, payload), nil
+	}
+	m, err := s.encode(&o.target, o.format)
+	if err == nil {
+		r.keep(key, s.nodes, m.Payload)
 	}
 	return m, err
 }
