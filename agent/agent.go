@@ -53,6 +53,10 @@ type Options struct {
 	RefuseVolatile bool // the state directory must survive a reboot
 	Deregister     bool // when the agent ends
 
+	// BeforeWrite, when not nil, is asked before each write to the state directory; see
+	// store.Options.
+	BeforeWrite func() error
+
 	// Trace sees each CoAP message as sent and received; see client.Config.
 	Trace func(shortServerID uint16, d coap.Direction, datagram []byte)
 }
@@ -106,7 +110,7 @@ func New(opts Options) (*Agent, error) {
 	a.config.Store(opts.Config)
 	var err error
 	a.store, err = store.Open(opts.Config.StateDir, store.Options{
-		Log: opts.Log, RefuseVolatile: opts.RefuseVolatile, OnFailure: a.storeFailure,
+		Log: opts.Log, RefuseVolatile: opts.RefuseVolatile, OnFailure: a.storeFailure, BeforeWrite: opts.BeforeWrite,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the state directory %s: %w", opts.Config.StateDir, err)

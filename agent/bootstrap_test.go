@@ -34,14 +34,14 @@ func newBootstrapLab(t *testing.T) *bootstrapLab {
 			if script := l.script.Load(); script != nil {
 				return (*script)(ctx, b)
 			}
-			return errors.Join(l.write(ctx, b, 4, 101), b.Finish(ctx))
+			return errors.Join(l.writeAccount(ctx, b, 4, 101), b.Finish(ctx))
 		}}
 	})
 	return l
 }
 
-// write writes the account of the lab's server.
-func (l *bootstrapLab) write(ctx context.Context, b *server.Bootstrapping, iid, ssid uint16) error {
+// writeAccount writes the account of the lab's server.
+func (l *lab) writeAccount(ctx context.Context, b *server.Bootstrapping, iid, ssid uint16) error {
 	security, srv := lwm2m.NewPath(0, iid), lwm2m.NewPath(1, iid)
 	return errors.Join(
 		b.Write(ctx, security, lwm2m.FormatSenMLCBOR, []lwm2m.Node{
@@ -116,7 +116,7 @@ func TestBootstrapWritesAccessControl(t *testing.T) {
 	script := func(ctx context.Context, b *server.Bootstrapping) error {
 		at := lwm2m.NewPath(2, 5)
 		return errors.Join(
-			b.Delete(ctx, lwm2m.Path{}), l.write(ctx, b, 4, 101), l.write(ctx, b, 5, 102),
+			b.Delete(ctx, lwm2m.Path{}), l.writeAccount(ctx, b, 4, 101), l.writeAccount(ctx, b, 5, 102),
 			b.Write(ctx, at, lwm2m.FormatLwM2MCBOR, []lwm2m.Node{
 				{Path: at.Child(0), Value: lwm2m.Integer(3)},
 				{Path: at.Child(1), Value: lwm2m.Integer(0)},

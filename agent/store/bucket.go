@@ -77,7 +77,7 @@ func (s *Store) Update(change func(*Tx) error) error {
 	if err := s.forceNoted(true); err != nil {
 		return err
 	}
-	if err := s.done(s.db.write(tx.change, tx.before, after)); err != nil {
+	if err := s.write(func() error { return s.db.write(tx.change, tx.before, after) }); err != nil {
 		return err
 	}
 	s.mu.Lock()

@@ -111,7 +111,7 @@ func (s *Store) flush(change map[string][]byte, force bool) error {
 	if len(change) == 0 {
 		return s.forceNoted(force)
 	}
-	if err := s.done(s.log.write(change, small, force)); err != nil {
+	if err := s.write(func() error { return s.log.write(change, small, force) }); err != nil {
 		for _, c := range counters {
 			c.changed.Store(true)
 		}

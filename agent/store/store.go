@@ -26,6 +26,10 @@ type Options struct {
 	// OnFailure is told of each write that failed, and with nil that writing
 	// works again. It must not block and must not call the Store.
 	OnFailure func(error)
+
+	// BeforeWrite is asked before each write; its error is that of a write that did not
+	// happen. Tests cut the power between two writes with it. It must not call the Store.
+	BeforeWrite func() error
 }
 
 // What is wrong with a state directory or a request; matched by errors.Is.
@@ -173,6 +177,16 @@ func (s *Store) Close() error {
 	}
 	s.closed = true
 	return errors.Join(err, s.db.close(), s.log.close(), s.lock.Close())
+}
+
+// write writes, if Options.BeforeWrite lets it; writing must be held.
+func (s *Store) write(f func() error) error {
+	if before := s.opts.BeforeWrite; before != nil {
+		if err := before(); err != nil {
+			return s.done(err)
+		}
+	}
+	return s.done(f())
 }
 
 // done keeps account of whether writing works; writing must be held.
