@@ -132,6 +132,7 @@ func (a *Agent) Must(t workspace.T, command string, args ...string) string {
 type Status struct {
 	Endpoint string
 	Servers  []struct {
+		ShortServerID                     int `json:"short_server_id"`
 		URI, State, Words, Transport, CID string
 		LastError                         string `json:"last_error"`
 		Remedy                            string

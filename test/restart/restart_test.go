@@ -15,4 +15,13 @@ func TestMain(m *testing.M) {
 }
 
 // TestKill is a short one; ./dev soak kills more often.
-func TestKill(t *testing.T) { Kill(t, 20, uint64(time.Now().UnixNano())) }
+func TestKill(t *testing.T) {
+	t.Parallel()
+	Kill(t, 20, uint64(time.Now().UnixNano()))
+}
+
+// TestKillBootstraps is a short one, too.
+func TestKillBootstraps(t *testing.T) {
+	t.Parallel()
+	KillBootstraps(t, 8, uint64(time.Now().UnixNano()))
+}

@@ -119,23 +119,31 @@ func (r *trial) serve(ctx context.Context) *net.UDPAddr {
 	r.Helper()
 	keys := &server.Keys{}
 	keys.Add("gw", key, endpoint)
-	r.server = server.New(server.Config{Keys: keys, Params: coap.Params{AckTimeout: 200 * time.Millisecond, MaxRetransmit: 7}})
-	l, err := r.server.ListenSecure(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	var at *net.UDPAddr
+	r.server, at = listen(r, ctx, server.Config{Keys: keys, Params: coap.Params{AckTimeout: 200 * time.Millisecond, MaxRetransmit: 7}})
+	events, end := r.server.Events(1 << 12)
+	r.working.Go(func() { r.follow(ctx, events) })
+	r.Cleanup(end)
+	return at
+}
+
+// listen runs a server behind DTLS until the test ends.
+func listen(t workspace.T, ctx context.Context, cfg server.Config) (*server.Server, *net.UDPAddr) {
+	t.Helper()
+	s := server.New(cfg)
+	l, err := s.ListenSecure(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
-		r.Fatalf("%v", err)
+		t.Fatalf("%v", err)
 	}
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
-	go func() { done <- r.server.ServeSecure(serving, l) }()
-	events, end := r.server.Events(1 << 12)
-	r.working.Go(func() { r.follow(ctx, events) })
-	r.Cleanup(func() {
+	go func() { done <- s.ServeSecure(serving, l) }()
+	t.Cleanup(func() {
 		stop()
 		<-done
-		end()
-		r.server.Wait()
+		s.Wait()
 	})
-	return l.Addr().(*net.UDPAddr)
+	return s, l.Addr().(*net.UDPAddr)
 }
 
 // follow notes what the server learns.
