@@ -147,9 +147,10 @@ type backendSubscription struct {
 	end     chan struct{}
 	merging sync.WaitGroup
 
-	mu       sync.Mutex
-	servers  []control.Server
-	firmware *control.Firmware // nil: it has not changed
+	mu        sync.Mutex
+	servers   []control.Server
+	bootstrap *control.Bootstrap // nil: it has not changed
+	firmware  *control.Firmware  // likewise
 }
 
 // merge passes on what wakes either source.
@@ -181,6 +182,14 @@ func (s *backendSubscription) server(server control.Server) {
 	s.signal()
 }
 
+// bootstrapped takes the new state of the bootstrap; only the newest is kept.
+func (s *backendSubscription) bootstrapped(b *control.Bootstrap) {
+	s.mu.Lock()
+	s.bootstrap = b
+	s.mu.Unlock()
+	s.signal()
+}
+
 // Wake implements control.Subscription.
 func (s *backendSubscription) Wake() <-chan struct{} { return s.wake }
 
@@ -191,6 +200,7 @@ func (s *backendSubscription) Take() control.Happened {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h.Servers, s.servers = s.servers, nil
+	h.Bootstrap, s.bootstrap = s.bootstrap, nil
 	h.Firmware, s.firmware = s.firmware, nil
 	return h
 }

@@ -30,6 +30,9 @@ func (a *Agent) together(ctx context.Context) (within context.Context, keep func
 
 // bootstrapChanged is client.Config.OnBootstrap.
 func (a *Agent) bootstrapChanged(s client.BootstrapStatus) {
+	if shown := bootstrapStatus(s); shown != nil {
+		a.status.each(func(sub *backendSubscription) { sub.bootstrapped(shown) })
+	}
 	if s.LastError == "" || s.ErrorCleared || !s.Known {
 		a.health.Clear(health.BootstrapFailing, "")
 		return
@@ -49,7 +52,7 @@ func bootstrapStatus(s client.BootstrapStatus) *control.Bootstrap {
 	}
 	b := &control.Bootstrap{
 		URI: s.URI, State: s.State.String(), Words: s.Words, Since: s.Since, Reason: s.Reason.String(), NextAttempt: s.NextAttempt,
-		Attempts: s.Attempts, Last: s.Last, Purge: s.PurgeAt,
+		Attempts: s.Attempts, Last: s.Last, Purge: s.PurgeAt, Traffic: traffic(&s.Traffic, &s.Day),
 		LastError: s.LastError, Remedy: s.Remedy, LastErrorTime: s.LastErrorTime, ErrorCleared: s.ErrorCleared,
 	}
 	for _, t := range []*time.Time{&b.Since, &b.NextAttempt, &b.Last, &b.Purge, &b.LastErrorTime} {

@@ -82,6 +82,9 @@ func TestBootstrap(t *testing.T) {
 	l := newBootstrapLab(t)
 	a, stop := l.run(t, l.config())
 	l.bootstrapped(t, server.Registered)
+	if s := (&backend{a}).Status().Bootstrap; len(s.Traffic) != 1 || s.Traffic[0].Purpose != "bootstrap" || s.Traffic[0].Total.SentBytes == 0 {
+		t.Errorf("traffic %+v", s.Traffic)
+	}
 	for _, trouble := range a.health.Troubles() {
 		if trouble.Code == health.ServerMissing || trouble.Code == health.BootstrapFailing {
 			t.Errorf("trouble %s %s", trouble.Code, trouble.Detail)
@@ -101,11 +104,23 @@ func TestBootstrap(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.bootstrapped(t, server.Updated)
+	sub := (&backend{a}).Subscribe(nil)
+	defer sub.Close()
 	if err := (&backend{a}).Bootstrap(); err != nil {
 		t.Fatal(err)
 	}
 	if e := l.bootstrap.next(t, server.Bootstrapped); e.Err != nil { // the former Update may still be on its way
 		t.Fatal(e.Err)
+	}
+	for limit, done := time.After(generous), false; !done; {
+		select {
+		case <-sub.Wake():
+			if b := sub.Take().Bootstrap; b != nil {
+				done = b.State == "done" && b.Reason == "it was asked for locally"
+			}
+		case <-limit:
+			t.Fatal("nobody is told that the bootstrap is done")
+		}
 	}
 }
 

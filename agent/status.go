@@ -37,10 +37,14 @@ func (f *statusFeed) remove(s *backendSubscription) {
 }
 
 func (f *statusFeed) send(server control.Server) {
+	f.each(func(s *backendSubscription) { s.server(server) })
+}
+
+func (f *statusFeed) each(tell func(*backendSubscription)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for s := range f.subs {
-		s.server(server)
+		tell(s)
 	}
 }
 
@@ -137,18 +141,18 @@ func serverStatus(s client.AccountStatus) control.Server {
 		ShortServerID: s.ShortServerID, URI: s.URI, State: s.State.String(), Words: s.Words, Since: s.Since,
 		NextUpdate: s.NextUpdate, NextAttempt: s.NextAttempt, Lifetime: int64(s.Lifetime.Seconds()), Version: version(s),
 		QueueMode: s.QueueMode, Location: s.Location, Continued: s.Continued, Transport: s.Transport, Local: s.Local, CID: s.CID,
-		SentBytes: s.SentBytes, ReceivedBytes: s.ReceivedBytes, Traffic: traffic(&s), Observations: s.Observations, Queued: s.Queued, Dropped: s.Dropped,
+		SentBytes: s.SentBytes, ReceivedBytes: s.ReceivedBytes, Traffic: traffic(&s.Traffic, &s.Day), Observations: s.Observations, Queued: s.Queued, Dropped: s.Dropped,
 		Renewal:   s.Renewal,
 		LastError: s.LastError, Remedy: s.Remedy, LastErrorTime: s.LastErrorTime, ErrorCleared: s.ErrorCleared,
 	}
 }
 
 // traffic lists the purposes that there has been traffic for.
-func traffic(s *client.AccountStatus) []control.Traffic {
+func traffic(total, day *client.Flows) []control.Traffic {
 	out := []control.Traffic{}
 	for p := range client.PurposeCount {
-		if s.Traffic[p] != (client.Flow{}) {
-			out = append(out, control.Traffic{Purpose: p.String(), Day: control.Flow(s.Day[p]), Total: control.Flow(s.Traffic[p])})
+		if total[p] != (client.Flow{}) {
+			out = append(out, control.Traffic{Purpose: p.String(), Day: control.Flow(day[p]), Total: control.Flow(total[p])})
 		}
 	}
 	return out

@@ -207,6 +207,10 @@ func TestAPIEvents(t *testing.T) {
 	s.begin()
 	s.add(Event{Event: EventLost})
 	s.add(Event{Event: EventTree, Change: "created", Path: "/3303/7"})
+	s.happened(Happened{Bootstrap: &Bootstrap{
+		URI: "coaps://bs", State: "waiting", Words: "no answer", Since: clock(), Reason: "there is no server account", NextAttempt: clock(), Attempts: 1,
+		Last: clock(), Purge: clock(), Traffic: []Traffic{{Purpose: "bootstrap"}}, LastError: "no answer", Remedy: "wait", LastErrorTime: clock(), ErrorCleared: true,
+	}})
 	kinds := make(map[string]bool)
 	for _, e := range s.pending {
 		kinds[e.Event] = true
@@ -216,7 +220,7 @@ func TestAPIEvents(t *testing.T) {
 		}
 		a.checkJSON(t, schema, string(b))
 	}
-	if len(kinds) != 5 {
+	if len(kinds) != 6 {
 		t.Errorf("only events %v", kinds)
 	}
 }

@@ -61,5 +61,6 @@ type Happened struct {
 	Servers []Server
 	Health  []health.Change
 
-	Firmware *Firmware // nil: it has not changed
+	Bootstrap *Bootstrap // nil: it has not changed
+	Firmware  *Firmware  // likewise
 }

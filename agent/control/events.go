@@ -14,6 +14,7 @@ const (
 	EventValue        = "value"        // a value is, or has become, this
 	EventTree         = "tree"         // a place has come or gone
 	EventRegistration = "registration" // an account's state has changed
+	EventBootstrap    = "bootstrap"    // the bootstrap has gone on, or is wanted
 	EventFirmware     = "firmware"     // the update of the firmware has gone on
 	EventHealth       = "health"       // a trouble was set or cleared
 	EventLost         = "lost"         // changes were missed; all values follow anew
@@ -35,7 +36,8 @@ type Event struct {
 	Server  *Server  `json:"server,omitempty"`  // registration
 	Trouble *Trouble `json:"trouble,omitempty"` // health
 
-	Firmware *Firmware `json:"firmware,omitempty"` // firmware: as in a Status
+	Bootstrap *Bootstrap `json:"bootstrap,omitempty"` // bootstrap: as in a Status
+	Firmware  *Firmware  `json:"firmware,omitempty"`  // firmware: as in a Status
 }
 
 // events streams what happens until the client goes, does not keep up, or the
@@ -91,6 +93,9 @@ func (s *stream) begin() {
 	for _, server := range status.Servers {
 		s.add(Event{Event: EventRegistration, Server: shown(server)})
 	}
+	if status.Bootstrap != nil {
+		s.add(Event{Event: EventBootstrap, Bootstrap: status.Bootstrap})
+	}
 	if status.Firmware != nil {
 		s.add(Event{Event: EventFirmware, Firmware: status.Firmware})
 	}
@@ -121,6 +126,9 @@ func (s *stream) reading(r model.Reading) {
 func (s *stream) happened(what Happened) {
 	for _, server := range what.Servers {
 		s.add(Event{Event: EventRegistration, Server: shown(server)})
+	}
+	if what.Bootstrap != nil {
+		s.add(Event{Event: EventBootstrap, Bootstrap: what.Bootstrap})
 	}
 	for _, c := range what.Health {
 		change := "cleared"

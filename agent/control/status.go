@@ -54,7 +54,7 @@ type Server struct {
 // Traffic is what went between the agent and a server for one purpose, on the wire: with the
 // headers of IP, UDP and DTLS.
 type Traffic struct {
-	Purpose string `json:"purpose"` // "handshake", "register", "update", "notify", "send", "request", "firmware"
+	Purpose string `json:"purpose"` // "handshake", "register", "update", "notify", "send", "request", "firmware", "bootstrap"
 	Day     Flow   `json:"day"`     // in the last 24 hours of this run
 	Total   Flow   `json:"total"`   // in this run
 }
@@ -75,9 +75,10 @@ type Bootstrap struct {
 	Since       time.Time `json:"since,omitzero"`
 	Reason      string    `json:"reason,omitempty"` // why one is wanted, or was last
 	NextAttempt time.Time `json:"next_attempt,omitzero"`
-	Attempts    int       `json:"attempts"`       // that failed in a row
-	Last        time.Time `json:"last,omitzero"`  // when the last one succeeded
-	Purge       time.Time `json:"purge,omitzero"` // when the account is removed
+	Attempts    int       `json:"attempts"`          // that failed in a row
+	Last        time.Time `json:"last,omitzero"`     // when the last one succeeded
+	Purge       time.Time `json:"purge,omitzero"`    // when the account is removed
+	Traffic     []Traffic `json:"traffic,omitempty"` // by purpose
 
 	LastError     string    `json:"last_error,omitempty"`
 	Remedy        string    `json:"remedy,omitempty"`

@@ -21,6 +21,7 @@ func runBootstrap(ctx context.Context, c *call) error {
 // printBootstrap prints how the bootstrap stands.
 func (c *call) printBootstrap(b *control.Bootstrap, now time.Time) {
 	fmt.Fprintf(c.stdout, "\nbootstrap server %s: %s\n", dash(safe(b.URI)), safe(b.Words))
+	c.printTraffic("    bootstrap", b.Traffic)
 	if !b.Last.IsZero() {
 		fmt.Fprintf(c.stdout, "    bootstrapped %s\n", ago(b.Last, now))
 	}

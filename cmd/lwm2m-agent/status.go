@@ -70,23 +70,23 @@ func (c *call) printServers(servers []control.Server, now time.Time) {
 	}
 	t.print(c.stdout)
 	for i := range servers {
-		c.printTraffic(&servers[i])
+		c.printTraffic(fmt.Sprintf("server %d", servers[i].ShortServerID), servers[i].Traffic)
 		c.printLastError(&servers[i], now)
 	}
 }
 
 // printTraffic prints what a day's traffic with a server was for, on the wire.
-func (c *call) printTraffic(s *control.Server) {
+func (c *call) printTraffic(server string, all []control.Traffic) {
 	var parts []string
 	var sum uint64
-	for _, t := range s.Traffic {
+	for _, t := range all {
 		if bytes := t.Day.SentBytes + t.Day.ReceivedBytes; bytes > 0 {
 			parts = append(parts, safe(t.Purpose)+" "+size(bytes))
 			sum += bytes
 		}
 	}
 	if sum > 0 {
-		fmt.Fprintf(c.stdout, "server %d: %s on the wire in 24 hours: %s\n", s.ShortServerID, size(sum), strings.Join(parts, ", "))
+		fmt.Fprintf(c.stdout, "%s: %s on the wire in 24 hours: %s\n", server, size(sum), strings.Join(parts, ", "))
 	}
 }
 

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"log/slog"
+	"net"
 	"strconv"
 	"time"
 
@@ -108,6 +109,9 @@ func (b *bootstrapper) dial() {
 	server := b.account.server
 	server.URI = b.account.uris[b.failed%len(b.account.uris)]
 	server.CIDLength, server.DTLSTimeout, server.Interface = b.params.CIDLength, b.params.DTLSTimeout, b.params.Interface
+	server.OnHandshake = func(remote net.Addr, sent bool, size int) {
+		b.view.traffic.handshake(sent, size, networkHeaders(remote), b.now())
+	}
 	ctx, attempt := b.attemptContext()
 	b.log.Info("bootstrap", slog.String("at", server.URI), slog.String("because", b.reason.String()))
 	b.running.Go(func() {

@@ -25,12 +25,16 @@ type BootstrapStatus struct {
 	Remedy        string // what a person can do about it, "" if nothing is known
 	LastErrorTime time.Time
 	ErrorCleared  bool // a bootstrap has succeeded since, or none is wanted any more
+
+	Traffic, Day Flows // with bootstrap servers, by purpose: in this run, and in the last 24 hours of it
 }
 
 // bootstrapView is what others see of the bootstrap.
 type bootstrapView struct {
 	mu     sync.Mutex
 	status BootstrapStatus
+
+	traffic ledger
 }
 
 // BootstrapStatus returns where the bootstrap stands.
@@ -38,8 +42,9 @@ func (c *Client) BootstrapStatus() BootstrapStatus {
 	v := &c.bootstrap.view
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	s := v.status
-	s.Words = s.words(c.config.Now())
+	s, now := v.status, c.config.Now()
+	s.Words = s.words(now)
+	s.Traffic, s.Day = v.traffic.read(now)
 	return s
 }
 

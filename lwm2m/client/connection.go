@@ -78,7 +78,7 @@ func newConnection(a *account, to *Server, nc net.Conn) *connection {
 	if a.client.config.Store != nil {
 		a.numbers(&o, c.continues)
 	}
-	around, trace := c.headers(), a.client.config.Trace
+	around, trace := headersAround(c.nc), a.client.config.Trace
 	o.Trace = func(d coap.Direction, datagram []byte) {
 		a.view.traffic.note(d, datagram, around, a.now())
 		if trace != nil {
@@ -120,9 +120,9 @@ func ipOf(a net.Addr) (netip.Addr, bool) {
 }
 
 // headers returns the sizes of what stands around a message.
-func (c *connection) headers() headers {
-	h := networkHeaders(c.nc.RemoteAddr())
-	s, ok := c.nc.(interface {
+func headersAround(nc net.Conn) headers {
+	h := networkHeaders(nc.RemoteAddr())
+	s, ok := nc.(interface {
 		secured
 		Overhead() int
 	})

@@ -19,12 +19,13 @@ const (
 	ForUpdate                      // of the registration
 	ForNotification                // also stored ones
 	ForSend
-	ForRequest  // of the server, but for firmware
-	ForFirmware // writes and reads of object 5
+	ForRequest   // of the server, but for firmware
+	ForFirmware  // writes and reads of object 5
+	ForBootstrap // all messages with a bootstrap server
 	PurposeCount
 )
 
-var purposeNames = [PurposeCount]string{"handshake", "register", "update", "notify", "send", "request", "firmware"}
+var purposeNames = [PurposeCount]string{"handshake", "register", "update", "notify", "send", "request", "firmware", "bootstrap"}
 
 // String returns one word: "update".
 func (p Purpose) String() string {
@@ -123,9 +124,14 @@ func (l *ledger) note(d coap.Direction, datagram []byte, h headers, now time.Tim
 
 // handshake takes a datagram of a handshake in.
 func (l *ledger) handshake(sent bool, size int, h headers, now time.Time) {
+	l.count(ForHandshake, sent, size, h, now)
+}
+
+// count takes a message in whose purpose is known.
+func (l *ledger) count(p Purpose, sent bool, size int, h headers, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.add(ForHandshake, flow(sent, size, h), now)
+	l.add(p, flow(sent, size, h), now)
 }
 
 func flow(sent bool, size int, h headers) Flow {

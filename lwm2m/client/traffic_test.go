@@ -157,3 +157,25 @@ func newSecureLab(t *testing.T, m *meter, serverRecords, clientRecords int) *lab
 	})
 	return l
 }
+
+// TestBootstrapTraffic shows that all messages with a bootstrap server count for the bootstrap, and
+// none of them for a server.
+func TestBootstrapTraffic(t *testing.T) {
+	bootstrapping(t, false, nil, func(l *bootLab) {
+		l.open()
+		l.provision(lwm2m.FormatTLV)
+		l.wantCode(l.finish(), coap.Changed)
+		l.after(0)
+		s := l.client.BootstrapStatus()
+		for p := range PurposeCount {
+			want := [2]uint64{}
+			if p == ForBootstrap { // a pack is asked for and a bootstrap; two Writes and the Finish come
+				want = [2]uint64{5, 5}
+			}
+			if got := [2]uint64{s.Traffic[p].SentDatagrams, s.Traffic[p].ReceivedDatagrams}; got != want || s.Day[p] != s.Traffic[p] {
+				t.Errorf("%v: %d datagrams, in a day %+v; want %d", p, got, s.Day[p], want)
+			}
+		}
+		l.wantTraffic(map[Purpose][2]uint64{ForRegistration: {1, 1}})
+	})
+}
