@@ -38,6 +38,9 @@ type DemoOptions struct {
 	Server string // URI of a server elsewhere; "": the embedded one
 	ID     string // PSK identity at the server elsewhere; "": NoSec
 	Key    []byte // PSK at the server elsewhere
+	// Bootstrap says that the server is the board's bootstrap server: the board gets its
+	// account from there. The embedded one is both.
+	Bootstrap bool
 	// Endpoint is the endpoint client name of the board; "": demoEndpoint.
 	Endpoint string
 	Out      io.Writer // takes what a person is told
@@ -127,18 +130,18 @@ func (d *demonstration) prepare(ctx context.Context) error {
 	decoder := &demo.Decoder{
 		Feed: d.feed, Shapes: model.Shapes(registry.Definitions()), Protected: account.URI.Scheme == "coaps", Now: time.Now,
 	}
+	cfg := &config.Config{
+		Endpoint:   d.opts.Endpoint,
+		TestObject: true,
+		Device:     config.Device{Manufacturer: "lwm2m-agent", Model: "simulated board", Serial: "demo-1"},
+		Sensors:    append(demo.Sensors(), ownSensors()...),
+		Actuators:  demo.Actuators(),
+		Firmware:   demoFirmware(),
+		StateDir:   filepath.Join(d.dir, "state"),
+	}
+	d.accounts(account, cfg)
 	d.agent, err = New(Options{
-		Config: &config.Config{
-			Endpoint:   d.opts.Endpoint,
-			TestObject: true,
-			Device:     config.Device{Manufacturer: "lwm2m-agent", Model: "simulated board", Serial: "demo-1"},
-			Servers:    []config.Server{{Account: account, ShortServerID: demoServerID, Lifetime: demoLifetime}},
-			Sensors:    append(demo.Sensors(), ownSensors()...),
-			Actuators:  demo.Actuators(),
-			Firmware:   demoFirmware(),
-			StateDir:   filepath.Join(d.dir, "state"),
-		},
-		Version: d.opts.Version, Built: d.opts.Built, Log: d.opts.Log, Control: d.machine, Now: d.machine.Now,
+		Config: cfg, Version: d.opts.Version, Built: d.opts.Built, Log: d.opts.Log, Control: d.machine, Now: d.machine.Now,
 		Deregister: true, Trace: decoder.Trace, SoftReboot: true,
 	})
 	return err
@@ -167,7 +170,12 @@ func (d *demonstration) embedServer(ctx context.Context, a *config.Account) erro
 	rand.Read(key) // never fails
 	keys := &server.Keys{}
 	keys.Add(d.opts.Endpoint, key, d.opts.Endpoint)
-	d.server = server.New(server.Config{Log: d.opts.Log, Shapes: model.Shapes(registry.Definitions()), Keys: keys})
+	serving := server.Config{Log: d.opts.Log, Shapes: model.Shapes(registry.Definitions()), Keys: keys}
+	at := &url.URL{Scheme: "coaps"}
+	if d.opts.Bootstrap {
+		serving.Bootstrap = provisions(keys, at)
+	}
+	d.server = server.New(serving)
 	plain, err := net.ResolveUDPAddr("udp", d.opts.CoAP)
 	if err != nil {
 		return fmt.Errorf("-coap %q: %w", d.opts.CoAP, err)
@@ -184,7 +192,8 @@ func (d *demonstration) embedServer(ctx context.Context, a *config.Account) erro
 		return fmt.Errorf("%w; is another demo running? choose another address with -coaps", err)
 	}
 	a.Security, a.Identity, a.Key = config.SecurityPSK, d.opts.Endpoint, config.NewSecret(key)
-	a.URI = &url.URL{Scheme: "coaps", Host: d.secure.Addr().String()}
+	at.Host = d.secure.Addr().String()
+	a.URI = at
 	return nil
 }
 
@@ -267,6 +276,7 @@ func isRegistered(state string) bool {
 func (d *demonstration) followStatus(ctx context.Context, b *backend) error {
 	sub := b.Subscribe(nil)
 	defer sub.Close()
+	told := "" // of the bootstrap
 	for {
 		select {
 		case <-sub.Wake():
@@ -276,6 +286,13 @@ func (d *demonstration) followStatus(ctx context.Context, b *backend) error {
 		happened := sub.Take()
 		if happened.Firmware != nil {
 			d.feed.Note(firmwareNote(happened.Firmware))
+		}
+		if b := happened.Bootstrap; b != nil {
+			note := bootstrapNote(b)
+			if note != "" && note != told {
+				d.feed.Note(note)
+			}
+			told = note
 		}
 		for _, s := range happened.Servers {
 			d.feed.Registration(registrationOf(d.agent.endpoint, &s))
@@ -320,7 +337,11 @@ func (d *demonstration) greet(socket string) {
 		host = net.JoinHostPort("localhost", strconv.Itoa(a.Port))
 		elsewhere = "\n                  (elsewhere: this machine's address in place of localhost)"
 	}
-	d.say(`lwm2m-agent demo: the simulated board %s, registered at %s
+	how := "registered"
+	if d.opts.Bootstrap {
+		how = "bootstrapped"
+	}
+	d.say(`lwm2m-agent demo: the simulated board %s, %s at %s
 
   page            http://%s/?token=%s%s
   control socket  %s
@@ -329,7 +350,7 @@ func (d *demonstration) greet(socket string) {
                   .../firmware/ill and .../firmware/damaged do not stay
 
 Reboot, clock and time zone are simulated. Ctrl-C ends the demo and leaves nothing behind.
-`, d.opts.Endpoint, where, host, d.token, elsewhere, socket, socket, host)
+`, d.opts.Endpoint, how, where, host, d.token, elsewhere, socket, socket, host)
 }
 
 // ParseKey reads a pre-shared key in hexadecimal.

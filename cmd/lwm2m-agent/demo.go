@@ -21,6 +21,7 @@ func runDemo(ctx context.Context, c *call) error {
 	c.flags.StringVar(&opts.CoAPS, "coaps", "127.0.0.1:15684", "`address` of the embedded server, DTLS")
 	c.flags.StringVar(&opts.Server, "server", "", "register at the server with this `URI` instead, such as coaps://host:5684")
 	c.flags.StringVar(&opts.ID, "identity", "", "pre-shared key `identity` at that server")
+	c.flags.BoolVar(&opts.Bootstrap, "bootstrap", false, "the server, embedded or not, is a bootstrap server that gives the board its account")
 	c.flags.StringVar(&opts.Endpoint, "endpoint", "", "endpoint client `name` of the board")
 	key := c.flags.String("key", "", "pre-shared key at that server, in `hex`")
 	verbose := c.flags.Bool("v", false, "log what happens")

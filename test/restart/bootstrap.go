@@ -84,17 +84,17 @@ func (r *bootstrapTrial) begin(ctx context.Context) *giving {
 	r.Helper()
 	for i := range r.seats {
 		s := &r.seats[i]
-		s.ssid, s.instance = uint16(101+i), uint16(10+3*i) //nolint:gosec // small
+		s.ssid, s.instance = uint16(101+i), uint16(10+3*i)
 		s.key = fmt.Appendf(nil, "key of server %3d", s.ssid)
 		keys := &server.Keys{}
 		keys.Add(fmt.Sprint("gw-", s.ssid), s.key, endpoint)
 		var address net.Addr
-		s.Server, address = listen(r, ctx, server.Config{Keys: keys, Params: quick})
+		s.Server, address = listen(ctx, r, server.Config{Keys: keys, Params: quick})
 		s.uri = fmt.Sprintf("coaps://%s", address)
 	}
 	keys := &server.Keys{}
 	keys.Add("gw", key, endpoint)
-	_, address := listen(r, ctx, server.Config{Keys: keys, Params: quick, Bootstrap: &server.Bootstrap{Script: r.give}})
+	_, address := listen(ctx, r, server.Config{Keys: keys, Params: quick, Bootstrap: &server.Bootstrap{Script: r.give}})
 	first := r.offer(0)
 	r.agent = gateway.Start(r, fmt.Sprintf(`
 endpoint = %q
@@ -202,7 +202,7 @@ func (r *bootstrapTrial) inForce(ctx context.Context, what string) (set int) {
 		return len(found) > 1
 	})
 	set = slices.IndexFunc(sets[:], func(members [2]int) bool {
-		var want []string
+		want := make([]string, 0, len(members))
 		for _, i := range members {
 			want = append(want, fmt.Sprint(r.seats[i].ssid, " at ", r.seats[i].uri))
 		}

@@ -120,7 +120,7 @@ func (r *trial) serve(ctx context.Context) *net.UDPAddr {
 	keys := &server.Keys{}
 	keys.Add("gw", key, endpoint)
 	var at *net.UDPAddr
-	r.server, at = listen(r, ctx, server.Config{Keys: keys, Params: coap.Params{AckTimeout: 200 * time.Millisecond, MaxRetransmit: 7}})
+	r.server, at = listen(ctx, r, server.Config{Keys: keys, Params: coap.Params{AckTimeout: 200 * time.Millisecond, MaxRetransmit: 7}})
 	events, end := r.server.Events(1 << 12)
 	r.working.Go(func() { r.follow(ctx, events) })
 	r.Cleanup(end)
@@ -128,7 +128,7 @@ func (r *trial) serve(ctx context.Context) *net.UDPAddr {
 }
 
 // listen runs a server behind DTLS until the test ends.
-func listen(t workspace.T, ctx context.Context, cfg server.Config) (*server.Server, *net.UDPAddr) {
+func listen(ctx context.Context, t workspace.T, cfg server.Config) (*server.Server, *net.UDPAddr) {
 	t.Helper()
 	s := server.New(cfg)
 	l, err := s.ListenSecure(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
