@@ -18,7 +18,7 @@ import (
 	"lwm2m-agent/objects/registry"
 )
 
-const generous = 20 * time.Second
+const generous = time.Minute
 
 // lab is a server and what an agent needs to register there.
 type lab struct {

@@ -44,10 +44,10 @@ type Lab struct {
 }
 
 // limit is the longest time that one procedure may take.
-const limit = 30 * time.Second
+const limit = time.Minute
 
 // patience is how long a message is awaited that must come at once.
-const patience = 10 * time.Second
+const patience = 20 * time.Second
 
 // trial is one run of a procedure. Its methods, and those of what it gives, end the
 // procedure by a panic with a stop when something differs, so that a procedure reads as

@@ -259,8 +259,8 @@ func FuzzDo(f *testing.F) {
 	})
 }
 
-// A million datagrams, most of them malformed: the connection is alive after them and has
-// not grown.
+// A million datagrams, or a fifth of it with the race detector, most of them malformed: the
+// connection is alive after them and has not grown.
 func TestAMillionBadDatagrams(t *testing.T) {
 	synctest.Test(t, aMillionBadDatagrams) // where time stands still, and so do the timers
 }
@@ -306,12 +306,16 @@ func aMillionBadDatagrams(t *testing.T) {
 	}
 	feed(100_000)
 	before := heap()
-	feed(900_000)
+	count := 1_000_000
+	if raced {
+		count /= 5
+	}
+	feed(count - 100_000)
 	if after := heap(); after > before+256<<10 {
 		t.Errorf("%d bytes before, %d after", before, after)
 	}
 	n := c.Counters()
-	if n.Malformed < 100_000 || n.ReceivedDatagrams != 1_000_000 {
+	if n.Malformed < uint64(count/10) || n.ReceivedDatagrams != uint64(count) {
 		t.Errorf("counted %+v", n)
 	}
 	checkLimits(t, c, Limits{}.withDefaults())

@@ -1,0 +1,6 @@
+//go:build !race
+
+package coap
+
+// raced says that the race detector is at work, which makes everything many times slower.
+const raced = false
