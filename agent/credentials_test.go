@@ -49,10 +49,8 @@ func newCertified(t *testing.T) *certified {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clients := x509.NewCertPool()
-	clients.AddCert(ca.Certificate)
 	s := server.New(server.Config{Shapes: model.Shapes(registry.Definitions()), Certificates: &server.Certificates{
-		Chain: [][]byte{own.Certificate.Raw}, Key: own.Key, Clients: clients,
+		Chain: [][]byte{own.Certificate.Raw}, Key: own.Key, Clients: (&certified{ca: ca}).clients(),
 	}})
 	l, err := s.ListenSecure(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -62,6 +60,13 @@ func newCertified(t *testing.T) *certified {
 	c.write(t, "ca.crt", "CERTIFICATE", ca.Certificate.Raw)
 	c.issue(t, ca)
 	return c
+}
+
+// clients are those whose certificates the server takes.
+func (c *certified) clients() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(c.ca.Certificate)
+	return pool
 }
 
 func (c *certified) write(t *testing.T, name, kind string, der []byte) {
