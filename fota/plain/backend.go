@@ -1,0 +1,243 @@
+package plain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"lwm2m-agent/fota"
+)
+
+// Standing is how a boot loader stands to a slot.
+type Standing uint8
+
+// The standings.
+const (
+	Forbidden Standing = iota // is not booted
+	OnTrial                   // is booted, and has had attempts, or has them counted
+	Good                      // is booted, and has all its attempts
+)
+
+// Loader is a boot loader. What it does is harmless a second time, and each change
+// is there as a whole or not at all after a cut.
+type Loader interface {
+	// Standings returns how it stands to each slot.
+	Standings(ctx context.Context) (map[string]Standing, error)
+	// Activate makes a slot the one that boots next, on trial, with all its attempts;
+	// the others follow, those excepted that are forbidden.
+	Activate(ctx context.Context, slot string) error
+	// Mark makes a slot good, or forbids it.
+	Mark(ctx context.Context, slot string, good bool) error
+}
+
+// Slot is a place for a system.
+type Slot struct {
+	Name  string
+	Parts []Part
+}
+
+// Part is a device of a slot. An image of its name is written to it.
+type Part struct{ Name, Device string }
+
+// Options are what a Backend stands on. All but Booted is required.
+type Options struct {
+	Loader Loader
+	Slots  []Slot // two, with different devices and the same names of parts
+	Trust  Trust
+	Dir    string                 // a folder for what was written to the slots; is made
+	Booted func() (string, error) // the slot that runs; nil: Booted("/", Slots)
+}
+
+// Backend writes images to slots; a Loader boots them.
+type Backend struct{ opts Options }
+
+var _ fota.Backend = (*Backend)(nil)
+
+// New makes a back end.
+func New(o Options) (*Backend, error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("firmware slots: %w", err)
+	}
+	if o.Booted == nil {
+		o.Booted = func() (string, error) { return Booted("/", o.Slots) }
+	}
+	return &Backend{o}, nil
+}
+
+// Slots implements fota.Backend. The version of the slot that runs is what its
+// system says; that of the other one, what was written to it.
+func (b *Backend) Slots(ctx context.Context) (fota.Slots, error) {
+	booted, err := b.opts.Booted()
+	if err != nil {
+		return fota.Slots{}, err
+	}
+	standings, err := b.opts.Loader.Standings(ctx)
+	if err != nil {
+		return fota.Slots{}, err
+	}
+	written := b.records()
+	out := fota.Slots{Booted: booted}
+	for _, s := range b.opts.Slots {
+		image := written[s.Name]
+		if running := b.opts.Trust.Running; s.Name == booted && running != "" && image.Version != running {
+			image = fota.Image{Version: running}
+		}
+		out.All = append(out.All, fota.Slot{Name: s.Name, Good: standings[s.Name] == Good, Image: image})
+	}
+	return out, nil
+}
+
+// Inspect implements fota.Backend: all of the package is read, and its images must
+// fit into each slot that does not run.
+func (b *Backend) Inspect(ctx context.Context, file string) (fota.Package, error) {
+	booted, err := b.opts.Booted()
+	if err != nil { // which says nothing of the package
+		return fota.Package{}, fota.Failf(fota.UpdateFailed, "%v", err)
+	}
+	p, done, err := b.open(ctx, file)
+	if err != nil {
+		return fota.Package{}, err
+	}
+	defer done()
+	for i := range b.opts.Slots {
+		if s := &b.opts.Slots[i]; s.Name != booted {
+			if err := fits(&p.Manifest, s); err != nil {
+				return fota.Package{}, err
+			}
+		}
+	}
+	for {
+		_, r, err := p.Next()
+		if errors.Is(err, io.EOF) {
+			return fota.Package{Name: p.Name, Version: p.Version}, nil
+		}
+		if err == nil {
+			_, err = io.CopyBuffer(io.Discard, struct{ io.Reader }{r}, make([]byte, block))
+		}
+		if err != nil {
+			return fota.Package{}, err
+		}
+	}
+}
+
+// open opens a package up to its first image. done closes its file.
+func (b *Backend) open(ctx context.Context, file string) (p *Package, done func(), err error) {
+	f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the package: %w", err)
+	}
+	if p, err = b.opts.Trust.Open(ctx, f); err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return p, func() { _ = f.Close() }, nil // only read
+}
+
+// place returns where an image goes in a slot; nil: it is for another one.
+func place(m *Manifest, i *Image, s *Slot) *Part {
+	for at := range s.Parts {
+		part := &s.Parts[at]
+		if own := part.Name + "." + s.Name; i.Name == own || i.Name == part.Name && m.image(own) == nil {
+			return part
+		}
+	}
+	return nil
+}
+
+// fits refuses a package that does not have one image for each part of a slot, or
+// one that is too large.
+func fits(m *Manifest, s *Slot) error {
+	filled := make(map[string]bool)
+	for i := range m.Images {
+		part := place(m, &m.Images[i], s)
+		if part == nil {
+			continue
+		}
+		filled[part.Name] = true
+		size, err := room(part.Device)
+		if err != nil {
+			return fota.Failf(fota.UpdateFailed, "the device of slot %s: %v", s.Name, err)
+		}
+		if m.Images[i].Size > size {
+			return fota.Failf(fota.NoStorage, "the image %s has %d bytes, %s has %d", m.Images[i].Name, m.Images[i].Size, part.Device, size)
+		}
+	}
+	for _, part := range s.Parts {
+		if !filled[part.Name] {
+			return fota.Failf(fota.UnsupportedPackage, "the package has no image for %s of slot %s", part.Name, s.Name)
+		}
+	}
+	return nil
+}
+
+// Install implements fota.Backend.
+func (b *Backend) Install(ctx context.Context, file, name string) (fota.Image, error) {
+	s, err := b.idle(ctx, name)
+	if err != nil {
+		return fota.Image{}, err
+	}
+	p, done, err := b.open(ctx, file)
+	if err != nil {
+		return fota.Image{}, err
+	}
+	defer done()
+	if err := fits(&p.Manifest, s); err != nil {
+		return fota.Image{}, err
+	}
+	if err := b.record(name, fota.Image{}); err != nil {
+		return fota.Image{}, err
+	}
+	for {
+		i, r, err := p.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if part := place(&p.Manifest, &i, s); err == nil && part != nil {
+			err = Write(ctx, part.Device, i, r)
+		}
+		if err != nil {
+			return fota.Image{}, err
+		}
+	}
+	image := fota.Image{Version: p.Version, Hash: p.Digest}
+	return image, b.record(name, image)
+}
+
+// idle returns a slot if it may be written to: it does not run, is not booted
+// whatever happens. That slots share no device is the affair of the configuration.
+func (b *Backend) idle(ctx context.Context, name string) (*Slot, error) {
+	booted, err := b.opts.Booted()
+	if err != nil {
+		return nil, err
+	}
+	standings, err := b.opts.Loader.Standings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := range b.opts.Slots {
+		s := &b.opts.Slots[i]
+		switch {
+		case s.Name != name:
+			continue
+		case name == booted:
+			return nil, fmt.Errorf("slot %q runs: it is not written to", name)
+		case standings[name] != Forbidden:
+			return nil, fmt.Errorf("slot %q may be booted: it is not written to", name)
+		}
+		return s, nil
+	}
+	return nil, fmt.Errorf("there is no slot %q", name)
+}
+
+// Activate implements fota.Backend.
+func (b *Backend) Activate(ctx context.Context, slot string) error {
+	return b.opts.Loader.Activate(ctx, slot)
+}
+
+// Mark implements fota.Backend.
+func (b *Backend) Mark(ctx context.Context, slot string, good bool) error {
+	return b.opts.Loader.Mark(ctx, slot, good)
+}

@@ -1,0 +1,300 @@
+package plain
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lwm2m-agent/fota"
+	"lwm2m-agent/fota/plain/plaintest"
+)
+
+// loader is a boot loader in memory.
+type loader map[string]Standing
+
+func (l loader) Standings(context.Context) (map[string]Standing, error) { return maps.Clone(l), nil }
+
+func (l loader) Activate(_ context.Context, slot string) error {
+	l[slot] = OnTrial
+	return nil
+}
+
+func (l loader) Mark(_ context.Context, slot string, good bool) error {
+	l[slot] = map[bool]Standing{true: Good, false: Forbidden}[good]
+	return nil
+}
+
+// board has two slots of two parts in files.
+type board struct {
+	*Backend
+	*testing.T
+	dir    string
+	loader loader
+}
+
+func newBoard(t *testing.T) *board {
+	t.Helper()
+	b := &board{T: t, dir: t.TempDir(), loader: loader{"A": Good, "B": Forbidden}}
+	var slots []Slot
+	for _, name := range []string{"A", "B"} {
+		s := Slot{Name: name, Parts: []Part{{"kernel", b.path("kernel" + name)}, {"rootfs", b.path("rootfs" + name)}}}
+		for _, p := range s.Parts {
+			if err := os.WriteFile(p.Device, bytes.Repeat([]byte{0xff}, 3<<20), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		slots = append(slots, s)
+	}
+	var err error
+	b.Backend, err = New(Options{
+		Loader: b.loader, Slots: slots, Trust: *trust(), Dir: b.path("state"), Booted: func() (string, error) { return "A", nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *board) path(name string) string { return filepath.Join(b.dir, name) }
+
+// pack makes a package in a file.
+func (b *board) pack(list []plaintest.Image, more ...string) string {
+	b.Helper()
+	name := b.path("package")
+	if err := os.WriteFile(name, plaintest.Compose(vendor, "2.0", list, append(more, "compatible = lab")...), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	return name
+}
+
+// holds compares what a device begins with.
+func (b *board) holds(device string, want []byte) {
+	b.Helper()
+	got, err := os.ReadFile(b.path(device))
+	if err != nil || len(got) != 3<<20 || !bytes.HasPrefix(got, want) || got[len(want)] != 0xff {
+		b.Errorf("%s has %d bytes and not what was to be written: %v", device, len(got), err)
+	}
+}
+
+func TestInstall(t *testing.T) {
+	b, list := newBoard(t), images()
+	list[0].Content = bytes.Repeat(list[0].Content, 70) // more than a block
+	file := b.pack(list)
+	if p, err := b.Inspect(t.Context(), file); err != nil || p != (fota.Package{Name: "gateway", Version: "2.0"}) {
+		t.Fatalf("got %+v, %v", p, err)
+	}
+	b.holds("rootfsB", nil)
+	for range 2 { // it may be asked again
+		image, err := b.Install(t.Context(), file, "B")
+		if err != nil || image.Version != "2.0" || len(image.Hash) != 64 {
+			t.Fatalf("got %+v, %v", image, err)
+		}
+		b.holds("kernelB", list[0].Content)
+		b.holds("rootfsB", list[1].Content)
+		b.holds("rootfsA", nil)
+		s, err := b.Slots(t.Context())
+		if err != nil || s.Booted != "A" || s.All[0] != (fota.Slot{Name: "A", Good: true, Image: fota.Image{Version: "1.5"}}) || s.All[1] != (fota.Slot{Name: "B", Image: image}) {
+			t.Errorf("got %+v, %v", s, err)
+		}
+	}
+}
+
+// TestTheRunningSystemSpeaksForItself: what was noted is not believed where the
+// system that runs says something else.
+func TestTheRunningSystemSpeaksForItself(t *testing.T) {
+	b := newBoard(t)
+	image, err := b.Install(t.Context(), b.pack(images()), "B")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.opts.Booted = func() (string, error) { return "B", nil }
+	for running, want := range map[string]fota.Image{"1.5": {Version: "1.5"}, "2.0": image, "": image} {
+		b.opts.Trust.Running = running
+		if s, err := b.Slots(t.Context()); err != nil || s.All[1].Image != want {
+			t.Errorf("the system says %q: got %+v, %v", running, s.All[1].Image, err)
+		}
+	}
+}
+
+func TestImagesOfOneSlot(t *testing.T) {
+	b := newBoard(t)
+	list := []plaintest.Image{
+		{Name: "kernel.A", Content: []byte("for A")}, {Name: "rootfs", Content: []byte("for both")}, {Name: "kernel.B", Content: []byte("for B")},
+	}
+	file := b.pack(list)
+	if _, err := b.Inspect(t.Context(), file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Install(t.Context(), file, "B"); err != nil {
+		t.Fatal(err)
+	}
+	b.holds("kernelB", []byte("for B"))
+	b.holds("rootfsB", []byte("for both"))
+}
+
+func TestPackagesThatDoNotFit(t *testing.T) {
+	b := newBoard(t)
+	large := plaintest.Image{Name: "rootfs", Content: make([]byte, 3<<20+1), Gzip: true}
+	for _, c := range []struct {
+		name string
+		list []plaintest.Image
+		want fota.Result
+	}{
+		{"too large", []plaintest.Image{{Name: "kernel", Content: []byte("x")}, large}, fota.NoStorage},
+		{"a part is missing", images()[:1], fota.UnsupportedPackage},
+		{"for the other slot", []plaintest.Image{images()[0], {Name: "rootfs.A", Content: []byte("x")}}, fota.UnsupportedPackage},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := b.pack(c.list)
+			_, inspected := b.Inspect(t.Context(), file)
+			_, installed := b.Install(t.Context(), file, "B")
+			for _, err := range []error{inspected, installed} {
+				if f, ok := errors.AsType[*fota.Failure](err); !ok || f.Result != c.want {
+					t.Errorf("got %v, want result %d", err, c.want)
+				}
+			}
+			b.holds("kernelB", nil)
+			b.holds("rootfsB", nil)
+		})
+	}
+}
+
+// TestSlotsThatAreNotWritten looks that a refusal comes before the first byte.
+func TestSlotsThatAreNotWritten(t *testing.T) {
+	b := newBoard(t)
+	file := b.pack(images())
+	refused := func(slot, want string) {
+		t.Helper()
+		if _, err := b.Install(t.Context(), file, slot); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+		for _, device := range []string{"kernelA", "rootfsA", "kernelB", "rootfsB"} {
+			b.holds(device, nil)
+		}
+	}
+	b.loader["A"] = Forbidden
+	refused("A", "runs")
+	refused("C", "no slot")
+	b.loader["B"] = OnTrial
+	refused("B", "may be booted")
+	b.loader["B"] = Forbidden
+	if err := os.WriteFile(file, plaintest.Compose(stranger, "2.0", images(), "compatible = lab"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused("B", "not signed by a trusted key")
+	if err := os.Rename(file, file+".real"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(file+".real", file); err != nil {
+		t.Fatal(err)
+	}
+	refused("B", "symbolic links")
+}
+
+// TestAPackageThatRotsIsFoundOut: what was inspected is verified again while it is
+// written, and the slot is not known to hold it.
+func TestAPackageThatRotsIsFoundOut(t *testing.T) {
+	b := newBoard(t)
+	list := images()
+	file := b.pack(list)
+	if _, err := b.Install(t.Context(), file, "B"); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[bytes.Index(text, list[0].Content)+5000] ^= 1
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Install(t.Context(), file, "B")
+	if f, ok := errors.AsType[*fota.Failure](err); !ok || f.Result != fota.IntegrityFailure {
+		t.Errorf("got %v", err)
+	}
+	if s, err := b.Slots(t.Context()); err != nil || s.All[1].Image != (fota.Image{}) {
+		t.Errorf("got %+v, %v", s.All[1], err)
+	}
+}
+
+// TestDevicesThatLie: what is read back counts.
+func TestDevicesThatLie(t *testing.T) {
+	b := newBoard(t)
+	i := Image{Name: "rootfs", Size: 5, Sum: strings.Repeat("00", 32)}
+	err := Write(t.Context(), b.path("rootfsB"), i, strings.NewReader("image"))
+	if f, ok := errors.AsType[*fota.Failure](err); !ok || f.Result != fota.UpdateFailed || !strings.Contains(f.Reason, "does not hold") {
+		t.Errorf("got %v", err)
+	}
+	if err := Write(t.Context(), "/dev/null", i, strings.NewReader("image")); err == nil || !strings.Contains(err.Error(), "neither") {
+		t.Errorf("got %v", err)
+	}
+	if err := Write(t.Context(), b.path("none"), i, strings.NewReader("image")); err == nil {
+		t.Error("a device that is not there is made")
+	}
+}
+
+func TestBooted(t *testing.T) {
+	root := t.TempDir()
+	put := func(name, text string) {
+		t.Helper()
+		name = filepath.Join(root, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("dev/mmcblk0p2", "")
+	put("dev/mmcblk0p3", "")
+	for link, to := range map[string]string{"by-partuuid/0b": "../../mmcblk0p3", "by-partlabel/rootfsA": "../../mmcblk0p2"} {
+		name := filepath.Join(root, "dev/disk", link)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.Symlink(to, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slots := []Slot{{"A", []Part{{"rootfs", "/dev/disk/by-partlabel/rootfsA"}}}, {"B", []Part{{"rootfs", "/dev/mmcblk0p3"}}}}
+	for _, c := range []struct{ cmdline, want string }{
+		{"console=ttyS0 lwm2m.slot=B root=/dev/mmcblk0p2", "B"},
+		{"rauc.slot=A root=/dev/mmcblk0p3", "A"},
+		{"lwm2m.slot=A lwm2m.slot=B", "B"},
+		{"root=/dev/mmcblk0p2 ro", "A"},
+		{"root=/dev/mmcblk0p3", "B"},
+		{"root=PARTUUID=0b quiet", "B"},
+		{"root=PARTLABEL=rootfsA", "A"},
+		{"root=PARTUUID=../../../etc", "?"},
+		{"root=/dev/mmcblk0p9", "?"},
+		{"root=/dev/nfs", "?"},
+		{"", "?"},
+		{"lwm2m.slot=C root=/dev/mmcblk0p3", "?"},
+	} {
+		put("proc/cmdline", c.cmdline+"\n")
+		got, err := Booted(root, slots)
+		if err != nil {
+			got = "?"
+		}
+		if got != c.want {
+			t.Errorf("%q: slot %s runs (%v), want %s", c.cmdline, got, err, c.want)
+		}
+	}
+}
+
+func TestReplace(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "file")
+	for _, content := range []string{"one", "the other"} {
+		if err := os.WriteFile(name+".new", []byte("of a cut"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := Replace(name, []byte(content), 0o640); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(name); err != nil || string(got) != content {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+	if err := Replace(filepath.Join(name, "none"), nil, 0o600); err == nil {
+		t.Error("a file below a file is made")
+	}
+}
