@@ -1,6 +1,7 @@
 package fota
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,49 @@ func (o *output) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// line returns it in one line.
+func (o *output) line() string { return strings.Join(strings.Fields(string(*o)), " ") }
+
+// maxPrinted bounds what Run returns, in bytes.
+const maxPrinted = 1 << 20
+
+// printed keeps the beginning of what a program prints, and notes if there is more.
+type printed struct {
+	bytes.Buffer
+	over bool
+}
+
+func (p *printed) Write(b []byte) (int, error) {
+	if fits := maxPrinted - p.Len(); len(b) > fits {
+		p.over = true
+		p.Buffer.Write(b[:fits])
+		return len(b), nil
+	}
+	return p.Buffer.Write(b)
+}
+
+// Run runs a program to its end and returns what it prints on standard output and,
+// in one line, the end of what it prints on standard error. The error, which has
+// these words too, wraps an [exec.ExitError] if the program ends with another status
+// than 0.
+func Run(ctx context.Context, input, name string, args ...string) (stdout []byte, words string, err error) {
+	var out printed
+	var said output
+	c := exec.CommandContext(ctx, name, args...)
+	c.Stdin, c.Stdout, c.Stderr, c.WaitDelay = strings.NewReader(input), &out, &said, time.Second
+	err = c.Run()
+	words = said.line()
+	switch {
+	case ctx.Err() != nil:
+		err = fmt.Errorf("%s: it has not ended in time: %w", name, ctx.Err())
+	case err != nil:
+		err = fmt.Errorf("%s: %w: %s", name, err, words)
+	case out.over:
+		err = fmt.Errorf("%s: it prints more than %d bytes", name, maxPrinted)
+	}
+	return out.Bytes(), words, err
+}
+
 // Program returns a Check that runs a program, which must end with 0.
 func Program(name string, args ...string) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
@@ -34,7 +78,7 @@ func Program(name string, args ...string) func(ctx context.Context) error {
 			err = errors.New("it has not ended in time")
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w: %s", name, err, strings.Join(strings.Fields(string(said)), " "))
+			return fmt.Errorf("%s: %w: %s", name, err, said.line())
 		}
 		return nil
 	}

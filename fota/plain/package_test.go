@@ -135,8 +135,13 @@ func TestVersionPolicy(t *testing.T) {
 		version, running string
 		allowed, want    bool
 	}{
-		{"1.6", "1.5", false, true}, {"1.5", "1.5", false, true}, {"1.10", "1.9", false, true}, {"1.4", "1.5", false, false},
-		{"1.5~rc1", "1.5", false, false}, {"1.4", "1.5", true, true}, {"0.1", "", false, true},
+		{"1.6", "1.5", false, true},
+		{"1.5", "1.5", false, true},
+		{"1.10", "1.9", false, true},
+		{"1.4", "1.5", false, false},
+		{"1.5~rc1", "1.5", false, false},
+		{"1.4", "1.5", true, true},
+		{"0.1", "", false, true},
 	} {
 		rules := Trust{Keys: trust().Keys, Compatible: "lab", Running: c.running, Downgrade: c.allowed}
 		_, err := whole(t.Context(), &rules, plaintest.Compose(vendor, c.version, images(), "compatible = lab"))
