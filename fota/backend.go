@@ -24,6 +24,14 @@ type Backend interface {
 	Mark(ctx context.Context, slot string, good bool) error
 }
 
+// Rebooter is a Backend whose next slot is booted by a reboot of its own kind.
+type Rebooter interface {
+	Backend
+	// RebootArgument returns what the firmware has to be told with the reboot that is
+	// due (reboot(2)); "": nothing.
+	RebootArgument() (string, error)
+}
+
 // Slots are the slots of a component.
 type Slots struct {
 	Booted string // name of the one that runs

@@ -90,8 +90,8 @@ func (m *Machine) verify(s scenario, mayFail bool) {
 		m.trail = append(m.trail, "some cuts never came")
 	}
 	got := m.status
-	if !(mayFail && got.Result == fota.UpdateFailed && m.Booted == "A") &&
-		(got.Result != s.result || m.Booted != s.runs || got.Phase != fota.Resting) {
+	givenUp := mayFail && got.Result == fota.UpdateFailed && m.Booted == "A"
+	if !givenUp && (got.Result != s.result || m.Booted != s.runs || got.Phase != fota.Resting) {
 		m.fatalf("ends with %s (%s) in slot %s, want %s in %s", got.Result, got.Reason, m.Booted, s.result, s.runs)
 	}
 	if got.Result == fota.UpdateFailed && got.Reason == "" {

@@ -36,6 +36,9 @@ func NewFiles(t *testing.T, dir string) Files {
 
 func (f Files) device(slot string) string { return filepath.Join(f.dir, "rootfs"+slot) }
 
+// Whole returns an image in full.
+func (f Files) Whole(image string) []byte { return whole(image) }
+
 // whole is an image in full: so that half of it is no image.
 func whole(image string) []byte { return bytes.Repeat(fmt.Appendf(nil, "%-31s\n", image), 2000) }
 
@@ -59,9 +62,9 @@ func (f Files) Pack(version, image string) []byte {
 
 // Plain makes the back end of a boot loader.
 func (f Files) Plain(m *Machine, l plain.Loader) *plain.Backend {
-	slots := []plain.Slot{}
-	for _, name := range []string{"A", "B"} {
-		slots = append(slots, plain.Slot{Name: name, Parts: []plain.Part{{Name: "rootfs", Device: f.device(name)}}})
+	slots := make([]plain.Slot, 2)
+	for i, name := range []string{"A", "B"} {
+		slots[i] = plain.Slot{Name: name, Parts: []plain.Part{{Name: "rootfs", Device: f.device(name)}}}
 	}
 	b, err := plain.New(plain.Options{
 		Loader: l, Slots: slots, Dir: filepath.Join(f.dir, "state"), Booted: func() (string, error) { return m.Booted, nil },

@@ -32,6 +32,9 @@ type Rig interface {
 	Image(slot string) string
 }
 
+// Rebooter is a Rig whose boot loader is told something by an orderly reboot.
+type Rebooter interface{ Reboot() }
+
 // Machine is a gateway with two slots, a journal and a boot loader.
 type Machine struct {
 	*testing.T
@@ -147,7 +150,7 @@ func (b backend) Install(ctx context.Context, file, slot string) (image fota.Ima
 	if cuts := b.m.cuts; len(cuts) > 0 && cuts[0].step == b.m.steps+1 && !cuts[0].after {
 		ends.left = 1 + (b.m.boots*7+b.m.steps)%40
 	}
-	err = b.m.Step("install "+slot, func() error {
+	err = b.m.Step("install "+slot, func() error { //nolint:contextcheck // it is one with an end of its own
 		image, err = b.Backend.Install(ends, file, slot)
 		return err
 	})
@@ -175,6 +178,9 @@ func (i *interrupted) Err() error {
 
 func (m *Machine) reboot(context.Context) error {
 	err := m.Step("reboot", func() error { return nil })
+	if r, ok := m.rig.(Rebooter); ok && err == nil {
+		r.Reboot()
+	}
 	if err == nil {
 		m.mu.Lock()
 		m.dead = true
@@ -253,7 +259,7 @@ func (m *Machine) life(content []byte) (over bool) {
 		case s.Phase == fota.Ready:
 			_ = u.Update(ctx)
 		default:
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute) // simulated
 		}
 	}
 	m.fatalf("nothing goes on: %+v", u.Status())
@@ -283,7 +289,7 @@ func (m *Machine) push(ctx context.Context, u *fota.Updater, content []byte) {
 // simulated machine costs nothing then.
 func folder(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "fotatest")
+	dir, err := os.MkdirTemp("/dev/shm", "fotatest") //nolint:usetesting // not on a disk
 	if err != nil {
 		return t.TempDir()
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -21,6 +22,11 @@ const (
 	OnTrial                   // is booted, and has had attempts, or has them counted
 	Good                      // is booted, and has all its attempts
 )
+
+// String returns the standing in words.
+func (s Standing) String() string {
+	return [...]string{"forbidden", "on trial", "good"}[s]
+}
 
 // Loader is a boot loader. What it does is harmless a second time, and each change
 // is there as a whole or not at all after a cut.
@@ -43,29 +49,71 @@ type Slot struct {
 // Part is a device of a slot. An image of its name is written to it.
 type Part struct{ Name, Device string }
 
-// Options are what a Backend stands on. All but Booted is required.
+// Options are what a Backend stands on. All but Booted and Trust.Running is required.
 type Options struct {
 	Loader Loader
 	Slots  []Slot // two, with different devices and the same names of parts
 	Trust  Trust
-	Dir    string                 // a folder for what was written to the slots; is made
+	Dir    string                 // a folder for what was written to the slots; made when it is needed
 	Booted func() (string, error) // the slot that runs; nil: Booted("/", Slots)
 }
 
 // Backend writes images to slots; a Loader boots them.
 type Backend struct{ opts Options }
 
-var _ fota.Backend = (*Backend)(nil)
+var _ fota.Rebooter = (*Backend)(nil)
 
 // New makes a back end.
 func New(o Options) (*Backend, error) {
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("firmware slots: %w", err)
+	if len(o.Slots) != 2 || len(o.Trust.Keys) == 0 || o.Trust.Compatible == "" {
+		return nil, errors.New("firmware slots: two slots, a key and the name of this board are needed")
 	}
 	if o.Booted == nil {
 		o.Booted = func() (string, error) { return Booted("/", o.Slots) }
 	}
 	return &Backend{o}, nil
+}
+
+// Prober is a Loader that can tell whether a machine can be updated by it.
+type Prober interface {
+	// Probe changes nothing. The error says what to do.
+	Probe(ctx context.Context, booted string) error
+}
+
+// Probe looks whether this machine can be updated: which slot runs, how the boot
+// loader stands to the slots, whether their devices are there, and whether the
+// running system has a version. It changes nothing. The text is for people; the
+// error says what to do.
+func (b *Backend) Probe(ctx context.Context) (string, error) {
+	booted, err := b.opts.Booted()
+	if err != nil {
+		return "", err
+	}
+	if p, ok := b.opts.Loader.(Prober); ok {
+		if err := p.Probe(ctx, booted); err != nil {
+			return "", err
+		}
+	}
+	standings, err := b.opts.Loader.Standings(ctx)
+	if err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "slot %s runs", booted)
+	for _, s := range b.opts.Slots {
+		fmt.Fprintf(&text, "; %s is %s", s.Name, standings[s.Name])
+		for _, p := range s.Parts {
+			size, err := room(p.Device)
+			if err != nil {
+				return "", fmt.Errorf("slot %s: %w", s.Name, err)
+			}
+			fmt.Fprintf(&text, ", %s of %d MiB", p.Device, size>>20)
+		}
+	}
+	if b.opts.Trust.Running == "" && !b.opts.Trust.Downgrade {
+		return "", errors.New("the running system says no version (IMAGE_VERSION or VERSION_ID in /etc/os-release): a downgrade is not noticed, nor whether a new system is the one that was installed")
+	}
+	return text.String(), nil
 }
 
 // Slots implements fota.Backend. The version of the slot that runs is what its
@@ -240,4 +288,12 @@ func (b *Backend) Activate(ctx context.Context, slot string) error {
 // Mark implements fota.Backend.
 func (b *Backend) Mark(ctx context.Context, slot string, good bool) error {
 	return b.opts.Loader.Mark(ctx, slot, good)
+}
+
+// RebootArgument implements fota.Rebooter.
+func (b *Backend) RebootArgument() (string, error) {
+	if r, ok := b.opts.Loader.(interface{ RebootArgument() (string, error) }); ok {
+		return r.RebootArgument()
+	}
+	return "", nil
 }

@@ -40,7 +40,7 @@ type board struct {
 func newBoard(t *testing.T) *board {
 	t.Helper()
 	b := &board{T: t, dir: t.TempDir(), loader: loader{"A": Good, "B": Forbidden}}
-	var slots []Slot
+	slots := make([]Slot, 0, 2)
 	for _, name := range []string{"A", "B"} {
 		s := Slot{Name: name, Parts: []Part{{"kernel", b.path("kernel" + name)}, {"rootfs", b.path("rootfs" + name)}}}
 		for _, p := range s.Parts {
@@ -235,6 +235,30 @@ func TestDevicesThatLie(t *testing.T) {
 	}
 	if err := Write(t.Context(), b.path("none"), i, strings.NewReader("image")); err == nil {
 		t.Error("a device that is not there is made")
+	}
+}
+
+func TestProbe(t *testing.T) {
+	b := newBoard(t)
+	if text, err := b.Probe(t.Context()); err != nil || !strings.Contains(text, "slot A runs; A is good, ") || !strings.Contains(text, "B is forbidden") {
+		t.Errorf("got %q, %v", text, err)
+	}
+	if _, err := os.Stat(b.path("state")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a look has changed something: %v", err)
+	}
+	b.opts.Trust.Running = ""
+	if _, err := b.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "says no version") {
+		t.Errorf("got %v", err)
+	}
+	b.opts.Trust.Downgrade = true
+	if err := os.Remove(b.path("rootfsB")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "slot B") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := New(Options{Loader: b.loader, Slots: b.opts.Slots}); err == nil {
+		t.Error("a back end without a key")
 	}
 }
 

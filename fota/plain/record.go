@@ -38,6 +38,9 @@ func (b *Backend) record(slot string, i fota.Image) error {
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(b.opts.Dir, 0o700); err != nil {
+		return fmt.Errorf("note what the slot holds: %w", err)
+	}
 	if err := Replace(filepath.Join(b.opts.Dir, recordFile), text, 0o600); err != nil {
 		return fmt.Errorf("note what the slot holds: %w", err)
 	}

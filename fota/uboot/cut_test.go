@@ -97,7 +97,7 @@ func (r *rig) Boot(*fotatest.Machine) string {
 
 func boot(env environment) (slot string, changes environment) {
 	changes = environment{}
-	for _, slot := range strings.Fields(env["BOOT_ORDER"]) {
+	for slot := range strings.FieldsSeq(env["BOOT_ORDER"]) {
 		name := "BOOT_" + slot + "_LEFT"
 		if left, err := strconv.ParseUint(env[name], 16, 8); err == nil && left > 0 {
 			changes[name] = strconv.FormatUint(left-1, 16)
@@ -124,10 +124,16 @@ func (r *rig) bootCounted(env environment) (slot string, changes environment) {
 	return slot, changes
 }
 
-func TestCutsWithOrder(t *testing.T) {
-	fotatest.Cuts(t, fotatest.Options{Random: 20}, func(t *testing.T, dir string) fotatest.Rig { return newRig(t, dir, "") })
+// rigs makes rigs with a scheme.
+func rigs(bootcount string) func(t *testing.T, dir string) fotatest.Rig {
+	return func(t *testing.T, dir string) fotatest.Rig {
+		t.Helper()
+		return newRig(t, dir, bootcount)
+	}
 }
 
+func TestCutsWithOrder(t *testing.T) { fotatest.Cuts(t, fotatest.Options{Random: 20}, rigs("")) }
+
 func TestCutsWithBootcount(t *testing.T) {
-	fotatest.Cuts(t, fotatest.Options{Random: 20}, func(t *testing.T, dir string) fotatest.Rig { return newRig(t, dir, "bootslot") })
+	fotatest.Cuts(t, fotatest.Options{Random: 20}, rigs("bootslot"))
 }

@@ -52,7 +52,10 @@ func newRealRig(t *testing.T, dir, bootcount string) *rig {
 // environment in files.
 func TestInteropLibubootenvCuts(t *testing.T) {
 	for _, bootcount := range []string{"", "bootslot"} {
-		fotatest.Cuts(t, fotatest.Options{Only: "stays"}, func(t *testing.T, dir string) fotatest.Rig { return newRealRig(t, dir, bootcount) })
+		fotatest.Cuts(t, fotatest.Options{Only: "stays"}, func(t *testing.T, dir string) fotatest.Rig {
+			t.Helper()
+			return newRealRig(t, dir, bootcount)
+		})
 	}
 }
 
@@ -65,7 +68,7 @@ func TestInteropLibubootenvCopies(t *testing.T) {
 	if err := l.Mark(t.Context(), "B", false); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Check(t.Context(), "A"); err != nil {
+	if err := l.Probe(t.Context(), "A"); err != nil {
 		t.Errorf("a good environment: %v", err)
 	}
 	destroy := func(name string) {

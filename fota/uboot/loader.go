@@ -39,7 +39,7 @@ type scheme interface {
 	activate(env environment, slot string) environment
 	good(env environment, slot string) environment
 	bad(env environment, slot string) (environment, error)
-	check(env environment) error
+	probe(env environment) error
 	// primary returns the slot that is booted next, as far as nothing fails.
 	primary(env environment) string
 }
@@ -101,10 +101,10 @@ func (l *Loader) change(ctx context.Context, slot string, f func(environment) (e
 	return l.write(ctx, env, changes)
 }
 
-// Check looks whether the environment is one that a machine can be updated by: that
+// Probe looks whether the environment is one that a machine can be updated by: that
 // it can be read, has what the scheme needs, and is kept twice. The error says what
 // to do. The slot that runs should be the one that boots next.
-func (l *Loader) Check(ctx context.Context, booted string) error {
+func (l *Loader) Probe(ctx context.Context, booted string) error {
 	env, err := l.read(ctx)
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func (l *Loader) Check(ctx context.Context, booted string) error {
 	if _, err = l.scheme.standings(env); err != nil {
 		return err
 	}
-	if err = l.scheme.check(env); err == nil && l.scheme.primary(env) != booted {
+	if err = l.scheme.probe(env); err == nil && l.scheme.primary(env) != booted {
 		err = fmt.Errorf("slot %q runs, and the environment says that %q is to be booted: U-Boot has fallen back, or boots by other variables", booted, l.scheme.primary(env))
 	}
 	return errors.Join(err, l.twice())
@@ -205,8 +205,8 @@ func (o order) bad(env environment, slot string) (environment, error) {
 	return environment{orderVariable: strings.Join(rest, " "), leftVariable(slot): "0"}, nil
 }
 
-// check has nothing to look at: the script that reads the variables may be anywhere.
-func (o order) check(environment) error { return nil }
+// probe has nothing to look at: the script that reads the variables may be anywhere.
+func (o order) probe(environment) error { return nil }
 
 // bootcount is the scheme Bootcount.
 type bootcount struct {
@@ -287,7 +287,7 @@ func (b bootcount) bad(env environment, slot string) (environment, error) {
 	return b.booting(primary, forbidden, env[available] == "1"), nil
 }
 
-func (b bootcount) check(env environment) error {
+func (b bootcount) probe(env environment) error {
 	if n, err := strconv.Atoi(env[limit]); err != nil || n < 1 {
 		return fmt.Errorf("the boot environment has %s=%.20q: set it to how often a new system may be started, such as 3; else U-Boot does not fall back", limit, env[limit])
 	}

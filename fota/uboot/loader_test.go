@@ -133,7 +133,7 @@ func TestTools(t *testing.T) {
 	}
 }
 
-func TestCheck(t *testing.T) {
+func TestProbe(t *testing.T) {
 	dir := t.TempDir()
 	config := func(text string) string {
 		name := filepath.Join(dir, "config")
@@ -163,7 +163,7 @@ func TestCheck(t *testing.T) {
 			tool := func(ctx context.Context, input, name string, _ ...string) ([]byte, string, error) {
 				return r.tool(ctx, input, name)
 			}
-			err := New(Options{Slots: []string{"A", "B"}, Bootcount: c.bootcount, Config: config(c.config), Tool: tool}).Check(t.Context(), "A")
+			err := New(Options{Slots: []string{"A", "B"}, Bootcount: c.bootcount, Config: config(c.config), Tool: tool}).Probe(t.Context(), "A")
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
