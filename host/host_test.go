@@ -93,6 +93,11 @@ func TestReadRelease(t *testing.T) {
 			Release{ID: "yocto", Name: "Poky\\ x", Version: `5.0 "a"`, Build: "7"},
 		},
 		{
+			"an image",
+			map[string]string{"etc/os-release": "ID=acme\nVERSION_ID=5.0\nIMAGE_ID=gateway\nIMAGE_VERSION=2026.4\n"},
+			Release{ID: "acme", Version: "2026.4"},
+		},
+		{
 			"OpenWrt",
 			map[string]string{
 				"etc/os-release":      "NAME=\"OpenWrt\"\nVERSION=\"23.05.3\"\nID=\"openwrt\"\nVERSION_ID=\"23.05.3\"\nBUILD_ID=\"r23809-234f1a2efa\"\n",

@@ -84,7 +84,7 @@ var placeholders = map[string]bool{
 type Release struct {
 	ID      string // "debian", "openwrt"
 	Name    string // "Debian GNU/Linux"
-	Version string // "13", "23.05.3"
+	Version string // "13", "23.05.3"; of an image its own: IMAGE_VERSION
 	Build   string // BUILD_ID or VERSION_CODENAME, for OpenWrt the revision; "" if unknown
 	Board   string // OpenWrt target: "ath79/generic"; "" elsewhere
 	Kernel  string // "6.1.0-18-amd64"
@@ -103,7 +103,7 @@ func ReadRelease(root fs.FS) Release {
 	return Release{
 		ID:      first(system["ID"], strings.ToLower(openwrt["DISTRIB_ID"])),
 		Name:    first(system["NAME"], openwrt["DISTRIB_ID"]),
-		Version: first(openwrt["DISTRIB_RELEASE"], system["VERSION_ID"], system["VERSION"]),
+		Version: first(openwrt["DISTRIB_RELEASE"], system["IMAGE_VERSION"], system["VERSION_ID"], system["VERSION"]),
 		Build:   first(openwrt["DISTRIB_REVISION"], system["BUILD_ID"], system["VERSION_CODENAME"]),
 		Board:   openwrt["DISTRIB_TARGET"],
 		Kernel:  text(root, "proc/sys/kernel/osrelease"),
