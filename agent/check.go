@@ -16,7 +16,7 @@ import (
 
 // CheckRow is what Check found about one part.
 type CheckRow struct {
-	Part   string `json:"part"` // "sensor", "actuator", "server", "key", "application"
+	Part   string `json:"part"` // "sensor", "actuator", "server", "key", "application", "firmware"
 	Name   string `json:"name"`
 	Where  string `json:"where"` // "/dev/i2c-1 0x76", a URI
 	OK     bool   `json:"ok"`
@@ -54,6 +54,7 @@ func Check(ctx context.Context, path, stateDir string) ([]CheckRow, error) {
 	for i := range cfg.Apps {
 		rows = append(rows, checkApp(&cfg.Apps[i]))
 	}
+	rows = append(rows, checkFirmware(ctx, cfg)...)
 	setup := bind.SetupOf(cfg)
 	for _, c := range setup.Sensors {
 		rows = append(rows, probe(ctx, hw.RoleSensor, c))

@@ -16,7 +16,6 @@ import (
 	"lwm2m-agent/agent/store"
 	"lwm2m-agent/fota"
 	httpfetch "lwm2m-agent/fota/fetch"
-	"lwm2m-agent/fota/file"
 	"lwm2m-agent/host"
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/objects"
@@ -91,14 +90,17 @@ func (f *firmware) boot() error {
 	if a.opts.SoftReboot {
 		id = strconv.Itoa(f.boots)
 	}
-	slots, err := file.Open(file.Options{
-		Dir: a.store.Path("firmware/slots"), BootID: id, Version: a.facts().Firmware, Compatible: a.facts().Model,
-	})
+	slots, err := a.openSlots(f.cfg, id)
 	if err != nil {
 		return err
 	}
 	f.slots = slots
-	checks := []func(context.Context) error{slots.Check}
+	var checks []func(context.Context) error
+	if own, ok := slots.(interface {
+		Check(ctx context.Context) error
+	}); ok {
+		checks = append(checks, own.Check)
+	}
 	if len(f.cfg.Check) > 0 {
 		checks = append(checks, fota.Program(f.cfg.Check[0], f.cfg.Check[1:]...))
 	}
@@ -148,11 +150,32 @@ func (f *firmware) restart(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	err := f.agent.opts.Control.Reboot(ctx)
+	err := f.rebootMachine(ctx)
 	if err == nil && f.agent.opts.SoftReboot {
 		f.reboot <- struct{}{}
 	}
 	return err
+}
+
+// rebootMachine tells the firmware what the back end wants it to be told.
+func (f *firmware) rebootMachine(ctx context.Context) error {
+	control := f.agent.opts.Control
+	r, ok := f.slots.(fota.Rebooter)
+	if !ok {
+		return control.Reboot(ctx)
+	}
+	argument, err := r.RebootArgument()
+	if err != nil {
+		return err
+	}
+	if argument == "" {
+		return control.Reboot(ctx)
+	}
+	with, ok := control.(host.ArgumentControl)
+	if !ok {
+		return fmt.Errorf("reboot with %q: %w", argument, host.ErrNotSupported)
+	}
+	return with.RebootWith(ctx, argument)
 }
 
 // run carries out updates until ctx ends, again after each simulated reboot.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -10,7 +11,11 @@ type FirmwareBackend string
 
 // The back ends.
 const (
-	FirmwareFile FirmwareBackend = "file" // slots in the state directory, for tests and the demo
+	FirmwareFile  FirmwareBackend = "file"  // slots in the state directory, for tests and the demo
+	FirmwareUBoot FirmwareBackend = "uboot" // signed images to devices, U-Boot's environment
+
+	FirmwareTryboot FirmwareBackend = "tryboot" // signed images to devices, a Raspberry Pi's firmware
+	FirmwareCommand FirmwareBackend = "command" // programs
 )
 
 // Firmware is the [firmware] section.
@@ -25,6 +30,9 @@ type Firmware struct {
 	CAFile  string        // for https; "": the system's
 
 	Patience time.Duration // of a download, without a byte
+
+	Images   ImageSlots // of back ends that write images to devices
+	Programs string     // folder of FirmwareCommand
 }
 
 // The defaults of [firmware].
@@ -37,8 +45,8 @@ const (
 
 var firmwareSection = section{
 	name: "firmware", help: "Firmware updates: object 5; docs/firmware-update.md says how. Read at the start.",
-	keys: []key{
-		{name: "backend", kind: oneOf(string(FirmwareFile)), required: true, help: `who writes and boots slots; "file": simulated slots in the state directory, which take unsigned images`},
+	keys: slices.Concat([]key{
+		{name: "backend", kind: oneOf(string(FirmwareFile), string(FirmwareUBoot), string(FirmwareTryboot), string(FirmwareCommand)), required: true, help: `who writes and boots slots; "uboot": signed images to devices, and U-Boot's environment; "tryboot": the same with autoboot.txt of a Raspberry Pi; "command": programs of your own; "file": simulated slots in the state directory, which take unsigned images`},
 		{name: "confirm", kind: duration(time.Second, day), fallback: `"` + short(DefaultConfirm) + `"`, help: "how long a server must have had a new system registered until it stays; likewise the time for it to register"},
 		{name: "confirm_limit", kind: duration(time.Second, 30*day), fallback: `"` + short(DefaultConfirmLimit) + `"`, help: "time to register where no server answers at all, and check finds the system well"},
 		{name: "check", kind: program, fallback: "none", help: "program with arguments that looks at a new system at the end of its trial; it must end with 0 within 2 minutes"},
@@ -46,7 +54,9 @@ var firmwareSection = section{
 		{name: "max_size", kind: integer(1, math.MaxInt32), fallback: "268435456", help: "the most bytes of a package"},
 		{name: "patience", kind: duration(time.Second, 30*day), fallback: `"` + short(DefaultPatience) + `"`, help: "how long a download goes on without a byte until it has failed (Result 4)"},
 		{name: "ca_file", kind: filePath, fallback: "the system's", help: "certificates in PEM that servers of packages are trusted by (https)"},
-	},
+		{name: "programs", kind: filePath, help: "command: folder of the programs; docs/firmware-update.md says which"},
+	}, imageKeys),
+	sections: []section{imageSlotSection},
 }
 
 // program takes the absolute path of a program and its arguments.
@@ -81,5 +91,11 @@ func (b *builder) firmware(root *node) {
 	if f.Limit < f.Confirm {
 		b.problems = append(b.problems, f.Problem("confirm_limit", "%s is less than confirm, %s; give it at least that", short(f.Limit), short(f.Confirm)))
 	}
+	if folder := n.table["programs"]; folder != nil {
+		f.Programs = folder.path(get(n, "programs", ""))
+	} else if f.Backend == FirmwareCommand {
+		b.problems = append(b.problems, f.Problem("programs", "missing; backend %q needs it", f.Backend))
+	}
+	b.imageSlots(n, f)
 	b.cfg.Firmware = f
 }

@@ -16,7 +16,7 @@ func TestFirmware(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &Firmware{Backend: FirmwareFile, Confirm: DefaultConfirm, Limit: DefaultConfirmLimit, MaxSize: DefaultMaxSize, Patience: DefaultPatience}
+	want := &Firmware{Backend: FirmwareFile, Confirm: DefaultConfirm, Limit: DefaultConfirmLimit, MaxSize: DefaultMaxSize, Patience: DefaultPatience, Images: ImageSlots{Attempts: DefaultAttempts}}
 	if d := cmp.Diff(want, cfg.Firmware, cmpopts.IgnoreFields(Firmware{}, "Section")); d != "" {
 		t.Error(d)
 	}
@@ -45,6 +45,52 @@ func TestFirmwareRefusals(t *testing.T) {
 		{head + "confirm='0s'", "confirm: \"0s\" is not valid"},
 		{head + "confirm='10m'\nconfirm_limit='5m'", "confirm_limit: 5m is less than confirm, 10m"},
 		{head + "max_size=0", "max_size: 0 is not valid"},
+	} {
+		_, err := build(sources(tt.text), Options{}, noKeys)
+		if err == nil || !strings.Contains(fmt.Sprint(err), tt.want) {
+			t.Errorf("%s: %v; want %s", tt.text, err, tt.want)
+		}
+	}
+}
+
+const twoSlots = "[[firmware.slot]]\nname='A'\ndevices=['boot=/dev/x1', 'rootfs=/dev/x2']\n" +
+	"[[firmware.slot]]\nname='B'\ndevices=['boot=/dev/x3', 'rootfs=/dev/x4']\n"
+
+func TestImageSlots(t *testing.T) {
+	cfg, err := build(sources("[firmware]\nbackend='uboot'\nkeys=['a.pub', '/etc/b.pub']\ncompatible='lab'\nallow_downgrade=true\n"+
+		"environment='/etc/x.config'\nboot_variable='slot'\nboot_attempts=5\n"+twoSlots), Options{}, noKeys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := cfg.Firmware.Images
+	i.Keys[0] = filepath.Base(i.Keys[0])
+	want := ImageSlots{
+		Slots: []ImageSlot{{"A", map[string]string{"boot": "/dev/x1", "rootfs": "/dev/x2"}, 0}, {"B", map[string]string{"boot": "/dev/x3", "rootfs": "/dev/x4"}, 0}},
+		Keys:  []string{"a.pub", "/etc/b.pub"}, Compatible: "lab", Downgrade: true, Environment: "/etc/x.config", Bootcount: "slot", Attempts: 5,
+	}
+	if d := cmp.Diff(want, i); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestImageSlotRefusals(t *testing.T) {
+	head := "[firmware]\nbackend='uboot'\nkeys=['a.pub']\n"
+	for _, tt := range []struct{ text, want string }{
+		{"[firmware]\nbackend='uboot'\n" + twoSlots, "keys: missing; uboot takes no package without a signature"},
+		{"[firmware]\nbackend='uboot'\nkeys=[]\n" + twoSlots, "keys: this is not valid"},
+		{head, "slot: there are 0; uboot needs two"},
+		{head + twoSlots + "[[firmware.slot]]\nname='C'\ndevices=['boot=/dev/x5', 'rootfs=/dev/x6']\n", "slot: there are 3"},
+		{head + strings.Replace(twoSlots, "x4", "x2", 1), "the device /dev/x2 is there twice"},
+		{head + strings.Replace(twoSlots, "boot=", "kernel=", 1), "different images"},
+		{head + strings.Replace(twoSlots, "boot=", "rootfs=", 1), "devices: this is not valid"},
+		{head + strings.Replace(twoSlots, "boot=/dev", "boot=dev", 1), "devices: this is not valid"},
+		{head + strings.Replace(twoSlots, "'A'", "'A B'", 1), "name: \"A B\" is not valid"},
+		{head + "boot_variable='a-b'\n" + twoSlots, "boot_variable: \"a-b\" is not valid"},
+		{"[firmware]\nbackend='command'\n", "programs: missing"},
+		{strings.Replace(head, "uboot", "tryboot", 1) + twoSlots, "environment: missing; tryboot needs"},
+		{strings.Replace(head, "uboot", "tryboot", 1) + "environment='/x'\n" + strings.ReplaceAll(twoSlots, "devices", "boot_partition=2\ndevices"), "its own boot_partition"},
+		{strings.Replace(head, "uboot", "tryboot", 1) + "environment='/x'\n" + strings.Replace(twoSlots, "devices", "boot_partition=2\ndevices", 1), "its own boot_partition"},
+		{head + "boot_attempts=10\n" + twoSlots, "boot_attempts: 10 is not valid"},
 	} {
 		_, err := build(sources(tt.text), Options{}, noKeys)
 		if err == nil || !strings.Contains(fmt.Sprint(err), tt.want) {

@@ -102,6 +102,9 @@ func (r *uciReader) section(kind, name string, number int) error {
 			return fmt.Errorf("\"config %s\" is there twice, first in line %d", kind, parent.table[kind].line)
 		}
 		parent.table[kind] = table
+		if s != nil && parent == r.root {
+			r.within, r.last = s, table
+		}
 		return nil
 	}
 	if s.identity == "name" && name != "" {
@@ -119,8 +122,8 @@ func (r *uciReader) section(kind, name string, number int) error {
 	return nil
 }
 
-// part returns the schema of a section that belongs into the last list element, nil if it
-// does not.
+// part returns the schema of a section that belongs into the last section, nil if it does
+// not.
 func (r *uciReader) part(kind string) *section {
 	if r.within == nil || schema.section(kind) != nil {
 		return nil

@@ -43,6 +43,17 @@ config location
 	option longitude '24'
 `
 
+func TestUCISlotsOfFirmware(t *testing.T) {
+	cfg, err := buildUCI("config firmware\n\toption backend uboot\n\tlist keys /etc/lwm2m-agent/vendor.pub\n" +
+		"config slot A\n\tlist devices rootfs=/dev/x1\nconfig slot B\n\tlist devices rootfs=/dev/x2\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := cfg.Firmware.Images.Slots; len(s) != 2 || s[1].Name != "B" || s[1].Devices["rootfs"] != "/dev/x2" {
+		t.Errorf("slots are %+v", s)
+	}
+}
+
 func buildUCI(text string) (*Config, error) {
 	return build([]*source{{file: "/etc/config/lwm2m-agent", text: text, uci: true}}, Options{Drivers: drivers}, noKeys)
 }

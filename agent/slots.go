@@ -1,0 +1,105 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/fota"
+	"lwm2m-agent/fota/command"
+	"lwm2m-agent/fota/file"
+	"lwm2m-agent/fota/plain"
+	"lwm2m-agent/fota/signify"
+	"lwm2m-agent/fota/tryboot"
+	"lwm2m-agent/fota/uboot"
+	"lwm2m-agent/host"
+)
+
+// slotsFolder is the folder of a back end in the state directory.
+const slotsFolder = "firmware/slots"
+
+// openSlots opens the back end of the machine's own firmware.
+func (a *Agent) openSlots(cfg *config.Firmware, bootID string) (fota.Backend, error) {
+	if cfg.Backend == config.FirmwareFile {
+		return file.Open(file.Options{
+			Dir: a.store.Path(slotsFolder), BootID: bootID, Version: a.facts().Firmware, Compatible: a.facts().Model,
+		})
+	}
+	return machineSlots(a.opts.Config, a.opts.Root, a.store.Path(slotsFolder))
+}
+
+// machineSlots opens a back end that is not simulated, with a folder of its own. It
+// changes nothing.
+func machineSlots(c *config.Config, root fs.FS, dir string) (fota.Backend, error) {
+	cfg := c.Firmware
+	if cfg.Backend == config.FirmwareCommand {
+		return command.New(cfg.Programs), nil
+	}
+	images := &cfg.Images
+	slots := make([]plain.Slot, 0, len(images.Slots))
+	names := make([]string, 0, len(images.Slots))
+	partitions := make(map[string]int)
+	for _, s := range images.Slots {
+		slot := plain.Slot{Name: s.Name}
+		for _, image := range slices.Sorted(maps.Keys(s.Devices)) {
+			slot.Parts = append(slot.Parts, plain.Part{Name: image, Device: s.Devices[image]})
+		}
+		slots, names = append(slots, slot), append(names, s.Name)
+		partitions[s.Name] = s.Partition
+	}
+	keys, err := signify.ReadKeys(images.Keys)
+	if err != nil {
+		return nil, fmt.Errorf("keys of firmware packages: %w", err)
+	}
+	options := plain.Options{
+		Slots: slots, Dir: dir,
+		Trust: plain.Trust{
+			Keys: keys, Compatible: cmp.Or(images.Compatible, c.Device.Model, host.ReadIdentity(root).Model),
+			Running: host.ReadRelease(root).Version, Downgrade: images.Downgrade,
+		},
+	}
+	switch cfg.Backend {
+	case config.FirmwareUBoot:
+		options.Loader = uboot.New(uboot.Options{
+			Slots: names, Bootcount: images.Bootcount, Attempts: images.Attempts, Config: images.Environment,
+		})
+	case config.FirmwareTryboot:
+		l := tryboot.New(tryboot.Options{Partitions: partitions, File: images.Environment, Dir: dir})
+		options.Loader, options.Booted = l, func() (string, error) { return l.Booted("/") }
+	case config.FirmwareFile, config.FirmwareCommand:
+		return nil, fmt.Errorf("backend %q writes no images", cfg.Backend)
+	}
+	return plain.New(options)
+}
+
+// prober is a back end that can tell whether it could do an update.
+type prober interface {
+	// Probe changes nothing. The text is for people; an error says what to do.
+	Probe(ctx context.Context) (string, error)
+}
+
+// checkFirmware asks the back end; no row for one that cannot tell.
+func checkFirmware(ctx context.Context, cfg *config.Config) []CheckRow {
+	if cfg.Firmware == nil || cfg.Firmware.Backend == config.FirmwareFile {
+		return nil
+	}
+	row := CheckRow{Part: "firmware", Name: string(cfg.Firmware.Backend)}
+	slots, err := machineSlots(cfg, host.Root(), "")
+	if err == nil {
+		p, ok := slots.(prober)
+		if !ok {
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, checkTime)
+		defer cancel()
+		row.Detail, err = p.Probe(ctx)
+	}
+	if row.OK = err == nil; err != nil {
+		row.Detail = err.Error()
+	}
+	return []CheckRow{row}
+}

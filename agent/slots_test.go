@@ -1,0 +1,96 @@
+//go:build !small
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/demo"
+	"lwm2m-agent/fota"
+	"lwm2m-agent/fota/plain/plaintest"
+	"lwm2m-agent/host"
+)
+
+// imageSlots is a machine whose slots are files.
+func imageSlots(t *testing.T, backend config.FirmwareBackend) *config.Config {
+	t.Helper()
+	dir := t.TempDir()
+	put := func(name string, content []byte) string {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	f := &config.Firmware{Backend: backend, Programs: dir, Images: config.ImageSlots{
+		Keys: []string{put("vendor.pub", plaintest.NewSigner("vendor01").PublicKey())}, Compatible: "lab",
+		Environment: put("autoboot.txt", []byte("[all]\ntryboot_a_b=1\nboot_partition=2\n[tryboot]\nboot_partition=3\n")),
+	}}
+	for i, name := range []string{"A", "B"} {
+		f.Images.Slots = append(f.Images.Slots, config.ImageSlot{
+			Name: name, Devices: map[string]string{"rootfs": put("rootfs"+name, make([]byte, 4096))}, Partition: 2 + i,
+		})
+	}
+	return &config.Config{Firmware: f}
+}
+
+// TestCheckFirmware looks at what "check" says of back ends on a machine that has no
+// slots.
+func TestCheckFirmware(t *testing.T) {
+	for backend, want := range map[config.FirmwareBackend]string{
+		config.FirmwareUBoot: "lwm2m.slot=", config.FirmwareTryboot: "is this a Raspberry Pi", config.FirmwareCommand: "no such file",
+	} {
+		rows := checkFirmware(t.Context(), imageSlots(t, backend))
+		if len(rows) != 1 || rows[0].OK || rows[0].Part != "firmware" || !strings.Contains(rows[0].Detail, want) {
+			t.Errorf("%s: got %+v, want %q", backend, rows, want)
+		}
+	}
+	cfg := imageSlots(t, config.FirmwareUBoot)
+	cfg.Firmware.Images.Keys[0] += ".none"
+	if rows := checkFirmware(t.Context(), cfg); len(rows) != 1 || rows[0].OK || !strings.Contains(rows[0].Detail, "keys of firmware packages") {
+		t.Errorf("no key: got %+v", rows)
+	}
+	if rows := checkFirmware(t.Context(), &config.Config{}); len(rows) != 0 {
+		t.Errorf("no updates: got %+v", rows)
+	}
+}
+
+// TestPackagesForThisMachine looks that the rules of the configuration reach the
+// back end.
+func TestPackagesForThisMachine(t *testing.T) {
+	cfg := imageSlots(t, config.FirmwareTryboot)
+	b, err := machineSlots(cfg, host.Root(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if argument, err := b.(fota.Rebooter).RebootArgument(); argument != "" || err != nil {
+		t.Errorf("got %q, %v", argument, err)
+	}
+	if err := b.Activate(t.Context(), "B"); err != nil {
+		t.Fatal(err)
+	}
+	told := &firmware{agent: &Agent{}, slots: b}
+	for _, c := range []struct {
+		control host.Control
+		want    string
+	}{{&withArgument{}, "0 tryboot"}, {&demo.Machine{Say: func(string) {}}, host.ErrNotSupported.Error()}} {
+		told.agent.opts.Control = c.control
+		if err := told.rebootMachine(t.Context()); err == nil || !strings.Contains(fmt.Sprint(err), c.want) {
+			t.Errorf("got %v, want %q", err, c.want)
+		}
+	}
+}
+
+// withArgument gives back what it is told.
+type withArgument struct{ demo.Machine }
+
+func (*withArgument) RebootWith(_ context.Context, argument string) error {
+	return errors.New(argument)
+}
