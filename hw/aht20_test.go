@@ -20,7 +20,7 @@ func TestAHT20(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			readings, err := playback(t, "aht20", transfers(0x38, tt.pairs...))
+			readings, err := play(t, "aht20", transfers(0x38, tt.pairs...))
 			if err != nil {
 				t.Fatal(err)
 			}

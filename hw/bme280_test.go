@@ -58,7 +58,7 @@ func bmp280Transfers(id byte) []i2ctest.IO {
 func TestBMP280DatasheetExample(t *testing.T) {
 	for name, id := range map[string]byte{"BMP280": 0x58, "BME280": 0x60} {
 		t.Run(name, func(t *testing.T) {
-			readings, err := playback(t, "bmp280", bmp280Transfers(id))
+			readings, err := play(t, "bmp280", bmp280Transfers(id))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -70,7 +70,7 @@ func TestBMP280DatasheetExample(t *testing.T) {
 func TestBME280(t *testing.T) {
 	for name, status := range map[string][]byte{"measured in time": {0x00}, "measured late": {0x08, 0x0c, 0x04}} {
 		t.Run(name, func(t *testing.T) {
-			readings, err := playback(t, "bme280", bme280Transfers(0x60, status...))
+			readings, err := play(t, "bme280", bme280Transfers(0x60, status...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -161,7 +161,7 @@ func TestBME280Refuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := playback(t, tt.driver, tt.ops)
+			_, err := play(t, tt.driver, tt.ops)
 			if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.text) {
 				t.Errorf("error %v", err)
 			}

@@ -4,7 +4,7 @@ import "testing"
 
 func TestHDC302x(t *testing.T) {
 	identify := []byte{0x37, 0x81}
-	readings, err := playback(t, "hdc302x", transfers(0x47,
+	readings, err := play(t, "hdc302x", transfers(0x47,
 		identify, []byte{0x30, 0x00, 0x33},
 		[]byte{0x24, 0x00}, nil,
 		nil, []byte{0x66, 0x66, 0x93, 0x80, 0x00, 0xa2}))

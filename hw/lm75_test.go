@@ -27,7 +27,7 @@ func TestLM75(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			readings, err := playback(t, tt.driver, transfers(0x48, tt.pairs...))
+			readings, err := play(t, tt.driver, transfers(0x48, tt.pairs...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -69,7 +69,7 @@ func TestLM75Garbage(t *testing.T) {
 			if tt.driver == "tmp102" {
 				config = []byte{0x60, 0xa0}
 			}
-			if readings, err := playback(t, tt.driver, transfers(0x4f, []byte{0x01}, config, []byte{0x00}, tt.raw)); !errors.Is(err, ErrGarbage) {
+			if readings, err := play(t, tt.driver, transfers(0x4f, []byte{0x01}, config, []byte{0x00}, tt.raw)); !errors.Is(err, ErrGarbage) {
 				t.Errorf("%v, error %v", readings, err)
 			}
 		})

@@ -18,7 +18,7 @@ func TestMCP9808(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			readings, err := playback(t, "mcp9808", transfers(0x18, tt.pairs...))
+			readings, err := play(t, "mcp9808", transfers(0x18, tt.pairs...))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -23,9 +23,9 @@ func transfers(address uint16, pairs ...[]byte) []i2ctest.IO {
 	return ops
 }
 
-// playback opens and reads the sensor of driver at the address of ops, which
+// play opens and reads the sensor of driver at the address of ops, which
 // must be just the transfers it makes.
-func playback(t *testing.T, driver string, ops []i2ctest.IO) (readings []Reading, err error) {
+func play(t *testing.T, driver string, ops []i2ctest.IO) (readings []Reading, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		bus := &i2ctest.Playback{Ops: ops, DontPanic: true}

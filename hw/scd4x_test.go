@@ -21,7 +21,7 @@ func TestSCD4x(t *testing.T) {
 	want := map[string]float64{"co2": 500, "temperature": 25, "humidity": 37}
 	for name, more := range map[string][][]byte{"ready": example, "not yet": slices.Concat(waiting, waiting, example)} {
 		t.Run(name, func(t *testing.T) {
-			readings, err := playback(t, "scd4x", transfers(0x62, scd4xBegin(more...)...))
+			readings, err := play(t, "scd4x", transfers(0x62, scd4xBegin(more...)...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -30,7 +30,7 @@ func TestSCD4x(t *testing.T) {
 	}
 	wantGarbage(t, "scd4x", transfers(0x62, scd4xBegin(slices.Concat(waiting, waiting, waiting, waiting, waiting, waiting)...)...), ErrGarbage, "does not measure")
 	wantGarbage(t, "scd4x", transfers(0x62, scd4xBegin(ready, nil, nil, []byte{0x80, 0x06, 0x05})...), ErrGarbage, "checksum")
-	readings, err := playback(t, "scd4x", transfers(0x62, scd4xBegin(append(slices.Clone(example[:7]), []byte{0x00, 0x00, 0x81, 0x66, 0x67, 0xa2, 0x5e, 0xb9, 0x3c})...)...))
+	readings, err := play(t, "scd4x", transfers(0x62, scd4xBegin(append(slices.Clone(example[:7]), []byte{0x00, 0x00, 0x81, 0x66, 0x67, 0xa2, 0x5e, 0xb9, 0x3c})...)...))
 	if err != nil || readings[0].Quality != Invalid || readings[0].Value.Kind() != KindNone || readings[1].Quality != Good {
 		t.Errorf("without a concentration: %+v, %v", readings, err)
 	}

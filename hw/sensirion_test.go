@@ -34,7 +34,7 @@ func FuzzChecked(f *testing.F) {
 // wantGarbage plays what must be refused.
 func wantGarbage(t *testing.T, driver string, ops []i2ctest.IO, want error, text string) {
 	t.Helper()
-	if readings, err := playback(t, driver, ops); !errors.Is(err, want) || !strings.Contains(err.Error(), text) {
+	if readings, err := play(t, driver, ops); !errors.Is(err, want) || !strings.Contains(err.Error(), text) {
 		t.Errorf("%v, error %v; want %v, %s", readings, err, want, text)
 	}
 }

@@ -11,7 +11,7 @@ import (
 var sht3xStatus = []byte{0x80, 0x10, 0xe1}
 
 func TestSHT3x(t *testing.T) {
-	readings, err := playback(t, "sht3x", transfers(0x44,
+	readings, err := play(t, "sht3x", transfers(0x44,
 		[]byte{0xf3, 0x2d}, sht3xStatus,
 		[]byte{0x24, 0x00}, nil,
 		nil, []byte{0x66, 0x66, 0x93, 0x80, 0x00, 0xa2}))

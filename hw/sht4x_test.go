@@ -15,7 +15,7 @@ func TestSHT4x(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			readings, err := playback(t, "sht4x", transfers(0x44, []byte{0x89}, nil, nil, serial, []byte{0xfd}, nil, nil, tt.raw))
+			readings, err := play(t, "sht4x", transfers(0x44, []byte{0x89}, nil, nil, serial, []byte{0xfd}, nil, nil, tt.raw))
 			if err != nil {
 				t.Fatal(err)
 			}

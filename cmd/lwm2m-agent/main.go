@@ -39,6 +39,7 @@ func commands() []command {
 		{"run", "", "the agent in the foreground", runRun},
 		{"check", "", "validate the configuration and probe what it names", runCheck},
 		{"scan", "", "list what this board has, with configuration lines", runScan},
+		{"sensor", "record [NAME] | replay FILE", "record what a sensor says as a playback file, and run one", runSensor},
 		{"status", "", "registration at each server, and what is wrong", runStatus},
 		{"tree", "[PATH]", "list the object tree, with names, values and units", runTree},
 		{"read", "PATH...", "print last known values", runRead},
