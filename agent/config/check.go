@@ -56,12 +56,15 @@ func (c *checker) table(s *section, n *node, outer string) {
 }
 
 func (c *checker) value(k *key, child *node, title string) {
-	v, ok := any(nil), false
+	var raw, v any
+	ok := false
 	if !child.isTable() && !child.isList() {
-		v, ok = uciValue(k.kind, child.value)
+		raw, v, ok = uciValue(k.kind, child.value)
 	}
 	if ok {
-		child.value = v
+		if child.value = v; !k.secret {
+			child.raw = raw
+		}
 		return
 	}
 	c.add(child, within(title, k.name), "%s is not valid; allowed: %s", child.quote(k.secret), k.kind.words)

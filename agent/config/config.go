@@ -35,6 +35,7 @@ type Config struct {
 	Firmware   *Firmware // nil: no updates
 	Log        Log
 	TPM        TPM
+	Remote     []uint16 // Short Server IDs of those who may set the configuration
 
 	StateDir string
 	Socket   string

@@ -31,6 +31,9 @@ type Options struct {
 	// neither names nor keys.
 	Drivers map[string]Driver
 
+	// Overlay, when not nil, is taken in place of the overlay in the state directory.
+	Overlay *string
+
 	// Now judges whether the own certificates have expired; time.Now if nil.
 	Now func() time.Time
 }
@@ -57,7 +60,18 @@ const OverlayName = "overlay.toml"
 // beside it and the overlay in the state directory need not exist. All that is
 // wrong is found at once: the error is then a Problems.
 func Load(path string, opts Options) (*Config, error) {
-	sources, problems := readSources(path, cmp.Or(opts.StateDir, DefaultStateDir))
+	sources, problems := readFiles(path)
+	overlay := filepath.Join(cmp.Or(opts.StateDir, DefaultStateDir), OverlayName)
+	switch src, problem := readSource(overlay); {
+	case opts.Overlay != nil:
+		if *opts.Overlay != "" {
+			sources = append(sources, &source{file: overlay, text: *opts.Overlay})
+		}
+	case problem != nil:
+		problems = append(problems, problem)
+	case src != nil:
+		sources = append(sources, src)
+	}
 	if len(problems) > 0 {
 		return nil, problems
 	}
@@ -69,17 +83,32 @@ func build(sources []*source, opts Options, keys keyReader) (*Config, error) {
 	root := &node{table: make(map[string]*node)}
 	var c checker
 	for _, src := range sources {
-		n, problem := parse(src)
-		src.text = "" // it may hold keys, and the nodes remember their source
-		if problem != nil {
-			c.problems = append(c.problems, problem)
-			continue
+		if n := c.source(src); n != nil {
+			merge(&schema, root, n)
 		}
-		c.table(&schema, n, "")
-		merge(&schema, root, n)
 	}
+	return c.config(root, sources, opts, keys)
+}
+
+// source returns what a source says, held against the schema; nil if it cannot be read.
+func (c *checker) source(src *source) *node {
+	n, problem := parse(src)
+	src.text = "" // it may hold keys, and the nodes remember their source
+	if problem != nil {
+		c.problems = append(c.problems, problem)
+		return nil
+	}
+	if src.fill != nil {
+		c.problems = append(c.problems, src.fill(n)...)
+	}
+	c.table(&schema, n, "")
+	return n
+}
+
+// config makes a configuration of what all sources together say.
+func (c *checker) config(root *node, sources []*source, opts Options, keys keyReader) (*Config, error) {
 	c.required(&schema, root, "")
-	b := builder{checker: c, opts: opts, readKey: keys}
+	b := builder{checker: *c, opts: opts, readKey: keys}
 	cfg := b.config(root)
 	cfg.StateDir = cmp.Or(opts.StateDir, DefaultStateDir)
 	cfg.Socket = cmp.Or(opts.Socket, DefaultSocket)
@@ -108,8 +137,8 @@ func (ps Problems) inOrder(sources []*source) Problems {
 	return ps
 }
 
-// readSources reads the files of a configuration in order of precedence.
-func readSources(path, stateDir string) ([]*source, Problems) {
+// readFiles reads the files that people edit, in order of precedence.
+func readFiles(path string) ([]*source, Problems) {
 	var (
 		sources  []*source
 		problems Problems
@@ -131,7 +160,6 @@ func readSources(path, stateDir string) ([]*source, Problems) {
 	if len(files) > maxFiles {
 		return nil, append(problems, &Problem{File: folder, Text: "has more than 256 files; put some together"})
 	}
-	files = append(files, filepath.Join(stateDir, OverlayName))
 	for i, file := range files {
 		src, problem := readSource(file)
 		switch {

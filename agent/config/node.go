@@ -14,8 +14,12 @@ import (
 type source struct {
 	file string // as it is named in problems
 	text string
-	open bool // others than owner and group can read it
-	uci  bool // it is in UCI's form, else in TOML
+	open bool   // others than owner and group can read it
+	uci  bool   // it is in UCI's form, else in TOML
+	base string // the folder that relative paths are relative to; "": the file's
+
+	// fill, when not nil, is given what was parsed, before it is checked.
+	fill func(*node) Problems
 }
 
 // node is a table, a list of tables or a value, and knows where it stands.
@@ -23,6 +27,7 @@ type node struct {
 	source *source // nil: built in code
 	line   int
 	value  any              // of a value: what the decoder made of it, after check what its kind makes of it
+	raw    any              // after check: what the decoder made of it; nil for a secret
 	table  map[string]*node // of a table
 	list   []*node          // of a list of tables
 	bad    bool             // reported already; the value is not to be used
@@ -56,6 +61,9 @@ func (n *node) path(p string) string {
 	}
 	if n.source.uci {
 		return filepath.Join(uciBase, p)
+	}
+	if n.source.base != "" {
+		return filepath.Join(n.source.base, p)
 	}
 	return filepath.Join(filepath.Dir(n.source.file), p)
 }

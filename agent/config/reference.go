@@ -28,7 +28,7 @@ Later wins:
 1. the defaults below
 2. agent.toml
 3. ` + "`agent.d/*.toml`" + ` beside it, in lexical order
-4. ` + "`overlay.toml`" + ` in the state directory: what was committed by command or by a server; people edit the files above
+4. ` + "`overlay.toml`" + ` in the state directory: what was committed by command or by a server ([remote-configuration.md](remote-configuration.md)); people edit the files above
 5. flags: ` + "`-state DIR`, `-socket PATH`" + `
 
 Tables are merged by key, lists of tables by ` + "`name`" + `, servers by ` + "`short_server_id`" + `; any other value replaces the former one.

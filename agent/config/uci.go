@@ -197,16 +197,16 @@ func uciWords(line string) (words []string, err error) {
 }
 
 // uciValue makes of a text without a type the first value that a kind takes: a number, a
-// truth, or the text itself.
-func uciValue(k kind, v any) (any, bool) {
+// truth, or the text itself. raw is the value as TOML would have it.
+func uciValue(k kind, v any) (raw, value any, ok bool) {
 	switch v := v.(type) {
 	case uciText:
 		for _, candidate := range v.candidates() {
 			if value, ok := k.read(candidate); ok {
-				return value, true
+				return candidate, value, true
 			}
 		}
-		return nil, false
+		return nil, nil, false
 	case []uciText:
 		for i := range uciKinds {
 			var list []any
@@ -216,12 +216,13 @@ func uciValue(k kind, v any) (any, bool) {
 				}
 			}
 			if value, ok := k.read(list); ok && len(list) == len(v) {
-				return value, true
+				return list, value, true
 			}
 		}
-		return nil, false
+		return nil, nil, false
 	}
-	return k.read(v)
+	value, ok = k.read(v)
+	return v, value, ok
 }
 
 // uciKinds is how many types a text may be of.

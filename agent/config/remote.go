@@ -1,0 +1,136 @@
+package config
+
+import (
+	"fmt"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// remotely are the keys that servers may set, by section. What is not here they may not:
+// programs, files outside of the agent's own folders, trust anchors, rights, applications,
+// identity, and who may configure.
+var remotely = map[string][]string{
+	"server": {
+		"short_server_id", "lifetime", "instance", "bearer", "awake", "gather", "keep_alive",
+		"uri", "secondary_uris", "interface", "security", "identity", "key_file", "key", "sni", "cipher_suites", "queue_mode", "version",
+		"store_notifications", "confirm_notifications", "mute_send", "default_min_period", "default_max_period", "disable_timeout",
+		"priority", "failure_block", "initial_delay", "retry_count", "retry_timer", "sequence_delay", "sequence_count",
+		"bootstrap_on_failure", "transport", "profile_hash",
+	},
+	"sensor": {
+		"object", "name", "driver", "instance", "application_type", "bus", "address", "chip", "line", "device", "interval", "debounce",
+		"active", "bias", "edge", "drive", "shunt", "baud", "parity", "stop_bits", "timeout", "register", "table", "type", "word_order",
+		"unit", "wave", "min", "max", "period", "seed", "file",
+	},
+	"sensor.channel": {
+		"name", "object", "resource", "instance", "application_type", "register", "table", "type", "word_order", "scale", "offset",
+		"calibration", "unit", "from_unit", "max_rate", "filter", "filter_size", "filter_time", "dead_band", "alarm_low", "alarm_high",
+		"alarm_hysteresis",
+	},
+	"derived": {"name", "kind", "inputs", "scale", "unit", "window", "max_gap", "object", "resource", "instance", "application_type"},
+	"actuator": {
+		"object", "safe", "name", "driver", "instance", "application_type", "bus", "address", "chip", "line", "device", "interval", "debounce",
+		"active", "bias", "edge", "drive", "shunt", "baud", "parity", "stop_bits", "timeout", "register", "table", "type", "word_order",
+		"unit", "wave", "min", "max", "period", "seed", "file",
+	},
+	"log": {"level"},
+}
+
+// remoteConfigurationSection says who may write object 26241.
+var remoteConfigurationSection = section{
+	name: "remote_configuration", help: "Who may set the configuration remotely: object 26241; docs/remote-configuration.md says what and how.",
+	keys: []key{
+		{name: "servers", kind: serverList, fallback: "nobody", help: "Short Server IDs"},
+	},
+}
+
+// serverList takes Short Server IDs and returns a []uint16.
+var serverList = kind{fmt.Sprintf("a list of Short Server IDs from 1 to %d", maxID), func(v any) (any, bool) {
+	list, ok := v.([]any)
+	ids := make([]uint16, 0, len(list))
+	for _, element := range list {
+		id, number := element.(int64)
+		if !number || id < 1 || id > maxID {
+			return nil, false
+		}
+		ids = append(ids, uint16(id))
+	}
+	return ids, ok && len(ids) <= 64
+}}
+
+// forbidden finds what a remote candidate may not set and would change.
+func (d *drafter) forbidden(s *section, at, outer string, n, active *node) Problems {
+	var problems Problems
+	title := within(outer, s.title(n))
+	for name, c := range n.table {
+		old := active.at(name)
+		if k := s.key(name); k != nil {
+			if old != nil && same(k, c, old) {
+				continue
+			}
+			if reason := d.refusal(k, at, c); reason != "" {
+				problems = append(problems, c.problem(within(title, name), reason))
+			}
+			continue
+		}
+		sub, inner := s.section(name), strings.TrimPrefix(at+"."+name, ".")
+		if sub.identity == "" {
+			problems = append(problems, d.forbidden(sub, inner, title, c, old)...)
+			continue
+		}
+		for _, e := range c.list {
+			known := old.element(sub, e.table[sub.identity].value)
+			if known == nil && remotely[inner] == nil {
+				problems = append(problems, e.problem(within(title, sub.title(e)), notRemotely))
+				continue
+			}
+			problems = append(problems, d.forbidden(sub, inner, title, e, known)...)
+		}
+	}
+	return problems
+}
+
+const notRemotely = "cannot be set remotely; docs/remote-configuration.md lists what can"
+
+// refusal says why a value cannot be set remotely; "": it can.
+func (d *drafter) refusal(k *key, at string, n *node) string {
+	text, _ := n.raw.(string)
+	switch {
+	case !slices.Contains(remotely[at], k.name):
+		return notRemotely
+	case k.isFile() && !writable(n.path(text), filepath.Dir(d.files.folder()), orDefault(d.files.Options.StateDir)):
+		return fmt.Sprintf("a file that is set remotely must be there, below %s or %s", filepath.Dir(d.files.folder()), orDefault(d.files.Options.StateDir))
+	case strings.Contains(text, "/") && slices.Contains([]string{"bus", "chip", "device"}, k.name):
+		if path.Clean(text) != text || !strings.HasPrefix(text, "/dev/") && !strings.HasPrefix(text, "/sys/") {
+			return "a device that is set remotely must be below /dev or /sys"
+		}
+	}
+	return ""
+}
+
+// keep takes what a server may not set over from the overlay in force.
+func (d *drafter) keep(s *section, at string, n, old *node) {
+	for name, o := range old.table {
+		if s.key(name) != nil {
+			if !slices.Contains(remotely[at], name) {
+				n.table[name] = o
+			}
+			continue
+		}
+		sub, inner := s.section(name), strings.TrimPrefix(at+"."+name, ".")
+		switch {
+		case remotely[inner] == nil:
+			n.table[name] = o
+		case sub.identity == "":
+			// Its keys are all settable.
+		default:
+			for _, e := range o.list {
+				if c := n.table[name].element(sub, e.table[sub.identity].value); c != nil {
+					d.keep(sub, inner, c, e)
+				}
+			}
+		}
+	}
+}
