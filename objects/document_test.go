@@ -104,6 +104,10 @@ var served = []struct {
 		f.check(err)
 		f.check(l.Add(0, LogSystem, NewCollection(), LogState{}))
 	}},
+	{objectConfiguration, "the agent's configuration and transactions that change it; see remote-configuration.md", func(f *fixture) {
+		_, err := NewGatewayConfiguration(f.tree, &configurator{}, ConfigurationStatus{History: []string{""}})
+		f.check(err)
+	}},
 	{objectTest, "a resource of every type, to try servers with; off unless configured", func(f *fixture) {
 		_, err := NewTestObject(f.tree)
 		f.check(err)

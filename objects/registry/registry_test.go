@@ -16,12 +16,7 @@ import (
 // archived returns the files that the table is made from, freshly parsed.
 func archived(t *testing.T) []oma.File {
 	t.Helper()
-	f, err := os.Open("xml/objects.tar.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	files, err := oma.ReadArchive(f)
+	files, err := oma.ReadFolder(os.DirFS("xml"))
 	if err != nil {
 		t.Fatal(err)
 	}

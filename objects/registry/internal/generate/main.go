@@ -13,19 +13,14 @@ import (
 )
 
 func main() {
-	if err := generate("xml/objects.tar.gz", "objects.bin", "NOTICE"); err != nil {
+	if err := generate("xml", "objects.bin", "NOTICE"); err != nil {
 		fmt.Fprintln(os.Stderr, "generate the registry:", err)
 		os.Exit(1) //nolint:forbidigo // a command
 	}
 }
 
-func generate(archive, tableFile, noticeFile string) error {
-	f, err := os.Open(archive)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }()
-	files, err := oma.ReadArchive(f)
+func generate(folder, tableFile, noticeFile string) error {
+	files, err := oma.ReadFolder(os.DirFS(folder))
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 func TestUpToDate(t *testing.T) {
 	dir := t.TempDir()
 	table, notice := filepath.Join(dir, "objects.bin"), filepath.Join(dir, "NOTICE")
-	if err := generate("../../xml/objects.tar.gz", table, notice); err != nil {
+	if err := generate("../../xml", table, notice); err != nil {
 		t.Fatal(err)
 	}
 	for committed, made := range map[string]string{"../../objects.bin": table, "../../NOTICE": notice} {

@@ -64,8 +64,8 @@ func NoticeText(files []File) string {
 	slices.SortFunc(keys, func(a, b key) int {
 		return cmp.Or(cmp.Compare(a.licence, b.licence), cmp.Compare(a.copyright, b.copyright))
 	})
-	out.WriteString("The object definitions in this folder come from the OMA LightweightM2M registry. The files, with their notices, are in\n" +
-		"xml/objects.tar.gz; objects.bin is made from them. Copyright, licence and files:\n")
+	out.WriteString("The object definitions in this folder come from the OMA LightweightM2M registry, those of lwm2m-agent itself aside. The files, with their\n" +
+		"notices, are in xml/ and xml/objects.tar.gz; objects.bin is made from them. Copyright, licence and files:\n")
 	for _, k := range keys {
 		fmt.Fprintf(&out, "\n%s, %s:\n%s\n", cmp.Or(k.copyright, "The file names no copyright holder"),
 			cmp.Or(k.licence, "no licence named"), wrap(of[k]))

@@ -7,12 +7,14 @@ package oma
 
 import (
 	"archive/tar"
+	"bytes"
 	"cmp"
 	"compress/gzip"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
 	"slices"
 	"strconv"
@@ -55,20 +57,64 @@ func ReadArchive(r io.Reader) ([]File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the archive: %w", err)
 		}
-		text, err := io.ReadAll(io.LimitReader(in, maxFile))
+		f, err := read(h.Name, in)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", h.Name, err)
+			return nil, err
 		}
-		d, err := Parse(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", h.Name, err)
-		}
-		files = append(files, File{Name: h.Name, Definition: d, Notice: notice(text)})
+		files = append(files, f)
 	}
+	sortFiles(files)
+	return files, nil
+}
+
+// ReadFolder reads the archive objects.tar.gz in a folder, and the definitions of our own,
+// which lie beside it as files.
+func ReadFolder(fsys fs.FS) ([]File, error) {
+	f, err := fsys.Open("objects.tar.gz")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	files, err := ReadArchive(f)
+	if err != nil {
+		return nil, err
+	}
+	names, err := fs.Glob(fsys, "*.xml")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		text, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return nil, err
+		}
+		own, err := read(name, bytes.NewReader(text))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, own)
+	}
+	sortFiles(files)
+	return files, nil
+}
+
+// read reads one file.
+func read(name string, r io.Reader) (File, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxFile))
+	if err != nil {
+		return File{}, fmt.Errorf("read %s: %w", name, err)
+	}
+	d, err := Parse(text)
+	if err != nil {
+		return File{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return File{Name: name, Definition: d, Notice: notice(text)}, nil
+}
+
+func sortFiles(files []File) {
 	slices.SortFunc(files, func(a, b File) int {
 		return cmp.Or(compare(a.Definition, b.Definition), strings.Compare(a.Name, b.Name)) // a digit comes before "version_history"
 	})
-	return files, nil
 }
 
 func compare(a, b *model.Definition) int {
