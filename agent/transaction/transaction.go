@@ -1,0 +1,228 @@
+package transaction
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// DefaultConfirmTime is how long servers may take to be reached.
+const DefaultConfirmTime = 10 * time.Minute
+
+// The bounds of the confirm time.
+const (
+	MinConfirmTime = 10 * time.Second
+	MaxConfirmTime = 24 * time.Hour
+)
+
+// ErrNotNow says that a transaction is under way, or that there is none.
+var ErrNotNow = errors.New("not now")
+
+// retryTime is how long after a failure of the disk it is tried again.
+const retryTime = 30 * time.Second
+
+// Config is what a Machine works with.
+type Config struct {
+	Disk Disk
+	// Apply puts a text in force; trial says that servers are to be reached with it, which
+	// Vouch and Object tell of. It is called by Run only.
+	Apply func(ctx context.Context, text string, trial bool) error
+	// Missing says, when the time is over, which servers have not been reached, and why.
+	Missing func() string
+	// Redact returns a text with its secrets as ***.
+	Redact func(text string) string
+	// OnChange is told of each change. It must not call the Machine but for Status.
+	OnChange func()
+
+	Now func() time.Time // wall clock
+	Log *slog.Logger
+}
+
+// Status is how things stand.
+type Status struct {
+	Phase       Phase
+	Until       time.Time // end of the trial
+	By          string    // who wants what is tried
+	History     []Entry   // the newest first
+	ConfirmTime time.Duration
+}
+
+// Machine is the one writer of the overlay. Run carries transactions out; the other methods
+// may be called from any goroutine.
+type Machine struct {
+	cfg  Config
+	wake chan struct{}
+
+	mu      sync.Mutex
+	rec     record
+	text    string    // in force, or to be put in force by Run
+	until   time.Time // of the trial, with its monotonic clock
+	pause   time.Duration
+	applied bool   // Run has put text in force
+	vouched string // by what; "": nobody has
+	objects string // why it is to be reverted now
+}
+
+// Open reads what is on disk and changes nothing. Overlay is what is in force then. A damaged
+// journal is an error beside a Machine that has none.
+func Open(d Disk) (*Machine, error) {
+	m := &Machine{cfg: Config{Disk: d, Now: time.Now, Log: slog.New(slog.DiscardHandler)}, wake: make(chan struct{}, 1), applied: true}
+	var err error
+	m.rec, err = readJournal(d)
+	if m.rec.Phase != Resting {
+		m.text = m.rec.Before
+		return m, err
+	}
+	text, failure := d.Read(overlayFile)
+	m.text = string(text)
+	return m, errors.Join(err, failure)
+}
+
+// Begin says what the Machine works with, and ends a trial that was cut. It is called once, by who
+// has the folder for itself, before the first transaction.
+func (m *Machine) Begin(c Config) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c.Disk = m.cfg.Disk
+	m.cfg = c
+	if m.rec.Phase == Resting {
+		return nil
+	}
+	if m.rec.Reason == "" {
+		m.rec.Reason = "the agent ended, or the power was cut, before the servers were reached"
+	}
+	return m.reverted()
+}
+
+// Overlay returns the text in force.
+func (m *Machine) Overlay() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.text
+}
+
+// LeaveOut takes the empty text for the one that is in force, which cannot be read. The file
+// stays as it is until the next transaction.
+func (m *Machine) LeaveOut() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.text = ""
+}
+
+// Status returns how things stand.
+func (m *Machine) Status() Status {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := Status{Phase: m.rec.Phase, By: m.rec.By, History: m.rec.History, ConfirmTime: m.confirmTime()}
+	if s.Phase == Trying {
+		s.Until = m.until.Round(0)
+	}
+	return s
+}
+
+func (m *Machine) confirmTime() time.Duration {
+	if m.rec.ConfirmTime == 0 {
+		return DefaultConfirmTime
+	}
+	return time.Duration(m.rec.ConfirmTime) * time.Second
+}
+
+// SetConfirmTime sets how long servers may take, from the next transaction on.
+func (m *Machine) SetConfirmTime(d time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := m.rec
+	next.ConfirmTime = int64(d / time.Second)
+	return m.journal(next)
+}
+
+// Commit puts a text in force. It returns when that is certain to be tried, or reverted: what was in
+// force is on disk beside it. Run applies it, after a pause in which an answer can go out.
+func (m *Machine) Commit(text, by string, pause time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rec.Phase != Resting {
+		return fmt.Errorf("%w: another transaction is under way, by %s", ErrNotNow, m.rec.By)
+	}
+	next := m.rec
+	next.Phase, next.By, next.Before = Trying, by, m.text
+	if err := m.journal(next); err != nil {
+		return err
+	}
+	if err := m.cfg.Disk.Replace(overlayFile, contentOf(text)); err != nil {
+		err = fmt.Errorf("write %s: %w", overlayFile, err)
+		m.rec.Reason = err.Error()
+		m.signal() // to try again, if that fails as well
+		return errors.Join(err, m.reverted())
+	}
+	m.text, m.applied, m.pause, m.vouched, m.objects = text, false, pause, "", ""
+	m.until = time.Now().Add(m.confirmTime())
+	m.signal()
+	return nil
+}
+
+// contentOf returns what a file holds for a text: the empty one needs none.
+func contentOf(text string) []byte {
+	if text == "" {
+		return nil
+	}
+	return []byte(text)
+}
+
+// Vouch says that what is tried is good: it is kept.
+func (m *Machine) Vouch(why string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rec.Phase != Trying {
+		return fmt.Errorf("%w: nothing waits to be confirmed", ErrNotNow)
+	}
+	m.vouched = why
+	m.signal()
+	return nil
+}
+
+// Object says that what is tried is no good: it is reverted.
+func (m *Machine) Object(reason string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rec.Phase != Trying {
+		return fmt.Errorf("%w: nothing is being tried", ErrNotNow)
+	}
+	m.objects = reason
+	m.signal()
+	return nil
+}
+
+// Undo returns the text before the one that was kept last, its secrets as ***.
+func (m *Machine) Undo() (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rec.Undo == nil {
+		return "", fmt.Errorf("%w: there is nothing to go back to", ErrNotNow)
+	}
+	return *m.rec.Undo, nil
+}
+
+func (m *Machine) signal() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// journal puts a record on disk. The lock must be held.
+func (m *Machine) journal(next record) error {
+	content, err := json.Marshal(next)
+	if err == nil {
+		err = m.cfg.Disk.Replace(journalFile, content)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", journalFile, err)
+	}
+	m.rec = next
+	return nil
+}
