@@ -29,7 +29,8 @@ type Client struct {
 	turns    turns
 	nats     nats
 	started  bool
-	leaving  bool // Deregister was called: no account is started any more
+	life     context.Context //nolint:containedctx // of Run; nil: it has not begun
+	leaving  bool            // Deregister was called: no account is started any more
 }
 
 // ErrNoAccount says that there is no account with a Short Server ID.
@@ -52,6 +53,9 @@ func (c *Client) Run(ctx context.Context) error {
 	sub.Watch(lwm2m.NewPath(objectSecurity), lwm2m.NewPath(objectServer))
 	defer c.running.Wait()
 	c.bootstrap.ctx = ctx
+	c.mu.Lock()
+	c.life = ctx
+	c.mu.Unlock()
 	c.running.Go(c.bootstrap.run)
 	var pending model.Pending
 	for {
@@ -98,6 +102,22 @@ func (c *Client) follow(ctx context.Context) {
 			c.forget(ssid)
 		}
 	}
+}
+
+// ErrNotRunning says that Run has not begun.
+var ErrNotRunning = errors.New("the client does not run yet")
+
+// Settle returns when all accounts have taken up what objects 0 and 1 say now. What Status says of
+// an exchange after that is of an exchange with these settings.
+func (c *Client) Settle(ctx context.Context) error {
+	c.mu.Lock()
+	life := c.life
+	c.mu.Unlock()
+	if life == nil {
+		return ErrNotRunning
+	}
+	c.follow(life) //nolint:contextcheck // accounts live as long as Run
+	return c.Alive(ctx)
 }
 
 // bootstrapped has registrations follow what a bootstrap server wrote, also where it has
