@@ -19,6 +19,7 @@ import (
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/agent/keys"
 	"lwm2m-agent/agent/store"
+	"lwm2m-agent/agent/transaction"
 	"lwm2m-agent/host"
 	"lwm2m-agent/hw"
 	"lwm2m-agent/lwm2m/client"
@@ -49,6 +50,12 @@ type Options struct {
 	SoftReboot bool
 	// Params, when not nil, changes what is peculiar to an account's client.
 	Params func(*client.Params)
+
+	// Files, when not nil, are where Config was read from, with the overlay that Transactions has.
+	Files        *config.Files
+	Transactions *transaction.Machine
+	// Applied, when not nil, is told of each configuration that is put in force.
+	Applied func(*config.Config)
 
 	RefuseVolatile bool // the state directory must survive a reboot
 	Deregister     bool // when the agent ends
@@ -88,8 +95,10 @@ type Agent struct {
 	config   atomic.Pointer[config.Config]
 
 	firmware *firmware // nil: no updates
-	wlan     *bind.WLAN
-	modems   *bind.Modems
+
+	configuration *configuration // nil: it is not in files
+	wlan          *bind.WLAN
+	modems        *bind.Modems
 
 	modemTasks []Task
 
@@ -193,6 +202,9 @@ func (a *Agent) compose() error {
 	if err := a.addApps(); err != nil {
 		return err
 	}
+	if err := a.addConfiguration(); err != nil {
+		return err
+	}
 	for _, w := range a.opts.Config.Warnings {
 		a.health.Set(health.ConfigurationUnsafe, w.Key, w.Error())
 	}
@@ -230,6 +242,9 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 	}, slices.Concat(a.followed, a.modemTasks, more)...)
 	if a.firmware != nil {
 		tasks = append(tasks, named{"firmware", a.firmware.run})
+	}
+	if a.configuration != nil {
+		tasks = append(tasks, named{"configuration", a.configuration.run})
 	}
 	if !a.opts.Simulated {
 		tasks = append(tasks,
@@ -277,6 +292,9 @@ func (a *Agent) Apply(ctx context.Context, cfg *config.Config) error {
 	if err := a.accounts.Seed(a.tree, a.objects.security, a.objects.server, cfg); err != nil {
 		return err
 	}
+	if a.opts.Applied != nil {
+		a.opts.Applied(cfg)
+	}
 	return a.access.Provision(ctx, cfg, true)
 }
 
@@ -292,7 +310,7 @@ func (a *Agent) reloaded(err error) {
 
 // ControlTask returns the task that serves the control socket.
 func (a *Agent) ControlTask(opts control.SocketOptions) *control.SocketServer {
-	opts.Apps, opts.Firmware = a.apps, a.updates()
+	opts.Apps, opts.Firmware, opts.Configuration = a.apps, a.updates(), a.configurable()
 	return control.NewSocketServer(&backend{a}, opts)
 }
 

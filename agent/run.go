@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 	"lwm2m-agent/agent/bind"
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/control"
+	"lwm2m-agent/agent/health"
+	"lwm2m-agent/agent/transaction"
 )
 
 // RunOptions are the flags of the command run.
@@ -30,9 +33,36 @@ type RunOptions struct {
 	Built      time.Time
 }
 
-// Load reads a configuration with the drivers that this program has.
+func filesOf(path, stateDir, socket string) config.Files {
+	return config.Files{Path: path, Options: config.Options{StateDir: stateDir, Socket: socket, Drivers: bind.Drivers()}}
+}
+
+// Load reads a configuration with the drivers that this program has, as the next start of the
+// agent would.
 func Load(path, stateDir, socket string) (*config.Config, error) {
-	return config.Load(path, config.Options{StateDir: stateDir, Socket: socket, Drivers: bind.Drivers()})
+	files := filesOf(path, stateDir, socket)
+	machine, err := transaction.Open(transaction.Folder(cmp.Or(stateDir, config.DefaultStateDir)))
+	if err == nil {
+		files.Options.Overlay = new(machine.Overlay())
+	}
+	return config.Load(files.Path, files.Options) // which says what is wrong with the overlay's file
+}
+
+// firstConfig reads the configuration to start with. An overlay that cannot be read, such as one of a
+// newer release, is left out: whoever set it can then set it anew.
+func firstConfig(files config.Files, machine *transaction.Machine) (cfg *config.Config, leftOut, err error) {
+	overlay := machine.Overlay()
+	files.Options.Overlay = &overlay
+	cfg, leftOut = config.Load(files.Path, files.Options)
+	if leftOut == nil || overlay == "" {
+		return cfg, nil, leftOut
+	}
+	files.Options.Overlay = new("")
+	if cfg, err = config.Load(files.Path, files.Options); err != nil {
+		return nil, nil, err
+	}
+	machine.LeaveOut()
+	return cfg, leftOut, nil
 }
 
 // Run is the agent in the foreground, until ctx ends. An error that is a
@@ -40,11 +70,13 @@ func Load(path, stateDir, socket string) (*config.Config, error) {
 func Run(ctx context.Context, opts RunOptions) error {
 	defer onOneProcessor()()
 	kept := KeepMemory() // before the first key is read
-	cfg, err := Load(opts.Config, opts.StateDir, opts.Socket)
+	level := new(slog.LevelVar)
+	files := filesOf(opts.Config, opts.StateDir, opts.Socket)
+	machine, damage := transaction.Open(transaction.Folder(cmp.Or(opts.StateDir, config.DefaultStateDir)))
+	cfg, leftOut, err := firstConfig(files, machine)
 	if err != nil {
 		return err
 	}
-	level := new(slog.LevelVar)
 	setLevel(level, cfg)
 	log := slog.New(slog.NewTextHandler(opts.Log, &slog.HandlerOptions{Level: level, ReplaceAttr: journalTime}))
 	if kept != nil {
@@ -52,10 +84,14 @@ func Run(ctx context.Context, opts RunOptions) error {
 	}
 	a, err := New(Options{
 		Config: cfg, Version: opts.Version, Built: opts.Built, Log: log, Deregister: opts.Deregister,
-		RefuseVolatile: opts.StateDir == "",
+		RefuseVolatile: opts.StateDir == "", Files: &files, Transactions: machine,
+		Applied: func(cfg *config.Config) { setLevel(level, cfg) },
 	})
 	if err != nil {
 		return err
+	}
+	if err := errors.Join(damage, leftOut); err != nil {
+		a.health.Set(health.ConfigurationInvalid, "", "what transactions have set is left out: "+err.Error())
 	}
 	l, err := inherited()
 	if err != nil {
@@ -67,7 +103,7 @@ func Run(ctx context.Context, opts RunOptions) error {
 		local,
 		named{"readiness", func(ctx context.Context) error { return notifyReady(ctx, local.Ready(), a.board.Hardware().Ready()) }},
 		named{"watchdog", a.feedWatchdog},
-		named{"reload", func(ctx context.Context) error { return a.reloads(ctx, opts, level) }},
+		named{"reload", func(ctx context.Context) error { return a.reloads(ctx, opts.Reload) }},
 	)
 }
 
@@ -126,22 +162,15 @@ func notifyReady(ctx context.Context, ready ...<-chan struct{}) error {
 
 // reloads reads the configuration anew whenever it is asked to. A configuration
 // that is wrong changes nothing.
-func (a *Agent) reloads(ctx context.Context, opts RunOptions, level *slog.LevelVar) error {
+func (a *Agent) reloads(ctx context.Context, reload <-chan os.Signal) error {
 	for {
 		select {
-		case <-opts.Reload:
+		case <-reload:
 		case <-ctx.Done():
 			return nil
 		}
 		_, _ = daemon.SdNotify(false, daemon.SdNotifyReloading)
-		cfg, err := Load(opts.Config, opts.StateDir, opts.Socket)
-		if err == nil {
-			err = a.Apply(ctx, cfg)
-		}
-		a.reloaded(err)
-		if err == nil {
-			setLevel(level, cfg)
-		}
+		a.reloaded(a.configuration.reload(ctx))
 		_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
 	}
 }

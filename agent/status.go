@@ -54,6 +54,9 @@ func (a *Agent) accountChanged(s client.AccountStatus) {
 	if a.firmware != nil {
 		a.firmware.heard(s)
 	}
+	if a.configuration != nil {
+		a.configuration.heard()
+	}
 	on, cause := ssid(s.ShortServerID), s.Cause
 	if s.ErrorCleared {
 		cause = client.NoCause

@@ -19,6 +19,8 @@ export SOURCE_DATE_EPOCH VERSION
 
 # A copy whose files have the commit's date: some package formats keep it.
 cp -r packaging systemd "$WORK/"
+mkdir "$WORK/objects"
+cp objects/registry/xml/26*.xml "$WORK/objects/" # the private range: what servers do not know
 # What accompanies the program is made with the one that runs here.
 mkdir "$WORK/papers"
 env -u GOARCH -u GOARM -u GOMIPS packaging/build.sh "$WORK/native"
@@ -44,7 +46,7 @@ debian() {
   env "$@" packaging/build.sh "$WORK/lwm2m-agent"
   nfpm_package deb "$arch" "lwm2m-agent_${VERSION}_$arch.deb"
   mkdir "$WORK/$name"
-  cp "$WORK/lwm2m-agent" packaging/agent.toml systemd/lwm2m-agent.* "$WORK/papers/copyright" "$WORK/papers/sbom.cdx.json" "$WORK/$name/"
+  cp "$WORK/lwm2m-agent" packaging/agent.toml systemd/lwm2m-agent.* "$WORK"/objects/*.xml "$WORK/papers/copyright" "$WORK/papers/sbom.cdx.json" "$WORK/$name/"
   tar -c -C "$WORK" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX "$name" |
     gzip -9n >"$dir/$name.tar.gz"
 }

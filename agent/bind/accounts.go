@@ -95,6 +95,17 @@ func (a *Accounts) Seed(tree *model.Tree, security *objects.Security, server *ob
 		}
 	}
 	detach(before, saved)
+	return a.seed(tree, security, server, cfg, before, saved)
+}
+
+// Reset is Seed as at the first start: what bootstrap servers and servers wrote is forgotten.
+func (a *Accounts) Reset(tree *model.Tree, security *objects.Security, server *objects.Server, cfg *config.Config) error {
+	return a.seed(tree, security, server, cfg, nil, [2][]lwm2m.Node{})
+}
+
+func (a *Accounts) seed(
+	tree *model.Tree, security *objects.Security, server *objects.Server, cfg *config.Config, before map[string]section, saved [2][]lwm2m.Node,
+) error {
 	accounts, now := accountsOf(cfg, before, saved, a.accountOf)
 	fresh, err := contentOf(tree, accounts)
 	if err != nil {

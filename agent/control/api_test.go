@@ -73,6 +73,8 @@ func TestAPISchemas(t *testing.T) {
 		"SendRequest": reflect.TypeFor[SendRequest](), "SendOutcome": reflect.TypeFor[SendOutcome](), "Refusal": reflect.TypeFor[Refusal](),
 		"AppStatus": reflect.TypeFor[AppStatus](), "AppRequest": reflect.TypeFor[AppRequest](), "AppAnswer": reflect.TypeFor[AppAnswer](),
 		"Firmware": reflect.TypeFor[Firmware](), "Slot": reflect.TypeFor[Slot](), "FirmwareRequest": reflect.TypeFor[FirmwareRequest](),
+		"Configuration": reflect.TypeFor[Configuration](), "ConfigurationRun": reflect.TypeFor[ConfigurationRun](),
+		"ConfigurationRequest": reflect.TypeFor[ConfigurationRequest](), "Plan": reflect.TypeFor[Plan](),
 		"AppResource": reflect.TypeFor[apps.ResourceDefinition](),
 	}
 	for name, typ := range types {

@@ -40,6 +40,8 @@ type HandlerOptions struct {
 	Apps *apps.Apps      // nil: none
 
 	Firmware FirmwareBackend // nil: no updates
+
+	Configuration ConfigurationBackend // nil: it is not in files
 }
 
 // The bounds of requests.
@@ -73,6 +75,8 @@ func routes() []route {
 		{http.MethodGet, firmwarePath, Reading, ofFirmware((*handler).showFirmware)},
 		{http.MethodPost, firmwarePath, Changing, ofFirmware((*handler).actOnFirmware)},
 		{http.MethodPut, firmwarePath, Changing, ofFirmware((*handler).installFirmware)},
+		{http.MethodGet, configurationPath, Reading, ofConfiguration((*handler).showConfiguration)},
+		{http.MethodPost, configurationPath, Changing, ofConfiguration((*handler).actOnConfiguration)},
 		{http.MethodGet, "/v1/apps", Reading, (*handler).listApps},
 		{http.MethodPut, "/v1/apps/{name}", Owning, ofApp((*handler).registerApp)},
 		{http.MethodDelete, "/v1/apps/{name}", Owning, ofApp((*handler).withdrawApp)},
@@ -90,11 +94,13 @@ type handler struct {
 	apps    *apps.Apps
 	updates FirmwareBackend
 	streams chan struct{} // holds a token for each event stream
+
+	configuration ConfigurationBackend
 }
 
 // Handler serves the control interface's routes, below /v1/.
 func Handler(b Backend, may Authorizer, opts HandlerOptions) http.Handler {
-	h := &handler{backend: b, may: may, log: opts.Log, done: opts.Done, apps: opts.Apps, updates: opts.Firmware, streams: make(chan struct{}, maxStreams)}
+	h := &handler{backend: b, may: may, log: opts.Log, done: opts.Done, apps: opts.Apps, updates: opts.Firmware, streams: make(chan struct{}, maxStreams), configuration: opts.Configuration}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}

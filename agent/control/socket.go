@@ -35,7 +35,9 @@ type SocketOptions struct {
 	Apps     *apps.Apps // nil: none
 
 	Firmware FirmwareBackend // nil: no updates
-	Log      *slog.Logger    // nil discards
+
+	Configuration ConfigurationBackend // nil: it is not in files
+	Log           *slog.Logger         // nil discards
 }
 
 // The bounds of the server.
@@ -76,7 +78,7 @@ func (s *SocketServer) Run(ctx context.Context) error {
 	}
 	done := make(chan struct{})
 	server := &http.Server{
-		Handler:     Handler(s.backend, byPeer, HandlerOptions{Log: s.opts.Log, Done: done, Apps: s.opts.Apps, Firmware: s.opts.Firmware}),
+		Handler:     Handler(s.backend, byPeer, HandlerOptions{Log: s.opts.Log, Done: done, Apps: s.opts.Apps, Firmware: s.opts.Firmware, Configuration: s.opts.Configuration}),
 		ConnContext: withPeer,
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 		ErrorLog:    slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),

@@ -2,28 +2,29 @@ package health
 
 // The codes.
 const (
-	ServerUnreachable    Code = "server-unreachable"
-	ServerRefuses        Code = "server-refuses"
-	ServerIdentity       Code = "server-identity"
-	ServerMissing        Code = "server-missing"
-	BootstrapFailing     Code = "bootstrap-failing"
-	SensorFailing        Code = "sensor-failing"
-	ActuatorFailing      Code = "actuator-failing"
-	ConfigurationInvalid Code = "configuration-invalid"
-	ConfigurationUnsafe  Code = "configuration-unsafe"
-	StateDamaged         Code = "state-damaged"
-	StateUnwritable      Code = "state-unwritable"
-	StateVolatile        Code = "state-volatile"
-	KeyUnavailable       Code = "key-unavailable"
-	ClockWrong           Code = "clock-wrong"
-	AppAway              Code = "app-away"
-	ModemMissing         Code = "modem-missing"
-	ModemSilent          Code = "modem-silent"
-	SIMMissing           Code = "sim-missing"
-	SIMUnusable          Code = "sim-unusable"
-	NetworkRefuses       Code = "network-refuses"
-	FirmwareFailed       Code = "firmware-failed"
-	FirmwareWaits        Code = "firmware-waits"
+	ServerUnreachable     Code = "server-unreachable"
+	ServerRefuses         Code = "server-refuses"
+	ServerIdentity        Code = "server-identity"
+	ServerMissing         Code = "server-missing"
+	BootstrapFailing      Code = "bootstrap-failing"
+	SensorFailing         Code = "sensor-failing"
+	ActuatorFailing       Code = "actuator-failing"
+	ConfigurationInvalid  Code = "configuration-invalid"
+	ConfigurationReverted Code = "configuration-reverted"
+	ConfigurationUnsafe   Code = "configuration-unsafe"
+	StateDamaged          Code = "state-damaged"
+	StateUnwritable       Code = "state-unwritable"
+	StateVolatile         Code = "state-volatile"
+	KeyUnavailable        Code = "key-unavailable"
+	ClockWrong            Code = "clock-wrong"
+	AppAway               Code = "app-away"
+	ModemMissing          Code = "modem-missing"
+	ModemSilent           Code = "modem-silent"
+	SIMMissing            Code = "sim-missing"
+	SIMUnusable           Code = "sim-unusable"
+	NetworkRefuses        Code = "network-refuses"
+	FirmwareFailed        Code = "firmware-failed"
+	FirmwareWaits         Code = "firmware-waits"
 )
 
 // kinds is the table of possible troubles, in the order in which the
@@ -68,6 +69,11 @@ var kinds = []Kind{
 		Code: ConfigurationInvalid, Severity: Error, Device: ConfigurationRefused,
 		Text:   "the configuration was read again and refused; the agent goes on with the former one",
 		Remedy: "`lwm2m-agent check` prints file, line and what is allowed. After the repair: `systemctl reload lwm2m-agent`.",
+	},
+	{
+		Code: ConfigurationReverted, Severity: Warning, Device: ConfigurationRefused,
+		Text:   "the last change of the configuration was taken back by itself; the one of before is in force",
+		Remedy: "The text says why, as a rule a server that was not reached with it. Correct the change and apply it again; the entry goes with the next one that is kept. `lwm2m-agent config show -json` has the history.",
 	},
 	{
 		Code: ConfigurationUnsafe, Severity: Warning, Subject: "place",

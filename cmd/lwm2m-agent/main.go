@@ -51,6 +51,7 @@ func commands() []command {
 		{"bootstrap", "", "ask the bootstrap server for accounts now", runBootstrap},
 		{"provision", "[psk|rpk|x509|list]", "make, import and list keys, in files or a TPM, for a factory line", runProvision},
 		{"firmware", "status | install [FILE] | accept | cancel | mark-good | rollback", "show and drive the firmware update", runFirmware},
+		{"config", "show | diff [FILE] | apply FILE | confirm | rollback | reset-accounts", "show the configuration, and set it as a transaction", runConfig},
 		{"version", "", "print version, commit, Go version and supported LwM2M versions", runVersion},
 	}, etsCommand())
 }
