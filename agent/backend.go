@@ -121,6 +121,9 @@ func (b *backend) Update(servers []uint16) error {
 	return errors.Join(problems...)
 }
 
+// Deregister implements control.Backend.
+func (b *backend) Deregister(ctx context.Context) error { return b.client.Deregister(ctx) }
+
 // Subscribe implements control.Backend.
 func (b *backend) Subscribe(paths []lwm2m.Path) control.Subscription {
 	s := &backendSubscription{

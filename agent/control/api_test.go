@@ -163,6 +163,8 @@ func TestAPIAnswers(t *testing.T) {
 		{"POST", "/v1/update", `{"servers": [101]}`},
 		{"POST", "/v1/update", `{"servers": [1]}`},
 		{"POST", "/v1/bootstrap", ""},
+		{"POST", "/v1/deregister", ""},
+		{"POST", "/v1/deregister", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.method+" "+tt.target+" "+tt.body, func(t *testing.T) {

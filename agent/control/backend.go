@@ -40,6 +40,9 @@ type Backend interface {
 	Update(servers []uint16) error
 	// Bootstrap has the bootstrap server asked for accounts.
 	Bootstrap() error
+	// Deregister ends the registrations, until the agent is started anew. It returns when the servers
+	// have answered.
+	Deregister(ctx context.Context) error
 	// Subscribe returns what happens from now on: values and structure below the
 	// paths, accounts, health. Close it when done.
 	Subscribe(paths []lwm2m.Path) Subscription

@@ -75,6 +75,7 @@ type device struct {
 	mu       sync.Mutex
 	executed []string
 	updated  [][]uint16
+	left     bool // deregistered; once more is not answered
 	noBoot   bool // there is no bootstrap server
 	sent     []lwm2m.Path
 	subs     map[*subscription]struct{}
@@ -213,6 +214,16 @@ func (d *device) Bootstrap() error {
 	if d.noBoot {
 		return lwm2m.Errorf(lwm2m.MethodNotAllowed, "there is no bootstrap server")
 	}
+	return nil
+}
+
+func (d *device) Deregister(context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.left {
+		return errors.New("deregister from server 101: no answer")
+	}
+	d.left = true
 	return nil
 }
 

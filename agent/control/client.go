@@ -76,6 +76,11 @@ func (c *Client) Bootstrap(ctx context.Context) error {
 	return c.send(ctx, http.MethodPost, "/v1/bootstrap", struct{}{})
 }
 
+// Deregister ends the registrations, until the agent is started anew.
+func (c *Client) Deregister(ctx context.Context) error {
+	return c.send(ctx, http.MethodPost, "/v1/deregister", struct{}{})
+}
+
 // Update makes the agent send a registration Update to these servers, or to all.
 func (c *Client) Update(ctx context.Context, servers ...uint16) error {
 	return c.send(ctx, http.MethodPost, "/v1/update", UpdateRequest{Servers: servers})

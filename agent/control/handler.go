@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -71,6 +72,7 @@ func routes() []route {
 		{http.MethodPost, "/v1/send", Changing, (*handler).send},
 		{http.MethodPost, "/v1/update", Changing, (*handler).update},
 		{http.MethodPost, "/v1/bootstrap", Changing, (*handler).bootstrap},
+		{http.MethodPost, "/v1/deregister", Changing, (*handler).deregister},
 		{http.MethodGet, "/v1/events", Reading, (*handler).events},
 		{http.MethodGet, firmwarePath, Reading, ofFirmware((*handler).showFirmware)},
 		{http.MethodPost, firmwarePath, Changing, ofFirmware((*handler).actOnFirmware)},
@@ -352,6 +354,19 @@ func (h *handler) bootstrap(w http.ResponseWriter, _ *http.Request) error {
 		return err
 	}
 	w.WriteHeader(http.StatusAccepted)
+	return nil
+}
+
+// deregisterTime bounds how long servers may take to answer.
+const deregisterTime = 10 * time.Second
+
+func (h *handler) deregister(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := context.WithTimeoutCause(r.Context(), deregisterTime, fmt.Errorf("no answer within %v", deregisterTime))
+	defer cancel()
+	if err := h.backend.Deregister(ctx); err != nil {
+		return lwm2m.Errorf(lwm2m.ServiceUnavailable, "%w", err)
+	}
+	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 

@@ -170,10 +170,14 @@ func TestExecuteAndUpdate(t *testing.T) {
 		{"/v1/update", ``, http.StatusAccepted},
 		{"/v1/update", `{"servers": [101]}`, http.StatusAccepted},
 		{"/v1/bootstrap", ``, http.StatusAccepted},
+		{"/v1/deregister", ``, http.StatusNoContent},
 	} {
 		if code, text := call(h, "POST", tt.target, tt.body); code != tt.want || text != "" {
 			t.Errorf("%s %s: %d %s", tt.target, tt.body, code, text)
 		}
+	}
+	if code, text := call(h, "POST", "/v1/deregister", ""); code != http.StatusServiceUnavailable || !strings.Contains(text, "server 101") {
+		t.Errorf("a server that is silent: %d %s", code, text)
 	}
 	if d := cmp.Diff([]string{"/3/0/4 ", "/3/0/4 now"}, d.executed); d != "" {
 		t.Error(d)

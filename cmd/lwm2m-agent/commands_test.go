@@ -110,7 +110,7 @@ const eventsAnswer = `{"event":"registration","server":{"short_server_id":101}}
 func TestOutput(t *testing.T) {
 	answers := map[string]string{
 		"GET /v1/status": statusAnswer, "GET /v1/tree": treeAnswer, "GET /v1/value": valueAnswer, "GET /v1/events": eventsAnswer,
-		"PUT /v1/value": "", "POST /v1/execute": "", "POST /v1/update": "", "POST /v1/bootstrap": "",
+		"PUT /v1/value": "", "POST /v1/execute": "", "POST /v1/update": "", "POST /v1/bootstrap": "", "POST /v1/deregister": "",
 		"POST /v1/send": `[{"short_server_id":101,"sent":true},{"short_server_id":102,"sent":false,"error":"muted"}]`,
 	}
 	tests := []struct {
@@ -173,6 +173,7 @@ health:
 		{[]string{"send", "-to", "101,102", "-json", "/3303"}, `POST /v1/send {"paths":["/3303"],"servers":[101,102]}`, `[{"short_server_id":101,"sent":true},{"short_server_id":102,"sent":false,"error":"muted"}]` + "\n", "lwm2m-agent send: not every server took it\n", 1},
 		{[]string{"update"}, "POST /v1/update {}", "", "", 0},
 		{[]string{"bootstrap"}, "POST /v1/bootstrap {}", "", "", 0},
+		{[]string{"deregister"}, "POST /v1/deregister {}", "", "", 0},
 		{[]string{"update", "101", "102"}, `POST /v1/update {"servers":[101,102]}`, "", "", 0},
 		{[]string{"observe", "/3303"}, "GET /v1/events?path=%2F3303", `12:59:59.250  /3303/0/5700  Sensor Value  21.5 Cel
 13:00:00.000  /3303/0/5700  Sensor Value  22 Cel  uncertain

@@ -88,9 +88,11 @@ hold "the new program runs" test "$(pid)" != "$before"
 hold "the administrator's edit stays" grep -q '# edited' /etc/lwm2m-agent/agent.toml
 soon "the state stays" lwm2m-agent read /3/0/14
 hold "nothing is refused to it, nothing warned of" quiet
+refuse "up to now no registration has ended" said '^deregistered'
 hold "the definition of object 26241 is there" grep -q '<Name>Gateway Configuration</Name>' /usr/share/lwm2m-agent/objects/26241.xml
 
 hold "removal" dpkg -r lwm2m-agent
+soon "its registration has ended" said '^deregistered'
 refuse "the program is gone" test -e /usr/bin/lwm2m-agent
 refuse "the service is gone" systemctl is-active --quiet lwm2m-agent
 hold "configuration and state stay" test -e /etc/lwm2m-agent/agent.toml -a -e /var/lib/lwm2m-agent/state.db
