@@ -2,6 +2,7 @@ package modem
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -108,6 +109,31 @@ func TestBands(t *testing.T) {
 	}{{LTE, 20, false}, {LTE, 40, true}, {NR, 78, true}, {LTE, 78, false}, {NR, 28, false}, {LTEM, 0, false}} {
 		if n := (Network{Technology: tt.technology, Band: tt.band}); n.TDD() != tt.tdd {
 			t.Errorf("%v band %d: time division %v", tt.technology, tt.band, n.TDD())
+		}
+	}
+}
+
+// TestDifferences changes one part after the other.
+func TestDifferences(t *testing.T) {
+	now := time.Now()
+	for want, change := range map[Part]func(*State){
+		0:            func(s *State) { s.Network.Time, s.Signal.Time = now, now },
+		PartPresence: func(s *State) { s.Trouble = errors.New("gone") },
+		PartIdentity: func(s *State) { s.Identity.Model = "BG95" },
+		PartSIM:      func(s *State) { s.SIM.State = SIMPIN },
+		PartNetwork:  func(s *State) { s.Network.Cell = new(int64(2)) },
+		PartSignal:   func(s *State) { s.Signal.RSRP = nil },
+		PartBearers:  func(s *State) { s.Bearers = nil },
+		PartSleep:    func(s *State) { s.Sleep.Granted.On = true },
+		PartFix:      func(s *State) { s.Fix = &Fix{} },
+	} {
+		state := func() State {
+			return State{Network: Network{Cell: new(int64(1))}, Signal: Signal{RSRP: new(-97.0)}, Bearers: []Bearer{{CID: 1}}}
+		}
+		a, b := state(), state()
+		change(&b)
+		if got := Differences(&a, &b); got != want {
+			t.Errorf("%b, want %b", got, want)
 		}
 	}
 }

@@ -1,0 +1,12 @@
+package modem
+
+import "time"
+
+// Message is a short message (SMS) that has come. Who sent it and what it says is never
+// logged.
+type Message struct {
+	Time time.Time // at which the network's centre took it
+	From string    // the sender's number: "+4915112345678"
+	Text string    // "" for one of bytes
+	Data []byte    // of a binary one
+}

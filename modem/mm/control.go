@@ -1,0 +1,94 @@
+package mm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/godbus/dbus/v5"
+
+	"lwm2m-agent/modem"
+)
+
+// ErrNotOffered says that ModemManager's interface has no such thing.
+var ErrNotOffered = errors.New("ModemManager has no interface for the modem's power saving; a modem with driver = \"at\" has")
+
+// here returns the modem that is there now.
+func (m *Modem) here() (*present, error) {
+	if p := m.present.Load(); p != nil {
+		return p, nil
+	}
+	return nil, ErrAbsent
+}
+
+// do calls a method of the modem.
+func (m *Modem) do(ctx context.Context, what, method string, args ...any) error {
+	here, err := m.here()
+	if err != nil {
+		return err
+	}
+	if err := call(ctx, here.conn, here.path, method, commandTime, args...).Err; err != nil {
+		return explain(what, err)
+	}
+	return nil
+}
+
+// families are the numbers of MMBearerIpFamily.
+var families = map[modem.PDNType]uint32{modem.IPv4: 1, modem.IPv6: 2, modem.IPv4v6: 4, modem.NonIP: 8}
+
+// authentications are the numbers of MMBearerAllowedAuth.
+var authentications = map[modem.Authentication]uint32{modem.AuthenticationNone: 1, modem.PAP: 1 << 1, modem.CHAP: 1 << 2}
+
+// SetProfile changes a profile that the modem keeps. Who makes the connection may have
+// settings of their own, which come first.
+func (m *Modem) SetProfile(ctx context.Context, cid int, p modem.Profile) error {
+	settings := map[string]dbus.Variant{
+		"profile-id": dbus.MakeVariant(int32(cid)), //nolint:gosec // a number of two digits
+		"apn":        dbus.MakeVariant(p.APN), "ip-type": dbus.MakeVariant(families[p.Type]),
+	}
+	if p.Login != nil {
+		settings["allowed-auth"] = dbus.MakeVariant(authentications[p.Login.Authentication])
+		settings["user"], settings["password"] = dbus.MakeVariant(p.Login.User), dbus.MakeVariant(string(p.Login.Password))
+	}
+	return m.do(ctx, fmt.Sprintf("change profile %d", cid), ifaceProfiles+".Set", settings)
+}
+
+// Reconnect takes a bearer down, if it is up, and up again. Whoever made it goes on owning
+// it; one that is gone is theirs to make.
+func (m *Modem) Reconnect(ctx context.Context, cid int) error {
+	here, err := m.here()
+	if err != nil {
+		return err
+	}
+	p, ok := here.bearers[cid]
+	if !ok {
+		return fmt.Errorf("reconnect bearer %d: ModemManager has none; whoever makes the connection has to make it", cid)
+	}
+	for _, method := range []string{"Disconnect", "Connect"} {
+		if err := call(ctx, here.conn, p, ifaceBearer+"."+method, commandTime).Err; err != nil {
+			return explain(fmt.Sprintf("reconnect bearer %d", cid), err)
+		}
+	}
+	return nil
+}
+
+// SetPSM gives ErrNotOffered.
+func (m *Modem) SetPSM(context.Context, modem.PSM) error { return ErrNotOffered }
+
+// SetEDRX gives ErrNotOffered.
+func (m *Modem) SetEDRX(context.Context, modem.EDRX) error { return ErrNotOffered }
+
+// Register has the modem search for a network by itself.
+func (m *Modem) Register(ctx context.Context) error {
+	return m.do(ctx, "register again", iface3GPP+".Register", "")
+}
+
+// SetRadio disables the modem, which takes the radio off, and enables it.
+func (m *Modem) SetRadio(ctx context.Context, on bool) error {
+	return m.do(ctx, "switch the radio", ifaceModem+".Enable", on)
+}
+
+// Reset restarts the modem.
+func (m *Modem) Reset(ctx context.Context) error {
+	return m.do(ctx, "reset the modem", ifaceModem+".Reset")
+}

@@ -1,0 +1,167 @@
+package mm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+
+	"lwm2m-agent/modem"
+)
+
+// Config says which modem, and who watches.
+type Config struct {
+	// Port is which of ModemManager's modems: one of its ports ("/dev/cdc-wdm0",
+	// "/dev/ttyUSB*"), its device in sysfs, or its IMEI; "" is the first.
+	Port string
+	PIN  modem.Secret
+
+	// Signal is how often ModemManager measures the signal; zero leaves that as it is.
+	Signal time.Duration
+
+	// Changed is given the state with each change, and what has changed. It is called
+	// from Run's goroutine and must not wait for the modem.
+	Changed func(modem.State, modem.Part)
+	// Received is given each text message that comes, likewise, and returns whether it was
+	// for the agent: then it is deleted. nil: nobody reads them.
+	Received func(modem.Message) bool
+	Log      *slog.Logger
+	Now      func() time.Time
+	Dial     func(context.Context) (*dbus.Conn, error) // nil: the system bus
+}
+
+// Modem is a modem of ModemManager. Run is the only writer of what is known of it; the
+// other methods may be called at any time.
+type Modem struct {
+	cfg      Config
+	state    modem.State
+	present  atomic.Pointer[present] // nil: there is none
+	pinTried bool                    // a wrong PIN must not be tried until the card is locked
+	quiet    bool                    // only looks
+}
+
+// present is what commands need to know of a modem that is there.
+type present struct {
+	conn    *dbus.Conn
+	path    dbus.ObjectPath
+	bearers map[int]dbus.ObjectPath // by the number that a bearer has here
+}
+
+// ErrAbsent says that there is no modem to do what was asked for.
+var ErrAbsent = errors.New("ModemManager has no such modem")
+
+// New returns a modem that nobody has looked for yet.
+func New(cfg Config) *Modem {
+	if cfg.Dial == nil {
+		cfg.Dial = func(ctx context.Context) (*dbus.Conn, error) {
+			return dbus.ConnectSystemBus(dbus.WithContext(ctx), dbus.WithSignalHandler(dbus.NewSequentialSignalHandler()))
+		}
+	}
+	return &Modem{cfg: cfg}
+}
+
+// How long a bus that is gone is left alone.
+const (
+	firstPause = 2 * time.Second
+	maxPause   = time.Minute
+	steadyTime = 5 * time.Minute // after which a bus counts as having been there
+)
+
+// Run follows the modem until ctx ends, which gives nil.
+func (m *Modem) Run(ctx context.Context) error {
+	pause := firstPause
+	for {
+		began := m.cfg.Now()
+		err := m.follow(ctx)
+		m.present.Store(nil)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was to end
+		}
+		m.absent(fmt.Errorf("the system bus is gone: %w; it is tried again by itself", err))
+		if m.cfg.Now().Sub(began) > steadyTime {
+			pause = firstPause
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// absent enters that there is no modem.
+func (m *Modem) absent(why error) {
+	m.present.Store(nil)
+	m.enter(modem.State{Presence: modem.Missing, Trouble: why, Fix: m.state.Fix})
+}
+
+// enter takes over a state, and tells what of it is new.
+func (m *Modem) enter(s modem.State) {
+	now := m.cfg.Now()
+	p := modem.Differences(&m.state, &s)
+	if p&modem.PartPresence != 0 {
+		m.tellPresence(&s)
+	}
+	if p&modem.PartNetwork != 0 {
+		s.Network.Time = now
+	} else {
+		s.Network.Time = m.state.Network.Time
+	}
+	if p&modem.PartSignal != 0 {
+		s.Signal.Time = now
+	} else {
+		s.Signal.Time = m.state.Signal.Time
+	}
+	m.state = s
+	if p != 0 {
+		m.cfg.Changed(s.Clone(), p)
+	}
+}
+
+func (m *Modem) tellPresence(s *modem.State) {
+	if s.Trouble != nil {
+		m.cfg.Log.Warn("modem gone", slog.Any("error", s.Trouble))
+	} else if s.Presence == modem.Ready {
+		m.cfg.Log.Info("modem found", slog.String("model", s.Identity.Model))
+	}
+}
+
+// Probe looks at a modem once. It gives no PIN and changes nothing.
+func Probe(ctx context.Context, cfg Config) (modem.State, error) {
+	cfg.PIN, cfg.Signal, cfg.Received = "", 0, nil
+	var found modem.State
+	seen := make(chan struct{})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cfg.Changed = func(s modem.State, _ modem.Part) {
+		select {
+		case <-seen:
+		default:
+			found = s
+			close(seen)
+		}
+	}
+	over := make(chan error, 1)
+	m := New(cfg)
+	m.quiet = true
+	go func() { over <- m.Run(ctx) }() // ended by cancel and waited for
+	select {
+	case <-seen:
+	case <-ctx.Done():
+	}
+	cancel()
+	if err := <-over; err != nil {
+		return found, err
+	}
+	select {
+	case <-seen:
+		return found, found.Trouble
+	default:
+		return found, fmt.Errorf("ask ModemManager: it does not answer: %w", context.Cause(ctx))
+	}
+}
