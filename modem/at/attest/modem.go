@@ -13,7 +13,7 @@ import (
 // Modem is a simulated modem. Its methods may be called at any time.
 type Modem struct {
 	mu       sync.Mutex
-	port     io.Writer
+	ports    []io.Writer
 	answers  map[string][]string
 	handlers []handler
 	commands []string
@@ -75,11 +75,16 @@ func (m *Modem) Mangle(f func(chunk string) string) {
 	m.mangle = f
 }
 
-// Say sends lines that nobody asked for.
+// Say sends lines that nobody asked for, over each port.
 func (m *Modem) Say(lines ...string) error {
+	m.mu.Lock()
+	ports := slices.Clone(m.ports)
+	m.mu.Unlock()
 	for _, l := range lines {
-		if err := m.write("\r\n" + l + "\r\n"); err != nil {
-			return err
+		for _, p := range ports {
+			if err := m.write(p, "\r\n"+l+"\r\n"); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -92,11 +97,16 @@ func (m *Modem) Commands() []string {
 	return slices.Clone(m.commands)
 }
 
-// Serve answers what comes over a port until it is closed.
+// Serve answers what comes over a port until it is closed. A modem may have several.
 func (m *Modem) Serve(port io.ReadWriter) {
 	m.mu.Lock()
-	m.port = port
+	m.ports = append(m.ports, port)
 	m.mu.Unlock()
+	defer func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.ports = slices.DeleteFunc(m.ports, func(p io.Writer) bool { return p == port })
+	}()
 	var line []byte
 	buf := make([]byte, 512)
 	for {
@@ -107,7 +117,7 @@ func (m *Modem) Serve(port io.ReadWriter) {
 				continue
 			}
 			if text := string(bytes.Trim(line, "\x1b\x1a ")); text != "" {
-				m.command(text)
+				m.command(port, text)
 			}
 			line = line[:0]
 		}
@@ -117,7 +127,7 @@ func (m *Modem) Serve(port io.ReadWriter) {
 	}
 }
 
-func (m *Modem) command(text string) {
+func (m *Modem) command(port io.Writer, text string) {
 	m.mu.Lock()
 	m.commands = append(m.commands, text)
 	echo, silent := m.echo, m.silent
@@ -126,10 +136,10 @@ func (m *Modem) command(text string) {
 		return
 	}
 	if echo {
-		_ = m.write(text + "\r")
+		_ = m.write(port, text+"\r")
 	}
 	for _, chunk := range m.answer(text) {
-		_ = m.write(chunk)
+		_ = m.write(port, chunk)
 	}
 }
 
@@ -154,14 +164,14 @@ func (m *Modem) answer(text string) []string {
 	return chunks
 }
 
-func (m *Modem) write(chunk string) error {
+func (m *Modem) write(port io.Writer, chunk string) error {
 	m.mu.Lock()
-	port, mangle := m.port, m.mangle
+	mangle := m.mangle
 	m.mu.Unlock()
 	if mangle != nil {
 		chunk = mangle(chunk)
 	}
-	if port == nil || chunk == "" {
+	if chunk == "" {
 		return nil
 	}
 	_, err := io.WriteString(port, chunk)
