@@ -12,6 +12,7 @@ import (
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/modem"
 )
 
 // backend is the agent as the control interface sees it.
@@ -34,6 +35,7 @@ func (b *backend) Status() control.Status {
 	for _, account := range b.client.Status() {
 		s.Servers = append(s.Servers, serverStatus(account))
 	}
+	b.modems.Each(func(name string, m *modem.State) { s.Modems = append(s.Modems, modemStatus(name, m)) })
 	s.Bootstrap = bootstrapStatus(b.client.BootstrapStatus())
 	return s
 }

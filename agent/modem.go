@@ -1,14 +1,17 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"time"
 
 	"lwm2m-agent/agent/bind"
 	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/control"
 	"lwm2m-agent/hw"
 	"lwm2m-agent/modem"
 	"lwm2m-agent/modem/at"
@@ -39,10 +42,10 @@ func (a *Agent) addModems() error {
 const modemCheckTime = 20 * time.Second
 
 func checkModem(ctx context.Context, m *config.Modem) CheckRow {
-	row := CheckRow{Part: "modem", Name: m.Name, Where: m.Port}
+	row := CheckRow{Part: "modem", Name: m.Name, Where: cmp.Or(m.Port, string(m.Driver))}
 	ctx, cancel := context.WithTimeout(ctx, modemCheckTime)
 	defer cancel()
-	s, err := at.Probe(ctx, bind.ModemOf(m, slog.New(slog.DiscardHandler), time.Now))
+	s, err := bind.ProbeModem(ctx, m)
 	if err != nil {
 		row.Detail = err.Error()
 		return row
@@ -50,6 +53,41 @@ func checkModem(ctx context.Context, m *config.Modem) CheckRow {
 	row.OK = s.Network.Registration.Registered()
 	row.Detail = describeModem(&s)
 	return row
+}
+
+// modemStatus is what status shows of a modem.
+func modemStatus(name string, s *modem.State) control.Modem {
+	out := control.Modem{Name: name, State: s.Presence.String()}
+	if s.Presence != modem.Ready && s.Presence != modem.Asleep {
+		out.Words = out.State
+		if s.Trouble != nil {
+			out.Words += ": " + s.Trouble.Error()
+		}
+		return out
+	}
+	for _, b := range s.Bearers {
+		if b.Active {
+			out.Connected = append(out.Connected, cmp.Or(b.APN, "without an APN"))
+		}
+	}
+	out.Model = strings.TrimSpace(s.Identity.Manufacturer + " " + s.Identity.Model)
+	out.SIM, out.Registration, out.Signal = s.SIM.State.String(), s.Network.Registration.String(), rounded(s.Signal.Strength())
+	if s.Network.Registration.Registered() {
+		out.Technology = s.Network.Technology.String()
+		out.Operator = strings.TrimSpace(s.Network.Operator + " " + s.Network.MCC + s.Network.MNC)
+	}
+	out.Words = out.State + ": " + describeModem(s)
+	if len(out.Connected) > 0 {
+		out.Words += ", connected: " + strings.Join(out.Connected, ", ")
+	}
+	return out
+}
+
+func rounded(f *float64) *int {
+	if f == nil {
+		return nil
+	}
+	return new(int(math.Round(*f)))
 }
 
 // describeModem says what a modem is and where it stands, without who it is for.
@@ -90,4 +128,16 @@ func serialFinding(ctx context.Context, p *hw.SerialPort) Finding {
 	f.Modem = true
 	f.Detail = "takes AT commands: " + describeModem(&s)
 	return f
+}
+
+// modemManagerFinding asks ModemManager for its first modem, false if it has none.
+func modemManagerFinding(ctx context.Context) (Finding, bool) {
+	ctx, cancel := context.WithTimeout(ctx, scanTime)
+	defer cancel()
+	section := config.Modem{Driver: config.ModemManager}
+	s, err := bind.ProbeModem(ctx, &section)
+	if err != nil {
+		return Finding{}, false
+	}
+	return Finding{Bus: "D-Bus", Where: "ModemManager", What: s.Identity.Model, Modem: true, Detail: "has a modem: " + describeModem(&s)}, true
 }

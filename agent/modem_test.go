@@ -77,6 +77,10 @@ func TestModemInObject4(t *testing.T) {
 	until(t, a, "/4/0/11", lwm2m.Integer(2))
 	until(t, a, "/4/0/12", lwm2m.Integer(0x1A2B))
 	until(t, a, "/4/0/7/0", lwm2m.String("iot.lab"))
+	shown := (&backend{a}).Status().Modems
+	if want := "ready: Quectel BG95-M3, SIM ready, home, LTE-M, 26201, -97 dBm, connected: iot.lab"; len(shown) != 1 || shown[0].Words != want || *shown[0].Signal != -97 {
+		t.Errorf("status has %+v, want %q", shown, want)
+	}
 
 	if err := sim.Say(`+CEREG: 3,"1A2B","01A2D003",8,0,7`); err != nil {
 		t.Fatal(err)

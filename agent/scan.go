@@ -44,6 +44,10 @@ func Scan(ctx context.Context) ([]Finding, string) {
 		}
 		out = append(out, f)
 	}
+	if f, ok := modemManagerFinding(ctx); ok {
+		modems.WriteString("[[modem]]\nname   = \"modem\"\ndriver = \"modemmanager\"\n\n")
+		out = append(out, f)
+	}
 	return out, configurationLines(inventory.Suggest()) + modems.String()
 }
 

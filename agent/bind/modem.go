@@ -2,17 +2,20 @@ package bind
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"net/netip"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/modem"
 	"lwm2m-agent/modem/at"
+	"lwm2m-agent/modem/mm"
 	"lwm2m-agent/objects"
 )
 
@@ -27,6 +30,7 @@ type Modems struct {
 	mu     sync.Mutex
 	states []namedModem // in the order of the configuration
 	first  *Cellular    // nil: the first one is in no objects of its own
+	texts  atomic.Uint64
 }
 
 type namedModem struct {
@@ -34,30 +38,81 @@ type namedModem struct {
 	state modem.State
 }
 
-// ModemOf is what package at makes of a [[modem]], without anybody who watches.
-func ModemOf(m *config.Modem, log *slog.Logger, now func() time.Time) at.Config {
+// Modem is a modem, by whatever driver.
+type Modem interface {
+	CellularModem
+	Run(ctx context.Context) error
+	Register(ctx context.Context) error
+	SetRadio(ctx context.Context, on bool) error
+	Reset(ctx context.Context) error
+}
+
+// atConfig is what package at makes of a [[modem]], without anybody who watches.
+func atConfig(m *config.Modem, log *slog.Logger, now func() time.Time) at.Config {
 	return at.Config{
 		Port: m.Port, Speed: m.Speed, Signal: m.Signal, PIN: modem.Secret(m.PIN.Reveal()),
-		Log: log.With(slog.String("modem", m.Name)), Now: now, Changed: func(modem.State, modem.Part) {},
+		Log: log.With(slog.String("modem", m.Name)), Now: now,
 	}
 }
 
+// mmConfig is what package mm makes of it.
+func mmConfig(m *config.Modem, log *slog.Logger, now func() time.Time) mm.Config {
+	return mm.Config{
+		Port: m.Port, Signal: m.Signal, PIN: modem.Secret(m.PIN.Reveal()),
+		Log: log.With(slog.String("modem", m.Name)), Now: now,
+	}
+}
+
+// ProbeModem looks at a modem once, and changes nothing that outlasts its restart.
+func ProbeModem(ctx context.Context, section *config.Modem) (modem.State, error) {
+	log := slog.New(slog.DiscardHandler)
+	if section.Driver == config.ModemManager {
+		return mm.Probe(ctx, mmConfig(section, log, time.Now))
+	}
+	return at.Probe(ctx, atConfig(section, log, time.Now))
+}
+
 // Add makes a modem of a section; the caller runs it.
-func (m *Modems) Add(section *config.Modem) *at.Modem {
+func (m *Modems) Add(section *config.Modem) Modem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	i := len(m.states)
 	m.states = append(m.states, namedModem{name: section.Name})
-	cfg := ModemOf(section, m.Log, m.Now)
-	cfg.Changed = func(s modem.State, _ modem.Part) { m.take(i, s) }
+	changed := func(s modem.State, _ modem.Part) { m.take(i, s) }
+	if section.Driver == config.ModemManager {
+		cfg := mmConfig(section, m.Log, m.Now)
+		cfg.Changed, cfg.Received = changed, m.received
+		return mm.New(cfg)
+	}
+	cfg := atConfig(section, m.Log, m.Now)
+	cfg.Changed = changed
 	return at.New(cfg)
 }
+
+// received counts a text message. None is for the agent.
+func (m *Modems) received(modem.Message) bool {
+	m.texts.Add(1)
+	return false
+}
+
+// Texts returns how many text messages have come.
+func (m *Modems) Texts() uint64 { return m.texts.Load() }
 
 // Join has the first modem shown in objects 10 and 11.
 func (m *Modems) Join(c *Cellular) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.first = c
+}
+
+// Each calls f with what is known of each modem, in the order of the configuration.
+func (m *Modems) Each(f func(name string, s *modem.State)) {
+	m.mu.Lock()
+	states := slices.Clone(m.states)
+	m.mu.Unlock()
+	for i := range states {
+		f(states[i].name, &states[i].state)
+	}
 }
 
 func (m *Modems) take(i int, s modem.State) {

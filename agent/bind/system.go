@@ -194,6 +194,7 @@ func bearer(k host.LinkKind) objects.Bearer {
 type Counters struct {
 	Root     fs.FS
 	Messages func() (count, bytes uint64) // both ways
+	Texts    func() uint64                // short messages (SMS) that modems have received
 
 	largest atomic.Int64
 }
@@ -207,6 +208,7 @@ func (c *Counters) Traffic() objects.Traffic {
 		t.TxBytes, t.RxBytes = network.Traffic()
 	}
 	t.Messages, t.MessageBytes = c.Messages()
+	t.RxSMS = c.Texts()
 	return t
 }
 

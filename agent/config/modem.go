@@ -9,15 +9,18 @@ import (
 // ModemDriver is how a modem is spoken to.
 type ModemDriver string
 
-// ModemAT is a modem at a port that takes AT commands.
-const ModemAT ModemDriver = "at"
+// The drivers.
+const (
+	ModemAT      ModemDriver = "at"           // at a port that takes AT commands
+	ModemManager ModemDriver = "modemmanager" // which owns it; over D-Bus
+)
 
 // Modem is one [[modem]].
 type Modem struct {
 	Section
 	Name   string
 	Driver ModemDriver
-	Port   string
+	Port   string        // "": the first of ModemManager's modems
 	Speed  uint32        // baud
 	Signal time.Duration // between two measurements; zero: only with other news
 	PIN    Secret        // zero: none
@@ -33,8 +36,8 @@ var modemSection = section{
 	name: "modem", identity: "name", help: "A cellular modem: its cell, signal, SIM and bearers; docs/modems.md. Read at the start.",
 	keys: []key{
 		{name: "name", kind: uniqueFor, required: true, help: "unique"},
-		{name: "driver", kind: oneOf(string(ModemAT)), required: true, help: "how it is spoken to: AT commands"},
-		{name: "port", kind: anyText, required: true, help: `serial port ("/dev/ttyUSB2"), a pattern of which the first that answers is taken ("/dev/ttyUSB*"), or "tcp:host:port"`},
+		{name: "driver", kind: oneOf(string(ModemAT), string(ModemManager)), required: true, help: "how it is spoken to: AT commands, or ModemManager, which owns it"},
+		{name: "port", kind: anyText, help: `of "at", which needs it: serial port ("/dev/ttyUSB2"), a pattern of which the first that answers is taken ("/dev/ttyUSB*"), or "tcp:host:port"; of "modemmanager": which modem, by one of its ports ("/dev/cdc-wdm0"), its device in sysfs or its IMEI, the first one if it is left out`},
 		{name: "speed", kind: integer(1200, 4000000), fallback: "115200", help: "baud, of a serial port with wires; USB has none"},
 		{name: "signal", kind: duration(0, day), fallback: `"` + short(DefaultSignal) + `"`, help: `time between measurements of the signal; "0s" is only when something else has changed`},
 		{name: "pin", kind: pin, secret: true, help: "of the SIM; tried once, so that a wrong one does not lock the card"},
@@ -58,6 +61,9 @@ func (b *builder) modems(root *node) {
 		}
 		if pin := n.table["pin"]; pin != nil && pin.source != nil && pin.source.open {
 			b.cfg.Warnings = append(b.cfg.Warnings, m.Problem("pin", "everyone on this machine can read it; run: chmod o-rwx %s", pin.source.file))
+		}
+		if m.Driver == ModemAT && m.Port == "" {
+			b.problems = append(b.problems, m.Problem("", `port is missing; driver "at" needs it`))
 		}
 		b.cfg.Modems = append(b.cfg.Modems, m)
 	}

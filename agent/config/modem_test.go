@@ -18,9 +18,12 @@ func TestModems(t *testing.T) {
 	if m.Name != "wwan" || m.Driver != ModemAT || m.Port != "/dev/ttyUSB2" || m.Speed != 115200 || m.Signal != time.Minute || string(m.PIN.Reveal()) != "0815" {
 		t.Errorf("%+v", m)
 	}
+	if cfg, err := read("[[modem]]\nname = \"wwan\"\ndriver = \"modemmanager\"\n"); err != nil || cfg.Modems[0].Driver != ModemManager || cfg.Modems[0].Port != "" {
+		t.Errorf("ModemManager: %v", err)
+	}
 	for text, want := range map[string]string{
-		"[[modem]]\nname = \"w\"\ndriver = \"at\"\n":                             "port",
-		"[[modem]]\nname = \"w\"\ndriver = \"qmi\"\nport = \"x\"\n":              `allowed: "at"`,
+		"[[modem]]\nname = \"w\"\ndriver = \"at\"\n":                             "port is missing",
+		"[[modem]]\nname = \"w\"\ndriver = \"qmi\"\nport = \"x\"\n":              `allowed: "at", "modemmanager"`,
 		"[[modem]]\nname = \"w\"\ndriver = \"at\"\nport = \"x\"\npin = 815\n":    "4 to 8 digits",
 		"[[modem]]\nname = \"w\"\ndriver = \"at\"\nport = \"x\"\npin = \"12x4\"": "4 to 8 digits",
 		"[[modem]]\nname = \"w\"\ndriver = \"at\"\nport = \"x\"\nspeed = 9\n":    "1200",

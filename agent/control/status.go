@@ -12,6 +12,7 @@ type Status struct {
 	StateDir string    `json:"state_dir,omitempty"`
 	Firmware *Firmware `json:"firmware,omitempty"` // without slots; nil: no updates
 	Servers  []Server  `json:"servers"`
+	Modems   []Modem   `json:"modems,omitempty"`
 
 	Bootstrap *Bootstrap `json:"bootstrap,omitempty"` // nil: there is no bootstrap server
 
@@ -65,6 +66,20 @@ type Flow struct {
 	ReceivedDatagrams uint64 `json:"received_datagrams"`
 	SentBytes         uint64 `json:"sent_bytes"`
 	ReceivedBytes     uint64 `json:"received_bytes"`
+}
+
+// Modem is one [[modem]], without who its SIM is for.
+type Modem struct {
+	Name         string   `json:"name"`
+	State        string   `json:"state"`                  // "ready", "missing", "silent", "asleep"
+	Words        string   `json:"words"`                  // all that is known, in words
+	Model        string   `json:"model,omitempty"`        // with its manufacturer
+	SIM          string   `json:"sim,omitempty"`          // "ready", "wants its PIN"
+	Registration string   `json:"registration,omitempty"` // "home", "roaming", "searching"
+	Technology   string   `json:"technology,omitempty"`   // "LTE-M"
+	Operator     string   `json:"operator,omitempty"`
+	Signal       *int     `json:"signal,omitempty"`    // RSRP or RSSI, in dBm
+	Connected    []string `json:"connected,omitempty"` // APNs of the connections that are up
 }
 
 // Bootstrap is how the bootstrap stands. Times are zero where there is nothing to tell.

@@ -97,13 +97,13 @@ var kinds = []Kind{
 	},
 	{
 		Code: ModemMissing, Severity: Error, Subject: "modem", Device: PeripheralFault,
-		Text:   "the modem's port is not there, or another program holds it",
-		Remedy: "See whether the modem has power and is on the bus (`dmesg`, `lsusb`, `lwm2m-agent scan`). If the text names ModemManager, have it leave this modem alone: a udev rule that sets `ENV{ID_MM_DEVICE_IGNORE}=\"1\"`. It is looked for again by itself.",
+		Text:   "the modem is not there, or another program holds its port",
+		Remedy: "See whether the modem has power and is on the bus (`dmesg`, `lsusb`, `lwm2m-agent scan`). If the text names ModemManager, have it leave this modem alone: a udev rule that sets `ENV{ID_MM_DEVICE_IGNORE}=\"1\"`, or follow it through ModemManager (`driver = \"modemmanager\"`; `mmcli -L` lists what it has). It is looked for again by itself.",
 	},
 	{
 		Code: ModemSilent, Severity: Error, Subject: "modem", Device: PeripheralFault,
-		Text:   "the port is there, but no modem answers to AT commands",
-		Remedy: "Check `port`: a module has several, for commands, data and positions; `/dev/ttyUSB*` tries them all. With wires check `speed`, RX and TX, and that the module is switched on (PWRKEY). It is asked again by itself, and never reset for this.",
+		Text:   "the modem is there and cannot be used: it does not answer to AT commands, or ModemManager has given it up",
+		Remedy: "Check `port`: a module has several, for commands, data and positions; `/dev/ttyUSB*` tries them all. With wires check `speed`, RX and TX, and that the module is switched on (PWRKEY). ModemManager's log says why it has given up. It is asked again by itself, and never reset for this.",
 	},
 	{
 		Code: SIMMissing, Severity: Error, Subject: "modem",

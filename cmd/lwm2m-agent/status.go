@@ -42,6 +42,12 @@ func (c *call) printStatus(s *control.Status) {
 		fmt.Fprintln(c.stdout, firmwareLine(s.Firmware, now))
 	}
 	c.printServers(s.Servers, now)
+	for i, m := range s.Modems {
+		if i == 0 {
+			fmt.Fprintln(c.stdout)
+		}
+		fmt.Fprintf(c.stdout, "modem %s, %s\n", safe(m.Name), safe(m.Words))
+	}
 	if s.Bootstrap != nil {
 		c.printBootstrap(s.Bootstrap, now)
 	}
