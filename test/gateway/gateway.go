@@ -137,6 +137,7 @@ type Status struct {
 		LastError                         string `json:"last_error"`
 		Remedy                            string
 	}
+	Modems []struct{ Name, State, Words string }
 	Health []struct{ Code, On, Detail, Remedy string }
 }
 

@@ -38,7 +38,12 @@ func TestMain(m *testing.M) {
 // definitions are the objects that the agent serves here.
 func definitions(t *testing.T) []model.Definition {
 	t.Helper()
-	oids := []uint16{1, 3, 4, 6, 7, 3303, 3306, 3442}
+	return definitionsOf(t, 1, 3, 4, 6, 7, 3303, 3306, 3442)
+}
+
+// definitionsOf are those of some objects.
+func definitionsOf(t *testing.T, oids ...uint16) []model.Definition {
+	t.Helper()
 	out := make([]model.Definition, 0, len(oids))
 	for _, oid := range oids {
 		def, ok := registry.Definitions().Object(oid)
