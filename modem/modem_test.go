@@ -137,3 +137,38 @@ func TestDifferences(t *testing.T) {
 		}
 	}
 }
+
+func TestReachable(t *testing.T) {
+	const second = time.Second
+	psm := PSM{On: true, Periodic: time.Hour, Active: 16 * second}
+	edrx := func(mode EDRXMode, cycle uint8) []EDRX {
+		return []EDRX{{Mode: AGb, Granted: true, GrantedCycle: 15}, {Mode: mode, On: true, Granted: true, GrantedCycle: cycle}}
+	}
+	for name, tt := range map[string]struct {
+		technology Technology
+		sleep      Sleep
+		want       time.Duration
+		bound      bool
+	}{
+		"nothing":              {LTEM, Sleep{PSM: psm, HasPSM: true}, 0, false},
+		"PSM":                  {LTEM, Sleep{PSM: psm, Granted: psm}, 16 * second, true},
+		"PSM at once":          {NBIoT, Sleep{Granted: PSM{On: true}}, 0, true},
+		"PSM and eDRX":         {LTEM, Sleep{Granted: psm, EDRX: edrx(WBS1, 13)}, 16 * second, true},
+		"eDRX of 81.92 s":      {LTEM, Sleep{EDRX: edrx(WBS1, 5)}, 0, false},
+		"eDRX of 102.4 s":      {LTEM, Sleep{EDRX: edrx(WBS1, 6)}, 0, true},
+		"which NB-IoT has not": {NBIoT, Sleep{EDRX: edrx(NBS1, 6)}, 0, false},
+		"eDRX of 163.84 s":     {NBIoT, Sleep{EDRX: edrx(NBS1, 9)}, 0, true},
+		"of another cell":      {NBIoT, Sleep{EDRX: edrx(WBS1, 13)}, 0, false},
+		"asked for":            {LTEM, Sleep{EDRX: []EDRX{{Mode: WBS1, On: true, Cycle: 13}}}, 0, false},
+	} {
+		s := State{Network: Network{Technology: tt.technology}, Sleep: tt.sleep}
+		if got, bound := s.Reachable(93 * second); got != tt.want || bound != tt.bound {
+			t.Errorf("%s: %v, %v; want %v, %v", name, got, bound, tt.want, tt.bound)
+		}
+	}
+	for cycle, want := range map[uint8]time.Duration{0: 5120 * time.Millisecond, 9: 163840 * time.Millisecond, 13: 2621440 * time.Millisecond, 15: 10485760 * time.Millisecond} {
+		if e := (EDRX{Mode: WBS1, Granted: true, GrantedCycle: cycle}); e.Duration() != want {
+			t.Errorf("cycle %d: %v, want %v", cycle, e.Duration(), want)
+		}
+	}
+}

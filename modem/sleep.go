@@ -46,6 +46,42 @@ type EDRX struct {
 	GrantedPTW   uint8 // paging time window
 }
 
+// cycles are those of eDRX in E-UTRAN by their half octet, in units of 5.12 s (3GPP TS 24.008,
+// table 10.5.5.32).
+var cycles = [16]int64{1, 2, 4, 8, 12, 16, 20, 24, 28, 32, 64, 128, 256, 512, 1024, 2048}
+
+// Duration returns the granted cycle, 0 if there is none or it is not of E-UTRAN. What NB-IoT
+// does not have counts as 20.48 s there.
+func (e *EDRX) Duration() time.Duration {
+	n := e.GrantedCycle & 15
+	switch {
+	case !e.Granted || e.Mode < WBS1:
+		return 0
+	case e.Mode == NBS1 && (n < 2 || n == 4 || n >= 6 && n <= 8):
+		n = 2
+	}
+	return times(cycles[n], 5120*time.Millisecond)
+}
+
+// Reachable returns how long after it was active the modem can be reached, false if it always
+// can: T3324 where the network grants power saving mode; and nothing beyond the connection
+// itself where the cycle of eDRX is longer than whoever calls it has patience.
+func (s *State) Reachable(patience time.Duration) (time.Duration, bool) {
+	if s.Sleep.Granted.On {
+		return s.Sleep.Granted.Active, true
+	}
+	kind := WBS1
+	if s.Network.Technology == NBIoT {
+		kind = NBS1
+	}
+	for i := range s.Sleep.EDRX {
+		if e := &s.Sleep.EDRX[i]; e.Mode == kind && e.Duration() > patience {
+			return 0, true
+		}
+	}
+	return 0, false
+}
+
 // unit is one of the steps in which a timer counts.
 type unit struct {
 	code byte // the upper three bits of its octet

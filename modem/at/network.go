@@ -133,6 +133,7 @@ func (s *session) enterNetwork() {
 	}
 	if !best.state.Registered() {
 		n.Operator, n.MCC, n.MNC, n.Band = "", "", "", 0
+		best.granted = new(modem.PSM) // it ends with the registration
 	}
 	if sleep := &s.m.state.Sleep; best.granted != nil && *best.granted != sleep.Granted {
 		sleep.Granted = *best.granted
