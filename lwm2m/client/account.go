@@ -201,7 +201,7 @@ func (a *account) receive() {
 		case networkChanged:
 			a.networkChanged()
 		case radioOn:
-			a.radioIsOn()
+			a.radioIsOn(item.next)
 		case probe:
 			close(item.answered)
 		case paramsChanged:
@@ -409,9 +409,13 @@ func (a *account) awakeUntil() time.Time {
 	if a.changes.Load() > 0 {
 		last = a.now()
 	}
-	awake := a.params.Awake
+	awake, p := a.params.Awake, a.connection.conn.Params()
 	if awake <= 0 {
-		awake = a.connection.conn.Params().MaxTransmitWait()
+		awake = p.MaxTransmitWait()
+	}
+	if r := a.params.Reachable; r > 0 {
+		repeated := time.Duration(float64(p.AckTimeout) * p.AckRandomFactor)
+		awake = min(awake, max(r, repeated))
 	}
 	return last.Add(awake)
 }

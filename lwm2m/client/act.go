@@ -27,7 +27,7 @@ func (a *account) on(e event) {
 
 func (a *account) enter(s State) {
 	if a.state == Asleep && s == Updating {
-		a.client.radioOn(a)
+		a.client.radioOn(a, 0)
 	}
 	if s != Asleep {
 		a.gatherUntil = time.Time{}

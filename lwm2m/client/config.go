@@ -59,6 +59,12 @@ type Params struct {
 	// mode; MAX_TRANSMIT_WAIT of CoAP, 93 s (Transport, section 6.5).
 	Awake time.Duration
 
+	// Reachable is how long after the last message requests still reach the client, where
+	// its modem saves power afterwards (T3324; 3GPP TS 23.682, clause 4.5.4): in queue mode
+	// it is not awake for longer, but for the time after which a request is repeated. Zero:
+	// they always do.
+	Reachable time.Duration
+
 	// KeepAlive allows Updates that do nothing but keep an address translation (NAT) on the
 	// way from forgetting the client, so that the server's requests arrive. They are sent only
 	// once an Update went unanswered because of one, in half the silence before it, and

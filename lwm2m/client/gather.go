@@ -6,9 +6,11 @@ import (
 	"lwm2m-agent/lwm2m/model"
 )
 
-// radioOn says that another account has woken up: what this one has to send soon costs less
-// now.
-type radioOn struct{}
+// radioOn says that the radio is on for another reason: what an account has to send soon
+// costs less now.
+type radioOn struct {
+	next time.Duration // when the modem wakes up again by itself; zero: it is another account that has woken up
+}
 
 // wakeIfDue wakes the client up for a notification that is due while it sleeps. With
 // [Params].Gather it is stored instead, and what was stored is told at the next wake-up.
@@ -42,23 +44,39 @@ func (a *account) gathers(o *observation) bool {
 		!limited && !a.attributes.has(model.HQmax)
 }
 
-// radioOn tells the other accounts that one of them has woken up.
-func (c *Client) radioOn(by *account) {
+// radioOn tells the other accounts that one of them, or the modem, has woken up.
+func (c *Client) radioOn(by *account, next time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, a := range c.accounts {
 		if a != by {
-			a.inbox.put(radioOn{})
+			a.inbox.put(radioOn{next})
 		}
 	}
 }
 
-// radioIsOn does what would have to be done within the time that the account gathers for.
-func (a *account) radioIsOn() {
-	if a.state != Asleep || a.params.Gather <= 0 {
+// RadioOn tells the client that the modem is awake by itself, to update its tracking area, and
+// when it will be so again (T3412). What would wake it up in between is done now. It may be
+// called at any time.
+func (c *Client) RadioOn(next time.Duration) {
+	if next > 0 {
+		c.radioOn(nil, next)
+	}
+}
+
+// radioIsOn does what would have to be done within the time that the account gathers for, or
+// before the modem wakes up again by itself: at that moment it costs no wake-up either.
+func (a *account) radioIsOn(next time.Duration) {
+	within := a.params.Gather
+	if a.state != Asleep || within <= 0 && next <= 0 {
 		return
 	}
-	if !a.gatherUntil.IsZero() || passed(a.updateAt, a.now().Add(a.params.Gather)) {
+	stored := !a.gatherUntil.IsZero()
+	if next > 0 {
+		within = next - 1
+		stored = passed(a.gatherUntil, a.now().Add(within))
+	}
+	if stored || passed(a.updateAt, a.now().Add(within)) {
 		a.on(updateDue)
 	}
 }
