@@ -99,6 +99,7 @@ type Agent struct {
 	configuration *configuration // nil: it is not in files
 	wlan          *bind.WLAN
 	modems        *bind.Modems
+	radio         atomic.Pointer[radio] // that accounts go by
 
 	modemTasks []Task
 

@@ -7,6 +7,7 @@ import (
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/modem"
 	"lwm2m-agent/objects"
 )
 
@@ -70,6 +71,29 @@ func byBearer(p *client.Params, wanted config.Bearer, inUse objects.Bearer, c *o
 	p.DTLSTimeout, p.Retry = t.DTLSTimeout, chosen.retry
 	p.KeepAlive = chosen.keepAlive
 	p.Network = fmt.Sprint(chosen.bearer)
+}
+
+// cellularBearers are those of which a modem can be the way.
+var cellularBearers = []config.Bearer{config.BearerLTE, config.BearerLTEM, config.BearerNBIoT}
+
+// byModem returns the bearer to go by where nobody has chosen one and the modem carries the
+// connection: object 4 has the same number for LTE-M as for LTE.
+func byModem(wanted config.Bearer, s *modem.State) config.Bearer {
+	if wanted == "" && s.Network.Technology == modem.LTEM {
+		return config.BearerLTEM
+	}
+	return wanted
+}
+
+// patience is how long a server waits for the answer to a request: MAX_TRANSMIT_WAIT with the
+// default parameters of CoAP (RFC 7252, section 4.8.2).
+const patience = 93 * time.Second
+
+// sleepsWith has an account's times follow the power saving of the modem that carries it.
+func sleepsWith(p *client.Params, s *modem.State) {
+	if reachable, bound := s.Reachable(patience); bound {
+		p.Reachable = max(reachable, 1) // zero is without bound
+	}
 }
 
 // profileFor returns the profile of a bearer.

@@ -10,6 +10,7 @@ import (
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/modem"
 	"lwm2m-agent/objects"
 	"lwm2m-agent/objects/registry"
 )
@@ -65,4 +66,25 @@ func TestParametersByBearer(t *testing.T) {
 	}
 	check("", objects.BearerEthernet, 20*second, second, 0)
 	check("lte-m", objects.BearerEthernet, 20*second, 2*second, 60*second)
+}
+
+// TestBearerOfModem chooses the bearer by the radio, where nobody has chosen one.
+func TestBearerOfModem(t *testing.T) {
+	for _, tt := range []struct {
+		wanted     config.Bearer
+		technology modem.Technology
+		want       config.Bearer
+	}{
+		{"", modem.LTEM, config.BearerLTEM}, {"", modem.LTE, ""}, {"", modem.NBIoT, ""}, // which object 4 tells apart
+		{config.BearerLTE, modem.LTEM, config.BearerLTE}, {config.BearerEthernet, modem.NBIoT, config.BearerEthernet},
+	} {
+		if got := byModem(tt.wanted, &modem.State{Network: modem.Network{Technology: tt.technology}}); got != tt.want {
+			t.Errorf("%q over %v: %q, want %q", tt.wanted, tt.technology, got, tt.want)
+		}
+	}
+	for _, p := range profiles {
+		if metered := p.retry == metered; metered == p.keepAlive {
+			t.Errorf("bearer %v: metered %v, keep-alives %v", p.bearer, metered, p.keepAlive)
+		}
+	}
 }

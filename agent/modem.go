@@ -20,7 +20,7 @@ import (
 // addModems makes the modems of the configuration, which is read at the start. The first
 // one has objects 10 and 11.
 func (a *Agent) addModems() error {
-	a.modems = &bind.Modems{Health: a.health, Log: a.log, Now: a.opts.Now, Changed: a.publishNetwork}
+	a.modems = &bind.Modems{Health: a.health, Log: a.log, Now: a.opts.Now, Changed: a.modemChanged, Woke: a.modemWoke}
 	for i := range a.opts.Config.Modems {
 		section := &a.opts.Config.Modems[i]
 		m := a.modems.Add(section)
@@ -36,6 +36,34 @@ func (a *Agent) addModems() error {
 		a.modemTasks = append(a.modemTasks, named{"modem profiles", cellular.Run})
 	}
 	return nil
+}
+
+// radio is what the times of accounts depend on.
+type radio struct {
+	carries, bound bool
+	technology     modem.Technology
+	reachable      time.Duration
+}
+
+// modemChanged shows what is new of modems. Accounts hear of it if their times are others.
+func (a *Agent) modemChanged() {
+	a.publishNetwork()
+	var now radio
+	_, now.carries = a.modems.Carrier(false)
+	if s, ok := a.modems.Carrier(true); ok {
+		now.technology = s.Network.Technology
+		now.reachable, now.bound = s.Reachable(patience)
+	}
+	if old := a.radio.Swap(&now); old == nil || *old != now {
+		a.client.ParamsChanged()
+	}
+}
+
+// modemWoke uses that the radio is on.
+func (a *Agent) modemWoke(s *modem.State) {
+	if t := s.Sleep.Granted.Periodic; s.Sleep.Granted.On && t > 0 {
+		a.client.RadioOn(t)
+	}
 }
 
 // modemCheckTime bounds the check of a modem: it is asked a few dozen things.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -155,5 +156,47 @@ func TestCheckModem(t *testing.T) {
 	m.Port = "/dev/ttyNONE7"
 	if row := checkModem(t.Context(), &m); row.OK || !strings.Contains(row.Detail, "plugged in") {
 		t.Errorf("%+v", row)
+	}
+}
+
+// TestTimesFollowModem has the network grant and take back power saving: an account that goes
+// through the modem is awake for as long as it can be reached.
+func TestTimesFollowModem(t *testing.T) {
+	l := newLab(t)
+	sim, m := plugIn(t)
+	cfg := l.config()
+	cfg.Modems = []config.Modem{m}
+	cfg.Servers[0].Bearer, cfg.Servers[0].QueueMode = config.BearerLTEM, true
+	a, _ := l.run(t, cfg)
+	l.next(t, server.Registered)
+	until(t, a, "/4/0/12", lwm2m.Integer(0x1A2B))
+	want := func(what string, reachable time.Duration) {
+		t.Helper()
+		if p := a.params(101); p.Reachable != reachable || p.KeepAlive || p.CoAP.AckTimeout != 6*time.Second {
+			t.Errorf("%s: reachable for %v, want %v; keep-alives %v, ACK_TIMEOUT %v", what, p.Reachable, reachable, p.KeepAlive, p.CoAP.AckTimeout)
+		}
+	}
+	want("T3324 of the transcript", 6*time.Second)
+	grant := func(area int, timer string) {
+		t.Helper()
+		says := fmt.Sprintf(`1,"%04X","01A2D003",8,,,"%s","00100110"`, area, timer)
+		sim.Set("AT+CEREG?", "+CEREG: 4,"+says, "OK")
+		if err := sim.Say("+CEREG: " + says); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told := a.radio.Load()
+	grant(0x1A2C, "00000011")
+	until(t, a, "/4/0/12", lwm2m.Integer(0x1A2C))
+	if now := a.radio.Load(); *now != *told {
+		t.Errorf("another cell: %+v, was %+v", now, told)
+	}
+	for i, tt := range []struct {
+		timer string
+		want  time.Duration
+	}{{"00100010", 2 * time.Minute}, {"00000000", 1}, {"11100000", 0}} {
+		grant(i+1, tt.timer)
+		until(t, a, "/4/0/12", lwm2m.Integer(int64(i+1)))
+		want(tt.timer, tt.want)
 	}
 }

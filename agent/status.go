@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"lwm2m-agent/agent/config"
@@ -126,6 +127,10 @@ func (a *Agent) params(id uint16) client.Params {
 		p.Version = b.Version
 	}
 	inUse := objects.Bearer(a.tree.Value(lwm2m.MustPath("/4/0/0")).Int())
+	if carrier, carried := a.modems.Carrier(slices.Contains(cellularBearers, wanted)); carried {
+		wanted = byModem(wanted, &carrier)
+		sleepsWith(&p, &carrier)
+	}
 	byBearer(&p, wanted, inUse, a.objects.coap)
 	p.KeepAlive = p.KeepAlive && !still
 	if a.opts.Params != nil {

@@ -25,12 +25,15 @@ type Modems struct {
 	Health  *health.Tracker
 	Log     *slog.Logger
 	Now     func() time.Time
-	Changed func() // after anything that Enter tells
+	Changed func()               // after anything that Enter tells
+	Woke    func(s *modem.State) // a modem is awake again that was in power saving mode
 
 	mu     sync.Mutex
 	states []namedModem // in the order of the configuration
 	first  *Cellular    // nil: the first one is in no objects of its own
 	texts  atomic.Uint64
+
+	carrier int // of states plus one, the one that carries the machine's connection; 0: none that is known
 }
 
 type namedModem struct {
@@ -117,6 +120,7 @@ func (m *Modems) Each(f func(name string, s *modem.State)) {
 
 func (m *Modems) take(i int, s modem.State) {
 	m.mu.Lock()
+	before := m.states[i].state.Presence
 	m.states[i].state = s
 	name, first := m.states[i].name, m.first
 	m.mu.Unlock()
@@ -125,6 +129,25 @@ func (m *Modems) take(i int, s modem.State) {
 		first.publish(&s)
 	}
 	m.Changed()
+	if before == modem.Asleep && s.Presence == modem.Ready {
+		m.Woke(&s)
+	}
+}
+
+// Carrier returns what is known of the modem that carries the machine's connection, or else,
+// where somebody says that one does, of the first that is registered; false if there is none.
+func (m *Modems) Carrier(said bool) (modem.State, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.carrier > 0 {
+		return m.states[m.carrier-1].state, true
+	}
+	for i := range m.states {
+		if s := &m.states[i].state; said && s.Network.Registration.Registered() {
+			return *s, true
+		}
+	}
+	return modem.State{}, false
 }
 
 // judge tells what is wrong with a modem.
@@ -160,17 +183,21 @@ func (m *Modems) judge(name string, s *modem.State) {
 func (m *Modems) Enter(c *objects.Connectivity) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.carrier = 0
 	for i := range m.states {
 		s := &m.states[i].state
 		if !s.Network.Registration.Registered() {
 			continue
 		}
-		enterModem(c, s)
+		if enterModem(c, s) {
+			m.carrier = i + 1
+		}
 		return
 	}
 }
 
-func enterModem(c *objects.Connectivity, s *modem.State) {
+// enterModem reports whether the modem carries the connection.
+func enterModem(c *objects.Connectivity, s *modem.State) bool {
 	own := cellularBearer(&s.Network)
 	carries := c.Bearer < objects.BearerWLAN || slices.ContainsFunc(c.Addresses, func(a netip.Addr) bool { return carriedBy(s, a) })
 	if carries {
@@ -182,6 +209,7 @@ func enterModem(c *objects.Connectivity, s *modem.State) {
 		slices.Sort(c.Available)
 	}
 	c.Cell = cellOf(s)
+	return carries
 }
 
 func carriedBy(s *modem.State, a netip.Addr) bool {

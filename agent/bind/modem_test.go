@@ -27,7 +27,7 @@ func registered() modem.State {
 func modems(t *testing.T) (*Modems, *health.Tracker) {
 	t.Helper()
 	h := health.NewTracker(time.Now)
-	m := &Modems{Health: h, Log: slog.New(slog.DiscardHandler), Now: time.Now, Changed: func() {}}
+	m := &Modems{Health: h, Log: slog.New(slog.DiscardHandler), Now: time.Now, Changed: func() {}, Woke: func(*modem.State) {}}
 	m.Add(&config.Modem{Name: "wwan"})
 	return m, h
 }
@@ -50,6 +50,12 @@ func TestModemIsTheBearer(t *testing.T) {
 	for _, tt := range tests {
 		c := tt.in
 		m.Enter(&c)
+		if _, carried := m.Carrier(false); carried != (tt.signal != nil) {
+			t.Errorf("%s: carried by the modem: %v", tt.name, carried)
+		}
+		if s, carried := m.Carrier(true); !carried || s.Network.MCC != "262" {
+			t.Errorf("%s: of a bearer that is said to be the modem's: %+v", tt.name, s)
+		}
 		if c.Bearer != tt.bearer || !slices.Equal(c.Available, tt.available) || (c.Signal == nil) != (tt.signal == nil) || c.Signal != nil && *c.Signal != *tt.signal {
 			t.Errorf("%s: %+v", tt.name, c)
 		}
@@ -61,6 +67,9 @@ func TestModemIsTheBearer(t *testing.T) {
 	c := tests[2].in
 	if m.Enter(&c); c.Cell != nil || len(c.Available) != 1 {
 		t.Errorf("not registered: %+v", c)
+	}
+	if s, carried := m.Carrier(true); carried {
+		t.Errorf("not registered: carried by %+v", s)
 	}
 }
 
@@ -98,6 +107,25 @@ func TestModemTroubles(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%d: %q, want %q", i, got, want)
+		}
+	}
+}
+
+func TestModemWakes(t *testing.T) {
+	m, _ := modems(t)
+	woke := 0
+	m.Woke = func(s *modem.State) {
+		woke++
+		if s.Sleep.Granted.Periodic != time.Hour {
+			t.Errorf("%+v", s.Sleep)
+		}
+	}
+	for i, p := range []modem.Presence{modem.Ready, modem.Asleep, modem.Ready, modem.Ready, modem.Asleep, modem.Missing, modem.Ready} {
+		s := registered()
+		s.Presence, s.Sleep.Granted.Periodic = p, time.Hour
+		m.take(0, s)
+		if want := map[bool]int{true: 1}[i >= 2]; woke != want {
+			t.Errorf("%d: woke %d times, want %d", i, woke, want)
 		}
 	}
 }
