@@ -255,6 +255,7 @@ func TestWhich(t *testing.T) {
 // TestSetUp has ModemManager measure and tell the cell, once, and leaves it as it was.
 func TestSetUp(t *testing.T) {
 	in(t, func(c *Config) { c.Signal = time.Minute }, func(t *testing.T, d *desk) {
+		t.Helper()
 		d.look()
 		d.Set(mmtest.ModemPath, ifaceSignal, map[string]any{"Rate": uint32(60)})
 		time.Sleep(24 * time.Hour)
@@ -304,6 +305,7 @@ func TestSetUpRefused(t *testing.T) {
 // TestPIN gives the PIN once, and never tells it.
 func TestPIN(t *testing.T) {
 	in(t, func(c *Config) { c.PIN = "4711" }, func(t *testing.T, d *desk) {
+		t.Helper()
 		d.Handle(ifaceSIM+".SendPin", func(path dbus.ObjectPath, args []any) error {
 			if path != mmtest.SIMPath || args[0] != "4711" {
 				t.Errorf("%s: %v", path, args)
