@@ -1,7 +1,6 @@
 package fota
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,17 +31,15 @@ const maxPrinted = 1 << 20
 
 // printed keeps the beginning of what a program prints, and notes if there is more.
 type printed struct {
-	bytes.Buffer
+	kept []byte
 	over bool
 }
 
 func (p *printed) Write(b []byte) (int, error) {
-	if fits := maxPrinted - p.Len(); len(b) > fits {
-		p.over = true
-		p.Buffer.Write(b[:fits])
-		return len(b), nil
-	}
-	return p.Buffer.Write(b)
+	fits := min(len(b), maxPrinted-len(p.kept))
+	p.over = p.over || fits < len(b)
+	p.kept = append(p.kept, b[:fits]...)
+	return len(b), nil
 }
 
 // Run runs a program to its end and returns what it prints on standard output and,
@@ -64,7 +61,7 @@ func Run(ctx context.Context, input, name string, args ...string) (stdout []byte
 	case out.over:
 		err = fmt.Errorf("%s: it prints more than %d bytes", name, maxPrinted)
 	}
-	return out.Bytes(), words, err
+	return out.kept, words, err
 }
 
 // Program returns a Check that runs a program, which must end with 0.

@@ -297,13 +297,10 @@ func (k *key) sample(t *testing.T, name string) string {
 func (d *drafter) tries(t *testing.T, s *section, at string, k *key, literal string) bool {
 	t.Helper()
 	var text strings.Builder
-	path := ""
+	path, sub := "", &schema
 	for _, part := range strings.FieldsFunc(at, func(r rune) bool { return r == '.' }) {
 		path = strings.TrimPrefix(path+"."+part, ".")
-		sub := schema.section(part)
-		if part == "channel" {
-			sub = schema.section("sensor").section(part)
-		}
+		sub = sub.section(part)
 		if sub.identity == "" {
 			text.WriteString("[" + path + "]\n")
 			continue

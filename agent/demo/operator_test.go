@@ -226,8 +226,8 @@ func (p *page) value(want float64) {
 func (p *page) observed(want ...lwm2m.Path) {
 	p.t.Helper()
 	for {
-		var paths []lwm2m.Path
-		if p.next("observed", &paths); slices.Equal(paths, want) {
+		var told struct{ Paths []lwm2m.Path }
+		if p.next("observed", &told); slices.Equal(told.Paths, want) {
 			return
 		}
 	}
