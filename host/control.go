@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"os/exec"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +19,7 @@ type Variant string
 const (
 	Systemd Variant = "systemd" // logind and timedated over D-Bus
 	OpenWrt Variant = "openwrt" // ubus and UCI
-	Plain   Variant = "plain"   // neither: only the clock can be set
+	Plain   Variant = "plain"   // neither: sysvinit, busybox, OpenRC, runit; the program reboot, and no time zone
 )
 
 // Detect returns the variant of a running system.
@@ -65,15 +67,40 @@ func NewControl(v Variant, root fs.FS) Control {
 		return &openwrt{root: root, run: runProgram, setTime: setClock}
 	case Plain:
 	}
-	return plain{}
+	return plain{run: runProgram, root: os.Geteuid() == 0}
 }
 
 // plain is a system that has neither logind nor ubus.
-type plain struct{}
+type plain struct {
+	run  runner
+	root bool // the agent runs as root
+}
 
-func (plain) CanReboot(context.Context) error { return fmt.Errorf("reboot: %w", ErrNotSupported) }
+// rebootProgram asks the init system, whichever it is, for an orderly reboot.
+const rebootProgram = "reboot"
 
-func (p plain) Reboot(ctx context.Context) error { return p.CanReboot(ctx) }
+// CanReboot asks nobody: an init system of this kind knows no inhibitors.
+func (p plain) CanReboot(context.Context) error {
+	if _, err := exec.LookPath(rebootProgram); err != nil {
+		return fmt.Errorf("reboot: %w: there is no program %s", ErrNotSupported, rebootProgram)
+	}
+	if !p.root {
+		return fmt.Errorf("reboot: %w: the agent does not run as root", ErrPermission)
+	}
+	return nil
+}
+
+// Reboot has the init system do it.
+func (p plain) Reboot(ctx context.Context) error {
+	err := p.CanReboot(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err = p.run(ctx, rebootProgram); err != nil {
+		return fmt.Errorf("reboot: %w", err)
+	}
+	return nil
+}
 
 func (plain) SetTime(_ context.Context, t time.Time) error { return setClock(t) }
 

@@ -254,15 +254,38 @@ func TestRunProgram(t *testing.T) {
 
 func TestPlain(t *testing.T) {
 	p := NewControl(Plain, files(nil))
-	for what, err := range map[string]error{
-		"can reboot": p.CanReboot(t.Context()), "reboot": p.Reboot(t.Context()), "time zone": p.SetTimezone(t.Context(), "UTC"),
-	} {
-		if !errors.Is(err, ErrNotSupported) {
-			t.Errorf("%s: %v", what, err)
-		}
+	if err := p.SetTimezone(t.Context(), "UTC"); !errors.Is(err, ErrNotSupported) {
+		t.Errorf("time zone: %v", err)
 	}
 	// A time that no kernel takes: the clock of the machine under test stays.
 	if err := p.SetTime(t.Context(), time.Unix(-1<<40, 0)); err == nil || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the year -32000: %v", err)
+	}
+}
+
+// TestPlainReboot never runs a program called reboot that this machine has.
+func TestPlainReboot(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	ran := 0
+	run := func(_ context.Context, name string, args ...string) ([]byte, error) {
+		if ran++; name != "reboot" || len(args) > 0 {
+			t.Errorf("runs %s %v", name, args)
+		}
+		return nil, nil
+	}
+	none := plain{run: run, root: true}
+	if err := errors.Join(none.CanReboot(t.Context()), none.Reboot(t.Context())); !errors.Is(err, ErrNotSupported) || ran > 0 {
+		t.Errorf("without the program: %v, run %d times", err, ran)
+	}
+	if err := os.WriteFile(filepath.Join(os.Getenv("PATH"), "reboot"), []byte("#!/bin/false\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	user := plain{run: run}
+	if err := errors.Join(user.CanReboot(t.Context()), user.Reboot(t.Context())); !errors.Is(err, ErrPermission) || ran > 0 {
+		t.Errorf("without rights: %v, run %d times", err, ran)
+	}
+	root := plain{run: run, root: true}
+	if err := errors.Join(root.CanReboot(t.Context()), root.Reboot(t.Context())); err != nil || ran != 1 {
+		t.Errorf("as root: %v, run %d times", err, ran)
 	}
 }
