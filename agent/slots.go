@@ -12,6 +12,7 @@ import (
 	"lwm2m-agent/fota"
 	"lwm2m-agent/fota/command"
 	"lwm2m-agent/fota/file"
+	"lwm2m-agent/fota/grub"
 	"lwm2m-agent/fota/plain"
 	"lwm2m-agent/fota/signify"
 	"lwm2m-agent/fota/tryboot"
@@ -67,6 +68,10 @@ func machineSlots(c *config.Config, root fs.FS, dir string) (fota.Backend, error
 		options.Loader = uboot.New(uboot.Options{
 			Slots: names, Bootcount: images.Bootcount, Attempts: images.Attempts, Config: images.Environment,
 		})
+	case config.FirmwareGRUB:
+		if options.Loader, err = grub.New(grub.Options{Slots: names, File: images.Environment}); err != nil {
+			return nil, err
+		}
 	case config.FirmwareTryboot:
 		l := tryboot.New(tryboot.Options{Partitions: partitions, File: images.Environment, Dir: dir})
 		options.Loader, options.Booted = l, func() (string, error) { return l.Booted("/") }

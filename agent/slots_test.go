@@ -45,7 +45,7 @@ func imageSlots(t *testing.T, backend config.FirmwareBackend) *config.Config {
 // slots.
 func TestCheckFirmware(t *testing.T) {
 	for backend, want := range map[config.FirmwareBackend]string{
-		config.FirmwareUBoot: "lwm2m.slot=", config.FirmwareTryboot: "is this a Raspberry Pi", config.FirmwareCommand: "no such file",
+		config.FirmwareUBoot: "lwm2m.slot=", config.FirmwareGRUB: "lwm2m.slot=", config.FirmwareTryboot: "is this a Raspberry Pi", config.FirmwareCommand: "no such file",
 	} {
 		rows := checkFirmware(t.Context(), imageSlots(t, backend))
 		if len(rows) != 1 || rows[0].OK || rows[0].Part != "firmware" || !strings.Contains(rows[0].Detail, want) {

@@ -12,6 +12,7 @@ type FirmwareBackend string
 // The back ends.
 const (
 	FirmwareFile  FirmwareBackend = "file"  // slots in the state directory, for tests and the demo
+	FirmwareGRUB  FirmwareBackend = "grub"  // signed images to devices, GRUB's environment block
 	FirmwareUBoot FirmwareBackend = "uboot" // signed images to devices, U-Boot's environment
 
 	FirmwareTryboot FirmwareBackend = "tryboot" // signed images to devices, a Raspberry Pi's firmware
@@ -46,7 +47,7 @@ const (
 var firmwareSection = section{
 	name: "firmware", help: "Firmware updates: object 5; docs/firmware-update.md says how. Read at the start.",
 	keys: slices.Concat([]key{
-		{name: "backend", kind: oneOf(string(FirmwareFile), string(FirmwareUBoot), string(FirmwareTryboot), string(FirmwareCommand)), required: true, help: `who writes and boots slots; "uboot": signed images to devices, and U-Boot's environment; "tryboot": the same with autoboot.txt of a Raspberry Pi; "command": programs of your own; "file": simulated slots in the state directory, which take unsigned images`},
+		{name: "backend", kind: oneOf(string(FirmwareFile), string(FirmwareUBoot), string(FirmwareGRUB), string(FirmwareTryboot), string(FirmwareCommand)), required: true, help: `who writes and boots slots; "uboot": signed images to devices, and U-Boot's environment; "grub": the same with GRUB's environment block; "tryboot": with autoboot.txt of a Raspberry Pi; "command": programs of your own; "file": simulated slots in the state directory, which take unsigned images`},
 		{name: "confirm", kind: duration(time.Second, day), fallback: `"` + short(DefaultConfirm) + `"`, help: "how long a server must have had a new system registered until it stays; likewise the time for it to register"},
 		{name: "confirm_limit", kind: duration(time.Second, 30*day), fallback: `"` + short(DefaultConfirmLimit) + `"`, help: "time to register where no server answers at all, and check finds the system well"},
 		{name: "check", kind: program, fallback: "none", help: "program with arguments that looks at a new system at the end of its trial; it must end with 0 within 2 minutes"},

@@ -90,6 +90,7 @@ func TestImageSlotRefusals(t *testing.T) {
 		{strings.Replace(head, "uboot", "tryboot", 1) + twoSlots, "environment: missing; tryboot needs"},
 		{strings.Replace(head, "uboot", "tryboot", 1) + "environment='/x'\n" + strings.ReplaceAll(twoSlots, "devices", "boot_partition=2\ndevices"), "its own boot_partition"},
 		{strings.Replace(head, "uboot", "tryboot", 1) + "environment='/x'\n" + strings.Replace(twoSlots, "devices", "boot_partition=2\ndevices", 1), "its own boot_partition"},
+		{strings.Replace(head, "uboot", "grub", 1), "slot: there are 0; grub needs two"},
 		{head + "boot_attempts=10\n" + twoSlots, "boot_attempts: 10 is not valid"},
 	} {
 		_, err := build(sources(tt.text), Options{}, noKeys)

@@ -27,16 +27,16 @@ type ImageSlot struct {
 }
 
 // imageBackends are those that write signed images to devices.
-var imageBackends = []FirmwareBackend{FirmwareUBoot, FirmwareTryboot}
+var imageBackends = []FirmwareBackend{FirmwareUBoot, FirmwareGRUB, FirmwareTryboot}
 
 // DefaultAttempts is how often a slot is tried.
 const DefaultAttempts = 3
 
 var imageKeys = []key{
-	{name: "keys", kind: pathList, help: `uboot, tryboot: files with the public keys, of signify or usign, of which one must have signed a package`},
-	{name: "compatible", kind: anyText, fallback: "the model (/3/0/1)", help: "uboot, tryboot: name of this board; a package must be for it"},
-	{name: "allow_downgrade", kind: boolean, fallback: "false", help: "uboot, tryboot: take packages with a lower version than the running one"},
-	{name: "environment", kind: filePath, fallback: `"/etc/fw_env.config"; none for tryboot`, help: "uboot: the file that says where the environment is; tryboot: autoboot.txt, on the first partition, mounted for writing"},
+	{name: "keys", kind: pathList, help: `uboot, grub, tryboot: files with the public keys, of signify or usign, of which one must have signed a package`},
+	{name: "compatible", kind: anyText, fallback: "the model (/3/0/1)", help: "uboot, grub, tryboot: name of this board; a package must be for it"},
+	{name: "allow_downgrade", kind: boolean, fallback: "false", help: "uboot, grub, tryboot: take packages with a lower version than the running one"},
+	{name: "environment", kind: filePath, fallback: `"/etc/fw_env.config", "/boot/grub/grubenv"; none for tryboot`, help: "uboot: the file that says where the environment is; grub: the environment block; tryboot: autoboot.txt, on the first partition, mounted for writing"},
 	{name: "boot_variable", kind: variableName, fallback: "none: BOOT_ORDER is used", help: "uboot: variable that has the slot to boot, where U-Boot counts with bootcount and upgrade_available"},
 	{name: "boot_attempts", kind: integer(1, 9), fallback: "3", help: "uboot: attempts of a slot, in BOOT_x_LEFT"},
 }
