@@ -1,8 +1,9 @@
 #!/bin/bash
-# fetch.sh DIR: downloads Debian's armhf kernel and static busybox and unpacks them in DIR, installing nothing.
+# fetch.sh DIR ARCHITECTURE KERNEL: downloads a Debian kernel, by the name of its newest (linux-image-armmp), and the static busybox of an
+# architecture, and unpacks them in DIR, installing nothing.
 # It asks this machine's own sources, of either notation, with an apt state of its own: the system's package lists stay as they are.
 set -euo pipefail
-dir=$(realpath "$1")
+dir=$(realpath "$1") architecture=$2 kernel=$3
 apt=$(mktemp -d)
 trap 'rm -rf "$apt"' EXIT
 mkdir -p "$apt"/{state,lists/partial,cache/archives/partial,parts}
@@ -14,15 +15,15 @@ done
 cat >"$apt/apt.conf" <<CONFIG
 Dir::Etc::sourcelist "/dev/null"; Dir::Etc::sourceparts "$apt/parts";
 Dir::State "$apt/state"; Dir::State::lists "$apt/lists"; Dir::State::status "$apt/status"; Dir::Cache "$apt/cache";
-APT::Architecture "armhf"; APT::Architectures {"armhf";}; APT::Sandbox::User "root"; Acquire::Retries "3"; Acquire::Languages "none";
+APT::Architecture "$architecture"; APT::Architectures {"$architecture";}; APT::Sandbox::User "root"; Acquire::Retries "3"; Acquire::Languages "none";
 CONFIG
 if [ -e "$apt/parts/sources.list" ]; then mv "$apt/parts/sources.list" "$apt/parts/main.list"; fi # the name decides how it is read
 export APT_CONFIG=$apt/apt.conf
 apt-get update -qq || true # a source without this architecture must not stop the others
 cd "$apt"
-for kernel in $(apt-cache depends linux-image-armmp | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p') \
-  $(apt-cache search --names-only '^linux-image-[0-9].*-armmp$' | cut -d' ' -f1 | sort -Vr); do
-  apt-get download -qq "$kernel" && break # the newest may be on its way to the mirrors
+for image in $(apt-cache depends "$kernel" | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p') \
+  $(apt-cache search --names-only "^linux-image-[0-9].*-${kernel#linux-image-}\$" | cut -d' ' -f1 | sort -Vr); do
+  apt-get download -qq "$image" && break # the newest may be on its way to the mirrors
 done
 apt-get download -qq busybox-static
 for package in *.deb; do dpkg-deb -x "$package" "$dir"; done

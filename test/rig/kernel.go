@@ -41,9 +41,7 @@ func system(t workspace.T) string {
 	inputs := append([]string{fetchScript, guestInit, wireless}, modules...)
 	return workspace.Cached(t, "rig", inputs, func(dir string) error {
 		packages := t.TempDir()
-		script := exec.CommandContext(t.Context(), "bash", "-s", packages)
-		script.Stdin = strings.NewReader(fetchScript)
-		if err := run(script); err != nil {
+		if err := fetch(t, packages, "armhf", "linux-image-armmp"); err != nil {
 			return err
 		}
 		return errors.Join(
@@ -52,6 +50,14 @@ func system(t workspace.T) string {
 			makeSystem(t, packages, filepath.Join(dir, systemFile)),
 		)
 	})
+}
+
+// fetch unpacks a kernel of Debian, and busybox, of an architecture below dir.
+func fetch(t workspace.T, dir, architecture, kernel string) error {
+	t.Helper()
+	script := exec.CommandContext(t.Context(), "bash", "-s", dir, architecture, kernel)
+	script.Stdin = strings.NewReader(fetchScript)
+	return run(script)
 }
 
 // take copies the one file below dir whose name matches.
@@ -132,11 +138,11 @@ func addModules(t workspace.T, a *archive, packages, order string, names []strin
 // moduleFiles returns the files of the modules and of what they depend on, in the order they load.
 func moduleFiles(t workspace.T, packages string, names []string) ([]string, error) {
 	t.Helper()
-	anyModule, err := find(packages, "i2c-imx.ko*")
+	builtin, err := find(packages, "modules.builtin")
 	if err != nil {
 		return nil, err
 	}
-	base, rest, _ := strings.Cut(anyModule, "/lib/modules/")
+	base, rest, _ := strings.Cut(builtin, "/lib/modules/")
 	version, _, _ := strings.Cut(rest, "/")
 	if err := run(exec.CommandContext(t.Context(), sbin("depmod"), "-b", base, version)); err != nil {
 		return nil, err

@@ -1,0 +1,401 @@
+//go:build rig || soak
+
+package rig
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"lwm2m-agent/fota/plain/plaintest"
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/server"
+	"lwm2m-agent/test/gateway"
+)
+
+const gatewayToml = `
+endpoint = "pc"
+
+[device]
+model = "rig-pc"
+
+[[server]]
+uri             = "coaps://%s:%d"
+short_server_id = 101
+lifetime        = "1h"
+identity        = "pc"
+key             = "%x"
+
+[firmware]
+backend         = "grub"
+environment     = "/boot/grub/grubenv"
+keys            = ["/etc/lwm2m-agent/firmware.pub"]
+allow_downgrade = true
+confirm         = "20s"
+
+  [[firmware.slot]]
+  name    = "A"
+  devices = ["system=/dev/vda2"]
+
+  [[firmware.slot]]
+  name    = "B"
+  devices = ["system=/dev/vda3"]
+`
+
+// The paths of object 5.
+const (
+	packageURI     = "/5/0/1"
+	updateNow      = "/5/0/2"
+	firmwareState  = "/5/0/3"
+	firmwareResult = "/5/0/5"
+	runningVersion = "/3/0/3"
+)
+
+const pcEndpoint = "pc"
+
+// patience is how long a step of a PC may take: it is emulated, and the machine may have other things to do.
+const patience = 10 * time.Minute
+
+// depot is what a PC updates from: a server with observations, packages by HTTP, and the key that signs them.
+type depot struct {
+	server *server.Server
+	port   int
+	web    *httptest.Server
+	agent  string
+
+	mu       sync.Mutex
+	packages map[string][]byte
+	fetched  map[string]int64 // bytes, by version
+	seen     []string         // State and Update Result as they were told
+	state    string
+	result   string
+	changed  chan struct{} // closed and replaced when seen has grown, or a client registered
+	lives    int           // Registers and Updates
+	current  string        // version of the package of the update
+	verified int64         // bytes of it that had been fetched when it was found good
+}
+
+func newDepot(t *testing.T) *depot {
+	t.Helper()
+	if runtime.GOARCH != "amd64" {
+		t.Skip("the PC takes GRUB and grub-editenv from this machine, which is no x86-64")
+	}
+	keys := &server.Keys{}
+	keys.Add(pcEndpoint, presharedKey, pcEndpoint)
+	s := server.New(server.Config{Keys: keys})
+	listener, err := s.ListenSecure(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &depot{
+		server: s, port: listener.Addr().(*net.UDPAddr).Port,
+		packages: map[string][]byte{}, fetched: map[string]int64{}, changed: make(chan struct{}),
+		agent: gateway.Binary(t, "GOARCH=amd64"),
+	}
+	d.web = httptest.NewServer(http.HandlerFunc(d.serve))
+	events, stop := d.server.Events(1000)
+	ctx, cancel := context.WithCancel(t.Context())
+	var tasks sync.WaitGroup
+	tasks.Go(func() {
+		if err := d.server.ServeSecure(ctx, listener); err != nil && ctx.Err() == nil {
+			t.Error(err)
+		}
+	})
+	tasks.Go(func() { d.follow(ctx, events) })
+	t.Cleanup(func() {
+		cancel()
+		d.web.CloseClientConnections()
+		d.web.Close()
+		tasks.Wait()
+		stop()
+		d.server.Wait()
+	})
+	return d
+}
+
+// serve serves packages, and counts.
+func (d *depot) serve(w http.ResponseWriter, r *http.Request) {
+	version := strings.TrimPrefix(r.URL.Path, "/")
+	d.mu.Lock()
+	content, ok := d.packages[version]
+	d.mu.Unlock()
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("ETag", `"`+version+`"`)
+	http.ServeContent(counter{w, func(n int) {
+		d.mu.Lock()
+		d.fetched[version] += int64(n)
+		d.mu.Unlock()
+	}}, r, "", time.Time{}, bytes.NewReader(content))
+}
+
+type counter struct {
+	http.ResponseWriter
+	add func(n int)
+}
+
+func (c counter) Write(b []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(b)
+	c.add(n)
+	return n, err
+}
+
+// follow observes State and Update Result in each life of the client.
+func (d *depot) follow(ctx context.Context, events <-chan server.Event) {
+	for {
+		var e server.Event
+		select {
+		case <-ctx.Done():
+			return
+		case e = <-events:
+		}
+		switch {
+		case e.Kind == server.Registered, e.Kind == server.Updated:
+			d.note(func() { d.lives++ })
+			go d.observe(ctx)
+		case e.Kind == server.Notified && e.Err == nil && len(e.Nodes) == 1:
+			d.tell(e.Nodes[0])
+		}
+	}
+}
+
+func (d *depot) observe(ctx context.Context) {
+	c, ok := d.server.Client(pcEndpoint)
+	for _, path := range []string{firmwareResult, firmwareState} {
+		if !ok {
+			return
+		}
+		if nodes, err := c.Observe(ctx, lwm2m.MustPath(path)); err == nil && len(nodes) == 1 {
+			d.tell(nodes[0])
+		}
+	}
+}
+
+// tell takes a value.
+func (d *depot) tell(n lwm2m.Node) {
+	d.note(func() {
+		value := n.Value.String()
+		if n.Path.String() == firmwareState {
+			d.state = value
+		} else {
+			d.result = value
+		}
+		if d.state == "2" && d.verified == 0 {
+			d.verified = d.fetched[d.current]
+		}
+		if now := d.state + "/" + d.result; len(d.seen) == 0 || d.seen[len(d.seen)-1] != now {
+			d.seen = append(d.seen, now)
+		}
+	})
+}
+
+func (d *depot) note(f func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f()
+	close(d.changed)
+	d.changed = make(chan struct{})
+}
+
+// await waits until something is so.
+func (d *depot) await(t *testing.T, pc *PC, what string, is func() bool) {
+	t.Helper()
+	for limit := time.After(patience); ; {
+		d.mu.Lock()
+		done, changed, seen := is(), d.changed, fmt.Sprint(d.seen)
+		d.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-changed:
+		case <-pc.process.Done():
+			t.Fatalf("QEMU has ended: %v", pc.Console())
+		case <-limit:
+			t.Fatalf("no %s within %s; the server saw %s; the console ends with\n%s", what, patience, seen, strings.Join(last(pc.Console(), 40), "\n"))
+		}
+	}
+}
+
+func last(lines []string, n int) []string { return lines[max(0, len(lines)-n):] }
+
+// awaitState waits for a State and an Update Result.
+func (d *depot) awaitState(t *testing.T, pc *PC, want string) {
+	t.Helper()
+	d.await(t, pc, "State/Result "+want, func() bool { return d.state+"/"+d.result == want })
+}
+
+// ask repeats a request until the client has answered it: one that is starting does not listen yet.
+func (d *depot) ask(t *testing.T, what string, f func(c *server.Client) error) {
+	t.Helper()
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	for deadline := time.Now().Add(patience); ; <-again.C {
+		err := errors.New("not registered")
+		if c, ok := d.server.Client(pcEndpoint); ok {
+			err = f(c)
+		}
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) || t.Context().Err() != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+}
+
+func (d *depot) write(t *testing.T, path, value string) {
+	t.Helper()
+	p := lwm2m.MustPath(path)
+	d.ask(t, "write "+path, func(c *server.Client) error {
+		return c.Replace(t.Context(), p, lwm2m.FormatText, []lwm2m.Node{{Path: p, Value: lwm2m.String(value)}})
+	})
+}
+
+// running is the version that the client shows.
+func (d *depot) running(t *testing.T) (version string) {
+	t.Helper()
+	d.ask(t, "read "+runningVersion, func(c *server.Client) error {
+		nodes, err := c.Read(t.Context(), lwm2m.MustPath(runningVersion))
+		if err == nil && len(nodes) == 1 {
+			version = nodes[0].Value.Text()
+		}
+		return err
+	})
+	return version
+}
+
+// presharedKey is the PC's. Its session has a Connection ID, so that the server follows it when the emulator has another port.
+var presharedKey = []byte("0123456789abcdef")
+
+// signer signs the packages.
+var signer = plaintest.NewSigner("rig-key1")
+
+// slot makes a system that updates from the depot.
+func (d *depot) slot(t *testing.T, c SlotConfig) string {
+	t.Helper()
+	c.Agent, c.Config = d.agent, fmt.Sprintf(gatewayToml, Host, d.port, presharedKey)
+	c.Files = map[string][]byte{"/etc/lwm2m-agent/firmware.pub": signer.PublicKey()}
+	return Slot(t, c)
+}
+
+// publish makes a package of a system and returns its URI.
+func (d *depot) publish(t *testing.T, c SlotConfig) string {
+	t.Helper()
+	image, err := os.ReadFile(d.slot(t, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive := plaintest.Compose(signer, c.Version, []plaintest.Image{{Name: "system", Content: image}}, "compatible = rig-pc")
+	d.mu.Lock()
+	d.packages[c.Version] = archive
+	d.mu.Unlock()
+	t.Logf("package %s: %d MiB", c.Version, len(archive)>>20)
+	_, port, _ := strings.Cut(strings.TrimPrefix(d.web.URL, "http://"), ":")
+	return "http://" + Host + ":" + port + "/" + c.Version
+}
+
+// drive does what a server does until an update is over or in one of some states, or stop receives, which is false: it gives the URI, and
+// has the package installed, again where the power was cut before the client had noted it.
+func (d *depot) drive(t *testing.T, pc *PC, uri string, stop <-chan time.Time, states ...string) bool {
+	t.Helper()
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	again := time.NewTicker(time.Second) // what was not answered is sent again
+	defer again.Stop()
+	gave, told := 0, 0 // in which life
+	for {
+		d.mu.Lock()
+		now, life, changed, seen := d.state+"/"+d.result, d.lives+pc.boots, d.changed, fmt.Sprint(d.seen)
+		d.mu.Unlock()
+		switch {
+		case slices.Contains(states, now), now == "0/1", now == "0/8":
+			return true
+		case now == "0/0" && gave != life && d.answered(t, func(ctx context.Context, c *server.Client) error {
+			p := lwm2m.MustPath(packageURI)
+			return c.Replace(ctx, p, lwm2m.FormatText, []lwm2m.Node{{Path: p, Value: lwm2m.String(uri)}})
+		}):
+			gave = life
+		case now == "2/0" && told != life && d.answered(t, func(ctx context.Context, c *server.Client) error {
+			return c.Execute(ctx, lwm2m.MustPath(updateNow), "")
+		}):
+			told = life
+		}
+		select {
+		case <-changed:
+			limit.Reset(patience)
+		case <-again.C:
+		case <-stop:
+			return false
+		case <-limit.C:
+			t.Fatalf("the update is not over within %s; the server saw %s; the console ends with\n%s", patience, seen, strings.Join(last(pc.Console(), 40), "\n"))
+		}
+	}
+}
+
+// answered reports whether the client has answered a request, if only to refuse it since it has got it before.
+func (d *depot) answered(t *testing.T, f func(ctx context.Context, c *server.Client) error) bool {
+	t.Helper()
+	c, ok := d.server.Client(pcEndpoint)
+	if !ok {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	err := f(ctx, c)
+	return err == nil || lwm2m.CodeOf(err) == lwm2m.MethodNotAllowed
+}
+
+// begin forgets the update before, and notes which one comes.
+func (d *depot) begin(t *testing.T, pc *PC, version string) {
+	t.Helper()
+	d.write(t, packageURI, "")
+	d.awaitState(t, pc, "0/0")
+	d.note(func() { d.seen, d.current, d.verified, d.fetched[version] = nil, version, 0, 0 })
+}
+
+// now is the last State and Update Result that the client told.
+func (d *depot) now() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.state + "/" + d.result
+}
+
+// wantEnd looks at how an update has ended, and at all that the server was told meanwhile: a result only at the end, and the package not
+// fetched again once it was found good.
+func (d *depot) wantEnd(t *testing.T, end, version string) {
+	t.Helper()
+	if now, runs := d.now(), d.running(t); now != end || runs != version {
+		t.Errorf("the update ends with State/Result %s and version %s, want %s and %s", now, runs, end, version)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, s := range d.seen {
+		final := s == end && i >= slices.Index(d.seen, end) || s == "3"+strings.TrimPrefix(end, "0") // it is told before the State is
+		if !final && !slices.Contains([]string{"0/0", "1/0", "2/0", "3/0"}, s) {
+			t.Errorf("the server was told State/Result %s, of %v", s, d.seen)
+		}
+	}
+	if d.verified == 0 || d.fetched[d.current] != d.verified {
+		t.Errorf("%d bytes of package %s were fetched, %d of them before it was found good", d.fetched[d.current], d.current, d.verified)
+	}
+}
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	gateway.RemoveBinaries()
+	os.Exit(status)
+}
