@@ -36,6 +36,7 @@ type Rebooter interface {
 type Slots struct {
 	Booted string // name of the one that runs
 	All    []Slot
+	Single bool // there is but one in truth: what is replaced is gone
 }
 
 // Slot is one slot.

@@ -180,10 +180,6 @@ func (u *Updater) goBack(ctx context.Context, r record) {
 
 func (u *Updater) forbid(ctx context.Context, r *record) (runsNew bool, err error) {
 	b := u.cfg.Backend
-	slots, err := b.Slots(ctx)
-	if err != nil {
-		return false, err
-	}
 	if err := b.Activate(ctx, r.Old); err != nil {
 		return false, err
 	}
@@ -191,6 +187,10 @@ func (u *Updater) forbid(ctx context.Context, r *record) (runsNew bool, err erro
 		if err := b.Mark(ctx, r.New, false); err != nil {
 			return false, err
 		}
+	}
+	slots, err := b.Slots(ctx) // now: one slot alone is called the old one once it has to stay
+	if err != nil {
+		return false, err
 	}
 	if slots.Booted == r.Old {
 		return false, b.Mark(ctx, r.Old, true)

@@ -354,6 +354,9 @@ func (u *Updater) target(ctx context.Context, r *record, h *happening) error {
 	}
 	r.Old, r.New, r.Image = slots.Booted, other, Image{}
 	if h.event == handBack {
+		if slots.Single {
+			return Failf(UpdateFailed, "there is one slot: no system to go back to")
+		}
 		r.Old, r.New = other, slots.Booted
 	}
 	return nil
