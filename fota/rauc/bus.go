@@ -94,7 +94,7 @@ func (s *session) text(ctx context.Context, name string) (string, error) {
 // What is wrong with RAUC, matched by errors.Is.
 var (
 	errAbsent  = errors.New(`no RAUC answers on the system bus; install rauc with its service, or look at "systemctl status rauc"`)
-	errRefused = errors.New("the bus policy does not let the agent; install packaging/dbus/de.pengutronix.rauc.conf")
+	errRefused = errors.New("the bus policy does not let the agent; look at /usr/share/doc/lwm2m-agent/examples/de.pengutronix.rauc.conf")
 	errMethod  = errors.New("this RAUC has no such method")
 )
 

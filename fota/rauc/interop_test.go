@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"lwm2m-agent/fota"
 	"lwm2m-agent/fota/rauc"
 	lab "lwm2m-agent/test/rauc"
+	"lwm2m-agent/test/workspace"
 )
 
 // start starts a real RAUC, which takes root.
@@ -218,5 +220,42 @@ func TestInterruptedInstallation(t *testing.T) {
 	s.Boot(t)
 	if slots := slotsOf(t, again); slots.Booted != "rootfs.0" {
 		t.Errorf("%+v", slots)
+	}
+}
+
+// TestPolicy holds the bus policy that ships against a real bus: who may do what.
+func TestPolicy(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(workspace.Root(t), "packaging", "dbus", "de.pengutronix.rauc.conf"))
+	must(t, err)
+	_, rules, _ := strings.Cut(string(text), "<busconfig>")
+	rules = strings.ReplaceAll(strings.TrimSuffix(strings.TrimSpace(rules), "</busconfig>"), `user="lwm2m-agent"`, `user="daemon"`)
+	// What a system bus lets anybody do, and then RAUC's own policy.
+	stock := `<policy context="default"><allow user="*"/><allow send_type="method_return"/><allow send_type="error"/><allow send_type="signal"/>` +
+		`<allow receive_type="method_call"/><allow receive_type="method_return"/><allow receive_type="error"/><allow receive_type="signal"/>` +
+		`<allow send_destination="org.freedesktop.DBus"/><allow send_destination="de.pengutronix.rauc"/></policy>`
+	s, _ := start(t, lab.Options{Policy: stock + rules})
+	const installer = "de.pengutronix.rauc.Installer."
+	calls := []struct {
+		args   []string
+		nobody bool
+		daemon bool
+	}{
+		{[]string{"org.freedesktop.DBus.Properties.Get", "de.pengutronix.rauc.Installer", "Operation"}, true, true},
+		{[]string{installer + "GetSlotStatus"}, true, true},
+		{[]string{installer + "GetPrimary"}, true, true},
+		{[]string{installer + "Mark", "bad", "rootfs.1"}, false, true},
+		{[]string{installer + "Info", "/nothing"}, false, true},
+		{[]string{installer + "InstallBundle", "/nothing", "{}"}, false, true},
+		{[]string{installer + "Install", "/nothing"}, false, false},
+	}
+	for _, c := range calls {
+		for user, may := range map[string]bool{"nobody": c.nobody, "daemon": c.daemon, "root": true} {
+			args := append([]string{"-u", user, "--", "gdbus", "call", "--address", s.Bus, "-d", "de.pengutronix.rauc", "-o", "/", "-m"}, c.args...)
+			out, _ := exec.CommandContext(t.Context(), "runuser", args...).CombinedOutput() // what RAUC answers does not count
+			if refused := strings.Contains(string(out), "AccessDenied"); refused == may || strings.Contains(string(out), "Error connecting") {
+				t.Errorf("%s, %s: %s", user, c.args[0], out)
+			}
+		}
 	}
 }

@@ -32,7 +32,7 @@ type Options struct {
 	Loader   string // "custom" (the default), "grub", "uboot"
 	Activate bool   // RAUC activates what it has installed
 	Hold     bool   // each installation waits for Release
-	Policy   string // text of a bus policy; "": everybody may do everything
+	Policy   string // elements of a bus configuration; "": everybody may do everything
 }
 
 // System is a RAUC with slots A (rootfs.0) and B (rootfs.1).
@@ -54,6 +54,9 @@ var Names = map[string]string{"A": "rootfs.0", "B": "rootfs.1"}
 func Start(t workspace.T, o Options) *System {
 	t.Helper()
 	s := &System{dir: t.TempDir()}
+	if err := os.Chmod(filepath.Dir(s.dir), 0o755); err != nil { // others are let to the bus
+		t.Fatalf("%v", err)
+	}
 	s.Config, s.Bus = s.path("system.conf"), "unix:path="+s.path("bus")
 	s.env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+s.Bus, "PATH="+s.path("bin")+":"+os.Getenv("PATH"), "GIO_USE_VFS=local")
 	for _, name := range []string{"bin", "mnt"} {
