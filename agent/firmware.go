@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,7 +106,7 @@ func (f *firmware) boot() error {
 		checks = append(checks, fota.Program(f.cfg.Check[0], f.cfg.Check[1:]...))
 	}
 	f.now.Store(fota.New(fota.Config{
-		Key: keyFirmware, Backend: slots, Journal: a.store.Bucket(store.Firmware), Dir: a.store.Path("firmware/download"), Fetchers: f.fetchers,
+		Key: keyFirmware, Backend: slots, Journal: a.store.Bucket(store.Firmware), Dir: cmp.Or(f.cfg.Download, a.store.Path("firmware/download")), Fetchers: f.fetchers,
 		BootID: id, Reboot: f.restart, Check: all(checks), Lenient: len(f.cfg.Check) > 0,
 		MaxSize: f.cfg.MaxSize, Patience: f.cfg.Patience, Confirm: f.cfg.Confirm, Limit: f.cfg.Limit, Consent: f.cfg.Consent,
 		OnChange: f.changed, Now: a.opts.Now, Log: a.log,

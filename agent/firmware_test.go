@@ -20,6 +20,7 @@ import (
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/fota"
 	"lwm2m-agent/fota/file"
+	"lwm2m-agent/host"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
 	"lwm2m-agent/lwm2m/model"
@@ -36,8 +37,10 @@ type updating struct {
 	*lab
 	*testing.T
 	agent *Agent
-	sub   *model.Subscription
-	seen  []string // State and Update Result, as they changed
+	// machine is what is rebooted; nil: nothing is.
+	machine host.Control
+	sub     *model.Subscription
+	seen    []string // State and Update Result, as they changed
 }
 
 func newUpdating(t *testing.T, change func(*config.Config)) *updating {
@@ -56,8 +59,11 @@ func newUpdating(t *testing.T, change func(*config.Config)) *updating {
 func (u *updating) start(cfg *config.Config) {
 	u.Helper()
 	machine := &demo.Machine{Say: func(string) {}}
+	if u.machine == nil {
+		u.machine = machine
+	}
 	var err error
-	if u.agent, err = New(Options{Config: cfg, Version: "test", Control: machine, Now: machine.Now, SoftReboot: true}); err != nil {
+	if u.agent, err = New(Options{Config: cfg, Version: "test", Control: u.machine, Now: machine.Now, SoftReboot: true}); err != nil {
 		u.Fatal(err)
 	}
 	u.sub = u.agent.tree.Subscribe()

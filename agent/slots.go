@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"slices"
 
@@ -15,6 +16,7 @@ import (
 	"lwm2m-agent/fota/grub"
 	"lwm2m-agent/fota/plain"
 	"lwm2m-agent/fota/signify"
+	"lwm2m-agent/fota/sysupgrade"
 	"lwm2m-agent/fota/tryboot"
 	"lwm2m-agent/fota/uboot"
 	"lwm2m-agent/host"
@@ -30,15 +32,20 @@ func (a *Agent) openSlots(cfg *config.Firmware, bootID string) (fota.Backend, er
 			Dir: a.store.Path(slotsFolder), BootID: bootID, Version: a.facts().Firmware, Compatible: a.facts().Model,
 		})
 	}
-	return machineSlots(a.opts.Config, a.opts.Root, a.store.Path(slotsFolder))
+	return machineSlots(a.opts.Config, a.opts.Root, a.store.Path(slotsFolder), a.log)
 }
 
 // machineSlots opens a back end that is not simulated, with a folder of its own. It
 // changes nothing.
-func machineSlots(c *config.Config, root fs.FS, dir string) (fota.Backend, error) {
+func machineSlots(c *config.Config, root fs.FS, dir string, log *slog.Logger) (fota.Backend, error) {
 	cfg := c.Firmware
-	if cfg.Backend == config.FirmwareCommand {
+	switch cfg.Backend { //nolint:exhaustive // the others write images
+	case config.FirmwareCommand:
 		return command.New(cfg.Programs), nil
+	case config.FirmwareSysupgrade:
+		return sysupgrade.New(sysupgrade.Options{Dir: dir}), nil
+	case config.FirmwareRAUC:
+		return raucSlots(cfg, log)
 	}
 	images := &cfg.Images
 	slots := make([]plain.Slot, 0, len(images.Slots))
@@ -75,7 +82,7 @@ func machineSlots(c *config.Config, root fs.FS, dir string) (fota.Backend, error
 	case config.FirmwareTryboot:
 		l := tryboot.New(tryboot.Options{Partitions: partitions, File: images.Environment, Dir: dir})
 		options.Loader, options.Booted = l, func() (string, error) { return l.Booted("/") }
-	case config.FirmwareFile, config.FirmwareCommand:
+	case config.FirmwareFile, config.FirmwareCommand, config.FirmwareRAUC, config.FirmwareSysupgrade:
 		return nil, fmt.Errorf("backend %q writes no images", cfg.Backend)
 	}
 	return plain.New(options)
@@ -93,7 +100,7 @@ func checkFirmware(ctx context.Context, cfg *config.Config) []CheckRow {
 		return nil
 	}
 	row := CheckRow{Part: "firmware", Name: string(cfg.Firmware.Backend)}
-	slots, err := machineSlots(cfg, host.Root(), "")
+	slots, err := machineSlots(cfg, host.Root(), "", nil)
 	if err == nil {
 		p, ok := slots.(prober)
 		if !ok {

@@ -66,7 +66,7 @@ func TestCheckFirmware(t *testing.T) {
 // back end.
 func TestPackagesForThisMachine(t *testing.T) {
 	cfg := imageSlots(t, config.FirmwareTryboot)
-	b, err := machineSlots(cfg, host.Root(), t.TempDir())
+	b, err := machineSlots(cfg, host.Root(), t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

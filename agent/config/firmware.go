@@ -17,6 +17,9 @@ const (
 
 	FirmwareTryboot FirmwareBackend = "tryboot" // signed images to devices, a Raspberry Pi's firmware
 	FirmwareCommand FirmwareBackend = "command" // programs
+	FirmwareRAUC    FirmwareBackend = "rauc"
+
+	FirmwareSysupgrade FirmwareBackend = "sysupgrade" // OpenWrt's
 )
 
 // Firmware is the [firmware] section.
@@ -34,7 +37,13 @@ type Firmware struct {
 
 	Images   ImageSlots // of back ends that write images to devices
 	Programs string     // folder of FirmwareCommand
+
+	Download   string // folder of packages on their way; "": in the state directory
+	RAUCConfig string // RAUC's system.conf; "": where RAUC looks for it
 }
+
+// SysupgradeDownload is on OpenWrt's RAM disk, which its flash has no room beside.
+const SysupgradeDownload = "/var/run/lwm2m-agent/firmware"
 
 // The defaults of [firmware].
 const (
@@ -47,7 +56,7 @@ const (
 var firmwareSection = section{
 	name: "firmware", help: "Firmware updates: object 5; docs/firmware-update.md says how. Read at the start.",
 	keys: slices.Concat([]key{
-		{name: "backend", kind: oneOf(string(FirmwareFile), string(FirmwareUBoot), string(FirmwareGRUB), string(FirmwareTryboot), string(FirmwareCommand)), required: true, help: `who writes and boots slots; "uboot": signed images to devices, and U-Boot's environment; "grub": the same with GRUB's environment block; "tryboot": with autoboot.txt of a Raspberry Pi; "command": programs of your own; "file": simulated slots in the state directory, which take unsigned images`},
+		{name: "backend", kind: oneOf(string(FirmwareFile), string(FirmwareUBoot), string(FirmwareGRUB), string(FirmwareTryboot), string(FirmwareCommand), string(FirmwareRAUC), string(FirmwareSysupgrade)), required: true, help: `who writes and boots slots; "uboot": signed images to devices, and U-Boot's environment; "grub": the same with GRUB's environment block; "tryboot": with autoboot.txt of a Raspberry Pi; "command": programs of your own; "rauc": RAUC; "sysupgrade": OpenWrt; "file": simulated slots in the state directory, which take unsigned images`},
 		{name: "confirm", kind: duration(time.Second, day), fallback: `"` + short(DefaultConfirm) + `"`, help: "how long a server must have had a new system registered until it stays; likewise the time for it to register"},
 		{name: "confirm_limit", kind: duration(time.Second, 30*day), fallback: `"` + short(DefaultConfirmLimit) + `"`, help: "time to register where no server answers at all, and check finds the system well"},
 		{name: "check", kind: program, fallback: "none", help: "program with arguments that looks at a new system at the end of its trial; it must end with 0 within 2 minutes"},
@@ -56,6 +65,9 @@ var firmwareSection = section{
 		{name: "patience", kind: duration(time.Second, 30*day), fallback: `"` + short(DefaultPatience) + `"`, help: "how long a download goes on without a byte until it has failed (Result 4)"},
 		{name: "ca_file", kind: filePath, fallback: "the system's", help: "certificates in PEM that servers of packages are trusted by (https)"},
 		{name: "programs", kind: filePath, help: "command: folder of the programs; docs/firmware-update.md says which"},
+		{name: "single_slot", kind: boolean, fallback: "false", help: "sysupgrade: must be true, since there is one slot, and no way back from a system that is bad"},
+		{name: "download", kind: filePath, fallback: `in the state directory; "` + SysupgradeDownload + `" for sysupgrade`, help: "folder where packages lie while they come; nothing else is in it"},
+		{name: "rauc_config", kind: filePath, fallback: "where RAUC looks for it", help: "rauc: its system.conf, which check reads"},
 	}, imageKeys),
 	sections: []section{imageSlotSection},
 }
@@ -98,5 +110,26 @@ func (b *builder) firmware(root *node) {
 		b.problems = append(b.problems, f.Problem("programs", "missing; backend %q needs it", f.Backend))
 	}
 	b.imageSlots(n, f)
+	b.sysupgrade(n, f)
+	if folder := n.table["download"]; folder != nil {
+		f.Download = folder.path(get(n, "download", ""))
+	}
+	if file := n.table["rauc_config"]; file != nil {
+		f.RAUCConfig = file.path(get(n, "rauc_config", ""))
+	}
 	b.cfg.Firmware = f
+}
+
+// sysupgrade checks what it needs to be chosen.
+func (b *builder) sysupgrade(n *node, f *Firmware) {
+	switch one := get(n, "single_slot", false); {
+	case f.Backend != FirmwareSysupgrade && one:
+		b.problems = append(b.problems, f.Problem("single_slot", "backend %q has two slots; leave it out", f.Backend))
+	case f.Backend != FirmwareSysupgrade:
+	case !one:
+		b.problems = append(b.problems, f.Problem("backend",
+			"sysupgrade replaces the one system that there is, and a bad one stays; if that is meant, say single_slot = true"))
+	default:
+		f.Download = SysupgradeDownload
+	}
 }

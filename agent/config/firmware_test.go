@@ -28,6 +28,15 @@ func TestFirmware(t *testing.T) {
 	if f.Confirm != 30*time.Second || !cmp.Equal(f.Check, []string{"/bin/true", "-x"}) || !f.Consent || filepath.Base(f.CAFile) != "ca.pem" {
 		t.Errorf("%+v", f)
 	}
+	for text, want := range map[string]string{
+		"backend='rauc'":                                             "",
+		"backend='sysupgrade'\nsingle_slot=true":                     SysupgradeDownload,
+		"backend='sysupgrade'\nsingle_slot=true\ndownload='/mnt/fw'": "/mnt/fw",
+	} {
+		if cfg, err = build(sources("[firmware]\n"+text), Options{}, noKeys); err != nil || cfg.Firmware.Download != want {
+			t.Errorf("%s: %v, %+v", text, err, cfg)
+		}
+	}
 	if cfg, err = build(sources("endpoint='x'"), Options{}, noKeys); err != nil || cfg.Firmware != nil {
 		t.Errorf("%+v, %v", cfg.Firmware, err)
 	}
@@ -44,6 +53,8 @@ func TestFirmwareRefusals(t *testing.T) {
 		{head + "check='/bin/x'", "check: \"/bin/x\" is not valid"},
 		{head + "confirm='0s'", "confirm: \"0s\" is not valid"},
 		{head + "confirm='10m'\nconfirm_limit='5m'", "confirm_limit: 5m is less than confirm, 10m"},
+		{"[firmware]\nbackend='sysupgrade'", "backend: sysupgrade replaces the one system that there is, and a bad one stays; if that is meant, say single_slot = true"},
+		{head + "single_slot=true", "single_slot: backend \"file\" has two slots"},
 		{head + "max_size=0", "max_size: 0 is not valid"},
 	} {
 		_, err := build(sources(tt.text), Options{}, noKeys)

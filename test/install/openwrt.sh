@@ -89,7 +89,12 @@ hold "check" lwm2m-agent check -config /etc/config/lwm2m-agent
 hold "reload" /etc/init.d/lwm2m-agent reload
 soon "ubus shows the server" on_ubus
 soon "the sensor measures" lwm2m-agent read /3303/0/5700
-hold "a system upgrade keeps keys and state" grep -qx /etc/lwm2m-agent/ /lib/upgrade/keep.d/lwm2m-agent
+# Paths of the list are left to the shell, as sysupgrade does.
+# shellcheck disable=SC2046
+keeps() { find $(cat /lib/upgrade/keep.d/lwm2m-agent) -type f 2>/dev/null | grep -qx "$1"; }
+forgets() { [ -e "$1" ] && ! keeps "$1"; }
+hold "a system upgrade keeps the state" keeps /etc/lwm2m-agent/state/state.db
+hold "a system upgrade voids sessions" forgets /etc/lwm2m-agent/state/mark
 hold "removal" sh /root/prerm
 soon "the agent has ended" ended
 umount /proc
