@@ -45,10 +45,15 @@ type (
 	}
 )
 
-// writeModels writes object descriptions to a folder that Leshan's -m can read.
-func writeModels(t workspace.T, definitions []model.Definition) (dir string) {
+// writeModels writes object descriptions, and those that are there as files, to a folder that Leshan's -m can read.
+func writeModels(t workspace.T, definitions []model.Definition, files ...[]byte) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
+	for i, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("file-%d.xml", i)), text, 0o600); err != nil {
+			t.Fatalf("write an object description: %v", err)
+		}
+	}
 	for _, d := range definitions {
 		text, err := xml.MarshalIndent(description(d), "", "  ")
 		if err != nil {

@@ -56,7 +56,7 @@ func (o Options) arguments(t workspace.T) []string {
 		arguments = append(arguments, "key="+hex.EncodeToString(id.Key), "chain="+strings.Join(chain, ","), "trust="+hex.EncodeToString(id.Trust))
 	}
 	if len(o.Models) > 0 {
-		arguments = append(arguments, "models="+writeModels(t, o.Models))
+		arguments = append(arguments, "models="+writeModels(t, o.Models, o.Descriptions...))
 	}
 	return arguments
 }

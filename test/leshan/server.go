@@ -23,12 +23,14 @@ const NoCID = -1
 
 // Options are what a server is started with; the zero value is good for most tests.
 type Options struct {
-	CoAPPort   int                // 0: a free one
-	CoAPSPort  int                // 0: a free one
-	CID        int                // length of the server's Connection IDs in bytes; 0: 6; NoCID: none. Not for the demo server
-	AckTimeout time.Duration      // CoAP's ACK_TIMEOUT; 0: 2 s. Not for the demo server
-	Identity   *Identity          // who the server is to clients with raw public keys and certificates; nil: nobody. Not for the demo server
-	Models     []model.Definition // objects besides those that Leshan knows; the demo server needs every object in its exact version
+	CoAPPort   int           // 0: a free one
+	CoAPSPort  int           // 0: a free one
+	CID        int           // length of the server's Connection IDs in bytes; 0: 6; NoCID: none. Not for the demo server
+	AckTimeout time.Duration // CoAP's ACK_TIMEOUT; 0: 2 s. Not for the demo server
+	Identity   *Identity     // who the server is to clients with raw public keys and certificates; nil: nobody. Not for the demo server
+	// Descriptions are files that describe objects, as they are shipped, besides those that Models makes. Not for the demo server.
+	Descriptions [][]byte
+	Models       []model.Definition // objects besides those that Leshan knows; the demo server needs every object in its exact version
 }
 
 // Identity is a private key (PKCS #8) with its certificates, the own one first, and the authority whose clients are taken: all in DER.
