@@ -18,7 +18,9 @@ import (
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/control"
 	"lwm2m-agent/agent/health"
+	"lwm2m-agent/agent/helper"
 	"lwm2m-agent/agent/transaction"
+	"lwm2m-agent/hw"
 )
 
 // RunOptions are the flags of the command run.
@@ -85,7 +87,8 @@ func Run(ctx context.Context, opts RunOptions) error {
 	a, err := New(Options{
 		Config: cfg, Version: opts.Version, Built: opts.Built, Log: log, Deregister: opts.Deregister,
 		RefuseVolatile: opts.StateDir == "", Files: &files, Transactions: machine,
-		Applied: func(cfg *config.Config) { setLevel(level, cfg) },
+		Hardware: hw.Options{WriteLED: helper.Client{Path: helper.DefaultSocket}.WriteLED},
+		Applied:  func(cfg *config.Config) { setLevel(level, cfg) },
 	})
 	if err != nil {
 		return err

@@ -58,6 +58,10 @@ type Options struct {
 	// fails for another reason, or works (again). It is bound like a Sink.
 	Changed func(Status)
 
+	// WriteLED, if not nil, writes an attribute ("brightness", "trigger") of an LED that this process may
+	// not write itself.
+	WriteLED func(ctx context.Context, name, attribute, value string) error
+
 	// Handles are GPIO lines kept from a former process by [Board.Handles],
 	// by actuator name. Those that no actuator claims are closed.
 	Handles map[string]*os.File

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 func ledChannels() []Channel {
@@ -102,6 +105,9 @@ func (d *led) write(ctx context.Context, name, text string) error {
 		_, err = file.WriteString(text)
 		return errors.Join(err, file.Close())
 	})
+	if ask := d.access.writeLED; ask != nil && (errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS)) {
+		err = ask(ctx, d.access.cfg.Device, name, text)
+	}
 	return nodeError("LED "+d.access.cfg.Device, err)
 }
 

@@ -1,6 +1,7 @@
 package hw
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -63,5 +64,39 @@ func TestLED(t *testing.T) {
 	}
 	if problems := Validate(Setup{Actuators: []Config{{Name: "x", Driver: "led", Device: "../../x"}}}); len(problems) != 1 {
 		t.Errorf("a path: %v", problems)
+	}
+}
+
+// TestLEDByHelper: what this process may not write, somebody else is asked to write; without anybody it is an
+// error that says so.
+func TestLEDByHelper(t *testing.T) {
+	sys := sysTree(t, map[string]string{
+		"class/leds/red/max_brightness": "10\n", "class/leds/red/brightness": "0\n", "class/leds/red/trigger": "[none]\n",
+	})
+	for _, name := range []string{"brightness", "trigger"} {
+		if err := os.Chmod(filepath.Join(sys, "class/leds/red", name), 0o400); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if os.Geteuid() == 0 {
+		t.Skip("root may write everything")
+	}
+	asked := make(chan string, 8)
+	ask := func(_ context.Context, name, attribute, value string) error {
+		asked <- name + " " + attribute + " " + value
+		return nil
+	}
+	b, r, end := runBoard(t, nil, Options{Sys: sys, WriteLED: ask}, Setup{Actuators: []Config{{Name: "lamp", Driver: "led", Device: "red"}}})
+	<-r.news
+	if err := b.Set(t.Context(), "lamp", "state", Bool(true)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"red trigger none", "red brightness 0", "red brightness 10"} {
+		if got := <-asked; got != want {
+			t.Errorf("asked for %s, want %s", got, want)
+		}
+	}
+	if err := end(); err != nil {
+		t.Error(err)
 	}
 }

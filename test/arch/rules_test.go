@@ -32,6 +32,7 @@ var arrows = []arrow{
 	}, "siblings are joined here and nowhere else"},
 	{"agent/config/...", []string{"lwm2m", "agent/keys"}, "the configuration is text made typed; what it means is the affair of those who read it"},
 	{"agent/store/...", nil, "the state directory does not know what its records mean"},
+	{"agent/helper/...", nil, "the root process does fixed things for whoever may ask; why is the affair of the agent"},
 	{"agent/transaction/...", nil, "a transaction knows texts and time; what they say is the affair of those who apply them"},
 	{"agent/clock/...", nil, "what time it is at least follows from what sources say; how they are asked is the affair of host"},
 	{"agent/keys/...", nil, "a key is used where it is held; which server it is for is the affair of those who ask"},

@@ -31,7 +31,13 @@ installs() { DEBIAN_FRONTEND=noninteractive dpkg -i "$1"; }
 pid() { systemctl show -P MainPID lwm2m-agent; }
 restarted() { [ "$(systemctl show -P NRestarts lwm2m-agent)" -ge 1 ] && systemctl is-active --quiet lwm2m-agent; }
 absent() { local found; found=$(find / -xdev -name '*lwm2m-agent*' -not -path '/proc/*' -not -path '/root/*' -not -path '/var/log/*' -not -path '/sys/*' -not -path '/var/lib/dpkg/info/*' 2>/dev/null); echo "$found"; [ -z "$found" ]; }
-exposed() { systemd-analyze security --no-pager --threshold=20 lwm2m-agent.service; }
+exposed() { systemd-analyze security --no-pager --threshold=20 "$1"; }
+# ask USER: asks the root helper for something, as a user.
+# shellcheck disable=SC2016 # the program is in Perl
+ask() {
+  runuser -u "$1" -- perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Peer => "/run/lwm2m-agent/helper.sock") or die "$!\n";
+    $s->print("{\"verb\":\"led\",\"led\":{\"name\":\"lamp\",\"attribute\":\"brightness\",\"value\":\"05\"}}\n"); my $a = <$s>; print $a; exit($a =~ /error/ ? 1 : 0)'
+}
 quiet() { local lines; lines=$(journalctl -q -p warning -u lwm2m-agent | grep -v "watchdog\|Watchdog\|signal ABRT\|core-dump\|Killing process\|Failed with result"); echo "$lines"; [ -z "$lines" ]; }
 can_reboot() { [ "$(runuser -u lwm2m-agent -- busctl call org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager CanReboot)" = 's "yes"' ]; }
 
@@ -52,7 +58,10 @@ refuse "no status for strangers" runuser -u stranger -- lwm2m-agent status
 refuse "no write for those who may only read" runuser -u reader -- lwm2m-agent write /3/0/14 +01:00
 hold "write for root" lwm2m-agent write /3/0/14 +01:00
 hold "the unit is without mistakes" systemd-analyze verify --man=no /usr/lib/systemd/system/lwm2m-agent.service /usr/lib/systemd/system/lwm2m-agent.socket
-hold "exposure of at most 2.0" exposed
+hold "exposure of at most 2.0" exposed lwm2m-agent.service
+hold "nor of its helper" exposed lwm2m-agent-helper.service
+hold "the helper's units are without mistakes" systemd-analyze verify --man=no /usr/lib/systemd/system/lwm2m-agent-helper.service /usr/lib/systemd/system/lwm2m-agent-helper.socket
+refuse "the helper does not run before somebody needs it" systemctl is-active --quiet lwm2m-agent-helper.service
 hold "the agent may reboot" can_reboot
 refuse "strangers do not see the keys" runuser -u stranger -- ls /etc/lwm2m-agent/keys
 refuse "strangers do not see the state" runuser -u stranger -- ls /var/lib/lwm2m-agent
@@ -69,6 +78,25 @@ hold "reload" systemctl reload lwm2m-agent
 soon "the server sees the registration" said '^registered'
 soon "and reads from it" said '^read /3/0/0: \['
 hold "check finds nothing wrong" runuser -u lwm2m-agent -- lwm2m-agent check
+
+# An LED as the kernel has it: root's, and below /sys.
+mount -t tmpfs tmpfs /sys/class
+mkdir -p /sys/class/leds/lamp
+for file in max_brightness=10 brightness=7 trigger=none; do echo "${file#*=}" >"/sys/class/leds/lamp/${file%=*}"; done
+printf '[[actuator]]\nname = "lamp"\ndriver = "led"\ndevice = "lamp"\nobject = 3311\n' >/etc/lwm2m-agent/agent.d/60-lamp.toml
+chgrp lwm2m-agent /etc/lwm2m-agent/agent.d/60-lamp.toml
+hold "restart with an LED" systemctl restart lwm2m-agent
+soon "it is off, which the agent itself may not make it" grep -qx 0 /sys/class/leds/lamp/brightness
+soon "and can be switched on" lwm2m-agent write /3311/0/5850 true
+soon "by the helper" grep -qx 10 /sys/class/leds/lamp/brightness
+hold "which runs now" systemctl is-active --quiet lwm2m-agent-helper.service
+refuse "members of the group may not ask it" ask reader
+refuse "strangers do not reach it" ask stranger
+hold "root may" ask root
+hold "and it was done" grep -qx 05 /sys/class/leds/lamp/brightness
+rm /etc/lwm2m-agent/agent.d/60-lamp.toml
+hold "reload without the LED" systemctl reload lwm2m-agent
+umount /sys/class
 
 mkdir -p /run/systemd/system/lwm2m-agent.service.d
 printf '[Service]\nWatchdogSec=2s\n' >/run/systemd/system/lwm2m-agent.service.d/trial.conf
@@ -95,6 +123,7 @@ hold "removal" dpkg -r lwm2m-agent
 soon "its registration has ended" said '^deregistered'
 refuse "the program is gone" test -e /usr/bin/lwm2m-agent
 refuse "the service is gone" systemctl is-active --quiet lwm2m-agent
+refuse "and its helper" systemctl is-active --quiet lwm2m-agent-helper.service lwm2m-agent-helper.socket
 hold "configuration and state stay" test -e /etc/lwm2m-agent/agent.toml -a -e /var/lib/lwm2m-agent/state.db
 hold "purge" dpkg -P lwm2m-agent
 hold "nothing is left behind" absent

@@ -1,0 +1,37 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/user"
+	"strconv"
+
+	"lwm2m-agent/agent/helper"
+)
+
+// helperUser is the agent's own, which may ask the helper beside root.
+const helperUser = "lwm2m-agent"
+
+// Helper is the root process behind its socket unit, until ctx ends or nobody asks any more.
+func Helper(ctx context.Context, w io.Writer) error {
+	log := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: journalTime}))
+	l, err := inherited()
+	if err != nil {
+		return err
+	}
+	if l == nil {
+		return errors.New("there is no socket: it is started by lwm2m-agent-helper.socket, when the agent asks for something that needs root")
+	}
+	users := []uint32{0}
+	if u, err := user.Lookup(helperUser); err == nil {
+		uid, err := strconv.ParseUint(u.Uid, 10, 32)
+		if err != nil {
+			return fmt.Errorf("user %s has no number: %w", helperUser, err)
+		}
+		users = append(users, uint32(uid))
+	}
+	return helper.Serve(ctx, l, helper.Options{Users: users, Log: log})
+}

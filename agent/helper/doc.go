@@ -1,0 +1,34 @@
+// Package helper is the root process that does for the agent, which is not root, what needs root: a
+// handful of fixed verbs, each of which checks its arguments itself. Its socket unit starts it
+// when it is needed, and it ends when it is not.
+//
+// It trusts nobody who asks: whoever is at the other end is known from the kernel, requests are
+// bounded, and nothing in them is a path or a program. It must not know why something is asked
+// for, or anything of LwM2M.
+//
+// A request is one line of JSON, answered by one line; then the connection is closed.
+package helper
+
+// Request asks for one thing.
+type Request struct {
+	Verb string `json:"verb"`
+	LED  *LED   `json:"led,omitempty"` // of VerbLED
+}
+
+// VerbLED writes an attribute of an LED of the kernel's LED class.
+const VerbLED = "led"
+
+// LED is an attribute and what to write to it.
+type LED struct {
+	Name      string `json:"name"`      // below /sys/class/leds
+	Attribute string `json:"attribute"` // "brightness" or "trigger"
+	Value     string `json:"value"`     // 0 to max_brightness; of a trigger "none"
+}
+
+// Answer says how it went.
+type Answer struct {
+	Error string `json:"error,omitempty"` // "": done
+}
+
+// maxLine bounds requests and answers, in bytes.
+const maxLine = 4096
