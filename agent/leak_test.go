@@ -205,6 +205,20 @@ func TestKeysStayInside(t *testing.T) {
 		nodes, err := l.client(t).Read(t.Context(), lwm2m.MustPath(path))
 		f.search(t, "a server's read of "+path, fmt.Appendf(nil, "%v %v %s", nodes, err, err))
 	}
+	var archive bytes.Buffer
+	bundle := BundleOptions{Config: opts.Config, StateDir: opts.StateDir, Socket: socket, Version: "test", Now: time.Now}
+	if err := Bundle(t.Context(), &archive, bundle); err != nil {
+		t.Error(err)
+	}
+	files := unpacked(t, &archive)
+	for name, content := range files {
+		f.search(t, "the bundle's "+name, content)
+	}
+	for _, name := range []string{"status.json", "config.json", "tree.json", "log.txt", "configuration.txt"} {
+		if len(files["lwm2m-agent/"+name]) == 0 {
+			t.Errorf("the bundle has no %s", name)
+		}
+	}
 	rows, err := Check(t.Context(), opts.Config, opts.StateDir)
 	text, _ := json.Marshal(rows)
 	f.search(t, "check", append(text, fmt.Sprint(err)...))

@@ -112,6 +112,23 @@ func (c *Client) Events(ctx context.Context, paths []string, each func(Event) er
 	}
 }
 
+// maxRaw bounds what Raw takes, in bytes.
+const maxRaw = 8 << 20
+
+// Raw returns the body of the answer to a GET.
+func (c *Client) Raw(ctx context.Context, route string) ([]byte, error) {
+	response, err := c.do(ctx, http.MethodGet, route, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close() //nolint:errcheck // only read
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxRaw+1))
+	if err == nil && len(body) > maxRaw {
+		err = fmt.Errorf("the answer to %s has more than %d bytes", route, maxRaw)
+	}
+	return body, err
+}
+
 func (c *Client) get(ctx context.Context, route string, query url.Values, into any) error {
 	if len(query) > 0 {
 		route += "?" + query.Encode()

@@ -67,3 +67,18 @@ func TestConfigRefused(t *testing.T) {
 		t.Errorf("exit %d, %s", code, problems)
 	}
 }
+
+func TestBundle(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "b.tar.gz")
+	args := []string{"bundle", "-socket", filepath.Join(dir, "s"), "-config", filepath.Join(dir, "agent.toml"), "-state", dir, file}
+	if out, problems, code := run(t.Context(), args...); code != 0 || !strings.Contains(out, "no keys") {
+		t.Errorf("exit %d, %s%s", code, out, problems)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 || info.Size() == 0 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if _, problems, code := run(t.Context(), args...); code != 1 || !strings.Contains(problems, "file exists") {
+		t.Errorf("over a file that is there: exit %d, %s", code, problems)
+	}
+}

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"lwm2m-agent/agent"
+	"lwm2m-agent/agent/config"
+)
+
+func runBundle(ctx context.Context, c *call) error {
+	opts := agent.BundleOptions{Version: buildVersions(), Now: c.now}
+	c.flags.StringVar(&opts.Config, "config", config.DefaultFile, "main configuration `file`")
+	c.flags.StringVar(&opts.StateDir, "state", "", "state `directory` instead of the default")
+	c.flags.StringVar(&opts.Socket, "socket", config.DefaultSocket, "`path` of the agent's control socket")
+	if err := c.parse(1, 1); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	// Not over anything that is there: whoever runs this is root, as a rule.
+	f, err := os.OpenFile(c.args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(agent.Bundle(ctx, f, opts), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(c.args[0]))
+	}
+	fmt.Fprintf(c.stdout, "%s holds status, configuration and log, and no keys; look into it before you hand it on\n", safe(c.args[0]))
+	return nil
+}
