@@ -23,8 +23,11 @@ func (a *Agent) addModems() error {
 	a.modems = &bind.Modems{Health: a.health, Log: a.log, Now: a.opts.Now, Changed: a.modemChanged, Woke: a.modemWoke}
 	for i := range a.opts.Config.Modems {
 		section := &a.opts.Config.Modems[i]
-		m := a.modems.Add(section)
+		m, healer := a.modems.Add(section)
 		a.modemTasks = append(a.modemTasks, named{"modem " + section.Name, m.Run})
+		if healer != nil {
+			a.modemTasks = append(a.modemTasks, named{"healer of modem " + section.Name, healer.Run})
+		}
 		if i > 0 {
 			continue
 		}

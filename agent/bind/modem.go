@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -75,13 +76,28 @@ func ProbeModem(ctx context.Context, section *config.Modem) (modem.State, error)
 	return at.Probe(ctx, atConfig(section, log, time.Now))
 }
 
-// Add makes a modem of a section; the caller runs it.
-func (m *Modems) Add(section *config.Modem) Modem {
+// Add makes a modem of a section, and what heals it, nil if nothing shall; the caller runs
+// both.
+func (m *Modems) Add(section *config.Modem) (Modem, *Healer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	i := len(m.states)
 	m.states = append(m.states, namedModem{name: section.Name})
-	changed := func(s modem.State, _ modem.Part) { m.take(i, s) }
+	var healer *Healer
+	made := m.create(section, func(s modem.State, _ modem.Part) {
+		if healer != nil {
+			healer.Take(s)
+		}
+		m.take(i, s)
+	})
+	if section.Heal {
+		healer = NewHealer(made, section.Name, m.Log, m.Health, m.Now, rand.Float64)
+	}
+	return made, healer
+}
+
+// create makes a modem by its driver.
+func (m *Modems) create(section *config.Modem, changed func(modem.State, modem.Part)) Modem {
 	if section.Driver == config.ModemManager {
 		cfg := mmConfig(section, m.Log, m.Now)
 		cfg.Changed, cfg.Received = changed, m.received

@@ -24,6 +24,7 @@ type Modem struct {
 	Speed  uint32        // baud
 	Signal time.Duration // between two measurements; zero: only with other news
 	PIN    Secret        // zero: none
+	Heal   bool          // a lost link is mended
 }
 
 // The defaults of modems.
@@ -40,6 +41,7 @@ var modemSection = section{
 		{name: "port", kind: anyText, help: `of "at", which needs it: serial port ("/dev/ttyUSB2"), a pattern of which the first that answers is taken ("/dev/ttyUSB*"), or "tcp:host:port"; of "modemmanager": which modem, by one of its ports ("/dev/cdc-wdm0"), its device in sysfs or its IMEI, the first one if it is left out`},
 		{name: "speed", kind: integer(1200, 4000000), fallback: "115200", help: "baud, of a serial port with wires; USB has none"},
 		{name: "signal", kind: duration(0, day), fallback: `"` + short(DefaultSignal) + `"`, help: `time between measurements of the signal; "0s" is only when something else has changed`},
+		{name: "heal", kind: boolean, fallback: "false", help: "mend a lost link step by step, rarely; docs/modems.md"},
 		{name: "pin", kind: pin, secret: true, help: "of the SIM; tried once, so that a wrong one does not lock the card"},
 	},
 }
@@ -58,6 +60,7 @@ func (b *builder) modems(root *node) {
 			Name:    get(n, "name", ""), Driver: ModemDriver(get(n, "driver", "")), Port: get(n, "port", ""),
 			Speed:  uint32(min(get(n, "speed", int64(DefaultSpeed)), math.MaxUint32)), //nolint:gosec // within range, says its kind
 			Signal: get(n, "signal", DefaultSignal), PIN: get(n, "pin", Secret{}),
+			Heal: get(n, "heal", false),
 		}
 		if pin := n.table["pin"]; pin != nil && pin.source != nil && pin.source.open {
 			b.cfg.Warnings = append(b.cfg.Warnings, m.Problem("pin", "everyone on this machine can read it; run: chmod o-rwx %s", pin.source.file))

@@ -18,7 +18,7 @@ func TestModems(t *testing.T) {
 	if m.Name != "wwan" || m.Driver != ModemAT || m.Port != "/dev/ttyUSB2" || m.Speed != 115200 || m.Signal != time.Minute || string(m.PIN.Reveal()) != "0815" {
 		t.Errorf("%+v", m)
 	}
-	if cfg, err := read("[[modem]]\nname = \"wwan\"\ndriver = \"modemmanager\"\n"); err != nil || cfg.Modems[0].Driver != ModemManager || cfg.Modems[0].Port != "" {
+	if cfg, err := read("[[modem]]\nname = \"wwan\"\ndriver = \"modemmanager\"\nheal = true\n"); err != nil || cfg.Modems[0].Driver != ModemManager || cfg.Modems[0].Port != "" || !cfg.Modems[0].Heal || m.Heal {
 		t.Errorf("ModemManager: %v", err)
 	}
 	for text, want := range map[string]string{

@@ -23,6 +23,7 @@ const (
 	SIMMissing            Code = "sim-missing"
 	SIMUnusable           Code = "sim-unusable"
 	NetworkRefuses        Code = "network-refuses"
+	LinkLost              Code = "link-lost"
 	FirmwareFailed        Code = "firmware-failed"
 	FirmwareWaits         Code = "firmware-waits"
 )
@@ -119,6 +120,11 @@ var kinds = []Kind{
 		Code: NetworkRefuses, Severity: Error, Subject: "modem",
 		Text:   "the network refuses the registration",
 		Remedy: "The text has the network's cause. Causes 2, 3, 6 and 8 are a SIM or modem that is not activated or is blocked: ask the operator. 11 to 15 are a network or place where this contract does not reach: check roaming. 7, 14, 19, 27, 29 and 33 point to the APN, its login, or a contract without data. Resetting the modem helps against none of them.",
+	},
+	{
+		Code: LinkLost, Severity: Warning, Subject: "modem",
+		Text:   "the modem's link is lost; it is mended step by step",
+		Remedy: "The text says what is missing, what was done last, and when it is looked at again; the log has each step. No cell is often a matter of place or antenna. Steps are few on purpose: who asks more often is blocked by networks. `heal = false` in `[[modem]]` leaves all of it to others.",
 	},
 	{
 		Code: StateDamaged, Severity: Warning, Subject: "file", Device: StorageFault,

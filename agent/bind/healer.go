@@ -1,0 +1,230 @@
+package bind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"lwm2m-agent/agent/health"
+	"lwm2m-agent/modem"
+	"lwm2m-agent/modem/heal"
+)
+
+// Healer has the lost link of a modem mended: it does what package heal says, and tells
+// what it did and why. One stage is not there: nothing switches the modem's power.
+type Healer struct {
+	Modem  Modem
+	Name   string
+	Log    *slog.Logger
+	Health *health.Tracker
+	Now    func() time.Time
+	Random func() float64 // in [0,1)
+
+	states chan modem.State // the latest, if it was not looked at
+	link   linkState
+	course heal.Course
+	timer  *time.Timer
+	last   string // what was done last
+}
+
+// linkState is what of a modem's state tells how its link is.
+type linkState struct {
+	fault   heal.Fault // 0: none
+	refused string     // why for good; "": it is not
+	cid     int        // of the connection that is gone
+	had     bool       // there was a connection: its absence is a fault
+	who     string     // card, modem and APNs: with others, what was refused may be allowed
+}
+
+// NewHealer returns a healer that has seen nothing yet.
+func NewHealer(m Modem, name string, log *slog.Logger, h *health.Tracker, now func() time.Time, random func() float64) *Healer {
+	return &Healer{
+		Modem: m, Name: name, Log: log.With(slog.String("modem", name)), Health: h, Now: now, Random: random, states: make(chan modem.State, 1),
+	}
+}
+
+// Take notes a modem's state. It does not wait.
+func (h *Healer) Take(s modem.State) {
+	for {
+		select {
+		case h.states <- s:
+			return
+		default:
+		}
+		select {
+		case <-h.states: // which nobody has looked at
+		default:
+		}
+	}
+}
+
+// Run mends until ctx ends, which gives nil.
+func (h *Healer) Run(ctx context.Context) error {
+	h.timer = time.NewTimer(time.Hour)
+	h.timer.Stop()
+	defer h.timer.Stop()
+	for {
+		select {
+		case s := <-h.states:
+			h.look(&s)
+		case <-h.timer.C:
+			h.next(ctx, heal.Elapsed)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// look says which events a state is.
+func (h *Healer) look(s *modem.State) {
+	old, now := h.link, h.link.after(s)
+	h.link = now
+	ctx := context.Background() // no event of these acts
+	switch {
+	case now.fault == 0 && old.fault != 0:
+		h.next(ctx, heal.Back)
+	case now.fault == 0:
+	case old.fault == 0 && now.refused == "":
+		h.next(ctx, heal.Lost)
+	case now.who != old.who:
+		h.next(ctx, heal.Changed)
+	}
+	if now.refused != "" && (old.refused == "" || now.who != old.who) {
+		h.next(ctx, heal.Refused)
+	}
+}
+
+// after returns how the link is in a state that follows. What was refused for good stays so
+// until somebody changes something, whatever the modem does meanwhile.
+func (l linkState) after(s *modem.State) linkState {
+	before := l
+	l.fault, l.refused = 0, ""
+	switch {
+	case s.Presence == modem.Asleep, s.Presence == modem.Missing && s.Trouble == nil:
+		return l
+	case s.Presence != modem.Ready:
+		l.fault = heal.NoAnswer
+		return l
+	case s.SIM.State != modem.SIMReady: // which is for people
+		return l
+	}
+	l.who = s.SIM.ICCID + " " + s.Identity.IMEI
+	active, reject := false, s.Network.Reject
+	for i := range s.Bearers {
+		b := &s.Bearers[i]
+		l.who += " " + b.APN
+		active = active || b.Active
+		if !b.Active && l.cid == b.CID && b.Reject != nil {
+			reject = b.Reject
+		}
+		if b.Active {
+			l.cid, l.had = b.CID, true
+		}
+	}
+	switch {
+	case !s.Network.Registration.Registered():
+		l.fault = heal.NoCell
+	case l.had && !active:
+		l.fault = heal.NoBearer
+	}
+	switch {
+	case l.fault == 0:
+	case reject != nil && reject.Permanent():
+		l.refused = reject.String()
+	case l.who == before.who:
+		l.refused = before.refused
+	}
+	return l
+}
+
+// has reports whether a stage can be gone through.
+func (h *Healer) has(s heal.Stage) bool { return s != heal.PowerCycle }
+
+// next goes on with an event.
+func (h *Healer) next(ctx context.Context, e heal.Event) {
+	before := h.course.State
+	course, order := h.course.Next(e, h.link.fault, h.has, h.Now(), h.Random())
+	h.course = course
+	if course.State == before && order == (heal.Order{}) {
+		return // it changes nothing
+	}
+	h.timer.Stop()
+	if order.After > 0 {
+		h.timer.Reset(order.After)
+	}
+	if order.Act {
+		h.act(ctx, order.Stage)
+	}
+	h.tell(order)
+}
+
+// faults are the faults in words.
+var faults = map[heal.Fault]string{heal.NoCell: "no cell", heal.NoBearer: "the connection is gone", heal.NoAnswer: "the modem does not answer"}
+
+// tell shows how it stands.
+func (h *Healer) tell(order heal.Order) {
+	if h.course.State == heal.Well {
+		if h.last != "" {
+			h.Log.Info("nothing is left to mend", slog.String("done", h.last))
+		}
+		h.last = ""
+		h.Health.Clear(health.LinkLost, h.Name)
+		return
+	}
+	detail := faults[h.link.fault]
+	if h.link.refused != "" {
+		detail += "; refused for good, so nothing is tried: " + h.link.refused
+	}
+	if h.last != "" {
+		detail += "; done: " + h.last
+	}
+	if order.After > 0 {
+		detail += fmt.Sprintf("; looked at again in %v", order.After.Round(time.Second))
+	}
+	h.Health.Set(health.LinkLost, h.Name, detail)
+}
+
+// actTime bounds an attempt; flightTime is how long the radio stays off.
+const (
+	actTime    = 4 * time.Minute
+	flightTime = 5 * time.Second
+)
+
+// act makes an attempt.
+func (h *Healer) act(ctx context.Context, stage heal.Stage) {
+	ctx, cancel := context.WithTimeout(ctx, actTime)
+	defer cancel()
+	var err error
+	switch stage {
+	case heal.Register:
+		err = h.Modem.Register(ctx)
+	case heal.Reconnect:
+		err = h.Modem.Reconnect(ctx, h.link.cid)
+	case heal.FlightMode:
+		err = h.flight(ctx)
+	case heal.Reset:
+		err = h.Modem.Reset(ctx)
+	case heal.PowerCycle:
+	}
+	h.last = stage.String()
+	log := []any{slog.String("stage", stage.String()), slog.String("why", faults[h.link.fault])}
+	if err != nil {
+		h.last += " (" + err.Error() + ")"
+		log = append(log, slog.Any("error", err))
+	}
+	h.Log.Warn("the link is mended", log...)
+}
+
+// flight switches the radio off and on, whatever happens in between.
+func (h *Healer) flight(ctx context.Context) error {
+	off := h.Modem.SetRadio(ctx, false)
+	select {
+	case <-time.After(flightTime):
+	case <-ctx.Done():
+	}
+	on, cancel := context.WithTimeout(context.WithoutCancel(ctx), actTime/4)
+	defer cancel()
+	return errors.Join(off, h.Modem.SetRadio(on, true))
+}
