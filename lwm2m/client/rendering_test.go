@@ -38,7 +38,9 @@ func TestEncodedOnce(t *testing.T) {
 
 func TestRenderings(t *testing.T) {
 	var r renderings
-	nodes := func(i int) []lwm2m.Node { return []lwm2m.Node{{Path: lwm2m.NewPath(3303, uint16(i), 5700), Value: lwm2m.Integer(int64(i))}} }
+	nodes := func(i int) []lwm2m.Node {
+		return []lwm2m.Node{{Path: lwm2m.NewPath(3303, uint16(i), 5700), Value: lwm2m.Integer(int64(i))}}
+	}
 	for i := range 1000 {
 		r.keep(rendering{path: nodes(i)[0].Path}, nodes(i), make([]byte, 1000))
 		if r.size > maxRenderings || r.find(rendering{path: nodes(i)[0].Path}, nodes(i)) == nil {
