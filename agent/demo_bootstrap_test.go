@@ -28,7 +28,7 @@ func TestDemoBootstrap(t *testing.T) {
 	}()
 	defer func() {
 		cancel()
-		go io.Copy(io.Discard, out) //nolint:errcheck // until the demo closes it
+		go io.Copy(io.Discard, out) // until the demo closes it
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
