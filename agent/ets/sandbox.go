@@ -61,7 +61,7 @@ const (
 
 // What the device's [firmware] says.
 const (
-	confirmTime    = 200 * time.Millisecond
+	confirmTime    = time.Second // in which a busy machine registers, too
 	largestPackage = 64 << 10
 )
 
