@@ -68,7 +68,7 @@ func (h *Healer) Run(ctx context.Context) error {
 	for {
 		select {
 		case s := <-h.states:
-			h.look(&s)
+			h.look(ctx, &s)
 		case <-h.timer.C:
 			h.next(ctx, heal.Elapsed)
 		case <-ctx.Done():
@@ -78,10 +78,9 @@ func (h *Healer) Run(ctx context.Context) error {
 }
 
 // look says which events a state is.
-func (h *Healer) look(s *modem.State) {
+func (h *Healer) look(ctx context.Context, s *modem.State) {
 	old, now := h.link, h.link.after(s)
 	h.link = now
-	ctx := context.Background() // no event of these acts
 	switch {
 	case now.fault == 0 && old.fault != 0:
 		h.next(ctx, heal.Back)
