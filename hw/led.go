@@ -106,7 +106,9 @@ func (d *led) write(ctx context.Context, name, text string) error {
 		return errors.Join(err, file.Close())
 	})
 	if ask := d.access.writeLED; ask != nil && (errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS)) {
-		err = ask(ctx, d.access.cfg.Device, name, text)
+		if err = ask(ctx, d.access.cfg.Device, name, text); err != nil {
+			return &fault{"LED " + d.access.cfg.Device + ": " + err.Error(), ErrPermission, err} // that the LED is there is known
+		}
 	}
 	return nodeError("LED "+d.access.cfg.Device, err)
 }
