@@ -2,6 +2,7 @@ package hw
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -138,6 +139,17 @@ func (a *access) release(ctx context.Context) {
 // i2c returns the configured device for the length of ctx.
 func (a *access) i2c(ctx context.Context) *i2c.Dev {
 	return &i2c.Dev{Bus: boundBus{ctx, a.bus}, Addr: a.cfg.Address}
+}
+
+// tx makes one transfer with the configured device. It is for what blocking
+// runs: nobody else's transfers fall between those of one call.
+func (a *access) tx(w, r []byte) error { return a.bus.tx(a.cfg.Address, w, r) }
+
+// readPair reads two registers that follow each other, for what blocking runs.
+func (a *access) readPair(register byte) (uint16, error) {
+	var raw [2]byte
+	err := a.tx([]byte{register}, raw[:])
+	return binary.LittleEndian.Uint16(raw[:]), err
 }
 
 // blocking runs f, which reads files that may block, in the lane of a.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -40,7 +41,9 @@ type Config struct {
 	// others it has are fed as well.
 	Channels []ChannelConfig
 
-	Shunt float64 // "shunt" of a current sensor, in Ohm
+	Shunt     float64 // "shunt" of a current sensor, in Ohm
+	Frequency float64 // "frequency" of a PWM output, in Hz
+	Range     float64 // "range" of an accelerometer, in g
 
 	Baud     int           // "baud" of a serial line
 	Parity   string        // "parity" of a serial line: "none", "even", "odd"
@@ -78,8 +81,10 @@ func (c Config) interval() time.Duration { return cmp.Or(c.Interval, DefaultInte
 // "/dev/gpiochip0 line 17", "dps310"; "" for a simulated one.
 func (c Config) Where() string {
 	switch {
+	case c.Bus != "" && c.Address != 0 && c.Line.Given():
+		return fmt.Sprintf("%s 0x%02x line %s", c.Bus, c.Address, c.Line)
 	case c.Bus != "" && c.Address != 0:
-		return fmt.Sprintf("%s 0x%02x", c.Bus, c.Address)
+		return strings.TrimSpace(fmt.Sprintf("%s 0x%02x %s", c.Bus, c.Address, c.Device))
 	case c.Bus != "" && c.Driver == "modbus":
 		return c.Bus + " unit " + cmp.Or(c.Unit, "1")
 	case c.Bus != "":

@@ -31,10 +31,18 @@ func (d Driver) describeRole() string {
 }
 
 func (d Driver) describeBus() string {
-	if n := len(d.Addresses); n > 0 {
-		return fmt.Sprintf("%s, %#02x–%#02x", d.Bus, d.Addresses[0], d.Addresses[n-1])
+	text := string(d.Bus)
+	for rest := d.Addresses; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n] == rest[n-1]+1 {
+			n++
+		}
+		if text += fmt.Sprintf(", %#02x", rest[0]); n > 1 {
+			text += fmt.Sprintf("–%#02x", rest[n-1])
+		}
+		rest = rest[n:]
 	}
-	return string(d.Bus)
+	return text
 }
 
 func (d Driver) describeChannels() string {

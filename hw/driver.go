@@ -31,6 +31,10 @@ type Driver struct {
 	// Proof says how the driver was shown to work.
 	Proof string
 
+	// places are what a section takes of a part that several can share; nil: the
+	// part belongs to one.
+	places func(Role, Config) []string
+
 	newSensor   func(*access) (device, error)
 	newActuator func(*access) (actuator, error)
 }
@@ -47,6 +51,10 @@ func (d Driver) Sensor() bool { return d.newSensor != nil }
 
 // Actuator reports whether the driver serves actuators.
 func (d Driver) Actuator() bool { return d.newActuator != nil }
+
+// Shared reports whether several sensors and actuators can be parts of one
+// address.
+func (d Driver) Shared() bool { return d.places != nil }
 
 // device makes the device that a.cfg describes, without touching it.
 func (d Driver) device(role Role, a *access) (device, error) {

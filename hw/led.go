@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,19 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func ledChannels() []Channel {
-	return []Channel{
-		{Name: "state", Quantity: State, Kind: KindBool},
-		{Name: "level", Quantity: Level, Unit: "%", Kind: KindFloat, Range: Range{0, 100}},
-	}
-}
-
 func ledDriver() Driver {
 	return Driver{
 		Name:     "led",
 		Bus:      BusSysfs,
 		Summary:  "an LED or a backlight of the kernel's LED class, dimmed where it can be",
-		Channels: ledChannels(),
+		Channels: dimmerChannels(),
 		Settings: []Setting{{Key: "device", Required: true, Help: "its name below /sys/class/leds"}, settingSafe},
 		Proof:    "files as the kernel has them",
 		newActuator: func(a *access) (actuator, error) {
@@ -38,15 +30,14 @@ func ledDriver() Driver {
 	}
 }
 
-// led is one of Documentation/leds/leds-class.rst. Its level is what it had last
-// while it is off.
+// led is one of Documentation/leds/leds-class.rst.
 type led struct {
 	access *access
 	most   float64 // max_brightness
-	level  float64 // %, while it is on
+	dimmer dimmer
 }
 
-func (d *led) Channels() []Channel { return ledChannels() }
+func (d *led) Channels() []Channel { return dimmerChannels() }
 
 func (d *led) file(name string) string {
 	return filepath.Join(d.access.sys, "class/leds", d.access.cfg.Device, name)
@@ -61,34 +52,23 @@ func (d *led) Open(ctx context.Context) error {
 	if most < 1 {
 		return fmt.Errorf("%w: a brightness of %v at most", ErrGarbage, most)
 	}
-	d.most, d.level = most, 100
+	d.most = most
 	if d.access.cfg.Safe.Keep || d.access.looking {
 		return nil
 	}
 	if err := d.write(ctx, "trigger", "none"); err != nil && !errors.Is(err, ErrNoBus) { // not all kernels have triggers
 		return err
 	}
-	safe := d.access.cfg.Safe.value(ledChannels()[1])
-	if percent, _ := safe.Float(); percent > 0 {
-		return d.Set(ctx, "level", safe)
-	}
-	return d.Set(ctx, "state", d.access.cfg.Safe.value(ledChannels()[0]))
+	return d.drive(ctx, d.dimmer.safe(d.access.cfg.Safe))
 }
 
 func (d *led) Close(context.Context) {}
 
 func (d *led) Set(ctx context.Context, channel string, v Value) error {
-	percent, _ := v.Float()
-	if channel == "state" {
-		if on, _ := v.Bool(); on {
-			percent = d.level
-		} else {
-			percent = 0
-		}
-	}
-	if percent > 0 {
-		d.level = percent
-	}
+	return d.drive(ctx, d.dimmer.percent(channel, v))
+}
+
+func (d *led) drive(ctx context.Context, percent float64) error {
 	steps := math.Round(percent / 100 * d.most)
 	if percent > 0 {
 		steps = max(steps, 1) // what is on is seen
@@ -97,14 +77,7 @@ func (d *led) Set(ctx context.Context, channel string, v Value) error {
 }
 
 func (d *led) write(ctx context.Context, name, text string) error {
-	err := d.access.bus.do(ctx, func() error {
-		file, err := os.OpenFile(d.file(name), os.O_WRONLY, 0)
-		if err != nil {
-			return err
-		}
-		_, err = file.WriteString(text)
-		return errors.Join(err, file.Close())
-	})
+	err := d.access.bus.do(ctx, func() error { return writeAttribute(d.file(name), text) })
 	if ask := d.access.writeLED; ask != nil && (errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS)) {
 		if err = ask(ctx, d.access.cfg.Device, name, text); err != nil {
 			return &fault{"LED " + d.access.cfg.Device + ": " + err.Error(), ErrPermission, err} // that the LED is there is known
@@ -119,8 +92,5 @@ func (d *led) State(ctx context.Context) ([]Reading, error) {
 	if err != nil {
 		return nil, nodeError("LED "+d.access.cfg.Device, err)
 	}
-	return []Reading{
-		{Channel: "state", Value: Bool(steps > 0), Quality: Good},
-		{Channel: "level", Value: Float(min(steps/d.most, 1) * 100), Quality: Good},
-	}, nil
+	return dimmerReadings(min(steps/d.most, 1) * 100), nil
 }

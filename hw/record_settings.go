@@ -26,8 +26,18 @@ const (
 // settingsOf returns the head of a file for a sensor: what its driver looks at.
 func settingsOf(cfg Config) []playback.Setting {
 	settings := []playback.Setting{{Key: keyDriver, Value: cfg.Driver}, {Key: "bus", Value: cfg.Bus}, {Key: "address", Value: fmt.Sprintf("%#02x", cfg.Address)}}
-	if cfg.Shunt != 0 {
-		settings = append(settings, playback.Setting{Key: "shunt", Value: strconv.FormatFloat(cfg.Shunt, 'g', -1, 64)})
+	for _, number := range []struct {
+		key   string
+		value float64
+	}{{"shunt", cfg.Shunt}, {"frequency", cfg.Frequency}, {"range", cfg.Range}} {
+		if number.value != 0 {
+			settings = append(settings, playback.Setting{Key: number.key, Value: strconv.FormatFloat(number.value, 'g', -1, 64)})
+		}
+	}
+	for _, text := range []playback.Setting{{Key: "device", Value: cfg.Device}, {Key: "active", Value: string(cfg.Active)}, {Key: "bias", Value: string(cfg.Bias)}} {
+		if text.Value != "" {
+			settings = append(settings, text)
+		}
 	}
 	for _, c := range cfg.Channels {
 		settings = append(settings, playback.Setting{Key: keyOutput, Value: c.Name})
@@ -41,31 +51,67 @@ func configOf(f *playback.File) (Role, Config, error) {
 	cfg := Config{Name: replayedName, Bus: replayedBus}
 	var errs []error
 	for _, s := range f.Settings {
-		var err error
-		switch s.Key {
-		case keyRole:
-			if s.Value == RoleActuator.String() {
-				role = RoleActuator
-			}
-		case keyDriver:
-			cfg.Driver = s.Value
-		case "bus":
-			cfg.Bus = s.Value
-		case "address":
-			var n uint64
-			n, err = strconv.ParseUint(s.Value, 0, 7)
-			cfg.Address = uint16(n)
-		case "shunt":
-			cfg.Shunt, err = strconv.ParseFloat(s.Value, 64)
-		case keyOutput:
-			cfg.Channels = append(cfg.Channels, ChannelConfig{Name: s.Value})
-		case keyOrigin:
-		default:
-			err = errors.New("no such setting")
+		if s == (playback.Setting{Key: keyRole, Value: RoleActuator.String()}) {
+			role = RoleActuator
+			continue
 		}
-		if err != nil {
+		if err := cfg.set(s.Key, s.Value); err != nil {
 			errs = append(errs, fmt.Errorf("%s = %s: %w", s.Key, s.Value, err))
 		}
 	}
 	return role, cfg, errors.Join(errs...)
+}
+
+// set takes in one setting of a file.
+func (c *Config) set(key, value string) (err error) {
+	switch key {
+	case keyDriver:
+		c.Driver = value
+	case "bus":
+		c.Bus = value
+	case "address":
+		var n uint64
+		n, err = strconv.ParseUint(value, 0, 7)
+		c.Address = uint16(n) //nolint:gosec // of 7 bits
+	case "shunt":
+		c.Shunt, err = strconv.ParseFloat(value, 64)
+	case "frequency":
+		c.Frequency, err = strconv.ParseFloat(value, 64)
+	case "range":
+		c.Range, err = strconv.ParseFloat(value, 64)
+	case "device":
+		c.Device = value
+	case "active":
+		c.Active = Active(value)
+	case "bias":
+		c.Bias = Bias(value)
+	case "line":
+		c.Line = LineName(value)
+		if n, err := strconv.ParseUint(value, 10, 16); err == nil {
+			c.Line = LineOffset(int(n)) //nolint:gosec // of 16 bits
+		}
+	case "safe":
+		err = c.Safe.set(value)
+	case keyOutput:
+		c.Channels = append(c.Channels, ChannelConfig{Name: value})
+	case keyOrigin:
+	default:
+		err = errors.New("no such setting")
+	}
+	return err
+}
+
+// set takes a safe state as the configuration writes it.
+func (s *Safe) set(value string) error {
+	switch value {
+	case "keep":
+		s.Keep = true
+	case "on", "off":
+		s.Value = Bool(value == "on")
+	default:
+		f, err := strconv.ParseFloat(value, 64)
+		s.Value = Float(f)
+		return err
+	}
+	return nil
 }

@@ -298,9 +298,10 @@ func (inv Inventory) Suggest() Setup {
 	var setup Setup
 	for _, bus := range inv.I2C {
 		for _, d := range bus.Devices {
-			if len(d.Drivers) > 0 && d.Kernel == "" {
+			sensors := slices.DeleteFunc(slices.Clone(d.Drivers), func(name string) bool { return !driversByName()[name].Sensor() })
+			if len(sensors) > 0 && d.Kernel == "" {
 				setup.Sensors = append(setup.Sensors, Config{
-					Name: fmt.Sprintf("%s %02x", filepath.Base(bus.Path), d.Address), Driver: d.Drivers[0],
+					Name: fmt.Sprintf("%s %02x", filepath.Base(bus.Path), d.Address), Driver: sensors[0],
 					Bus: bus.Path, Address: d.Address,
 				})
 			}

@@ -60,6 +60,16 @@ func readAttribute(path string) (string, error) {
 	return strings.TrimSpace(string(data)), nil
 }
 
+// writeAttribute writes to a sysfs file that is there.
+func writeAttribute(path, text string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(text)
+	return errors.Join(err, file.Close())
+}
+
 // readNumber returns the first number of a sysfs file.
 func readNumber(path string) (float64, error) {
 	text, err := readAttribute(path)

@@ -23,7 +23,7 @@ const (
 // unknown drivers, settings that a driver does not take or lacks, values out of
 // range, names, addresses and lines used twice.
 func Validate(setup Setup) []*Problem {
-	v := validator{drivers: driversByName(), taken: make(map[string]Unit), lines: make(map[string]modbus.Line)}
+	v := validator{drivers: driversByName(), taken: make(map[string]Unit), shared: make(map[string]Config), lines: make(map[string]modbus.Line)}
 	for i, cfg := range setup.Sensors {
 		v.check(RoleSensor, i, cfg)
 	}
@@ -38,6 +38,7 @@ type validator struct {
 	drivers  map[string]Driver
 	lines    map[string]modbus.Line // serial ones, as the last device has them
 	taken    map[string]Unit        // names, addresses and lines
+	shared   map[string]Config      // the first of those that share a part, by its address
 	problems []*Problem
 
 	unit  Unit
@@ -130,6 +131,8 @@ func givenKeys(cfg Config) []string {
 		{"drive", cfg.Drive != ""},
 		{"safe", cfg.Safe != Safe{}},
 		{"shunt", cfg.Shunt != 0},
+		{"frequency", cfg.Frequency != 0},
+		{"range", cfg.Range != 0},
 		{"baud", cfg.Baud != 0},
 		{"parity", cfg.Parity != ""},
 		{"stop_bits", cfg.StopBits != 0},
@@ -239,7 +242,7 @@ func (v *validator) checkSerial(cfg Config) {
 // checkPlace finds two units at one place.
 func (v *validator) checkPlace(driver Driver, cfg Config) {
 	if driver.Bus == BusI2C && cfg.Bus != "" && cfg.Address != 0 {
-		v.claim("address", fmt.Sprintf("%s %#02x", filepath.Base(cfg.Bus), cfg.Address))
+		v.checkAddress(driver, cfg)
 	}
 	if driver.Bus == BusModbus && cfg.Bus != "" {
 		l, ok := v.lines[cfg.Bus]
@@ -254,5 +257,30 @@ func (v *validator) checkPlace(driver Driver, cfg Config) {
 			chip = "any chip"
 		}
 		v.claim("line", strings.TrimPrefix(chip, "/dev/")+" line "+cfg.Line.String())
+	}
+	if driver.Name == "pwm" {
+		v.claim("line", cfg.Device+" channel "+cfg.Line.String())
+	}
+}
+
+// checkAddress finds two units at one address, or that share a part and want
+// the same of it, or what it cannot have together.
+func (v *validator) checkAddress(driver Driver, cfg Config) {
+	at := fmt.Sprintf("%s %#02x", filepath.Base(cfg.Bus), cfg.Address)
+	first, other := v.shared[at]
+	if !driver.Shared() || other && first.Driver != cfg.Driver {
+		v.claim("address", at)
+		return
+	}
+	if !other {
+		v.claim("address", at)
+		v.shared[at] = cfg
+		first = cfg
+	}
+	if first.Frequency != cfg.Frequency {
+		v.problem("frequency", "the outputs of %s have one frequency; %q has %v Hz", at, first.Name, frequencyOf(first))
+	}
+	for _, place := range driver.places(v.unit.Role, cfg) {
+		v.claim("line", at+" "+place)
 	}
 }

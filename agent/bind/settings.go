@@ -13,7 +13,7 @@ import (
 func Drivers() map[string]config.Driver {
 	out := make(map[string]config.Driver)
 	for _, d := range hw.Drivers() {
-		entry := config.Driver{Sensor: d.Sensor(), Actuator: d.Actuator()}
+		entry := config.Driver{Sensor: d.Sensor(), Actuator: d.Actuator(), Shared: d.Shared()}
 		for _, s := range d.Settings {
 			if s.Required {
 				entry.Required = append(entry.Required, s.Key)
@@ -55,7 +55,7 @@ func hardwareConfig(name, driver string, s *config.Settings) hw.Config {
 		Bus: s.Bus, Address: s.Address, Chip: s.Chip, Line: lineOf(s.Line), Device: s.Device,
 		Debounce: s.Debounce,
 		Active:   hw.Active(s.Active), Bias: hw.Bias(s.Bias), Edge: hw.Edge(s.Edge), Drive: hw.Drive(s.Drive),
-		Shunt: s.Shunt, Baud: s.Baud, Parity: s.Parity, StopBits: s.StopBits, Timeout: s.Timeout, Register: registerOf(s.Register),
+		Shunt: s.Shunt, Frequency: s.Frequency, Range: s.Range, Baud: s.Baud, Parity: s.Parity, StopBits: s.StopBits, Timeout: s.Timeout, Register: registerOf(s.Register),
 		Unit: s.Unit, Wave: hw.Wave(s.Wave), Min: s.Min, Max: s.Max, Period: s.Period, Seed: s.Seed, File: s.File,
 	}
 	if takesInterval(driver) { // the configuration has a default for all

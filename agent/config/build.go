@@ -125,7 +125,7 @@ func (b *builder) devices(root *node) {
 			})
 		}
 		b.driver(s.Section, s.Driver, "sensor", func(d Driver) bool { return d.Sensor })
-		b.unique(&u, s.Section, s.Settings)
+		u.check(b, s.Section, s.Settings, b.opts.Drivers[s.Driver].Shared)
 		b.cfg.Sensors = append(b.cfg.Sensors, s)
 	}
 	section = schema.section("actuator")
@@ -139,7 +139,7 @@ func (b *builder) devices(root *node) {
 		}
 		a.Settings.Register = b.register(n, a.title)
 		b.driver(a.Section, a.Driver, "actuator", func(d Driver) bool { return d.Actuator })
-		b.unique(&u, a.Section, a.Settings)
+		u.check(b, a.Section, a.Settings, b.opts.Drivers[a.Driver].Shared)
 		b.cfg.Actuators = append(b.cfg.Actuators, a)
 	}
 }
@@ -154,7 +154,7 @@ func settings(n *node) Settings {
 		Min: get(n, "min", 0.0), Max: get(n, "max", 0.0), Period: get(n, "period", time.Duration(0)),
 		Seed: uint64(get(n, "seed", int64(0))), //nolint:gosec // not negative, says its kind
 	}
-	s.Shunt = get(n, "shunt", 0.0)
+	s.Shunt, s.Frequency, s.Range = get(n, "shunt", 0.0), get(n, "frequency", 0.0), get(n, "range", 0.0)
 	s.Baud, s.Parity, s.StopBits = int(get(n, "baud", int64(0))), get(n, "parity", ""), int(get(n, "stop_bits", int64(0)))
 	s.Timeout = get(n, "timeout", time.Duration(0))
 	if file := n.table["file"]; file != nil {

@@ -197,29 +197,30 @@ type Actuator struct {
 // the table of drivers. The zero value of a field means that it was not given,
 // but for Interval, which has its default.
 type Settings struct {
-	Bus      string
-	Address  uint16
-	Chip     string
-	Line     Line
-	Device   string
-	Interval time.Duration
-	Debounce time.Duration
-	Active   string
-	Bias     string
-	Edge     string
-	Drive    string
-	Shunt    float64
-	Baud     int
-	Parity   string
-	StopBits int
-	Timeout  time.Duration
-	Register *Register // of a Modbus actuator; nil: none
-	Unit     string
-	Wave     string
-	Min, Max float64
-	Period   time.Duration
-	Seed     uint64
-	File     string // absolute
+	Bus              string
+	Address          uint16
+	Chip             string
+	Line             Line
+	Device           string
+	Interval         time.Duration
+	Debounce         time.Duration
+	Active           string
+	Bias             string
+	Edge             string
+	Drive            string
+	Shunt            float64
+	Frequency, Range float64
+	Baud             int
+	Parity           string
+	StopBits         int
+	Timeout          time.Duration
+	Register         *Register // of a Modbus actuator; nil: none
+	Unit             string
+	Wave             string
+	Min, Max         float64
+	Period           time.Duration
+	Seed             uint64
+	File             string // absolute
 }
 
 // Line names a line of a chip: by Name, or by Offset if Given and Name is "".

@@ -48,6 +48,7 @@ func (o *Options) now() time.Time {
 // Driver says what a driver takes.
 type Driver struct {
 	Sensor, Actuator bool
+	Shared           bool     // several sections can be parts of one I2C address
 	Required         []string // keys, besides name and driver
 	Optional         []string
 }

@@ -23,6 +23,8 @@ var drivers = map[string]Driver{
 	"gpio-in":  {Sensor: true, Required: []string{"chip", "line"}, Optional: []string{"debounce", "active", "bias", "edge"}},
 	"gpio-out": {Actuator: true, Required: []string{"chip", "line"}, Optional: []string{"active", "drive", "safe"}},
 	"ina219":   {Sensor: true, Required: []string{"bus", "address"}, Optional: []string{"interval", "shunt"}},
+	"lis3dh":   {Sensor: true, Required: []string{"bus", "address"}, Optional: []string{"interval", "range"}},
+	"pca9685":  {Actuator: true, Shared: true, Required: []string{"bus", "address", "line"}, Optional: []string{"frequency", "active", "safe"}},
 	"modbus": {
 		Sensor: true, Actuator: true, Required: []string{"bus"},
 		Optional: []string{"unit", "baud", "parity", "stop_bits", "timeout", "interval", "register", "table", "type", "word_order"},
@@ -53,6 +55,22 @@ func mustBuild(t *testing.T, texts ...string) *Config {
 		t.Fatal(err)
 	}
 	return cfg
+}
+
+// TestSharedAddress: the outputs of one part are sections of their own.
+func TestSharedAddress(t *testing.T) {
+	output := func(name string, line int) string {
+		return fmt.Sprintf("[[actuator]]\nname='%s'\ndriver='pca9685'\nbus='/dev/i2c-1'\naddress=0x40\nline=%d\nfrequency=50\n", name, line)
+	}
+	cfg := mustBuild(t, output("fan", 0)+output("lamp", 1))
+	if s := cfg.Actuators[1].Settings; s.Frequency != 50 || s.Line.Offset != 1 {
+		t.Errorf("%+v", s)
+	}
+	supply := "[[sensor]]\nname='supply'\ndriver='ina219'\nbus='/dev/i2c-1'\naddress=0x40\n"
+	_, err := build(sources(supply+strings.Replace(supply, "'supply'", "'other'", 1)), Options{Drivers: drivers}, noKeys)
+	if err == nil || !strings.Contains(err.Error(), "agent.toml:10") || !strings.Contains(err.Error(), "is used by") {
+		t.Errorf("two parts at one address: %v", err)
+	}
 }
 
 func TestDefaults(t *testing.T) {

@@ -21,7 +21,7 @@ var remotely = map[string][]string{
 	},
 	"sensor": {
 		"object", "name", "driver", "instance", "application_type", "bus", "address", "chip", "line", "device", "interval", "debounce",
-		"active", "bias", "edge", "drive", "shunt", "baud", "parity", "stop_bits", "timeout", "register", "table", "type", "word_order",
+		"active", "bias", "edge", "drive", "shunt", "frequency", "range", "baud", "parity", "stop_bits", "timeout", "register", "table", "type", "word_order",
 		"unit", "wave", "min", "max", "period", "seed", "file",
 	},
 	"sensor.channel": {
@@ -32,7 +32,7 @@ var remotely = map[string][]string{
 	"derived": {"name", "kind", "inputs", "scale", "unit", "window", "max_gap", "object", "resource", "instance", "application_type"},
 	"actuator": {
 		"object", "safe", "name", "driver", "instance", "application_type", "bus", "address", "chip", "line", "device", "interval", "debounce",
-		"active", "bias", "edge", "drive", "shunt", "baud", "parity", "stop_bits", "timeout", "register", "table", "type", "word_order",
+		"active", "bias", "edge", "drive", "shunt", "frequency", "range", "baud", "parity", "stop_bits", "timeout", "register", "table", "type", "word_order",
 		"unit", "wave", "min", "max", "period", "seed", "file",
 	},
 	"log": {"level"},

@@ -102,6 +102,8 @@ var deviceKeys = []key{
 	{name: "edge", kind: anyText, driver: true, help: `what is counted: "active", "inactive" or "both"`},
 	{name: "drive", kind: anyText, driver: true, help: `"push-pull", "open-drain" or "open-source"`},
 	{name: "shunt", kind: number(1e-6, 1e6), driver: true, fallback: "0.1", help: "resistor that a current is measured by, in Ohm"},
+	{name: "frequency", kind: number(0.01, 1e6), driver: true, fallback: "200", help: "of a PWM output, in Hz"},
+	{name: "range", kind: number(1, 1000), driver: true, fallback: "2", help: "full scale of an accelerometer, in g"},
 	{name: "baud", kind: integer(1200, 230400), driver: true, fallback: "19200", help: "speed of a serial line"},
 	{name: "parity", kind: oneOf("none", "even", "odd"), driver: true, fallback: `"even"`, help: "of a serial line"},
 	{name: "stop_bits", kind: integer(1, 2), driver: true, fallback: "1", help: "of a serial line"},

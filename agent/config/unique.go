@@ -37,13 +37,16 @@ func (b *builder) driver(s Section, name, role string, fits func(Driver) bool) {
 // uniqueness remembers who uses which address and line.
 type uniqueness struct{ users map[string]Section }
 
-// unique reports a section that uses an address or line which another one uses.
-func (b *builder) unique(u *uniqueness, s Section, set Settings) {
+// unique reports a section that uses an address or line which another one uses;
+// shared parts have several at one address.
+func (u *uniqueness) check(b *builder, s Section, set Settings, shared bool) {
 	if u.users == nil {
 		u.users = make(map[string]Section)
 	}
 	var key, what string
 	switch {
+	case set.Bus != "" && set.Address != 0 && shared: // who has what of it is the driver's affair
+		return
 	case set.Bus != "" && set.Address != 0:
 		key, what = "address", fmt.Sprintf("%#02x on %s", set.Address, set.Bus)
 	case set.Chip != "" && set.Line.Given:

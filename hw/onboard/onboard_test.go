@@ -88,7 +88,7 @@ func (b board) checkScan(t *testing.T) {
 	b.WaitConsole(t, slow, "SCANNED")
 	console := "\n" + strings.Join(b.Console(), "\n") + "\n"
 	for _, want := range []string{
-		"/dev/i2c-0 0x48 [ads1115 ina219 ina226 lm75 lm75b tmp102 tmp105] ",
+		"/dev/i2c-0 0x48 [ads1115 ina219 ina226 lm75 lm75b pca9685 tmp102 tmp105] ",
 		"/dev/i2c-0 0x76 [bme280 bmp280] dps310",
 		"/dev/gpiochip0 209c000.gpio 32",
 		"iio:device0 dps310 2",

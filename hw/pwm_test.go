@@ -1,0 +1,124 @@
+package hw
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// pwmTree is a chip with a channel that was exported and one that was not.
+type pwmTree struct {
+	*testing.T
+	root string
+}
+
+func newPWMTree(t *testing.T, period, duty, polarity, enable string) pwmTree {
+	t.Helper()
+	channel := "class/pwm/pwmchip0/pwm0/"
+	return pwmTree{t, sysTree(t, map[string]string{
+		"class/pwm/pwmchip0/npwm": "2\n", "class/pwm/pwmchip0/export": "",
+		channel + "period": period, channel + "duty_cycle": duty, channel + "polarity": polarity, channel + "enable": enable,
+	})}
+}
+
+func (p pwmTree) path(name string) string {
+	return filepath.Join(p.root, "class/pwm/pwmchip0", name)
+}
+
+func (p pwmTree) wants(files map[string]string) {
+	p.Helper()
+	for name, want := range files {
+		data, err := os.ReadFile(p.path(name))
+		if got := strings.TrimSpace(string(data)); err != nil || got != want {
+			p.Errorf("%s is %q, want %q (%v)", name, got, want, err)
+		}
+	}
+}
+
+func fanOn(line int) Config {
+	return Config{Name: "fan", Driver: "pwm", Device: "pwmchip0", Line: LineOffset(line), Frequency: 1000}
+}
+
+func TestPWM(t *testing.T) {
+	p := newPWMTree(t, "0", "0", "normal", "0")
+	if readings, err := Probe(t.Context(), RoleActuator, fanOn(0), Options{Sys: p.root}); err != nil || readings[1].Value != Float(0) {
+		t.Errorf("a probe: %v, %v", readings, err)
+	}
+	p.wants(map[string]string{"pwm0/period": "0", "pwm0/enable": "0", "export": ""})
+	cfg := fanOn(0)
+	cfg.Active = ActiveLow
+	b, r, end := runBoard(t, nil, Options{Sys: p.root}, Setup{Actuators: []Config{cfg}})
+	<-r.news
+	p.wants(map[string]string{"pwm0/period": "1000000", "pwm0/duty_cycle": "0", "pwm0/polarity": "inversed", "pwm0/enable": "1"})
+	for _, tt := range []struct {
+		channel string
+		v       Value
+		want    string
+		level   float64
+	}{{"level", Float(25), "250000", 25}, {"state", Bool(true), "250000", 25}, {"level", Float(100), "1000000", 100}} {
+		if err := b.Set(t.Context(), "fan", tt.channel, tt.v); err != nil {
+			t.Fatal(err)
+		}
+		<-r.news
+		p.wants(map[string]string{"pwm0/duty_cycle": tt.want})
+		if got, _ := r.last(t, actuatorUnit("fan"), "level").Value.Float(); got != tt.level {
+			t.Errorf("%s %s: level %v, want %v", tt.channel, tt.v, got, tt.level)
+		}
+	}
+	if err := os.Truncate(p.path("pwm0/duty_cycle"), 0); err != nil { // as sysfs does, a write replaces all
+		t.Fatal(err)
+	}
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+	p.wants(map[string]string{"pwm0/duty_cycle": "0"})
+}
+
+// What is to be kept keeps its share of another period.
+func TestPWMKeeps(t *testing.T) {
+	p := newPWMTree(t, "2000", "1000", "normal", "1")
+	cfg := fanOn(0)
+	cfg.Safe = Safe{Keep: true}
+	_, r, end := runBoard(t, nil, Options{Sys: p.root}, Setup{Actuators: []Config{cfg}})
+	<-r.news
+	p.wants(map[string]string{"pwm0/period": "1000000", "pwm0/duty_cycle": "500000", "pwm0/polarity": "normal"})
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPWMFaults(t *testing.T) {
+	p := newPWMTree(t, "0", "0", "normal", "0")
+	for name, cfg := range map[string]Config{"no such chip": {Device: "pwmchip7"}, "no such channel": {Line: LineOffset(2)}, "a path": {Device: "/sys/devices/x"}} {
+		at := fanOn(1)
+		if cfg.Device != "" {
+			at.Device = cfg.Device
+		}
+		if cfg.Line.Given() {
+			at.Line = cfg.Line
+		}
+		if _, err := Probe(t.Context(), RoleActuator, at, Options{Sys: p.root}); !errors.Is(err, ErrNoBus) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	b, r, end := runBoard(t, nil, Options{Sys: p.root}, Setup{Actuators: []Config{fanOn(1)}})
+	<-r.news
+	if err := b.Status()[0].Err; !errors.Is(err, ErrNoBus) {
+		t.Errorf("a channel that does not come: %v", err)
+	}
+	p.wants(map[string]string{"export": "1"})
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+	other := fanOn(1)
+	other.Name = "other"
+	if problems := Validate(Setup{Actuators: []Config{fanOn(1), other}}); len(problems) != 1 {
+		t.Errorf("one channel twice: %v", problems)
+	}
+	other.Line = LineName("fan")
+	if problems := Validate(Setup{Actuators: []Config{other}}); len(problems) != 1 {
+		t.Errorf("a channel by name: %v", problems)
+	}
+}
