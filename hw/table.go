@@ -18,6 +18,7 @@ var table = sync.OnceValue(func() []Driver {
 		bmp280Driver(),
 		ds18b20Driver(),
 		ds2482Driver(),
+		ds3231Driver(),
 		gpioInDriver(),
 		gpioOutDriver(),
 		hdc302xDriver(),
