@@ -55,6 +55,23 @@ type SmartInstance struct {
 	// before the source began at 0), and are the first on and off times in
 	// seconds.
 	Offsets map[uint16]float64
+	// Extremes are the lowest and the highest that a resource had before, those
+	// of Feeds that have any.
+	Extremes map[uint16][2]float64
+	// Memory, if not nil, is told what a restart must not lose.
+	Memory Memory
+}
+
+// Memory keeps what was measured and counted beyond the end of the process. Its
+// methods return at once and do not call the object.
+type Memory interface {
+	// Extremes says that a resource has another lowest or highest value.
+	Extremes(rid uint16, lowest, highest float64)
+	// Forget says that a server has set the extremes of a resource back, and that
+	// it has no value now that they could begin with.
+	Forget(rid uint16)
+	// Restart says that a server has set a counting resource back to 0.
+	Restart(rid uint16)
 }
 
 // SmartHooks are what a SmartObject asks for.

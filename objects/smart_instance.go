@@ -54,7 +54,11 @@ func (o *SmartObject) Add(in SmartInstance) error {
 		next.offsets = make(map[uint16]float64)
 	}
 	for _, rid := range in.Feeds {
-		next.feeds = append(next.feeds, feed{def: o.def.Resource(rid), around: measurement(o.def, rid), counts: o.counts(rid)})
+		f := feed{def: o.def.Resource(rid), around: measurement(o.def, rid), counts: o.counts(rid)}
+		if before, ok := in.Extremes[rid]; ok && f.around.min != 0 {
+			f.min, f.max, f.extremes = before[0], before[1], true
+		}
+		next.feeds = append(next.feeds, f)
 	}
 	next.times.begin(in.Offsets[ridOnTime], in.Offsets[ridOffTime])
 	b := o.layout(next)
@@ -128,6 +132,10 @@ func (o *SmartObject) layout(in *smart) *model.Batch {
 		l.declare(f.def.ID)
 		if f.around.min != 0 {
 			l.declare(f.around.min, f.around.max, ridResetExtremes)
+		}
+		if f.extremes && l.object.instances[in.ID] == nil {
+			l.set(f.around.min, lwm2m.Float(f.min))
+			l.set(f.around.max, lwm2m.Float(f.max))
 		}
 		if f.around.low != 0 && in.Min < in.Max && f.def.ID == o.main {
 			l.set(f.around.low, lwm2m.Float(in.Min))

@@ -92,23 +92,27 @@ func (o *SmartObject) enter(b *model.Batch, in *smart, f *feed, r Reading) {
 	if !ok {
 		return
 	}
-	f.extend(b, in.ID, number)
+	f.extend(b, &in.SmartInstance, number)
 }
 
 // extend widens the extremes to hold a number.
-func (f *feed) extend(b *model.Batch, iid uint16, number float64) {
-	if f.around.min == 0 {
+func (f *feed) extend(b *model.Batch, in *SmartInstance, number float64) {
+	lower, higher := !f.extremes || number < f.min, !f.extremes || number > f.max
+	if f.around.min == 0 || !lower && !higher {
 		return
 	}
-	if !f.extremes || number < f.min {
+	if lower {
 		f.min = number
-		b.Set(iid, f.around.min, lwm2m.Float(number))
+		b.Set(in.ID, f.around.min, lwm2m.Float(number))
 	}
-	if !f.extremes || number > f.max {
+	if higher {
 		f.max = number
-		b.Set(iid, f.around.max, lwm2m.Float(number))
+		b.Set(in.ID, f.around.max, lwm2m.Float(number))
 	}
 	f.extremes = true
+	if in.Memory != nil {
+		in.Memory.Extremes(f.def.ID, f.min, f.max)
+	}
 }
 
 // report publishes the quality of the instance, which is the worst of its

@@ -149,8 +149,11 @@ func (o *SmartObject) resetExtremes(b *model.Batch, in *smart) {
 		f.extremes = false
 		number, ok := o.tree.Value(lwm2m.NewPath(o.def.ID, in.ID, f.def.ID)).Number()
 		if ok && f.quality <= model.Uncertain {
-			f.extend(b, in.ID, number)
+			f.extend(b, &in.SmartInstance, number)
 			continue
+		}
+		if in.Memory != nil {
+			in.Memory.Forget(f.def.ID)
 		}
 		for _, rid := range []uint16{f.around.min, f.around.max} { // none, until the source is back
 			b.Remove(in.ID, rid)
@@ -168,6 +171,9 @@ func (o *SmartObject) resetCounts(b *model.Batch, in *smart, rids []uint16) {
 			continue
 		}
 		in.offsets[rid] = -f.raw
+		if in.Memory != nil {
+			in.Memory.Restart(rid)
+		}
 		if zero, err := fit(f.def, lwm2m.Integer(0)); err == nil {
 			b.SetAt(in.ID, rid, zero, in.measured, f.quality)
 		}

@@ -183,6 +183,87 @@ func TestCounterOutlivesTheProcess(t *testing.T) {
 	}
 }
 
+// TestExtremesOutliveTheProcess: the lowest and highest value, until a server sets
+// them back, and unless they are in another unit than now.
+func TestExtremesOutliveTheProcess(t *testing.T) {
+	dir := t.TempDir()
+	unit := hw.Unit{Role: hw.RoleSensor, Name: "cold room"}
+	start := func(unitOf string) *fixture {
+		f := newFixture(t, dir, []config.Sensor{{Name: "cold room", Instance: config.NoInstance}}, nil)
+		f.Describe(unit, []hw.Channel{{Name: "temperature", Quantity: hw.Temperature, Unit: unitOf, Kind: hw.KindFloat}})
+		return f
+	}
+	measure := func(f *fixture, values ...float64) {
+		for _, v := range values {
+			f.Deliver(unit, []hw.Reading{{Channel: "temperature", Value: hw.Float(v), Time: time.Now(), Quality: hw.Good}})
+		}
+	}
+	wants := func(f *fixture, when string, low, high lwm2m.Value) {
+		t.Helper()
+		if f.value("/3303/0/5601") != low || f.value("/3303/0/5602") != high {
+			t.Errorf("%s: %v to %v, want %v to %v", when, f.value("/3303/0/5601"), f.value("/3303/0/5602"), low, high)
+		}
+	}
+	end := func(f *fixture) {
+		t.Helper()
+		if err := f.cfg.Store.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := start("Cel")
+	measure(f, 4, -2, 7, 5)
+	end(f)
+	f = start("Cel")
+	wants(f, "after a restart", lwm2m.Float(-2), lwm2m.Float(7))
+	measure(f, 5, 8)
+	wants(f, "measured again", lwm2m.Float(-2), lwm2m.Float(8))
+	reset := lwm2m.MustPath("/3303/0/5605")
+	if err := f.tree.Execute(t.Context(), model.FromServer(1), reset, nil); err != nil {
+		t.Fatal(err)
+	}
+	end(f)
+	f = start("Cel")
+	wants(f, "set back before the restart", lwm2m.Float(8), lwm2m.Float(8))
+	f.Deliver(unit, []hw.Reading{{Channel: "temperature", Time: time.Now(), Quality: hw.Invalid, Reason: "no device answers"}})
+	if err := f.tree.Execute(t.Context(), model.FromServer(1), reset, nil); err != nil {
+		t.Fatal(err)
+	}
+	end(f)
+	f = start("Cel")
+	wants(f, "set back while it was away", lwm2m.Value{}, lwm2m.Value{})
+	measure(f, 5)
+	end(f)
+	wants(start("K"), "in another unit", lwm2m.Value{}, lwm2m.Value{})
+}
+
+// TestCounterSetBack: a count that a server has set back stays so over a restart.
+func TestCounterSetBack(t *testing.T) {
+	dir := t.TempDir()
+	unit := hw.Unit{Role: hw.RoleSensor, Name: "door"}
+	start := func() *fixture {
+		f := newFixture(t, dir, []config.Sensor{{Name: "door", Instance: config.NoInstance}}, nil)
+		f.Describe(unit, []hw.Channel{{Name: "state", Quantity: hw.State, Kind: hw.KindBool}, {Name: "count", Quantity: hw.Count, Kind: hw.KindInteger}})
+		return f
+	}
+	count := func(f *fixture, n int64) {
+		f.Deliver(unit, []hw.Reading{{Channel: "count", Value: hw.Integer(n), Time: time.Now(), Quality: hw.Good}})
+	}
+	f := start()
+	count(f, 5)
+	if err := f.tree.Execute(t.Context(), model.FromServer(1), lwm2m.MustPath("/3200/0/5505"), nil); err != nil {
+		t.Fatal(err)
+	}
+	count(f, 6)
+	if err := f.cfg.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f = start()
+	count(f, 2)
+	if got := f.value("/3200/0/5501"); got != lwm2m.Integer(3) {
+		t.Errorf("set back, one more, a restart, two more: %v, want 3", got)
+	}
+}
+
 func TestPosition(t *testing.T) {
 	f := newFixture(t, t.TempDir(), []config.Sensor{{Name: "gnss", Instance: config.NoInstance}}, nil)
 	unit := hw.Unit{Role: hw.RoleSensor, Name: "gnss"}

@@ -184,11 +184,17 @@ func (b *Board) add(unit hw.Unit, u *bound, g *group, iid uint16) error {
 		in.Drives = g.resources()
 		in.Setter = &setter{board: b.board, actuator: unit.Name, channels: g.channels}
 	}
+	kept := &memory{store: b.cfg.Store, log: b.cfg.Log, prefix: fmt.Sprintf("extremes/%d/%s/", g.oid, g.name), unit: g.first.Unit}
+	in.Memory, in.Extremes = kept, make(map[uint16][2]float64)
 	for channel, rid := range g.channels {
 		t := target{object: object, iid: iid, rid: rid}
 		if rid == resourceCounter {
 			t.counter = b.cfg.Store.Counter("count/" + g.name)
 			in.Offsets[rid] = float64(t.counter.Value())
+			kept.counter = t.counter
+		}
+		if extremes, ok := kept.load(rid); ok {
+			in.Extremes[rid] = extremes
 		}
 		u.targets[channel] = t
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -238,6 +239,37 @@ func TestLogIsCompacted(t *testing.T) {
 	}
 	if _, again, _ := openLog(t, d); !sameSmall(small, again) {
 		t.Errorf("there is %q, want %q", again, small)
+	}
+}
+
+// TestDayOfCounting: what a day writes of a dozen counters that never stand still,
+// and of two dozen channels with other extremes each hour, with all that
+// compacting writes: at most 200 kB.
+func TestDayOfCounting(t *testing.T) {
+	l, small, _ := openLog(t, newMortal(1<<30))
+	written := 0
+	for flush := range 24 * 12 { // each five minutes
+		change := make(map[string][]byte)
+		for i := range 12 {
+			change[fmt.Sprintf("counter/count/water meter %d", i)] = binary.LittleEndian.AppendUint64(nil, uint64(flush))
+		}
+		for i := range 24 {
+			if flush%12 == i%12 {
+				change[fmt.Sprintf("extremes/3303/cold room %d/5700", i)] = fmt.Appendf(nil, "%016dCel", flush)
+			}
+		}
+		before := l.size
+		maps.Copy(small, change)
+		if err := l.write(change, small, true); err != nil {
+			t.Fatal(err)
+		}
+		if written += l.size - before; l.size < before {
+			written += before // the file was made anew
+		}
+	}
+	t.Logf("%d bytes", written)
+	if written > 200e3 {
+		t.Errorf("a day writes %d bytes", written)
 	}
 }
 

@@ -56,7 +56,33 @@ func (s *Store) soil() {
 func (s *Store) Small(key string) []byte {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	if record, there := s.deferred[key]; there {
+		return bytes.Clone(record)
+	}
 	return bytes.Clone(s.small[key])
+}
+
+// DeferSmall is SetSmall for what changes often: it returns at once, and the newest
+// record is written with the counters, after Options.FlushAfter. The error is
+// ErrTooLarge or ErrFull.
+func (s *Store) DeferSmall(key string, record []byte) error {
+	if key == "" || len(key) > 255 || len(record) > maxSmallValue {
+		return fmt.Errorf("small record %.40q of %d bytes: %w", key, len(record), ErrTooLarge)
+	}
+	s.mu.Lock()
+	_, there := s.small[key]
+	_, waits := s.deferred[key]
+	if !there && !waits && len(s.small)+len(s.deferred) >= maxSmallRecords {
+		s.mu.Unlock()
+		return fmt.Errorf("small record %.40q: %w: there are %d", key, ErrFull, maxSmallRecords)
+	}
+	if s.deferred == nil {
+		s.deferred = make(map[string][]byte)
+	}
+	s.deferred[key] = bytes.Clone(record)
+	s.mu.Unlock()
+	s.soil()
+	return nil
 }
 
 // SetSmall replaces a small record (key at most 255 bytes, record at most 1 kB)
@@ -81,6 +107,9 @@ func (s *Store) setSmall(key string, record []byte, force bool) error {
 	if !force {
 		s.soil()
 	}
+	s.mu.Lock()
+	delete(s.deferred, key) // it is older
+	s.mu.Unlock()
 	return s.flush(map[string][]byte{key: record}, force)
 }
 
@@ -109,6 +138,7 @@ func (s *Store) flush(change map[string][]byte, force bool) error {
 	}
 	change, small, counters := s.gather(change)
 	if len(change) == 0 {
+		s.written(small)
 		return s.forceNoted(force)
 	}
 	if err := s.write(func() error { return s.log.write(change, small, force) }); err != nil {
@@ -118,9 +148,7 @@ func (s *Store) flush(change map[string][]byte, force bool) error {
 		s.soil()
 		return err
 	}
-	s.mu.Lock()
-	s.small = small
-	s.mu.Unlock()
+	s.written(small)
 	return nil
 }
 
@@ -130,6 +158,18 @@ func (s *Store) forceNoted(force bool) error {
 		return nil
 	}
 	return s.done(s.log.write(nil, s.small, true))
+}
+
+// written makes small what is on disk. What was deferred and is in it is done.
+func (s *Store) written(small map[string][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.small = small
+	for key, record := range s.deferred {
+		if onDisk, there := small[key]; there == (record != nil) && bytes.Equal(onDisk, record) {
+			delete(s.deferred, key)
+		}
+	}
 }
 
 // gather adds the changed counters to a change, drops from it what is as it was,
@@ -147,6 +187,11 @@ func (s *Store) gather(change map[string][]byte) (all, after map[string][]byte, 
 			delete(after, key)
 		} else {
 			after[key] = value
+		}
+	}
+	for key, value := range s.deferred {
+		if _, newer := change[key]; !newer {
+			put(key, value)
 		}
 	}
 	for key, value := range change {

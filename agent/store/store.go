@@ -68,6 +68,7 @@ type Store struct {
 	mu       sync.RWMutex // held only to copy
 	records  records
 	small    map[string][]byte
+	deferred map[string][]byte // newer than small, not on disk yet; nil removes
 	counters map[string]*Counter
 
 	dirty chan struct{} // receives when counters or noted records wait for the disk
