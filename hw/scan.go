@@ -176,11 +176,11 @@ func scanAdapter(ctx context.Context, lane *bus, open func() (prober, error)) (d
 	return devices, nil
 }
 
-// scanOrder is all addresses, those that drivers know first.
+// scanOrder is all addresses, those of known sensors first.
 func scanOrder() []uint16 {
 	order := addressRange(firstAddress, lastAddress)
 	slices.SortStableFunc(order, func(x, y uint16) int {
-		return cmp.Compare(min(len(driversAt(y)), 1), min(len(driversAt(x)), 1))
+		return cmp.Compare(min(len(sensorsAt(y)), 1), min(len(sensorsAt(x)), 1))
 	})
 	return order
 }
@@ -298,8 +298,7 @@ func (inv Inventory) Suggest() Setup {
 	var setup Setup
 	for _, bus := range inv.I2C {
 		for _, d := range bus.Devices {
-			sensors := slices.DeleteFunc(slices.Clone(d.Drivers), func(name string) bool { return !driversByName()[name].Sensor() })
-			if len(sensors) > 0 && d.Kernel == "" {
+			if sensors := sensorsAt(d.Address); len(sensors) > 0 && d.Kernel == "" {
 				setup.Sensors = append(setup.Sensors, Config{
 					Name: fmt.Sprintf("%s %02x", filepath.Base(bus.Path), d.Address), Driver: sensors[0],
 					Bus: bus.Path, Address: d.Address,

@@ -247,6 +247,6 @@ func TestProbeOfABusThatHangs(t *testing.T) {
 
 // knownFirst reports whether addresses that drivers know come before all others.
 func knownFirst(asked []uint16) bool {
-	unknown := slices.IndexFunc(asked, func(a uint16) bool { return len(driversAt(a)) == 0 })
-	return unknown > 0 && !slices.ContainsFunc(asked[unknown:], func(a uint16) bool { return len(driversAt(a)) > 0 })
+	unknown := slices.IndexFunc(asked, func(a uint16) bool { return len(sensorsAt(a)) == 0 })
+	return unknown > 0 && !slices.ContainsFunc(asked[unknown:], func(a uint16) bool { return len(sensorsAt(a)) > 0 })
 }

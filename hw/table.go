@@ -54,6 +54,12 @@ func driversByName() map[string]Driver {
 	return byName
 }
 
+// sensorsAt is driversAt for drivers of sensors.
+func sensorsAt(address uint16) []string {
+	drivers := driversByName()
+	return slices.DeleteFunc(driversAt(address), func(name string) bool { return !drivers[name].Sensor() })
+}
+
 // driversAt returns the names of the drivers whose parts can have an address.
 func driversAt(address uint16) []string {
 	var names []string
