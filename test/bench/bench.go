@@ -133,6 +133,8 @@ func (b *bench) run() {
 		{"load", b.load},
 		{"encoding", b.encoding},
 		{"creating", b.creating},
+		{"sampling", b.sampling},
+		{"modbus", b.manyRegistersPolled},
 		{"start", b.startUp},
 		{"resume", b.resume},
 		{"size", b.size},
