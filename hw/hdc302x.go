@@ -8,9 +8,9 @@ import (
 // hdc302xManufacturer is TI's identification (SNAS778 section 7.5.7.8).
 const hdc302xManufacturer = 0x3000
 
-// hdc302xDriver serves the HDC3020, HDC3021 and HDC3022 (TI SNAS778): trigger on
-// demand in the mode of lowest noise (table 7-7), which takes 12.5 ms and is given
-// 16 ms; conversions of section 7.3.3.
+// hdc302xDriver serves the HDC3020, HDC3021 and HDC3022 (TI SNAS778D): trigger on
+// demand in the mode of lowest noise (table 7-4), which takes 12.5 ms as a rule and
+// is given 16 ms; conversions of section 7.3.3.
 func hdc302xDriver() Driver {
 	return climateDriver("hdc302x", "TI HDC3020, HDC3021, HDC3022: temperature, humidity",
 		"transfers after the data sheet", addressRange(0x44, 0x47), climatePart{
