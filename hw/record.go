@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"periph.io/x/conn/v3/i2c"
 
@@ -41,14 +42,7 @@ func recordBus(ctx context.Context, cfg Config, samples int, origin string, opts
 		return recorder.Wrap(bus), nil
 	}
 	err = p.session(ctx, RoleSensor, driver, cfg, func(s *session) error {
-		f.Steps = s.take(ctx, recorder)
-		for range samples - 1 {
-			_ = pause(ctx, cfg.interval()) // ended by ctx, as what follows
-			if ctx.Err() != nil {
-				break
-			}
-			f.Steps = append(f.Steps, s.take(ctx, recorder)...)
-		}
+		f.Steps = s.record(ctx, samples, cfg.interval(), recorder)
 		return nil
 	})
 	return f, err
@@ -96,6 +90,16 @@ func (p *platform) session(ctx context.Context, role Role, driver Driver, cfg Co
 		return err
 	}
 	return f(s)
+}
+
+// record takes samples, an interval apart, until ctx ends.
+func (s *session) record(ctx context.Context, samples int, interval time.Duration, recorder *playback.Recorder) (steps []playback.Step) {
+	for {
+		steps = append(steps, s.take(ctx, recorder)...)
+		if samples--; samples <= 0 || pause(ctx, interval) != nil {
+			return steps
+		}
+	}
 }
 
 // take opens the device if need be, and samples it.
