@@ -19,7 +19,7 @@ func hwmonDriver() Driver {
 		Summary:      "whatever the kernel serves through hwmon: board and processor temperatures, fans, voltages, power",
 		ChannelsVary: "`*_input` of the device, called by what stands before: temp1, in0, fan1, curr1, power1",
 		Settings:     []Setting{settingDevice, settingInterval},
-		Proof:        "files as the kernel has them",
+		Proof:        "live emulation (QEMU: a TMP421 and an EMC1413 behind the kernel's drivers), files as the kernel has them",
 		newSensor:    func(a *access) (device, error) { return newSysSensor(a, hwmonClass()) },
 	}
 }

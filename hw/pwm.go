@@ -30,7 +30,7 @@ func pwmDriver() Driver {
 			{Key: "active", Help: `"low" inverts it; as it is`},
 			settingSafe,
 		},
-		Proof: "files as the kernel has them",
+		Proof: "the kernel's driver on the board (QEMU: i.MX6, which stores its registers), files as the kernel has them",
 		newActuator: func(a *access) (actuator, error) {
 			if a.cfg.Line.name != "" {
 				return nil, errors.New("line is the number of a PWM channel, not a name")

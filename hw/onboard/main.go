@@ -54,7 +54,7 @@ func setup(path string) (hw.Setup, error) {
 			Name: u.Name, Driver: u.Driver, Bus: u.Bus, Address: u.Address, Chip: u.Chip, Device: u.Device,
 			Interval: u.Interval, Edge: u.Edge, Debounce: u.Debounce,
 		}
-		if u.Chip != "" {
+		if u.Chip != "" || u.Driver == "pwm" {
 			c.Line = hw.LineOffset(u.Line)
 		}
 		if u.Actuator {
@@ -119,7 +119,7 @@ func obey(ctx context.Context, board *hw.Board, running *sync.WaitGroup, fifo st
 
 // scanTime bounds a scan, which takes a minute on an adapter that times out where
 // nobody answers; the addresses of known parts come first.
-const scanTime = 10 * time.Second
+const scanTime = 20 * time.Second
 
 func scan(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, scanTime)

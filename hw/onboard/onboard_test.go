@@ -24,6 +24,10 @@ func units() []unit {
 		{Name: "absent", Driver: "lm75", Bus: bus, Address: 0x49, Interval: time.Second},
 		{Name: "swapped", Driver: "bme280", Bus: bus, Address: rig.DPS310, Interval: time.Second},
 		{Name: "weather", Driver: "iio", Device: "dps310", Interval: time.Second},
+		{Name: "outside", Driver: "hwmon", Device: "tmp421", Interval: time.Second},
+		{Name: "rack", Driver: "hwmon", Device: "emc1413", Interval: time.Second},
+		{Name: "clock", Driver: "ds3231", Bus: bus, Address: rig.DS1338, Interval: time.Second},
+		{Name: "fan", Driver: "pwm", Device: "pwmchip0", Actuator: true},
 		{Name: "door", Driver: "gpio-in", Chip: chip, Line: 4, Debounce: 20 * time.Millisecond},
 		{Name: "pulses", Driver: "gpio-in", Chip: chip, Line: 6, Edge: hw.EdgeBoth},
 		{Name: "relay", Driver: "gpio-out", Chip: chip, Line: 5, Actuator: true},
@@ -70,6 +74,9 @@ func TestOnBoard(t *testing.T) {
 	b.AddDPS310(t)
 	b.reads(t, "weather pressure 98000 good")
 	b.reads(t, `swapped humidity invalid sensor "swapped": bme280 at /dev/i2c-0 0x76: the address is in use by the kernel's driver dps310`)
+	b.reads(t, `clock temperature invalid sensor "clock": ds3231 at /dev/i2c-0 0x68: another device is there: its registers do not begin anew`)
+	t.Run("kernel's thermometers", b.checkThermometers)
+	t.Run("fan", b.checkFan)
 	b.tell(t, "scan")
 	t.Run("edges", b.checkEdges)
 	t.Run("output", b.checkOutput)
@@ -96,6 +103,31 @@ func (b board) checkScan(t *testing.T) {
 		if !strings.Contains(console, "\nSCAN "+strings.TrimSpace(want)) {
 			t.Errorf("the scan did not find %s", want)
 		}
+	}
+}
+
+// checkThermometers has parts come that the kernel serves.
+func (b board) checkThermometers(t *testing.T) {
+	b.SetPart(t, "tmp421", "temperature0", 33)
+	b.SetPart(t, "tmp421", "temperature1", -12)
+	b.SetPart(t, "emc1413", "temperature1", 41)
+	b.AddThermometers(t)
+	for _, want := range []string{
+		"outside temp1 32.938 good", "outside temp2 -12 good", // 33 and -12 °C in sixteenths, as the kernel has them
+		"rack temp2 41 good", // whole degrees, as the kernel's driver reads it
+	} {
+		b.reads(t, want)
+	}
+}
+
+// checkFan drives a PWM channel of the kernel.
+func (b board) checkFan(t *testing.T) {
+	const channel = "/sys/class/pwm/pwmchip0/pwm0/"
+	b.reads(t, "fan level 0 good")
+	b.tell(t, "set fan on")
+	b.reads(t, "fan level 100 good")
+	if got := strings.Fields(b.Run(t, "cd "+channel+"; cat period duty_cycle enable")); strings.Join(got, " ") != "5000000 5000000 1" {
+		t.Errorf("period, duty cycle, enable: %s", got)
 	}
 }
 

@@ -30,15 +30,22 @@ const (
 	relay       = "/3306/0/5850"
 )
 
+// Twelve devices: five on I2C, by drivers of ours and the kernel's, four lines, a PWM channel, a meter on the network and one that is simulated.
 const boardToml = `
 endpoint = "sabrelite"
 
 [[server]]
-uri             = "coaps://%s:%s"
+uri             = "coaps://%[1]s:%[2]s"
 short_server_id = 101
 lifetime        = "2m"
 identity        = "board"
-key             = "%s"
+key             = "%[3]s"
+
+[[server]]
+uri             = "coap://%[1]s:%[4]s"
+short_server_id = 102
+security        = "none"
+lifetime        = "5m"
 
 [[sensor]]
 name     = "cabinet"
@@ -68,19 +75,105 @@ name   = "relay"
 driver = "gpio-out"
 chip   = "/dev/gpiochip0"
 line   = 5
+
+[[sensor]]
+name     = "outside"
+driver   = "hwmon"
+device   = "tmp421"
+interval = "1s"
+
+  [[sensor.channel]]
+  name = "temp1"
+
+[[sensor]]
+name     = "rack"
+driver   = "hwmon"
+device   = "emc1413"
+interval = "1s"
+
+  [[sensor.channel]]
+  name = "temp2"
+  unit = "K"
+
+[[sensor]]
+name    = "clock"
+driver  = "ds3231"
+bus     = "/dev/i2c-0"
+address = 0x68
+
+  [[sensor.channel]]
+  name = "temperature"
+
+[[sensor]]
+name   = "pulses"
+driver = "gpio-in"
+chip   = "/dev/gpiochip0"
+line   = 6
+edge   = "both"
+
+[[actuator]]
+name   = "lamp"
+driver = "gpio-out"
+chip   = "/dev/gpiochip0"
+line   = 7
+object = 3311
+
+[[actuator]]
+name      = "fan"
+driver    = "pwm"
+device    = "pwmchip0"
+line      = 0
+frequency = 1000
+
+[[sensor]]
+name     = "meter"
+driver   = "modbus"
+bus      = "tcp:%[1]s:%[5]d"
+interval = "1s"
+
+  [[sensor.channel]]
+  name     = "power"
+  register = 1
+  unit     = "W"
+  from_unit = "kW"
+
+[[sensor]]
+name   = "tank"
+driver = "sim"
+wave   = "ramp"
+min    = 10
+max    = 10.5
+unit   = "%%"
+object = 3320
 `
 
-// field is the agent on the board and the server that watches it.
+// onThePage is what Leshan's page shows of the twelve: the value, or "" for one that moves, and the unit by object instance.
+var onThePage = map[string][2]string{
+	"3303/0": {"-5.0", "Cel"},   // cabinet
+	"3315/0": {"95000.0", "Pa"}, // weather
+	"3200/0": {"true", ""},      // door
+	"3306/0": {"false", ""},     // relay
+	"3303/1": {"32.938", "Cel"}, // outside
+	"3303/2": {"314.15", "K"},   // rack
+	"3303/3": {"", "Cel"},       // clock: no DS3231, so no value
+	"3200/1": {"false", ""},     // pulses
+	"3311/0": {"false", ""},     // lamp
+	"3306/1": {"false", ""},     // fan
+	"3328/0": {"2000.0", "W"},   // meter
+	"3320/0": {"", "%"},         // tank
+}
+
+// field is the agent on the board and the servers that watch it.
 type field struct {
 	*Board
-	server *leshan.Server
+	server, demo *leshan.Server
 }
 
 // TestAgent has the agent on the emulated board register over DTLS at Leshan on
 // this machine, and follows every reading and every write from end to end.
 func TestAgent(t *testing.T) {
 	key := []byte("0123456789abcdef")
-	oids := []uint16{3200, 3303, 3306, 3315}
+	oids := []uint16{3200, 3303, 3306, 3311, 3315, 3320, 3328}
 	models := make([]model.Definition, 0, len(oids))
 	for _, oid := range oids {
 		def, ok := registry.Definitions().Object(oid)
@@ -92,11 +185,17 @@ func TestAgent(t *testing.T) {
 	s := leshan.Start(t, leshan.Options{Models: models})
 	s.PSK(t, endpoint, "board", key)
 	_, port, _ := strings.Cut(strings.TrimPrefix(s.CoAPS, "coaps://"), ":")
-	f := field{server: s, Board: Start(t, Config{
+	demo := leshan.StartDemo(t, leshan.Options{Models: models})
+	_, demoPort, _ := strings.Cut(strings.TrimPrefix(demo.CoAP, "coap://"), ":")
+	meter := StartMeter(t, 1, 2, 3)
+	f := field{server: s, demo: demo, Board: Start(t, Config{
 		Programs: map[string]string{"/usr/bin/lwm2m-agent": Build(t, "./cmd/lwm2m-agent")},
-		Files:    map[string][]byte{"/etc/lwm2m-agent/agent.toml": fmt.Appendf(nil, boardToml, Host, port, hex.EncodeToString(key))},
+		Files:    map[string][]byte{"/etc/lwm2m-agent/agent.toml": fmt.Appendf(nil, boardToml, Host, port, hex.EncodeToString(key), demoPort, meter)},
 	})}
 	f.AddDPS310(t)
+	f.SetPart(t, "tmp421", "temperature0", 33)
+	f.SetPart(t, "emc1413", "temperature1", 41)
+	f.AddThermometers(t)
 	f.Run(t, "chmod 600 /etc/lwm2m-agent/agent.toml")
 	pid := f.Spawn(t, "/usr/bin/lwm2m-agent run -state /tmp/state")
 	c := s.AwaitRegistered(t, endpoint, slow)
@@ -109,7 +208,9 @@ func TestAgent(t *testing.T) {
 	t.Run("pressure", f.checkPressure)
 	t.Run("input", f.checkInput)
 	t.Run("output", f.checkOutput)
+	t.Run("twelve devices", f.checkPage)
 	t.Run("sensor taken away", f.checkTakenAway)
+	t.Run("recording", f.checkRecording)
 	t.Run("network", f.checkNetwork)
 	t.Run("end", func(t *testing.T) {
 		f.set(t, "true")
@@ -191,6 +292,37 @@ func (f field) checkTakenAway(t *testing.T) {
 	f.await(t, level, "100", func() { f.BindI2C(t) })
 	defer f.observe(t, temperature)()
 	f.await(t, temperature, "30.0", func() { f.SetTemperature(t, 30) })
+}
+
+// checkPage reads from Leshan's demo server, as its page does, what came of the twelve devices: each under its object with its unit.
+func (f field) checkPage(t *testing.T) {
+	c := f.demo.AwaitRegistered(t, endpoint, slow)
+	for instance, want := range onThePage {
+		if !strings.Contains(c.Links, "</"+instance+">") {
+			t.Errorf("/%s is missing in %s", instance, c.Links)
+			continue
+		}
+		content := f.demo.Read(t, endpoint, "/"+instance, lwm2m.FormatTLV).Content
+		at := func(rid string) string { return content["/"+instance+"/"+rid] }
+		value := at("5700") + at("5500") + at("5850")
+		if want[0] != "" && value != want[0] || at("5701") != want[1] {
+			t.Errorf("/%s shows %q in %q, want %q in %q: %v", instance, value, at("5701"), want[0], want[1], content)
+		}
+		if quality := at("6049"); (quality == "0") != (instance == "3303/3") { // the clock's, which is another part
+			t.Errorf("/%s has quality %q", instance, quality)
+		}
+	}
+}
+
+// checkRecording records a part on the board, and replays it there.
+func (f field) checkRecording(t *testing.T) {
+	const record = "lwm2m-agent sensor record -driver tmp105 -bus /dev/i2c-0 -address 0x48 -samples 1 -o /tmp/tmp105.txt; lwm2m-agent sensor replay /tmp/tmp105.txt"
+	if out := f.Run(t, "PATH=$PATH:/usr/bin; "+record); out != "temperature 30 Cel good\ntemperature 30 Cel good" {
+		t.Errorf("recorded and replayed %q", out)
+	}
+	if file := f.Run(t, "cat /tmp/tmp105.txt"); !strings.Contains(file, "\nsample\n> 00 < 1e 00\n= temperature 30 Cel good") {
+		t.Errorf("recorded\n%s", file)
+	}
 }
 
 // checkNetwork pulls the cable and plugs it in again: what has changed meanwhile

@@ -17,8 +17,11 @@ const Host = "10.0.2.2"
 
 // The bus addresses of the sensors on /dev/i2c-0.
 const (
-	TMP105 = 0x48
-	DPS310 = 0x76
+	TMP105  = 0x48
+	DPS310  = 0x76
+	TMP421  = 0x4c
+	EMC1413 = 0x5c
+	DS1338  = 0x68
 )
 
 // startTime is how long the guest may take to boot.
@@ -67,6 +70,9 @@ func Start(t workspace.T, c Config) *Board {
 		"-netdev", "user,id=net", "-net", "nic,model=imx.enet,netdev=net",
 		"-device", fmt.Sprintf("tmp105,id=tmp105,bus=i2c-bus.0,address=%#x", TMP105),
 		"-device", fmt.Sprintf("dps310,id=dps310,bus=i2c-bus.0,address=%#x", DPS310),
+		"-device", fmt.Sprintf("tmp421,id=tmp421,bus=i2c-bus.0,address=%#x", TMP421),
+		"-device", fmt.Sprintf("emc1413,id=emc1413,bus=i2c-bus.0,address=%#x", EMC1413),
+		"-device", fmt.Sprintf("ds1338,bus=i2c-bus.0,address=%#x", DS1338),
 		"-qmp", "unix:"+at("qmp")+",server=on,wait=off",
 		"-qtest", "unix:"+at("qtest")+",server=on,wait=off", "-qtest-log", "/dev/null")
 	p := process.Start(t, cmd, workspace.Artifact(t, fmt.Sprintf("console-%d.log", boards.Add(1))))

@@ -23,7 +23,7 @@ var guestInit string
 
 // modules are what the board needs; those that a kernel has built in are left out by modprobe. The network's driver of Linux 6.12 waits for
 // the fuses (nvmem-imx-ocotp), where its address could be.
-var modules = []string{"i2c-imx", "i2c-dev", "lm75", "tmp102", "dps310", "gpio-mxc", "imx2_wdt", "nvmem-imx-ocotp", "fec"}
+var modules = []string{"i2c-imx", "i2c-dev", "lm75", "tmp102", "dps310", "gpio-mxc", "imx2_wdt", "nvmem-imx-ocotp", "fec", "tmp421", "emc1403", "pwm-imx27"}
 
 // wireless is loaded by Board.AddWLAN.
 const wireless = "mac80211_hwsim"

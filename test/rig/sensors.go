@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"fmt"
 	"math"
 
 	"lwm2m-agent/test/workspace"
@@ -9,9 +10,23 @@ import (
 // SetTemperature sets what the TMP105 measures, in °C. Its default resolution is 0.5 °C.
 func (b *Board) SetTemperature(t workspace.T, celsius float64) {
 	t.Helper()
+	b.SetPart(t, "tmp105", "temperature", celsius)
+}
+
+// SetPart sets a temperature of a part, in °C: "temperature0" to "temperature2" of the tmp421 and the emc1413.
+func (b *Board) SetPart(t workspace.T, part, property string, celsius float64) {
+	t.Helper()
 	b.monitor.execute(t, "qom-set", map[string]any{
-		"path": "/machine/peripheral/tmp105", "property": "temperature", "value": int(math.Round(celsius * 1000)),
+		"path": "/machine/peripheral/" + part, "property": property, "value": int(math.Round(celsius * 1000)),
 	})
+}
+
+// AddThermometers puts the kernel's drivers on the TMP421 and the EMC1413, which then are hwmon devices of these names.
+func (b *Board) AddThermometers(t workspace.T) {
+	t.Helper()
+	for part, address := range map[string]int{"tmp421": TMP421, "emc1413": EMC1413} {
+		b.Run(t, fmt.Sprintf("echo %s %#x > /sys/bus/i2c/devices/i2c-0/new_device", part, address))
+	}
 }
 
 // The I2C controller of /dev/i2c-0, and its driver.
