@@ -3,6 +3,7 @@ package agent
 import (
 	"testing"
 
+	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/server"
 )
 
@@ -12,6 +13,7 @@ func TestDeregister(t *testing.T) {
 	l := newLab(t)
 	a, stop := l.run(t, l.config())
 	first := l.next(t, server.Registered).Registration
+	await(t, a, "registered", func(s client.AccountStatus) bool { return s.State == client.Registered }) // it has the answer
 	if err := (&backend{a}).Deregister(t.Context()); err != nil {
 		t.Fatal(err)
 	}
