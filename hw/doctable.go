@@ -31,18 +31,20 @@ func (d Driver) describeRole() string {
 }
 
 func (d Driver) describeBus() string {
-	text := string(d.Bus)
+	var text strings.Builder
+	text.WriteString(string(d.Bus))
 	for rest := d.Addresses; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && rest[n] == rest[n-1]+1 {
 			n++
 		}
-		if text += fmt.Sprintf(", %#02x", rest[0]); n > 1 {
-			text += fmt.Sprintf("–%#02x", rest[n-1])
+		fmt.Fprintf(&text, ", %#02x", rest[0])
+		if n > 1 {
+			fmt.Fprintf(&text, "–%#02x", rest[n-1])
 		}
 		rest = rest[n:]
 	}
-	return text
+	return text.String()
 }
 
 func (d Driver) describeChannels() string {

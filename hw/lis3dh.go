@@ -42,7 +42,7 @@ type lis3dhScale struct {
 var lis3dhScales = []lis3dhScale{{2, 0x00, 0.001}, {4, 0x10, 0.002}, {8, 0x20, 0.004}, {16, 0x30, 0.012}}
 
 func (s lis3dhScale) channels() []Channel {
-	var channels []Channel
+	channels := make([]Channel, 0, 3)
 	for _, axis := range []string{"x", "y", "z"} {
 		channels = append(channels, Channel{
 			Name: axis, Quantity: Acceleration, Axis: axis, Unit: "m/s2", Kind: KindFloat,

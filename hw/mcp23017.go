@@ -25,7 +25,7 @@ const (
 
 // mcp23017Lines are the names of the lines: A0 to A7, B0 to B7.
 func mcp23017Lines() []string {
-	var names []string
+	names := make([]string, 0, 16)
 	for _, port := range []string{"a", "b"} {
 		for bit := range 8 {
 			names = append(names, port+strconv.Itoa(bit))
@@ -58,8 +58,8 @@ func mcp23017Driver() Driver {
 		},
 		Proof:       "transfers after the data sheet",
 		places:      mcp23017Places,
-		newSensor:   func(a *access) (device, error) { return newMCP23017In(a) },
-		newActuator: func(a *access) (actuator, error) { return newMCP23017Out(a) },
+		newSensor:   newMCP23017In,
+		newActuator: newMCP23017Out,
 	}
 }
 

@@ -110,8 +110,8 @@ func (d *pca9685) prepare() (asleep bool, err error) {
 	if d.access.looking {
 		return false, nil
 	}
-	mode1 := byte(mode)&pca9685Sleep | pca9685Follow
-	if byte(mode)&^pca9685Restart != mode1 {
+	mode1 := byte(mode)&pca9685Sleep | pca9685Follow //nolint:gosec // the low byte is meant
+	if byte(mode)&^pca9685Restart != mode1 {         //nolint:gosec // the low byte is meant
 		if err := d.access.tx([]byte{pca9685Mode1, mode1}, nil); err != nil {
 			return false, err
 		}
@@ -158,7 +158,7 @@ func (d *pca9685) drive(percent float64) error {
 	case pca9685Counts:
 		on, off = pca9685Full, 0
 	}
-	return d.access.tx([]byte{d.register, byte(on), byte(on >> 8), byte(off), byte(off >> 8)}, nil)
+	return d.access.tx([]byte{d.register, byte(on), byte(on >> 8), byte(off), byte(off >> 8)}, nil) //nolint:gosec // the low byte is meant
 }
 
 func (d *pca9685) Close(context.Context) {}
@@ -173,7 +173,7 @@ func (d *pca9685) Set(ctx context.Context, channel string, v Value) error {
 func (d *pca9685) State(ctx context.Context) ([]Reading, error) {
 	count, err := blocking(ctx, d.access, func() (float64, error) {
 		mode, err := d.access.readPair(pca9685Mode1)
-		if err != nil || byte(mode)&(pca9685Sleep|pca9685Follow) != pca9685Follow && !d.access.looking {
+		if err != nil || byte(mode)&(pca9685Sleep|pca9685Follow) != pca9685Follow && !d.access.looking { //nolint:gosec // the low byte is meant
 			return 0, orReset(err)
 		}
 		var raw [4]byte

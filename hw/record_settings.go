@@ -72,7 +72,7 @@ func (c *Config) set(key, value string) (err error) {
 	case "address":
 		var n uint64
 		n, err = strconv.ParseUint(value, 0, 7)
-		c.Address = uint16(n) //nolint:gosec // of 7 bits
+		c.Address = uint16(n)
 	case "shunt":
 		c.Shunt, err = strconv.ParseFloat(value, 64)
 	case "frequency":
@@ -88,7 +88,7 @@ func (c *Config) set(key, value string) (err error) {
 	case "line":
 		c.Line = LineName(value)
 		if n, err := strconv.ParseUint(value, 10, 16); err == nil {
-			c.Line = LineOffset(int(n)) //nolint:gosec // of 16 bits
+			c.Line = LineOffset(int(n))
 		}
 	case "safe":
 		err = c.Safe.set(value)

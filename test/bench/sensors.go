@@ -31,7 +31,7 @@ func (b *bench) sampling() {
 		b.during(func() {
 			p := b.plainPeer()
 			path := b.configure(0, p)
-			file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0) //nolint:gosec // of this run's own folder
+			file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 			b.must(err, "open the configuration")
 			_, err = file.WriteString(sensors)
 			b.must(err, "add sensors")
@@ -66,7 +66,7 @@ func (b *bench) manyRegistersPolled() {
 	cfg := hw.Config{Name: "meter", Driver: "modbus", Bus: meter.bus}
 	for i := range manyRegisters {
 		cfg.Channels = append(cfg.Channels, hw.ChannelConfig{
-			Name: fmt.Sprintf("r%d", i), Register: &hw.Register{Number: uint16(i), Table: "input"}, //nolint:gosec // at most 1000
+			Name: fmt.Sprintf("r%d", i), Register: &hw.Register{Number: uint16(i), Table: "input"},
 		})
 	}
 	t := repeat(polls, func() {
@@ -121,10 +121,10 @@ func (m *meter) serve(conn net.Conn) {
 		if frame[7] == 4 && first+count <= m.count {
 			answer = append(answer[:7], 4, byte(2*count))
 			for i := range count {
-				answer = binary.BigEndian.AppendUint16(answer, uint16(first+i)) //nolint:gosec // at most 1000
+				answer = binary.BigEndian.AppendUint16(answer, uint16(first+i))
 			}
 		}
-		binary.BigEndian.PutUint16(answer[4:], uint16(len(answer)-6)) //nolint:gosec // at most 253
+		binary.BigEndian.PutUint16(answer[4:], uint16(len(answer)-6))
 		if _, err := conn.Write(answer); err != nil {
 			return
 		}
