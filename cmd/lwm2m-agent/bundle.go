@@ -21,12 +21,12 @@ func runBundle(ctx context.Context, c *call) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	// Not over anything that is there: whoever runs this is root, as a rule.
-	f, err := os.OpenFile(c.args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(c.args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // who runs this says where
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(agent.Bundle(ctx, f, opts), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(c.args[0]))
+		return errors.Join(err, os.Remove(c.args[0])) //nolint:gosec // as above
 	}
 	fmt.Fprintf(c.stdout, "%s holds status, configuration and log, and no keys; look into it before you hand it on\n", safe(c.args[0]))
 	return nil

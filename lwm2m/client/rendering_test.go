@@ -29,7 +29,7 @@ func TestEncodedOnce(t *testing.T) {
 		synctest.Wait()
 		kept := l.client.renderings.find(key, []lwm2m.Node{{Path: key.path, Value: lwm2m.Float(22)}})
 		for _, w := range []*watcher{first, second} {
-			if got := w.payloads(); len(got) != 1 || string(got[0]) != string(kept) {
+			if got := w.payloads(); len(got) != 1 || got[0] != string(kept) {
 				t.Errorf("a server is told %q, kept is %q", got, kept)
 			}
 		}

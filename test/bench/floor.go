@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -96,7 +97,7 @@ func echo(ctx context.Context, port int) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd) //nolint:errcheck // nothing is lost with it
+	defer unix.Close(fd)
 	second := unix.NsecToTimeval(int64(time.Second))
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &second); err != nil {
 		return err
@@ -105,7 +106,7 @@ func echo(ctx context.Context, port int) error {
 	_, err = unix.Write(fd, buf[:1])
 	for err == nil && ctx.Err() == nil {
 		var n int
-		if n, err = unix.Read(fd, buf); err == unix.EAGAIN || err == unix.EINTR {
+		if n, err = unix.Read(fd, buf); errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
 			err = nil // time to look at ctx
 			continue
 		}
