@@ -325,8 +325,7 @@ func (d *depot) drive(t *testing.T, pc *PC, uri string, stop <-chan time.Time, s
 		case slices.Contains(states, now), now == "0/1", now == "0/8":
 			return true
 		case now == "0/0" && gave != life && d.answered(t, func(ctx context.Context, c *server.Client) error {
-			p := lwm2m.MustPath(packageURI)
-			return c.Replace(ctx, p, lwm2m.FormatText, []lwm2m.Node{{Path: p, Value: lwm2m.String(uri)}})
+			return d.give(ctx, c, uri)
 		}):
 			gave = life
 		case now == "2/0" && told != life && d.answered(t, func(ctx context.Context, c *server.Client) error {
@@ -344,6 +343,22 @@ func (d *depot) drive(t *testing.T, pc *PC, uri string, stop <-chan time.Time, s
 			t.Fatalf("the update is not over within %s; the server saw %s; the console ends with\n%s", patience, seen, strings.Join(last(pc.Console(), 40), "\n"))
 		}
 	}
+}
+
+// give writes the URI unless an update is under way or over: of both resources, which are told one after the other, State is read first.
+func (d *depot) give(ctx context.Context, c *server.Client, uri string) error {
+	for _, path := range []string{firmwareState, firmwareResult} {
+		nodes, err := c.Read(ctx, lwm2m.MustPath(path))
+		if err != nil {
+			return err
+		}
+		if len(nodes) == 1 && nodes[0].Value.String() != "0" {
+			d.tell(nodes[0])
+			return nil
+		}
+	}
+	p := lwm2m.MustPath(packageURI)
+	return c.Replace(ctx, p, lwm2m.FormatText, []lwm2m.Node{{Path: p, Value: lwm2m.String(uri)}})
 }
 
 // answered reports whether the client has answered a request, if only to refuse it since it has got it before.
