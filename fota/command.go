@@ -19,6 +19,11 @@ func (u *Updater) send(ctx context.Context, h happening) error {
 	case err := <-h.reply:
 		return err
 	case <-u.ended:
+	}
+	select {
+	case err := <-h.reply: // what was asked for has ended it: a reboot
+		return err
+	default:
 		return ErrStopped
 	}
 }
