@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestAB boots a PC whose GRUB has two slots, with the agent in them, and updates it from a server: well, with a system that cannot
-// register, and with one that cannot be loaded.
+// TestAB boots a PC whose GRUB has two slots, with the agent in them, and updates it from a server with a system that cannot register,
+// and with one that cannot be loaded. A good one is in TestABCuts.
 func TestAB(t *testing.T) {
 	t.Parallel()
 	d := newDepot(t)
@@ -18,13 +18,12 @@ func TestAB(t *testing.T) {
 	d.awaitState(t, pc, "0/0")
 	pc.Await(t, patience, "RIG SLOT A 1.0")
 	for _, c := range []struct {
-		name, end, runs string
-		system          SlotConfig
-		console         []string
+		name    string
+		system  SlotConfig
+		console []string
 	}{
-		{"good", "0/1", "2.0", SlotConfig{Version: "2.0"}, []string{"RIG SLOT B 2.0"}},
-		{"cannot register", "0/8", "2.0", SlotConfig{Version: "3.0", Mute: true}, []string{"RIG SLOT A 3.0", "the new system is not registered after"}},
-		{"cannot be loaded", "0/8", "2.0", SlotConfig{Version: "4.0", Unboot: true}, []string{"Slot A cannot be loaded."}},
+		{"cannot register", SlotConfig{Version: "3.0", Mute: true}, []string{"RIG SLOT B 3.0", "the new system is not registered after"}},
+		{"cannot be loaded", SlotConfig{Version: "4.0", Unboot: true}, []string{"Slot B cannot be loaded."}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			uri := d.publish(t, c.system)
@@ -33,7 +32,7 @@ func TestAB(t *testing.T) {
 			for _, line := range c.console {
 				pc.Await(t, patience, line)
 			}
-			d.wantEnd(t, c.end, c.runs)
+			d.wantEnd(t, "0/8", "1.0")
 		})
 	}
 }
