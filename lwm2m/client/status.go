@@ -222,9 +222,9 @@ func (a *account) trouble(err error) {
 	a.failure = failureOf(err)
 	help := remedy(err)
 	a.log.Warn("server account in trouble", slog.Any("err", err), slog.String("remedy", help))
+	a.alert(err) // before the status tells of it
 	a.view.mu.Lock()
 	a.view.cause = causeOf(err)
 	a.view.lastErr, a.view.remedy, a.view.failedAt, a.view.cleared = err.Error(), help, a.now(), false
 	a.view.mu.Unlock()
-	a.alert(err)
 }
