@@ -127,16 +127,10 @@ func (b *Backend) save() error {
 	if err != nil {
 		return err
 	}
-	next := b.path(bootFile + ".new")
-	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
+	if err := fota.Replace(b.path(bootFile), text, 0o600); err != nil {
 		return fmt.Errorf("firmware slots: %w", err)
 	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("firmware slots: %w", err)
-	}
-	return b.place(next, b.path(bootFile))
+	return nil
 }
 
 // place renames a file, for good.

@@ -2,13 +2,9 @@ package plain
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 
 	"lwm2m-agent/fota"
 )
@@ -41,33 +37,8 @@ func (b *Backend) record(slot string, i fota.Image) error {
 	if err := os.MkdirAll(b.opts.Dir, 0o700); err != nil {
 		return fmt.Errorf("note what the slot holds: %w", err)
 	}
-	if err := Replace(filepath.Join(b.opts.Dir, recordFile), text, 0o600); err != nil {
+	if err := fota.Replace(filepath.Join(b.opts.Dir, recordFile), text, 0o600); err != nil {
 		return fmt.Errorf("note what the slot holds: %w", err)
 	}
 	return nil
-}
-
-// Replace replaces a file, which is on disk when it returns and is either the old or
-// the new one after a cut. Where the file system can rename, which vfat can.
-func Replace(name string, content []byte, mode os.FileMode) error {
-	dir, next := filepath.Dir(name), name+".new"
-	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, mode)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(next))
-	}
-	if err := os.Rename(next, name); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

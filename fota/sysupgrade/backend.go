@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lwm2m-agent/fota"
 )
 
@@ -84,30 +82,10 @@ func (b *Backend) save(n note) error {
 	if err := os.MkdirAll(b.opts.Dir, 0o700); err != nil {
 		return fmt.Errorf("note of sysupgrade: %w", err)
 	}
-	if err := place(b.path(), text); err != nil {
+	if err := fota.Replace(b.path(), text, 0o600); err != nil {
 		return fmt.Errorf("note of sysupgrade: %w", err)
 	}
 	return nil
-}
-
-// place writes a file beside, and puts it in place for good.
-func place(name string, text []byte) error {
-	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(name+".new", name); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // running returns the generation of the system that runs, with the note.
@@ -173,7 +151,7 @@ func (b *Backend) Install(ctx context.Context, file, name string) (fota.Image, e
 	if err := os.MkdirAll(filepath.Dir(b.opts.Marker), 0o755); err != nil { //nolint:gosec // a system folder like others
 		return fota.Image{}, fmt.Errorf("marker of the running system: %w", err)
 	}
-	if err := place(b.opts.Marker, []byte(slotName(now)+"\n")); err != nil { // before the note, which counts with it
+	if err := fota.Replace(b.opts.Marker, []byte(slotName(now)+"\n"), 0o600); err != nil { // before the note, which counts with it
 		return fota.Image{}, fmt.Errorf("marker of the running system: %w", err)
 	}
 	return fota.Image{Version: p.Version}, b.save(note{Generation: now, Waits: true, Image: file})

@@ -156,7 +156,7 @@ func (l *Loader) setNext(slot string) error {
 	now, err := l.next()
 	if err == nil && now != slot {
 		if err = os.MkdirAll(l.opts.Dir, 0o700); err == nil {
-			err = plain.Replace(filepath.Join(l.opts.Dir, nextFile), []byte(slot), 0o600)
+			err = fota.Replace(filepath.Join(l.opts.Dir, nextFile), []byte(slot), 0o600)
 		}
 	}
 	if err != nil {
@@ -212,7 +212,7 @@ func (l *Loader) Mark(_ context.Context, slot string, good bool) error {
 		return l.setNext("")
 	case slot == other:
 		text := fmt.Sprintf("[all]\ntryboot_a_b=1\nboot_partition=%d\n[tryboot]\nboot_partition=%d\n", l.opts.Partitions[other], l.opts.Partitions[primary])
-		if err := plain.Replace(l.opts.File, []byte(text), 0o644); err != nil {
+		if err := fota.Replace(l.opts.File, []byte(text), 0o644); err != nil {
 			return fota.Failf(fota.UpdateFailed, "write the boot configuration: %v", err)
 		}
 	}

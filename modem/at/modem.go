@@ -66,31 +66,10 @@ func (m *Modem) open(ctx context.Context) (Port, string, error) {
 	return port, name, err
 }
 
-// How long a port that is gone or silent is left alone.
-const (
-	firstPause = 2 * time.Second
-	maxPause   = time.Minute
-	steadyTime = 5 * time.Minute // after which a modem counts as having been there
-)
-
 // Run looks for the modem and follows it until ctx ends, which gives nil.
 func (m *Modem) Run(ctx context.Context) error {
-	pause := firstPause
-	for {
-		began := m.cfg.Now()
-		err := m.follow(ctx)
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was to end
-		}
-		m.gone(err)
-		if m.cfg.Now().Sub(began) > steadyTime {
-			pause = firstPause
-		}
-		if !m.rest(ctx, pause) {
-			return nil
-		}
-		pause = min(2*pause, maxPause)
-	}
+	modem.Again(ctx, m.cfg.Now, m.follow, m.gone, m.rest)
+	return nil
 }
 
 // gone enters that the modem cannot be reached.

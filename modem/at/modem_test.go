@@ -251,7 +251,7 @@ func TestModemGoesAndComesBack(t *testing.T) {
 		d.mu.Lock()
 		d.absent = nil
 		d.mu.Unlock()
-		time.Sleep(2 * maxPause)
+		time.Sleep(2 * modem.MaxPause)
 		if s, _ := d.look(); s.Presence != modem.Ready || s.Trouble != nil || s.SIM.ICCID == "" {
 			t.Errorf("%+v", s)
 		}
@@ -261,7 +261,7 @@ func TestModemGoesAndComesBack(t *testing.T) {
 		if err := d.SetRadio(ctx, true); !errors.Is(err, ErrSilent) {
 			t.Error(err)
 		}
-		time.Sleep(maxPause)
+		time.Sleep(modem.MaxPause)
 		if s, _ := d.look(); s.Presence != modem.Silent || !errors.Is(s.Trouble, ErrSilent) {
 			t.Errorf("silent: %+v", s)
 		}
@@ -295,7 +295,7 @@ func TestPIN(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t, "telit", func(c *Config) { c.PIN = "4711" })
 		d.unplug(nil)
-		time.Sleep(maxPause)
+		time.Sleep(modem.MaxPause)
 		s, _ := d.look()
 		given := 0
 		for _, c := range d.sim.Commands() {
@@ -320,7 +320,7 @@ func TestPINIsRight(t *testing.T) {
 		d.cfg.PIN = "4711"
 		d.mu.Unlock()
 		d.unplug(nil)
-		time.Sleep(maxPause)
+		time.Sleep(modem.MaxPause)
 		if s, _ := d.look(); s.SIM.State != modem.SIMReady {
 			t.Errorf("%+v", s.SIM)
 		}
@@ -372,7 +372,7 @@ func TestNoise(t *testing.T) {
 			time.Sleep(10 * time.Minute)
 			d.sim.Mangle(nil)
 			_ = d.sim.Say("RDY")
-			time.Sleep(2 * maxPause)
+			time.Sleep(2 * modem.MaxPause)
 			s, _ := d.look()
 			want, err := os.ReadFile("testdata/module/bg95.txt")
 			if got := describe(&s); err != nil || got != string(want) {

@@ -64,33 +64,22 @@ func New(cfg Config) *Modem {
 	return &Modem{cfg: cfg}
 }
 
-// How long a bus that is gone is left alone.
-const (
-	firstPause = 2 * time.Second
-	maxPause   = time.Minute
-	steadyTime = 5 * time.Minute // after which a bus counts as having been there
-)
-
 // Run follows the modem until ctx ends, which gives nil.
 func (m *Modem) Run(ctx context.Context) error {
-	pause := firstPause
-	for {
-		began := m.cfg.Now()
-		err := m.follow(ctx)
-		m.present.Store(nil)
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was to end
-		}
+	modem.Again(ctx, m.cfg.Now, m.follow, func(err error) {
 		m.absent(fmt.Errorf("the system bus is gone: %w; it is tried again by itself", err))
-		if m.cfg.Now().Sub(began) > steadyTime {
-			pause = firstPause
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return nil
-		}
-		pause = min(2*pause, maxPause)
+	}, rest)
+	m.present.Store(nil)
+	return nil
+}
+
+// rest lets time pass. It returns false when ctx has ended.
+func rest(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

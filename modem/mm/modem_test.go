@@ -222,7 +222,7 @@ func TestComesAndGoes(t *testing.T) {
 		back("ModemManager runs again")
 		d.Hang()
 		gone("the bus hangs", "tried again by itself")
-		time.Sleep(firstPause)
+		time.Sleep(modem.FirstPause)
 		back("the bus is there again")
 	})
 }
