@@ -46,17 +46,17 @@ func (l *appendLog) open(d disk, damages *[]Damage) (small map[string][]byte, fa
 	return r.small, nil, err
 }
 
-// write appends the records of change; small is all records after it. When it fails the
+// write appends the records of change; after returns all records after it. When it fails the
 // file may have any part of change, and the next write makes it anew. What is to be forced
 // is on disk when write returns, with all that was written before; a page is forced anyway,
 // since a disk may keep a later page and lose an earlier one, which is damage.
-func (l *appendLog) write(change, small map[string][]byte, force bool) error {
+func (l *appendLog) write(change map[string][]byte, after func() map[string][]byte, force bool) error {
 	var b []byte
 	for key, value := range change {
 		b = appendSmall(b, key, value)
 	}
 	if l.file == nil || l.size+len(b) > max(compactFrom, 4*l.live) {
-		_, err := l.compact(small)
+		_, err := l.compact(after())
 		return err
 	}
 	var err error

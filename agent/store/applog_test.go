@@ -54,7 +54,7 @@ func history(d disk, steps int) (possible []map[string][]byte) {
 			l.size = compactFrom + 4*l.live + 1
 		}
 		possible = append(possible, next)
-		if err := l.write(change, next, i%4 == 3); err != nil {
+		if err := l.write(change, whole(next), i%4 == 3); err != nil {
 			return possible
 		}
 		if small = next; l.unforced == 0 {
@@ -86,7 +86,7 @@ func TestPowerCutAtEachStep(t *testing.T) {
 			// And it goes on from there.
 			next := maps.Clone(small)
 			next["more"] = []byte("1")
-			if err := l.write(map[string][]byte{"more": []byte("1")}, next, true); err != nil {
+			if err := l.write(map[string][]byte{"more": []byte("1")}, whole(next), true); err != nil {
 				t.Fatalf("cut at step %d, %s: %v", steps, fate, err)
 			}
 			if _, small, _ := openLog(t, restarted); !sameSmall(small, next) {
@@ -229,7 +229,7 @@ func TestLogIsCompacted(t *testing.T) {
 	longest := 0
 	for i := range 3000 {
 		small = map[string][]byte{"a": fmt.Appendf(nil, "%0100d", i), "b": []byte("steady")}
-		if err := l.write(map[string][]byte{"a": small["a"]}, small, true); err != nil {
+		if err := l.write(map[string][]byte{"a": small["a"]}, whole(small), true); err != nil {
 			t.Fatal(err)
 		}
 		longest = max(longest, len(d.files[smallFile].written))
@@ -260,7 +260,7 @@ func TestDayOfCounting(t *testing.T) {
 		}
 		before := l.size
 		maps.Copy(small, change)
-		if err := l.write(change, small, true); err != nil {
+		if err := l.write(change, whole(small), true); err != nil {
 			t.Fatal(err)
 		}
 		if written += l.size - before; l.size < before {
@@ -277,15 +277,15 @@ func TestDayOfCounting(t *testing.T) {
 func TestLogRecovers(t *testing.T) {
 	d := newMortal(1 << 30)
 	l, _, _ := openLog(t, d)
-	if err := l.write(map[string][]byte{"a": {1}}, map[string][]byte{"a": {1}}, true); err != nil {
+	if err := l.write(map[string][]byte{"a": {1}}, whole(map[string][]byte{"a": {1}}), true); err != nil {
 		t.Fatal(err)
 	}
 	d.steps = 0
-	if err := l.write(map[string][]byte{"b": {2}}, map[string][]byte{"a": {1}, "b": {2}}, true); !errors.Is(err, errCut) {
+	if err := l.write(map[string][]byte{"b": {2}}, whole(map[string][]byte{"a": {1}, "b": {2}}), true); !errors.Is(err, errCut) {
 		t.Fatalf("the error is %v", err)
 	}
 	d.dead, d.steps = false, 1<<30
-	if err := l.write(map[string][]byte{"c": {3}}, map[string][]byte{"a": {1}, "c": {3}}, true); err != nil {
+	if err := l.write(map[string][]byte{"c": {3}}, whole(map[string][]byte{"a": {1}, "c": {3}}), true); err != nil {
 		t.Fatal(err)
 	}
 	if _, small, damages := openLog(t, d); len(damages) > 0 || !sameSmall(small, map[string][]byte{"a": {1}, "c": {3}}) {
@@ -313,4 +313,9 @@ func FuzzReplaySmall(f *testing.F) {
 			}
 		}
 	})
+}
+
+// whole gives appendLog.write the records after a change.
+func whole(small map[string][]byte) func() map[string][]byte {
+	return func() map[string][]byte { return small }
 }

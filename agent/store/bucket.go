@@ -74,7 +74,7 @@ func (s *Store) Update(change func(*Tx) error) error {
 	if err := after.fits(); err != nil {
 		return err
 	}
-	if err := s.forceNoted(true); err != nil {
+	if err := s.ahead(); err != nil {
 		return err
 	}
 	if err := s.write(func() error { return s.db.write(tx.change, tx.before, after) }); err != nil {

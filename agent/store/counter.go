@@ -62,9 +62,10 @@ func (s *Store) Small(key string) []byte {
 	return bytes.Clone(s.small[key])
 }
 
-// DeferSmall is SetSmall for what changes often: it returns at once, and the newest
-// record is written with the counters, after Options.FlushAfter. The error is
-// ErrTooLarge or ErrFull.
+// DeferSmall is SetSmall for what changes often: it returns at once. The newest record is
+// written after Options.FlushAfter, or with or before anything else that is saved, of any
+// kind: so nothing can be there that was saved later, and it not. The error is ErrTooLarge
+// or ErrFull.
 func (s *Store) DeferSmall(key string, record []byte) error {
 	if key == "" || len(key) > 255 || len(record) > maxSmallValue {
 		return fmt.Errorf("small record %.40q of %d bytes: %w", key, len(record), ErrTooLarge)
@@ -136,20 +137,38 @@ func (s *Store) flush(change map[string][]byte, force bool) error {
 	if s.closed {
 		return ErrClosed
 	}
-	change, small, counters := s.gather(change)
+	change, counters := s.gather(change)
 	if len(change) == 0 {
-		s.written(small)
+		s.written(change)
 		return s.forceNoted(force)
 	}
-	if err := s.write(func() error { return s.log.write(change, small, force) }); err != nil {
+	after := func() map[string][]byte { return changed(s.small, change) }
+	if err := s.write(func() error { return s.log.write(change, after, force) }); err != nil {
 		for _, c := range counters {
 			c.changed.Store(true)
 		}
 		s.soil()
 		return err
 	}
-	s.written(small)
+	s.written(change)
 	return nil
+}
+
+// changed returns the records as they are after a change.
+func changed(small, change map[string][]byte) map[string][]byte {
+	after := maps.Clone(small)
+	enter(after, change)
+	return after
+}
+
+func enter(small, change map[string][]byte) {
+	for key, value := range change {
+		if value == nil {
+			delete(small, key)
+		} else {
+			small[key] = value
+		}
+	}
 }
 
 // forceNoted waits until noted records are on disk, if it is to.
@@ -157,36 +176,42 @@ func (s *Store) forceNoted(force bool) error {
 	if !force || s.log.unforced == 0 {
 		return nil
 	}
-	return s.done(s.log.write(nil, s.small, true))
+	return s.done(s.log.write(nil, func() map[string][]byte { return s.small }, true))
 }
 
-// written makes small what is on disk. What was deferred and is in it is done.
-func (s *Store) written(small map[string][]byte) {
+// ahead puts on disk, before anything else is written, what was deferred and noted; writing
+// must be held.
+func (s *Store) ahead() error {
+	s.mu.RLock()
+	deferred := len(s.deferred)
+	s.mu.RUnlock()
+	if deferred > 0 {
+		return s.flush(nil, true)
+	}
+	return s.forceNoted(true)
+}
+
+// written enters what is on disk now. What was deferred and is there is done.
+func (s *Store) written(change map[string][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.small = small
+	enter(s.small, change)
 	for key, record := range s.deferred {
-		if onDisk, there := small[key]; there == (record != nil) && bytes.Equal(onDisk, record) {
+		if onDisk, there := s.small[key]; there == (record != nil) && bytes.Equal(onDisk, record) {
 			delete(s.deferred, key)
 		}
 	}
 }
 
-// gather adds the changed counters to a change, drops from it what is as it was,
-// and returns all small records as they are after it.
-func (s *Store) gather(change map[string][]byte) (all, after map[string][]byte, counters []*Counter) {
+// gather adds what was deferred and the changed counters to a change, and drops from it what
+// is as it was.
+func (s *Store) gather(change map[string][]byte) (all map[string][]byte, counters []*Counter) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	all, after = make(map[string][]byte), maps.Clone(s.small)
+	all = make(map[string][]byte)
 	put := func(key string, value []byte) {
-		if old, there := after[key]; there == (value != nil) && bytes.Equal(old, value) {
-			return
-		}
-		all[key] = value
-		if value == nil {
-			delete(after, key)
-		} else {
-			after[key] = value
+		if old, there := s.small[key]; there != (value != nil) || !bytes.Equal(old, value) {
+			all[key] = value
 		}
 	}
 	for key, value := range s.deferred {
@@ -203,5 +228,5 @@ func (s *Store) gather(change map[string][]byte) (all, after map[string][]byte, 
 			put(c.key, binary.LittleEndian.AppendUint64(nil, c.value.Load()))
 		}
 	}
-	return all, after, counters
+	return all, counters
 }

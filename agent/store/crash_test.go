@@ -65,6 +65,9 @@ func childWrites(dir string) {
 			fmt.Println("error", err)
 		}
 		fmt.Println("small", i)
+		if err := s.DeferSmall("deferred", b); err != nil {
+			fmt.Println("error", err)
+		}
 		if err := s.NoteSmall("noted", b); err != nil {
 			fmt.Println("error", err)
 		}
@@ -134,6 +137,9 @@ func checkKilled(t *testing.T, dir string, told map[string]uint64) {
 	}
 	if got, want := number(n), told["db"]; got < want || got > want+1 {
 		t.Errorf("db has %d, the process was told %d", got, want)
+	}
+	if got := number(s.Small("deferred")); got < number(n) || got < number(s.Small("noted")) {
+		t.Errorf("%d was deferred, and what came later is there: %v in the database, %v noted", got, n, s.Small("noted"))
 	}
 	for what, key := range map[string]string{"small": "n", "noted": "noted"} {
 		if got, want := number(s.Small(key)), told[what]; got < want || got > want+1 {

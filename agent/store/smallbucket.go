@@ -18,6 +18,11 @@ func (b *SmallBucket) Save(key string, record []byte) error {
 	return b.store.SetSmall(b.prefix+key, record)
 }
 
+// Defer is Store.DeferSmall.
+func (b *SmallBucket) Defer(key string, record []byte) error {
+	return b.store.DeferSmall(b.prefix+key, record)
+}
+
 // Note is Store.NoteSmall.
 func (b *SmallBucket) Note(key string, record []byte) error {
 	return b.store.NoteSmall(b.prefix+key, record)

@@ -40,6 +40,8 @@ type order struct {
 	message  uint16
 	token    coap.Token
 	answer   []byte // encoded; nil: it has begun and is not answered
+
+	contained bool // what it does is in memory or in the store (model.Container)
 }
 
 // once reports whether a request must not run twice: a POST is not idempotent (RFC 7252,
@@ -53,18 +55,18 @@ func (o operation) once() bool {
 	return false
 }
 
-// begin keeps a request. If what it does is contained (model.Container), the order need not be
-// on disk before anything of it.
+// begin keeps a request. If what it does is contained, the order is on disk with what of it
+// is there: who ends before has not done it.
 func (l *orderBook) begin(m *coap.Message, contained bool) (*order, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	o := &order{id: l.id, serial: l.serial, typ: m.Type, message: m.ID, token: m.Token}
+	o := &order{id: l.id, serial: l.serial, typ: m.Type, message: m.ID, token: m.Token, contained: contained}
 	if l.received != nil {
 		o.received = l.received()
 	}
 	l.serial++
 	if contained {
-		return o, l.note(o)
+		return o, l.journal.Defer(l.key(o), o.record())
 	}
 	return o, l.journal.Save(l.key(o), o.record())
 }
@@ -78,10 +80,11 @@ func (l *orderBook) answered(o *order, m *coap.Message) error {
 	if o.answer, err = m.Append(nil); err != nil || l.serial-o.serial > maxOrders {
 		return err // or its place is another one's
 	}
-	return l.note(o)
+	if o.contained {
+		return l.journal.Defer(l.key(o), o.record())
+	}
+	return l.journal.Note(l.key(o), o.record())
 }
-
-func (l *orderBook) note(o *order) error { return l.journal.Note(l.key(o), o.record()) }
 
 func (l *orderBook) key(o *order) string { return requestKey(l.ssid, o.serial%maxOrders) }
 

@@ -178,7 +178,7 @@ func TestManyOrders(t *testing.T) {
 type diary struct {
 	*memory
 
-	orders []string // "forced" or "noted"
+	orders []string // "forced", "noted" or "deferred"
 }
 
 func (d *diary) write(how, key string, record []byte) error {
@@ -191,6 +191,8 @@ func (d *diary) write(how, key string, record []byte) error {
 func (d *diary) Save(key string, record []byte) error { return d.write("forced", key, record) }
 
 func (d *diary) Note(key string, record []byte) error { return d.write("noted", key, record) }
+
+func (d *diary) Defer(key string, record []byte) error { return d.write("deferred", key, record) }
 
 // contained is an object that changes nothing outside when it is written.
 type contained struct{ *counted }
@@ -207,7 +209,7 @@ func TestForced(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.wantCode(l.send(coap.POST, "/26301", lwm2m.FormatTLV, "\xc1\x01\x05"), coap.Created)
-		for path, want := range map[string]string{"/26300/0/0": "[forced noted]", "/26301/0": "[noted noted]", "/26300/0": "[forced noted]"} {
+		for path, want := range map[string]string{"/26300/0/0": "[forced noted]", "/26301/0": "[deferred deferred]", "/26300/0": "[forced noted]"} {
 			d.orders = nil
 			l.send(coap.POST, path, lwm2m.FormatTLV, "\xc1\x01\x05")
 			if got := fmt.Sprint(d.orders); got != want {

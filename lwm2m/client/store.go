@@ -18,9 +18,14 @@ type Journal interface {
 	// outlives the process when Note returns, and a power cut at the latest when anything
 	// else is saved, in the Store too.
 	Note(key string, record []byte) error
+	// Defer is Save for what nothing outlives that comes before it: the record outlives the
+	// process, as a power cut, at the latest when anything else is saved, in the Store too.
+	Defer(key string, record []byte) error
 }
 
 // strictJournal is a Journal on a Store.
 type strictJournal struct{ Store }
 
 func (s strictJournal) Note(key string, record []byte) error { return s.Save(key, record) }
+
+func (s strictJournal) Defer(key string, record []byte) error { return s.Save(key, record) }
