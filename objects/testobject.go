@@ -31,7 +31,8 @@ const multipleOffset = 1000
 // it outlives the process.
 type TestObject struct {
 	model.Plain
-	pub *model.Publisher
+	pub   *model.Publisher
+	batch model.Batch // used by make again and again: there may be thousands of instances
 }
 
 // NewTestObject adds object 3442 with instance 0 to the tree.
@@ -44,50 +45,54 @@ func NewTestObject(tree *model.Tree) (*TestObject, error) {
 	return o, o.make(0)
 }
 
-// testValues are the first values, by resource.
-func testValues() map[uint16]lwm2m.Value {
-	return map[uint16]lwm2m.Value{
-		110: lwm2m.String("initial value"), 120: lwm2m.Integer(1024), 125: lwm2m.Unsigned(1 << 63), 130: lwm2m.Float(3.14159),
-		140: lwm2m.Boolean(true), 150: lwm2m.Opaque([]byte{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef}),
-		160: lwm2m.UnixTime(946_684_800), 170: lwm2m.Objlnk(3, 0), 180: lwm2m.Corelnk("</3442>"),
-	}
+// testTypes are the single resources of the test object that hold a value, in their order.
+var testTypes = [...]uint16{110, 120, 125, 130, 140, 150, 160, 170, 180}
+
+// testValues are values of the testTypes.
+type testValues [len(testTypes)]lwm2m.Value
+
+var firstValues = testValues{
+	lwm2m.String("initial value"), lwm2m.Integer(1024), lwm2m.Unsigned(1 << 63), lwm2m.Float(3.14159),
+	lwm2m.Boolean(true), lwm2m.Opaque([]byte{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef}),
+	lwm2m.UnixTime(946_684_800), lwm2m.Objlnk(3, 0), lwm2m.Corelnk("</3442>"),
 }
 
-func randomValues() map[uint16]lwm2m.Value {
+func randomValues() testValues {
 	text := fmt.Sprintf("%016x", rand.Uint64()) //nolint:gosec // arbitrary values, not secrets
 	n := rand.Int64()                           //nolint:gosec // as above
-	return map[uint16]lwm2m.Value{
-		110: lwm2m.String(text), 120: lwm2m.Integer(n), 125: lwm2m.Unsigned(rand.Uint64()), 130: lwm2m.Float(rand.NormFloat64()), //nolint:gosec // as above
-		140: lwm2m.Boolean(n%2 == 0), 150: lwm2m.Opaque([]byte(text)), 160: lwm2m.UnixTime(n >> 30), 170: lwm2m.Objlnk(3, 0),
-		180: lwm2m.Corelnk("</" + text + ">"),
+	return testValues{
+		lwm2m.String(text), lwm2m.Integer(n), lwm2m.Unsigned(rand.Uint64()), lwm2m.Float(rand.NormFloat64()), //nolint:gosec // as above
+		lwm2m.Boolean(n%2 == 0), lwm2m.Opaque([]byte(text)), lwm2m.UnixTime(n >> 30), lwm2m.Objlnk(3, 0),
+		lwm2m.Corelnk("</" + text + ">"),
 	}
 }
 
-func clearValues() map[uint16]lwm2m.Value {
-	return map[uint16]lwm2m.Value{
-		110: lwm2m.String(""), 120: lwm2m.Integer(0), 125: lwm2m.Unsigned(0), 130: lwm2m.Float(0), 140: lwm2m.Boolean(false),
-		150: lwm2m.Opaque(nil), 160: lwm2m.UnixTime(0), 170: lwm2m.Objlnk(lwm2m.MaxID, lwm2m.MaxID), 180: lwm2m.Corelnk(""),
-	}
+var clearedValues = testValues{
+	lwm2m.String(""), lwm2m.Integer(0), lwm2m.Unsigned(0), lwm2m.Float(0), lwm2m.Boolean(false),
+	lwm2m.Opaque(nil), lwm2m.UnixTime(0), lwm2m.Objlnk(lwm2m.MaxID, lwm2m.MaxID), lwm2m.Corelnk(""),
 }
 
 // Contained implements model.Container.
 func (o *TestObject) Contained() {}
 
-// make publishes an instance with its first values.
+// make publishes an instance with its first values. One request at a time does.
 func (o *TestObject) make(iid uint16) error {
-	var b model.Batch
+	b := &o.batch
+	b.Reset()
 	b.Create(iid)
 	b.Declare(iid, ridTestReset, ridTestRandomize, ridTestClear, ridTestExecute, ridTestArguments)
-	fill(&b, iid, testValues(), true)
-	return o.pub.Publish(&b)
+	fill(b, iid, &firstValues, true)
+	return o.pub.Publish(b)
 }
 
 // fill sets the single resources to values, and the multiple ones to two
 // instances of the same, or none.
-func fill(b *model.Batch, iid uint16, values map[uint16]lwm2m.Value, multiple bool) {
-	for rid, v := range values {
-		b.Set(iid, rid, v)
-		if multiple {
+func fill(b *model.Batch, iid uint16, values *testValues, multiple bool) {
+	for i, rid := range testTypes {
+		b.Set(iid, rid, values[i])
+	}
+	for i, rid := range testTypes {
+		if v := values[i]; multiple {
 			b.SetAll(iid, rid+multipleOffset, v, v)
 		} else {
 			b.SetAll(iid, rid+multipleOffset)
@@ -112,11 +117,12 @@ func (o *TestObject) Execute(_ context.Context, _ model.Origin, p lwm2m.Path, ar
 	var b model.Batch
 	switch iid := p.Instance(); p.Resource() {
 	case ridTestReset:
-		fill(&b, iid, testValues(), true)
+		fill(&b, iid, &firstValues, true)
 	case ridTestRandomize:
-		fill(&b, iid, randomValues(), true)
+		values := randomValues()
+		fill(&b, iid, &values, true)
 	case ridTestClear:
-		fill(&b, iid, clearValues(), false)
+		fill(&b, iid, &clearedValues, false)
 	case ridTestExecute:
 		b.SetAll(iid, ridTestArguments)
 		for _, a := range args {

@@ -43,6 +43,9 @@ const (
 	stepCompute
 )
 
+// Reset empties the batch, to be used again.
+func (b *Batch) Reset() { b.steps = b.steps[:0] }
+
 // Create makes an instance; one that is there stays as it is.
 func (b *Batch) Create(iid uint16) { b.steps = append(b.steps, step{kind: stepCreate, iid: iid}) }
 
