@@ -187,7 +187,8 @@ func (b *bootstrapper) finish(stage *model.Stage) error {
 		b.log.Warn("the bootstrap server left accounts that cannot be used", slog.Any("err", err))
 		return err
 	}
-	stampStaged(stage, b.now())
+	now := b.now()
+	stampStaged(stage, now)
 	ctx, cancel := context.WithTimeoutCause(b.ctx, b.params.RequestTime, errSlow)
 	defer cancel()
 	together := b.client.config.Together
@@ -205,6 +206,7 @@ func (b *bootstrapper) finish(stage *model.Stage) error {
 		}
 		return err
 	}
+	b.finished = now    // the accounts may have registered meanwhile
 	b.busy.Store(false) // before the bootstrap server knows that it is over
 	b.log.Info("bootstrapped", slog.Int("instances_written", written), slog.Int("instances_deleted", deleted-len(stayed)))
 	return nil

@@ -108,5 +108,5 @@ func (b *bootstrapper) succeeded() {
 	v := &b.view
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.status.Last, v.status.ErrorCleared = b.now(), v.status.LastError != ""
+	v.status.Last, v.status.ErrorCleared = b.finished, v.status.LastError != ""
 }

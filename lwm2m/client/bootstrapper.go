@@ -69,6 +69,7 @@ type bootstrapper struct {
 	held      []*coap.Exchange // while the Bootstrap-Request is being answered
 	stage     *model.Stage
 	concerned []*account // that there were before what was staged came into force
+	finished  time.Time  // when what is in force was staged
 	anyFormat bool       // the server refused the preferred one
 	noPack    bool       // there was none to be had
 }
