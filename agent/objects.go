@@ -11,6 +11,7 @@ import (
 	"lwm2m-agent/agent/bind"
 	"lwm2m-agent/agent/store"
 	"lwm2m-agent/host"
+	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/objects"
 )
@@ -51,6 +52,9 @@ func (a *Agent) addObjects() error {
 	if o.statistics, err = objects.NewStatistics(a.tree, a.counters, nil); err != nil {
 		return err
 	}
+	if err := a.addTraffic(); err != nil {
+		return err
+	}
 	if err := a.addCoAPConfig(); err != nil {
 		return err
 	}
@@ -67,6 +71,17 @@ func (a *Agent) addObjects() error {
 		return err
 	}
 	return a.firstValues()
+}
+
+// addTraffic adds object 26242.
+func (a *Agent) addTraffic() error {
+	octets := func(f client.Flow) objects.Octets {
+		return objects.Octets{Sent: f.SentBytes, Received: f.ReceivedBytes}
+	}
+	return objects.AddGatewayTraffic(a.tree, int(client.PurposeCount), func(purpose int) (day, run objects.Octets) {
+		total, today := a.client.Traffic()
+		return octets(today[purpose]), octets(total[purpose])
+	})
 }
 
 // keyCoAPConfig is where object 500 is kept.

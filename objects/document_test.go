@@ -104,6 +104,9 @@ var served = []struct {
 		f.check(err)
 		f.check(l.Add(0, LogSystem, NewCollection(), LogState{}))
 	}},
+	{objectGatewayTraffic, "bytes sent and received, by purpose", func(f *fixture) {
+		f.check(AddGatewayTraffic(f.tree, 8, func(int) (day, run Octets) { return day, run }))
+	}},
 	{objectConfiguration, "the agent's configuration and transactions that change it; see remote-configuration.md", func(f *fixture) {
 		_, err := NewGatewayConfiguration(f.tree, &configurator{}, ConfigurationStatus{History: []string{""}})
 		f.check(err)

@@ -292,6 +292,19 @@ func (c *Client) Status() []AccountStatus {
 	return out
 }
 
+// Traffic returns what all servers together have sent and received, those of bootstraps
+// too: in all, and of it what is not older than a day.
+func (c *Client) Traffic() (total, day Flows) {
+	now := c.config.Now()
+	total, day = c.bootstrap.view.traffic.read(now)
+	for _, a := range c.present() {
+		t, d := a.view.traffic.read(now)
+		total.add(&t)
+		day.add(&d)
+	}
+	return total, day
+}
+
 func (c Config) withDefaults() Config {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

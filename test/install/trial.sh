@@ -118,6 +118,7 @@ soon "the state stays" lwm2m-agent read /3/0/14
 hold "nothing is refused to it, nothing warned of" quiet
 refuse "up to now no registration has ended" said '^deregistered'
 hold "the definition of object 26241 is there" grep -q '<Name>Gateway Configuration</Name>' /usr/share/lwm2m-agent/objects/26241.xml
+hold "the definition of object 26242 is there" grep -q '<Name>Gateway Traffic</Name>' /usr/share/lwm2m-agent/objects/26242.xml
 
 hold "removal" dpkg -r lwm2m-agent
 soon "its registration has ended" said '^deregistered'
