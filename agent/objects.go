@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"lwm2m-agent/agent/bind"
-	"lwm2m-agent/agent/store"
 	"lwm2m-agent/host"
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/model"
@@ -195,50 +194,6 @@ func (a *Agent) watchNetwork(ctx context.Context) error {
 
 func (a *Agent) watchPower(ctx context.Context) error {
 	return host.WatchPower(ctx, a.publishPower)
-}
-
-// keyEndpoint is where the chosen endpoint name is kept.
-const keyEndpoint = "endpoint"
-
-// applicationID makes identifiers of this machine that are the agent's own.
-var applicationID = [16]byte{
-	0x6c, 0x77, 0x4d, 0x32, 0x4d, 0x9a, 0x4e, 0x1f, 0x8b, 0x0c, 0x5d, 0x61, 0xe3, 0x27, 0xf4, 0x90,
-}
-
-// chooseEndpoint returns the configured endpoint name, else the one chosen
-// before, else one from a MAC address or the machine ID, which is kept.
-func (a *Agent) chooseEndpoint() (string, error) {
-	if a.opts.Config.Endpoint != "" {
-		return a.opts.Config.Endpoint, nil
-	}
-	bucket := a.store.Bucket(store.Meta)
-	kept, err := bucket.Load(keyEndpoint)
-	if err != nil {
-		return "", fmt.Errorf("read the endpoint name: %w", err)
-	}
-	if kept != nil {
-		return string(kept), nil
-	}
-	name, err := a.inventEndpoint()
-	if err != nil {
-		return "", err
-	}
-	if err := bucket.Save(keyEndpoint, []byte(name)); err != nil {
-		return "", fmt.Errorf("keep the endpoint name: %w", err)
-	}
-	return name, nil
-}
-
-// inventEndpoint makes a name as RFC 9039 writes device identifiers.
-func (a *Agent) inventEndpoint() (string, error) {
-	if mac := host.PermanentMAC(a.opts.Root); len(mac) == 6 {
-		return fmt.Sprintf("urn:dev:mac:%02x%02x%02xfffe%02x%02x%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]), nil
-	}
-	id, err := host.MachineID(a.opts.Root, applicationID)
-	if err != nil {
-		return "", fmt.Errorf("this machine has neither a MAC address nor a machine ID to be named by; set endpoint in the configuration: %w", err)
-	}
-	return "urn:dev:os:32473-" + id, nil
 }
 
 // ssid is a Short Server ID as the subject of a trouble.

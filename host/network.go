@@ -97,25 +97,25 @@ func (n *Network) Traffic() (tx, rx uint64) {
 	return tx, rx
 }
 
-// PermanentMAC returns the hardware address that best names this machine: of the
-// first wired interface with an address that its maker gave, else of the first
-// wireless one, by name; nil if there is none.
-func (n *Network) PermanentMAC() net.HardwareAddr {
-	var best *Interface
+// PermanentMACs returns the hardware addresses that makers gave to interfaces of this machine, the one
+// that best names it first: wired ones before wireless ones, by name.
+func (n *Network) PermanentMACs() []net.HardwareAddr {
+	var own []*Interface
+	for i := range n.Interfaces {
+		in := &n.Interfaces[i]
+		if in.permanent && in.Kind.physical() && len(in.MAC) == 6 && in.MAC[0]&2 == 0 && in.MAC.String() != "00:00:00:00:00:00" {
+			own = append(own, in)
+		}
+	}
 	rank := func(in *Interface) string {
 		return strconv.FormatBool(in.Kind != LinkEthernet) + in.Name // false sorts before true
 	}
-	for i := range n.Interfaces {
-		in := &n.Interfaces[i]
-		own := in.permanent && len(in.MAC) == 6 && in.MAC[0]&2 == 0 && in.MAC.String() != "00:00:00:00:00:00"
-		if own && in.Kind.physical() && (best == nil || rank(in) < rank(best)) {
-			best = in
-		}
+	slices.SortFunc(own, func(a, b *Interface) int { return strings.Compare(rank(a), rank(b)) })
+	out := make([]net.HardwareAddr, 0, len(own))
+	for _, in := range own {
+		out = append(out, in.MAC)
 	}
-	if best == nil {
-		return nil
-	}
-	return best.MAC
+	return out
 }
 
 // ReadTraffic reads what Network.Traffic returns, without addresses and routes.
@@ -125,13 +125,13 @@ func ReadTraffic(root fs.FS) (tx, rx uint64, err error) {
 	return tx, rx, err
 }
 
-// PermanentMAC reads what Network.PermanentMAC returns.
-func PermanentMAC(root fs.FS) net.HardwareAddr {
+// PermanentMACs reads what Network.PermanentMACs returns.
+func PermanentMACs(root fs.FS) []net.HardwareAddr {
 	n, err := readNetwork(root, noAddresses)
 	if err != nil {
 		return nil
 	}
-	return n.PermanentMAC()
+	return n.PermanentMACs()
 }
 
 func noAddresses(int) ([]netip.Prefix, error) { return nil, nil }

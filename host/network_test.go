@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"testing"
@@ -93,8 +94,8 @@ func TestReadNetwork(t *testing.T) {
 	if tx, rx := n.Traffic(); tx != 5300 || rx != 10700 {
 		t.Errorf("sent %d, received %d", tx, rx)
 	}
-	if got := n.PermanentMAC().String(); got != "00:1b:21:aa:bb:cc" {
-		t.Errorf("the MAC is %s", got)
+	if got := fmt.Sprint(n.PermanentMACs()); got != "[00:1b:21:aa:bb:cc 00:0c:43:11:22:33]" {
+		t.Errorf("the MACs are %s", got)
 	}
 	if p := n.Primary(); p == nil || p.Name != "wwan0" { // the smallest metric; there is no IPv4 route
 		t.Errorf("primary is %+v", p)
@@ -115,10 +116,10 @@ func TestContainer(t *testing.T) {
 	if tx, rx, err := ReadTraffic(root); tx != 0 || rx != 100 || err != nil {
 		t.Errorf("sent %d, received %d, %v", tx, rx, err)
 	}
-	if got := PermanentMAC(root); got != nil {
+	if got := PermanentMACs(root); len(got) > 0 {
 		t.Errorf("the MAC is %s, which was made up", got)
 	}
-	if got := PermanentMAC(files(map[string]string{"sys/class/net/wlan0/ifindex": "1", "sys/class/net/wlan0/uevent": "DEVTYPE=wlan", "sys/class/net/wlan0/address": "00:0c:43:11:22:33", "sys/class/net/wlan0/addr_assign_type": "0"})); got.String() != "00:0c:43:11:22:33" {
+	if got := PermanentMACs(files(map[string]string{"sys/class/net/wlan0/ifindex": "1", "sys/class/net/wlan0/uevent": "DEVTYPE=wlan", "sys/class/net/wlan0/address": "00:0c:43:11:22:33", "sys/class/net/wlan0/addr_assign_type": "0"})); len(got) != 1 || got[0].String() != "00:0c:43:11:22:33" {
 		t.Errorf("the MAC is %s", got)
 	}
 }

@@ -15,6 +15,7 @@ const (
 	StateDamaged          Code = "state-damaged"
 	StateUnwritable       Code = "state-unwritable"
 	StateVolatile         Code = "state-volatile"
+	StateCopied           Code = "state-copied"
 	KeyUnavailable        Code = "key-unavailable"
 	ClockWrong            Code = "clock-wrong"
 	AppAway               Code = "app-away"
@@ -140,6 +141,11 @@ var kinds = []Kind{
 		Code: StateVolatile, Severity: Warning,
 		Text:   "the state directory lies on a RAM disk: accounts, instance numbers and counters are lost at a reboot",
 		Remedy: "Give a folder on flash or disk with `-state DIR`.",
+	},
+	{
+		Code: StateCopied, Severity: Warning,
+		Text:   "the state directory comes from another machine: its image was copied, keys and all",
+		Remedy: "Devices with the same keys can be taken for each other. Give this one its own (`lwm2m-agent provision -json -replace`, or a new bootstrap) and leave the state directory and `keys/` out of images. A name that the agent chose it has chosen anew; one in the configuration must be changed there.",
 	},
 	{
 		Code: FirmwareFailed, Severity: Warning,
