@@ -10,26 +10,35 @@ import (
 )
 
 // ErrThere says that a file is there already.
-var ErrThere = errors.New("is there already; -force replaces it, and what it was good for is lost")
+var ErrThere = errors.New("is there already; -replace replaces it, and what it was good for is lost")
 
 const (
 	secretMode = 0o600
 	publicMode = 0o644
 )
 
-// write writes a file so that it is there whole or not at all, whenever the power goes:
+// save writes a file so that it is there whole or not at all, whenever the power goes:
 // beside, to the disk, then under its name. A file that is there is replaced only with
 // force. It belongs to whom the folder belongs, so that what root makes the agent can
 // read.
-func write(name string, content []byte, mode fs.FileMode, force bool) (err error) {
+func (m *Maker) save(name string, content []byte, mode fs.FileMode, force bool) (err error) {
 	dir := filepath.Dir(name)
-	f, err := os.CreateTemp(dir, ".new-*") // 0600
+	if err := m.next(); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, besidePattern) // 0600
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // gone after a rename
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Chmod(mode), own(f, dir), f.Sync(), f.Close())
+	defer func() {
+		if m.next() == nil {
+			_ = os.Remove(f.Name()) // gone after a rename
+		}
+	}()
+	if err = m.next(); err == nil {
+		_, err = f.Write(content)
+	}
+	err = errors.Join(err, f.Chmod(mode), own(f, dir), f.Sync(), f.Close(), m.next())
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
@@ -45,6 +54,43 @@ func write(name string, content []byte, mode fs.FileMode, force bool) (err error
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return syncFolder(dir)
+}
+
+// besidePattern is of the names of files that are being written.
+const besidePattern = ".new-*"
+
+// next is asked before each change of the disk; tests cut the power with it.
+func (m *Maker) next() error {
+	if m.step == nil {
+		return nil
+	}
+	return m.step()
+}
+
+// erase writes zeros over a file and removes it. What is not there is erased.
+func (m *Maker) erase(name string) error {
+	if err := m.next(); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|syscall.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("erase %s: %w", name, err)
+	}
+	info, err := f.Stat()
+	if err == nil {
+		_, err = f.WriteAt(make([]byte, min(info.Size(), maxFile)), 0)
+	}
+	err = errors.Join(err, f.Sync(), f.Close(), m.next())
+	if err == nil {
+		err = os.Remove(name)
+	}
+	if err != nil {
+		return fmt.Errorf("erase %s: %w", name, err)
+	}
+	return syncFolder(filepath.Dir(name))
 }
 
 // secretModeIn returns the mode of a file with a key: for its owner alone, and for the

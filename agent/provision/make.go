@@ -38,7 +38,12 @@ type Maker struct {
 	Dir    string // of the files with keys
 	Holder keys.Holder
 
-	made []string // files, to be taken back if the rest fails
+	// Names are what this machine can be called by: "serial", "mac", "machine-id", as far as it has
+	// them, and "endpoint", what the agent calls it unless it is told.
+	Names map[string]string
+
+	made []string     // files, to be taken back if the rest fails
+	step func() error // see next
 }
 
 // The ends of the names of files.
@@ -62,7 +67,7 @@ func (m *Maker) write(c *Credential, name string, content []byte, public, force 
 		mode = secretModeIn(filepath.Dir(name))
 	}
 	fresh := !exists(name)
-	if err := write(name, content, mode, force); err != nil {
+	if err := m.save(name, content, mode, force); err != nil {
 		return err
 	}
 	if fresh {
@@ -78,6 +83,9 @@ func (m *Maker) folder(dir string) error {
 	if dir == filepath.Clean(m.Dir) {
 		mode = 0o700
 	}
+	if err := m.next(); err != nil {
+		return err
+	}
 	return os.MkdirAll(dir, mode)
 }
 
@@ -85,7 +93,7 @@ func (m *Maker) folder(dir string) error {
 func (m *Maker) TakeBack() error {
 	problems := make([]error, 0, len(m.made))
 	for _, name := range m.made {
-		problems = append(problems, os.Remove(name))
+		problems = append(problems, m.erase(name))
 	}
 	m.made = nil
 	return errors.Join(problems...)
@@ -194,6 +202,9 @@ func (m *Maker) present(c *Credential, o *Order) (crypto.Signer, error) {
 		return m.Holder.Signer(place)
 	}
 	c.Key = m.file(o, endPrivate)
+	if o.held != "" {
+		c.Key = o.held
+	}
 	content := o.Secret
 	if content != nil {
 		return m.signer(c, o)

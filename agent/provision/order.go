@@ -43,6 +43,8 @@ type Order struct {
 	Certificate []byte
 
 	Force bool // replace what is there
+
+	held string // file of the private key that a certificate is for; "": the one of this name
 }
 
 // ErrOrder says that an order contradicts itself.

@@ -277,11 +277,11 @@ func TestApply(t *testing.T) {
 		t.Error("the answer has the key that was given")
 	}
 	again := input(t, twoServers)
-	if _, err := m.Apply(again, filepath.Join(dir, "agent.d")); !errors.Is(err, ErrThere) {
+	if _, err := m.Apply(again, filepath.Join(dir, "agent.d")); !errors.Is(err, ErrThere) { // another server's public key
 		t.Errorf("again: %v", err)
 	}
 	again.Force = true
-	if _, err := m.Apply(again, filepath.Join(dir, "agent.d")); err != nil {
+	if out, err := m.Apply(again, filepath.Join(dir, "agent.d")); err != nil || !out.Changed {
 		t.Errorf("forced: %v", err)
 	}
 }
@@ -296,7 +296,6 @@ func TestApplyCertificate(t *testing.T) {
 		t.Fatalf("%+v, %v", out, err)
 	}
 	in := input(t, text)
-	in.Force = true
 	in.Servers[0].Certificate = string(sign(t, out.Servers[0].Credential.Request))
 	in.Servers[0].ServerCertificate = in.Servers[0].Certificate
 	if out, err = m.Apply(in, folder); err != nil || !strings.Contains(string(content(t, out.File)), "\n[[server]]\n") {

@@ -50,7 +50,7 @@ func commands() []command {
 		{"update", "[SHORT_SERVER_ID...]", "send a registration Update now", runUpdate},
 		{"bootstrap", "", "ask the bootstrap server for accounts now", runBootstrap},
 		{"deregister", "", "end the registrations, until the agent is started anew", runDeregister},
-		{"provision", "[psk|rpk|x509|list]", "make, import and list keys, in files or a TPM, for a factory line", runProvision},
+		{"provision", "[psk|rpk|x509|list|account FILE]", "make, import and list keys and accounts, in files or a TPM, for a factory line", runProvision},
 		{"firmware", "status | install [FILE] | accept | cancel | mark-good | rollback", "show and drive the firmware update", runFirmware},
 		{"config", "show | diff [FILE] | apply FILE | confirm | rollback | reset-accounts", "show the configuration, and set it as a transaction", runConfig},
 		{"bundle", "FILE", "write a support archive without secrets (.tar.gz)", runBundle},

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	"lwm2m-agent/agent"
 	"lwm2m-agent/agent/config"
@@ -20,7 +19,7 @@ import (
 
 // provisionFlags are the flags of the command provision.
 type provisionFlags struct {
-	json, seal, reveal, force                          *bool
+	json, seal, reveal, force, label, qr               *bool
 	config, dir, name, device                          *string
 	keyFile, certificate, endpoint, identity, uri, tpm *string
 	bytes, shortServerID                               *int
@@ -28,15 +27,17 @@ type provisionFlags struct {
 
 func newProvisionFlags(c *call) *provisionFlags {
 	f := c.flags
-	return &provisionFlags{
+	p := &provisionFlags{
 		json:          f.Bool("json", false, "print JSON; without a subcommand: read JSON from standard input"),
 		config:        f.String("config", config.DefaultFile, "main configuration `file`, beside which keys and agent.d lie"),
 		dir:           f.String("dir", "", "`folder` of the keys instead of the default, keys beside the configuration"),
 		name:          f.String("name", "device", "`name` of the files"),
-		force:         f.Bool("force", false, "replace what is there"),
+		force:         f.Bool("replace", false, "replace what is there"),
+		label:         f.Bool("label", false, "JSON, account: print what goes on a label, with the pre-shared keys"),
+		qr:            f.Bool("qr", false, "JSON, account: print the texts of QR codes, with the pre-shared keys, and nothing else"),
 		keyFile:       f.String("key-file", "", "import the key from a `file`, - for standard input, instead of making one"),
 		certificate:   f.String("certificate", "", "x509: import the certificate from a `file` for the key that is there"),
-		endpoint:      f.String("endpoint", "", "x509: endpoint `name`, for the request"),
+		endpoint:      f.String("endpoint", "", "x509: endpoint `name`, for the request; that of the machine if not given"),
 		identity:      f.String("identity", "", "psk: `identity` of the key"),
 		bytes:         f.Int("bytes", 0, "psk: `size` of a new key (default 16)"),
 		seal:          f.Bool("seal", false, "psk: seal the key to the TPM"),
@@ -46,29 +47,39 @@ func newProvisionFlags(c *call) *provisionFlags {
 		uri:           f.String("uri", "", "`address` of the server, for the configuration lines"),
 		shortServerID: f.Int("short-server-id", 101, "Short Server `ID`, for the configuration lines"),
 	}
+	f.BoolVar(p.force, "force", false, "another name of -replace")
+	return p
 }
 
 // provisionTakes are the flags of each subcommand, besides those of all.
 var provisionTakes = map[string][]string{
-	"psk":  {"name", "force", "key-file", "identity", "bytes", "seal", "reveal", "uri", "short-server-id"},
-	"rpk":  {"name", "force", "key-file", "tpm", "uri", "short-server-id"},
-	"x509": {"name", "force", "key-file", "tpm", "certificate", "endpoint", "uri", "short-server-id"},
-	"list": {},
-	"":     {"force"},
+	"psk":     {"name", "replace", "force", "key-file", "identity", "bytes", "seal", "reveal", "uri", "short-server-id"},
+	"rpk":     {"name", "replace", "force", "key-file", "tpm", "uri", "short-server-id"},
+	"x509":    {"name", "replace", "force", "key-file", "tpm", "certificate", "endpoint", "uri", "short-server-id"},
+	"list":    {},
+	"account": {"replace", "force", "label", "qr"},
+	"":        {"replace", "force", "label", "qr"},
 }
 
 func runProvision(_ context.Context, c *call) error {
 	f := newProvisionFlags(c)
-	if err := c.parse(0, 1); err != nil {
+	if err := c.parse(0, 2); err != nil {
 		return err
 	}
-	what := strings.Join(c.args, "")
+	what := ""
+	if len(c.args) > 0 {
+		what = c.args[0]
+	}
 	takes, ok := provisionTakes[what]
 	switch {
 	case !ok:
-		return usageError("there is no subcommand %q; allowed: psk, rpk, x509, list", what)
+		return usageError("there is no subcommand %q; allowed: psk, rpk, x509, list, account", what)
 	case what == "" && !*f.json:
-		return usageError("needs psk, rpk, x509 or list; or -json, and JSON on standard input")
+		return usageError("needs psk, rpk, x509, list or account; or -json, and JSON on standard input")
+	case what == "account" && len(c.args) < 2:
+		return usageError("account needs a file, - for standard input, or the text of a QR code")
+	case what != "account" && len(c.args) > 1:
+		return usageError("unexpected argument %q", c.args[1])
 	}
 	var strange error
 	c.flags.Visit(func(given *flag.Flag) {
@@ -89,10 +100,12 @@ func runProvision(_ context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	maker := &provision.Maker{Dir: dir, Holder: keys.Holder{Device: *f.device}}
+	maker := &provision.Maker{Dir: dir, Holder: keys.Holder{Device: *f.device}, Names: agent.Names()}
 	switch what {
 	case "":
 		err = provisionInput(c, f, maker)
+	case "account":
+		err = provisionAccount(c, f, maker, c.args[1])
 	case "list":
 		err = provisionList(c, f, maker)
 	default:
@@ -109,24 +122,6 @@ func first(a, b string) string {
 		return a
 	}
 	return b
-}
-
-// provisionInput does what JSON on standard input wants.
-func provisionInput(c *call, f *provisionFlags, maker *provision.Maker) error {
-	in, err := provision.ReadInput(c.stdin)
-	if err != nil {
-		return err
-	}
-	in.Force = in.Force || *f.force
-	folder, err := filepath.Abs(filepath.Join(filepath.Dir(*f.config), "agent.d"))
-	if err != nil {
-		return err
-	}
-	out, err := maker.Apply(in, folder)
-	if err != nil {
-		return err
-	}
-	return c.printJSON(out)
 }
 
 func provisionList(c *call, f *provisionFlags, maker *provision.Maker) error {
@@ -157,6 +152,13 @@ func provisionOne(c *call, f *provisionFlags, maker *provision.Maker, kind strin
 		Kind: provision.Kind(kind), Name: *f.name, Endpoint: *f.endpoint, Identity: *f.identity,
 		Size: *f.bytes, Seal: *f.seal, Reveal: *f.reveal, Force: *f.force,
 	}
+	if kind == "x509" && o.Endpoint == "" && *f.certificate == "" {
+		o.Endpoint = maker.Names["endpoint"]
+	}
+	var err error
+	if o.Endpoint, err = maker.Expand(o.Endpoint); err != nil {
+		return err
+	}
 	if *f.tpm != "" {
 		handle, err := strconv.ParseUint(*f.tpm, 0, 32)
 		if err != nil || handle == 0 {
@@ -167,7 +169,6 @@ func provisionOne(c *call, f *provisionFlags, maker *provision.Maker, kind strin
 	if err := o.Validate(); err != nil && *f.keyFile == "" && *f.certificate == "" {
 		return err // before anything is read
 	}
-	var err error
 	if o.Secret, err = contentOf(c, *f.keyFile); err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"lwm2m-agent/agent/config"
 )
 
 // provisionIn runs the command with standard input.
@@ -65,10 +67,18 @@ func TestProvisionFromJSON(t *testing.T) {
 	if _, err := os.Stat(answer.File); err != nil || filepath.Base(filepath.Dir(answer.File)) != "agent.d" {
 		t.Errorf("%q: %v", answer.File, err)
 	}
-	if _, problems, code := provisionIn(t, text, "-json", "-config", file); code != 1 || !strings.Contains(problems, "-force replaces it") {
+	if _, problems, code := provisionIn(t, text, "-json", "-config", file); code != 0 || problems != "" {
 		t.Errorf("again: %d %q", code, problems)
 	}
-	if _, problems, code := provisionIn(t, text, "-json", "-force", "-config", file); code != 0 {
+	other := strings.Replace(text, "coaps://h", "coaps://i", 1)
+	if _, problems, code := provisionIn(t, other, "-json", "-config", file); code != 1 || !strings.Contains(problems, "-replace replaces it") {
+		t.Errorf("another: %d %q", code, problems)
+	}
+	out, problems, code = provisionIn(t, other, "-json", "-replace", "-qr", "-config", file)
+	if code != 0 || !strings.HasPrefix(out, "LWM2M:E:gw;U:coaps://i;S:101;T:psk;I:gw;K:") || strings.Count(out, "\n") != 1 {
+		t.Errorf("label: %d %q %q", code, out, problems)
+	}
+	if _, problems, code := provisionIn(t, other, "-json", "-force", "-config", file); code != 0 {
 		t.Errorf("forced: %d %q", code, problems)
 	}
 }
@@ -78,18 +88,21 @@ func TestProvisionFromJSON(t *testing.T) {
 func TestProvisionUsage(t *testing.T) {
 	dir := t.TempDir()
 	for want, args := range map[string][]string{
-		"needs psk, rpk, x509 or list":  {},
-		`there is no subcommand "x"`:    {"x"},
-		`unexpected argument "rpk"`:     {"psk", "rpk"},
-		"rpk does not take -seal":       {"rpk", "-seal"},
-		"list does not take -name":      {"list", "-name", "a"},
-		"does not take -name":           {"-json", "-name", "a"},
-		`-tpm "x" is no handle`:         {"rpk", "-tpm", "x"},
-		"no persistent handle":          {"rpk", "-tpm", "1"},
-		"16 to 64 bytes":                {"psk", "-bytes", "1"},
-		"needs the endpoint name":       {"x509"},
-		"flag provided but not defined": {"psk", "-key", "001122"},
-		"read the JSON":                 {"-json"},
+		"needs psk, rpk, x509, list or account": {},
+		"account needs a file":                  {"account"},
+		`there is no subcommand "x"`:            {"x"},
+		`unexpected argument "rpk"`:             {"psk", "rpk"},
+		"rpk does not take -seal":               {"rpk", "-seal"},
+		"list does not take -name":              {"list", "-name", "a"},
+		"does not take -name":                   {"-json", "-name", "a"},
+		`-tpm "x" is no handle`:                 {"rpk", "-tpm", "x"},
+		"no persistent handle":                  {"rpk", "-tpm", "1"},
+		"16 to 64 bytes":                        {"psk", "-bytes", "1"},
+		"every user of this machine":            {"account", "LWM2M:U:coaps://h;K:001122;;"},
+		"the text: cannot be done":              {"account", "LWM2M:U:coaps://h"},
+		"does not take -label":                  {"psk", "-label"},
+		"flag provided but not defined":         {"psk", "-key", "001122"},
+		"read the JSON":                         {"-json"},
 	} {
 		out, problems, code := provisionIn(t, "", append(args, "-dir", filepath.Join(dir, "keys"), "-config", filepath.Join(dir, "agent.toml"))...)
 		if code != 2 || out != "" || !strings.Contains(problems, want) {
@@ -101,5 +114,39 @@ func TestProvisionUsage(t *testing.T) {
 	}
 	if _, problems, code := provisionIn(t, "", "psk", "-key-file", filepath.Join(dir, "none"), "-dir", dir); code != 1 || !strings.Contains(problems, "no such file") {
 		t.Errorf("%d %q", code, problems)
+	}
+}
+
+// TestProvisionAccount: a technician's QR code, read in or on a USB stick, is an account that the
+// agent's configuration has.
+func TestProvisionAccount(t *testing.T) {
+	dir := t.TempDir()
+	file, stick := filepath.Join(dir, "agent.toml"), filepath.Join(dir, "account.txt")
+	const first, second = "LWM2M:U:coaps://bs.example.com;T:psk;I:gw;K:00112233445566778899aabbccddeeff;;\n", "LWM2M:U:coap://h;S:101;;"
+	for name, text := range map[string]string{file: "", stick: first} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, problems, code := provisionIn(t, "", "account", stick, "-config", file); code != 0 || !strings.HasPrefix(out, "wrote ") {
+		t.Fatalf("%d %q %q", code, out, problems)
+	}
+	if out, problems, code := provisionIn(t, first, "account", "-", "-config", file); code != 0 || !strings.HasPrefix(out, "nothing to do") {
+		t.Errorf("again: %d %q %q", code, out, problems)
+	}
+	if out, problems, code := provisionIn(t, "", "account", second, "-config", file, "-label"); code != 0 || !strings.Contains(out, `"text": "LWM2M:`) && !strings.Contains(out, `"text":"LWM2M:`) {
+		t.Errorf("second: %d %q %q", code, out, problems)
+	}
+	cfg, err := config.Load(file, config.Options{StateDir: dir})
+	if err != nil || len(cfg.Servers) != 1 || cfg.Bootstrap == nil || cfg.Bootstrap.Identity != "gw" {
+		t.Errorf("%+v, %v", cfg, err)
+	}
+	for text, want := range map[string]string{"hello": stick + ": cannot be done: it is neither", "LWM2M:U:http://h;;": "http"} {
+		if err := os.WriteFile(stick, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, problems, code := provisionIn(t, "", "account", stick, "-config", file, "-replace"); code != 2 || !strings.Contains(problems, want) {
+			t.Errorf("%s: %d %q", text, code, problems)
+		}
 	}
 }
