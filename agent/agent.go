@@ -57,6 +57,10 @@ type Options struct {
 	// Applied, when not nil, is told of each configuration that is put in force.
 	Applied func(*config.Config)
 
+	// FactoryReset says that servers may ask for one (/3/0/5). Run ends with ErrReset then, and a new Agent
+	// must be made and run.
+	FactoryReset bool
+
 	RefuseVolatile bool // the state directory must survive a reboot
 	Deregister     bool // when the agent ends
 
@@ -93,6 +97,9 @@ type Agent struct {
 	status   statusFeed
 	deferred chan func(context.Context) // work that must follow an answer
 	config   atomic.Pointer[config.Config]
+
+	end       context.CancelCauseFunc // of Run
+	resetting atomic.Bool             // Run ends for a factory reset
 
 	firmware *firmware // nil: no updates
 
@@ -221,9 +228,12 @@ func (a *Agent) Tree() *model.Tree { return a.tree }
 // Endpoint returns the endpoint client name.
 func (a *Agent) Endpoint() string { return a.endpoint }
 
-// Run serves until ctx ends. It returns nil after an orderly end.
+// Run serves until ctx ends. It returns nil after an orderly end, and an error that wraps ErrReset if
+// a factory reset was asked for.
 func (a *Agent) Run(ctx context.Context, more ...Task) error {
 	defer a.objects.statistics.Close()
+	ctx, a.end = context.WithCancelCause(ctx)
+	defer a.end(nil)
 	if err := a.begin(ctx); err != nil {
 		if errors.Is(err, ctx.Err()) {
 			err = nil // ended while it was starting
@@ -255,11 +265,14 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 			optional(a.log, named{"wireless watch", a.watchWLAN}))
 	}
 	err := runAll(ctx, tasks, func(parting context.Context) error {
-		if a.opts.Deregister {
+		if a.opts.Deregister || a.resetting.Load() {
 			return a.client.Deregister(parting)
 		}
 		return nil
 	})
+	if a.resetting.Load() {
+		err = errors.Join(ErrReset, err)
+	}
 	return errors.Join(err, a.store.Close())
 }
 

@@ -131,7 +131,7 @@ func (a *Agent) serverHooks() objects.ServerHooks {
 }
 
 func (a *Agent) deviceHooks() objects.DeviceHooks {
-	return objects.DeviceHooks{
+	hooks := objects.DeviceHooks{
 		Reboot: func(ctx context.Context, origin model.Origin) error {
 			if err := a.opts.Control.CanReboot(ctx); err != nil {
 				return fmt.Errorf("reboot: %w", err)
@@ -141,6 +141,10 @@ func (a *Agent) deviceHooks() objects.DeviceHooks {
 		},
 		Errors: a.deviceErrors,
 	}
+	if a.opts.FactoryReset {
+		hooks.FactoryReset = a.factoryReset
+	}
+	return hooks
 }
 
 // facts are what the Device object says about this machine; the configuration

@@ -19,6 +19,7 @@ import (
 	"lwm2m-agent/agent/control"
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/agent/helper"
+	"lwm2m-agent/agent/store"
 	"lwm2m-agent/agent/transaction"
 	"lwm2m-agent/hw"
 )
@@ -72,8 +73,30 @@ func firstConfig(files config.Files, machine *transaction.Machine) (cfg *config.
 func Run(ctx context.Context, opts RunOptions) error {
 	defer onOneProcessor()()
 	kept := KeepMemory() // before the first key is read
+	socket, err := inherited()
+	if err != nil {
+		return err
+	}
+	for {
+		err := runOnce(ctx, opts, socket, kept)
+		switch {
+		case !errors.Is(err, ErrReset):
+			return err
+		case ctx.Err() != nil:
+			return nil // the next start carries it out
+		}
+	}
+}
+
+// runOnce is the agent from one factory reset to the next.
+func runOnce(ctx context.Context, opts RunOptions, socket net.Listener, kept error) error {
 	level := new(slog.LevelVar)
 	files := filesOf(opts.Config, opts.StateDir, opts.Socket)
+	// Before anything of what it erases is read.
+	reset, err := store.FinishReset(cmp.Or(opts.StateDir, config.DefaultStateDir), store.Options{})
+	if err != nil {
+		return err
+	}
 	machine, damage := transaction.Open(transaction.Folder(cmp.Or(opts.StateDir, config.DefaultStateDir)))
 	cfg, leftOut, err := firstConfig(files, machine)
 	if err != nil {
@@ -81,12 +104,15 @@ func Run(ctx context.Context, opts RunOptions) error {
 	}
 	setLevel(level, cfg)
 	log := slog.New(slog.NewTextHandler(opts.Log, &slog.HandlerOptions{Level: level, ReplaceAttr: journalTime}))
+	if reset {
+		log.Warn("reset to factory defaults")
+	}
 	if kept != nil {
 		log.Warn("a core dump of this process would hold keys", slog.Any("error", kept))
 	}
 	a, err := New(Options{
 		Config: cfg, Version: opts.Version, Built: opts.Built, Log: log, Deregister: opts.Deregister,
-		RefuseVolatile: opts.StateDir == "", Files: &files, Transactions: machine,
+		RefuseVolatile: opts.StateDir == "", FactoryReset: true, Files: &files, Transactions: machine,
 		Hardware: hw.Options{WriteLED: helper.Client{Path: helper.DefaultSocket}.WriteLED},
 		Applied:  func(cfg *config.Config) { setLevel(level, cfg) },
 	})
@@ -96,7 +122,7 @@ func Run(ctx context.Context, opts RunOptions) error {
 	if err := errors.Join(damage, leftOut); err != nil {
 		a.health.Set(health.ConfigurationInvalid, "", "what transactions have set is left out: "+err.Error())
 	}
-	l, err := inherited()
+	l, err := another(socket)
 	if err != nil {
 		return errors.Join(err, a.Close())
 	}
@@ -104,7 +130,7 @@ func Run(ctx context.Context, opts RunOptions) error {
 	a.log.Info("starting", slog.String("version", opts.Version), slog.String("endpoint", a.endpoint), slog.Int("servers", len(cfg.Servers)))
 	return a.Run(ctx,
 		local,
-		named{"readiness", func(ctx context.Context) error { return notifyReady(ctx, local.Ready(), a.board.Hardware().Ready()) }},
+		named{"readiness", func(ctx context.Context) error { return a.notifyReady(ctx, local.Ready(), a.board.Hardware().Ready()) }},
 		named{"watchdog", a.feedWatchdog},
 		named{"reload", func(ctx context.Context) error { return a.reloads(ctx, opts.Reload) }},
 	)
@@ -140,9 +166,23 @@ func inherited() (net.Listener, error) {
 	return nil, fmt.Errorf("the service supervisor handed over %d sockets, want one", len(listeners))
 }
 
+// another returns a second handle of an inherited socket, so that closing it leaves the first one.
+func another(l net.Listener) (net.Listener, error) {
+	u, ok := l.(*net.UnixListener)
+	if !ok {
+		return l, nil
+	}
+	f, err := u.File()
+	if err != nil {
+		return nil, fmt.Errorf("take over the socket of the service supervisor: %w", err)
+	}
+	again, err := net.FileListener(f)
+	return again, errors.Join(err, f.Close())
+}
+
 // notifyReady tells systemd that local clients can be served, and when the agent
 // ends. No network is waited for.
-func notifyReady(ctx context.Context, ready ...<-chan struct{}) error {
+func (a *Agent) notifyReady(ctx context.Context, ready ...<-chan struct{}) error {
 	for _, r := range ready {
 		select {
 		case <-r:
@@ -159,7 +199,9 @@ func notifyReady(ctx context.Context, ready ...<-chan struct{}) error {
 		<-ctx.Done()
 	case <-ctx.Done():
 	}
-	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+	if !a.resetting.Load() { // which does not end the process
+		_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+	}
 	return nil
 }
 

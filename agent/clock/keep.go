@@ -14,8 +14,10 @@ type Store interface {
 	Save(key string, record []byte) error
 }
 
+// Key is that of the record.
+const Key = "clock"
+
 const (
-	key = "clock"
 
 	// saveEvery is how far what is stored may lag behind: flash memory wears, and a
 	// certificate does not expire by the hour.
@@ -44,7 +46,7 @@ func (k *Clock) load(elapsed time.Duration) {
 	if k.config.Store == nil {
 		return
 	}
-	b, err := k.config.Store.Load(key)
+	b, err := k.config.Store.Load(Key)
 	if err == nil && b == nil {
 		return
 	}
@@ -75,7 +77,7 @@ func (k *Clock) save() {
 	}
 	b, err := json.Marshal(r)
 	if err == nil {
-		err = k.config.Store.Save(key, b)
+		err = k.config.Store.Save(Key, b)
 	}
 	if err != nil {
 		k.config.Log.Debug("the time is not saved", slog.Any("error", err)) // the store tells of its trouble itself

@@ -10,6 +10,7 @@
 //	state.db        what changes rarely: buckets of records (bbolt; one commit writes about 12 kB)
 //	small.log       frequent small records, such as counters: an append log that is compacted when it has grown
 //	mark            is never changed: tells the directory from a copy of it, see Store.Mark
+//	reset           the order to erase all of this, but for what it names, at the next start; see Store.OrderReset
 //	*.new           the next content of a file while it is written
 //	*.corrupt-N     files that were damaged, moved aside; at most three of each
 //	overlay.toml    the committed configuration; package config reads it, this package leaves it alone

@@ -12,10 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// lockFile is held by who uses the directory.
+const lockFile = "lock"
+
 // lockDir takes the directory for this process. The lock ends with the process,
 // however it ends.
 func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600) //nolint:gosec // in the state directory
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600) //nolint:gosec // in the state directory
 	if err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}

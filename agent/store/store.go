@@ -106,7 +106,11 @@ func open(dir string, opts Options, fsType func(string) (int64, error)) (*Store,
 		dir: dir, opts: opts, lock: lock, onRAM: onRAM,
 		counters: make(map[string]*Counter), dirty: make(chan struct{}, 1),
 	}
-	if err := s.load(); err != nil {
+	err = s.reset()
+	if err == nil {
+		err = s.load()
+	}
+	if err != nil {
 		_ = s.db.close()
 		_ = s.log.close()
 		_ = lock.Close()

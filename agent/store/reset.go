@@ -1,0 +1,164 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// resetFile is there from the order of a reset until all of it is done.
+const resetFile = "reset"
+
+// resetOrder is what it says.
+type resetOrder struct {
+	Records map[Name]map[string][]byte `json:"records,omitempty"` // that outlive it
+	Folders []string                   `json:"folders,omitempty"` // likewise, by their path in the directory
+}
+
+// Kept is what a reset leaves: the keys of records, and folders such as "firmware/slots".
+type Kept struct {
+	Records map[Name][]string
+	Folders []string
+}
+
+// OrderReset has the next Open of the directory erase everything that is in it, but for what is kept
+// and the directory itself. The order is on disk when it returns nil, and carried out however
+// often the power goes before it is.
+func (s *Store) OrderReset(keep Kept) error {
+	order := resetOrder{Records: make(map[Name]map[string][]byte), Folders: keep.Folders}
+	s.mu.RLock()
+	for n, keys := range keep.Records {
+		order.Records[n] = make(map[string][]byte)
+		for _, key := range keys {
+			if record := s.records[n][key]; record != nil {
+				order.Records[n][key] = record
+			}
+		}
+	}
+	s.mu.RUnlock()
+	content, err := json.Marshal(&order)
+	if err != nil {
+		return fmt.Errorf("order a reset: %w", err)
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	return s.write(func() error {
+		disk := folder(s.dir)
+		if err := prepare(disk, resetFile, content); err != nil {
+			return err
+		}
+		return disk.rename(resetFile+newSuffix, resetFile)
+	})
+}
+
+// FinishReset carries out a reset that was ordered, if one was, before anybody else reads what is in
+// the directory.
+func FinishReset(dir string, opts Options) (done bool, err error) {
+	if _, err := os.Lstat(filepath.Join(dir, resetFile)); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	s, err := Open(dir, opts)
+	if err != nil {
+		return false, err
+	}
+	return true, s.Close()
+}
+
+// maxOrder bounds the order, in bytes.
+const maxOrder = 1 << 20
+
+// reset carries out a reset that was ordered.
+func (s *Store) reset() error {
+	content, err := folder(s.dir).read(resetFile, maxOrder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var order resetOrder
+	if err == nil {
+		err = json.Unmarshal(content, &order)
+	}
+	if err != nil { // it was ordered all the same
+		s.opts.Log.Warn("what a reset was to keep is not known", "error", err)
+		order = resetOrder{}
+	}
+	if err := s.empty("", order.Folders); err != nil {
+		return fmt.Errorf("reset: %w", err)
+	}
+	r := records{own: {layoutKey: []byte(layout)}}
+	for n, bucket := range order.Records {
+		for key, record := range bucket {
+			r.set(n, key, record)
+		}
+	}
+	db := database{disk: folder(s.dir)}
+	if err := s.write(func() error { return errors.Join(db.rebuild(r), db.close()) }); err != nil {
+		return fmt.Errorf("reset: %w", err)
+	}
+	if err := s.write(func() error { return errors.Join(folder(s.dir).remove(resetFile), s.syncFolder("")) }); err != nil {
+		return fmt.Errorf("reset: %w", err)
+	}
+	s.opts.Log.Warn("the state directory was reset")
+	return nil
+}
+
+// empty erases what is in a folder of the directory.
+func (s *Store) empty(under string, keep []string) error {
+	entries, err := os.ReadDir(s.Path(under))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := filepath.Join(under, e.Name())
+		if name == resetFile || name == lockFile || slices.Contains(keep, name) {
+			continue
+		}
+		if e.IsDir() {
+			if err := s.empty(name, keep); err != nil {
+				return err
+			}
+			if left, err := os.ReadDir(s.Path(name)); err == nil && len(left) > 0 {
+				continue // something in it is kept
+			}
+		}
+		if err := s.write(func() error { return s.erase(name, e.Type()) }); err != nil {
+			return err
+		}
+	}
+	return s.syncFolder(under)
+}
+
+// erase removes a file, and writes zeros over it before, unless it is larger than any file that can
+// hold a key: packages of firmware would wear out flash for nothing.
+func (s *Store) erase(name string, kind fs.FileMode) error {
+	if kind.IsRegular() {
+		f, err := os.OpenFile(s.Path(name), os.O_WRONLY|unix.O_NOFOLLOW, 0)
+		if err != nil {
+			return err
+		}
+		info, err := f.Stat()
+		if err == nil && info.Size() <= maxDatabase {
+			err = zero(f)
+		}
+		if err := errors.Join(err, f.Close()); err != nil {
+			return fmt.Errorf("erase %s: %w", name, err)
+		}
+	}
+	return os.Remove(s.Path(name))
+}
+
+func (s *Store) syncFolder(name string) error {
+	d, err := os.Open(s.Path(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

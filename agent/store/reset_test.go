@@ -1,0 +1,169 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// secrets are in every file that used has.
+const secrets = "0011223344556677"
+
+// used is a state directory that has been in use, with every kind of file.
+func used(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	s := mustOpen(t, dir, Options{})
+	err := errors.Join(
+		s.Bucket(Meta).Save("endpoint", []byte("gw")), s.Bucket(Meta).Save("references", []byte(secrets)),
+		s.Bucket(Accounts).Save("security", bytes.Repeat([]byte(secrets), 500)), s.Bucket(Accounts).Save("security", []byte(secrets)),
+		s.SetSmall("client/session", []byte(secrets)),
+	)
+	s.Counter("sent").Add(7)
+	if _, failure := s.Mark(); err == nil {
+		err = errors.Join(failure, s.Close())
+	}
+	for _, name := range []string{"overlay.toml", "overlay.journal", "state.db.corrupt-1", "small.log.new", "firmware/download/package", "firmware/slots/a/image"} {
+		err = errors.Join(err, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700), os.WriteFile(filepath.Join(dir, name), []byte(secrets+name), 0o600))
+	}
+	err = errors.Join(err, os.Symlink("/etc/passwd", filepath.Join(dir, "link")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+var kept = Kept{Records: map[Name][]string{Meta: {"endpoint", "none"}}, Folders: []string{"firmware/slots"}}
+
+// inFiles returns the files of a directory that have secrets in any of their bytes.
+func inFiles(t *testing.T, dir string) (found, all []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		name, _ := filepath.Rel(dir, path)
+		all = append(all, name)
+		content, err := os.ReadFile(path)
+		if bytes.Contains(content, []byte(secrets)) {
+			found = append(found, name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found, all
+}
+
+// checkReset looks whether a directory is as at the first start, but for what is kept.
+func checkReset(t *testing.T, dir string) {
+	t.Helper()
+	s := mustOpen(t, dir, Options{})
+	found, all := inFiles(t, dir)
+	if d := cmp.Diff([]string{"firmware/slots/a/image"}, found); d != "" {
+		t.Errorf("secrets in %s", d)
+	}
+	if d := cmp.Diff([]string{"firmware/slots/a/image", "lock", "state.db"}, all); d != "" {
+		t.Errorf("files: %s", d)
+	}
+	want := records{own: s.records[own], Meta: {"endpoint": []byte("gw")}}
+	if d := cmp.Diff(want, s.records); d != "" || len(s.small) > 0 || len(s.Damages()) > 0 {
+		t.Errorf("%s, %q, %v", d, s.small, s.Damages())
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReset(t *testing.T) {
+	dir := used(t)
+	if found, _ := inFiles(t, dir); len(found) < 8 {
+		t.Fatalf("the secrets are only in %q", found)
+	}
+	if done, err := FinishReset(dir, Options{}); done || err != nil {
+		t.Fatalf("unasked: %v, %v", done, err)
+	}
+	s := mustOpen(t, dir, Options{})
+	if err := s.OrderReset(kept); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Bucket(Accounts).Load("security"); string(got) != secrets || err != nil {
+		t.Errorf("before the next start it is gone: %q, %v", got, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.OrderReset(kept); !errors.Is(err, ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+	if done, err := FinishReset(dir, Options{}); !done || err != nil {
+		t.Errorf("%v, %v", done, err)
+	}
+	checkReset(t, dir)
+}
+
+// TestResetWithoutOrder: an order that a failing disk garbled is one.
+func TestResetWithoutOrder(t *testing.T) {
+	dir := used(t)
+	if err := os.WriteFile(filepath.Join(dir, resetFile), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := mustOpen(t, dir, Options{})
+	if found, all := inFiles(t, dir); len(found) > 0 || len(all) != 2 || len(s.records) != 1 {
+		t.Errorf("%q of %q, %v", found, all, s.records)
+	}
+}
+
+// TestResetCut: whenever the power goes, twice in a row even, a reset that was ordered comes to its
+// end at a next start, and one that was not is none.
+func TestResetCut(t *testing.T) {
+	errCut := errors.New("the power is gone")
+	power := func(writes int) Options {
+		return Options{BeforeWrite: func() error {
+			if writes--; writes < 0 {
+				return errCut
+			}
+			return nil
+		}}
+	}
+	dir := used(t)
+	s := mustOpen(t, dir, Options{})
+	s.opts.BeforeWrite = power(0).BeforeWrite
+	if err := s.OrderReset(kept); !errors.Is(err, errCut) {
+		t.Fatal(err)
+	}
+	_ = s.Close() // it may not be able to write
+	if done, err := FinishReset(dir, Options{}); done || err != nil {
+		t.Errorf("not ordered: %v, %v", done, err)
+	}
+	cuts := 0
+	for done := false; !done; cuts++ {
+		dir := used(t)
+		s := mustOpen(t, dir, Options{})
+		if err := errors.Join(s.OrderReset(kept), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		for _, writes := range []int{cuts, cuts / 2} {
+			_, err := FinishReset(dir, power(writes))
+			if err != nil && !errors.Is(err, errCut) {
+				t.Fatalf("cut %d: %v", cuts, err)
+			}
+			_, pending := os.Lstat(filepath.Join(dir, resetFile))
+			if (pending == nil) != (err != nil) {
+				t.Fatalf("cut %d: order there %v, but %v", cuts, pending, err)
+			}
+			done = done || writes == cuts && err == nil
+		}
+		t.Run(fmt.Sprint(cuts), func(t *testing.T) { checkReset(t, dir) })
+	}
+	if cuts < 10 {
+		t.Errorf("only %d cuts", cuts)
+	}
+}
