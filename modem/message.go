@@ -6,7 +6,6 @@ import "time"
 // logged.
 type Message struct {
 	Time time.Time // at which the network's centre took it
-	From string    // the sender's number: "+4915112345678"
-	Text string    // "" for one of bytes
-	Data []byte    // of a binary one
+	From string    // the sender's number: "+4915112345678"; "" if it is none
+	Data []byte    // of a binary one; nil: a text, which is not read
 }

@@ -31,6 +31,7 @@ type Channel struct {
 	echo     string   // what is still to be echoed of it
 	dirty    bool     // an answer was given up that may still come
 	escape   bool     // the modem may wait for text
+	above    string   // the line before, if a message may stand below it
 	resync   resync
 	deadline *time.Timer
 }
@@ -205,8 +206,15 @@ func (c *Channel) take(chunk []byte) error {
 
 func (c *Channel) line(line string) error {
 	line = strings.TrimRight(line, " \t")
+	above := c.above
+	c.above = ""
 	switch {
 	case line == "" || c.echoed(line):
+	case above != "" && isPDU(line):
+		c.below(above, line)
+	case strings.HasPrefix(line, direct):
+		c.above = line
+		c.heard(line)
 	case restarted(line):
 		c.dirty, c.escape = false, false // what was owed will not come
 		c.heard(line)
@@ -222,11 +230,26 @@ func (c *Channel) line(line string) error {
 			c.ended(err)
 		} else if c.now.answers(line) {
 			c.gather(line)
+			if c.now.Below {
+				c.above = line
+			}
 		} else {
 			c.heard(line)
 		}
 	}
 	return nil
+}
+
+// direct begins the line above a message that the modem hands over without being asked.
+const direct = "+CMT:"
+
+// below takes a message, which belongs to where the line above it does.
+func (c *Channel) below(above, line string) {
+	if strings.HasPrefix(above, direct) || c.now == nil || c.dirty {
+		c.heard(line)
+		return
+	}
+	c.gather(line)
 }
 
 // unasked takes a line while no command is under way. A result code then says that

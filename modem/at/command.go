@@ -18,6 +18,9 @@ type Command struct {
 	Accept func(rest string) bool
 	// MayBeEmpty says that OK alone answers too.
 	MayBeEmpty bool
+	// Below says that a message in hexadecimal stands below each line that answers (3GPP
+	// TS 27.005, clause 3.4.2).
+	Below bool
 
 	Data  string        // sent after a prompt, and ended by Ctrl-Z (3GPP TS 27.005, clause 3.5.1)
 	Limit time.Duration // until the final result code; zero is DefaultLimit
@@ -65,6 +68,11 @@ func (c *Command) answers(line string) bool {
 	}
 	rest, ok := strings.CutPrefix(line, c.Prefix)
 	return ok && (c.Accept == nil || c.Accept(strings.TrimSpace(rest)))
+}
+
+// isPDU reports whether a line is a message in hexadecimal (clause 3.1: <pdu>).
+func isPDU(line string) bool {
+	return len(line)%2 == 0 && strings.Trim(line, "0123456789ABCDEFabcdef") == ""
 }
 
 // quote writes a string parameter (ITU-T V.250, clause 5.4.2.2). What it cannot

@@ -23,8 +23,11 @@ type Config struct {
 	// Changed is given the state with each change, and what has changed. It is called
 	// from Run's goroutine and must not wait for the modem.
 	Changed func(modem.State, modem.Part)
-	Log     *slog.Logger
-	Now     func() time.Time
+	// Received is given each short message that comes, likewise, and returns whether it was
+	// for the agent: then it is deleted. nil: nobody reads them.
+	Received func(modem.Message) bool
+	Log      *slog.Logger
+	Now      func() time.Time
 }
 
 // Modem is a modem at a port. Run is the only writer of what is known of it; the
@@ -163,6 +166,8 @@ type session struct {
 	again   *time.Timer // for what could not be read yet
 	tries   int
 	restart bool
+
+	messages messages
 }
 
 // hear takes a line from the channel's goroutine.
@@ -194,6 +199,7 @@ func (s *session) serve(ctx context.Context) error {
 			s.urc(line)
 		case <-s.missed:
 			s.due |= modem.AllParts &^ modem.PartIdentity
+			s.messages.unread = s.messages.told
 		case j := <-s.m.jobs:
 			j.done <- j.do(s)
 		case <-s.signal.C:
@@ -228,6 +234,9 @@ func (s *session) settle(ctx context.Context) error {
 		}
 	}
 	if err := s.refresh(ctx); err != nil {
+		return err
+	}
+	if err := s.tolerate(s.readMessages(ctx)); err != nil {
 		return err
 	}
 	s.m.changed(s.changed)

@@ -32,6 +32,7 @@ func (s *session) start(ctx context.Context) error {
 	if err := s.subscribe(ctx); err != nil {
 		return err
 	}
+	s.messages = messages{}
 	s.m.state.Presence, s.m.state.Trouble = modem.Ready, nil
 	s.changed |= modem.PartPresence
 	s.due = modem.AllParts &^ modem.PartIdentity

@@ -15,7 +15,16 @@ func (s *session) urc(line string) {
 	}
 	name, rest, _ := strings.Cut(line, ":")
 	rest = strings.TrimSpace(rest)
+	below := s.messages.direct
+	s.messages.direct = name == "+CMT"
 	switch {
+	case below && isPDU(line):
+		s.receive(line)
+	case s.messages.direct:
+	case messagesReady(line):
+		s.messages.asked = nil
+	case name == "+CMTI":
+		s.messageStored(rest)
 	case restarted(line):
 		s.restart = true
 	case s.dialect.sleeps(line):

@@ -37,7 +37,7 @@ const (
 	answerTime     = 20 * time.Second // of what ModemManager answers from memory
 	commandTime    = 2 * time.Minute  // of what it asks the modem, and that the network
 	maxObjects     = 64               // whose properties are kept
-	maxMessageSize = 4096             // bytes of a text message that are handed on
+	maxMessageSize = 4096             // bytes of a binary message that are handed on
 )
 
 // object is what is known of an object: interface, property, value.

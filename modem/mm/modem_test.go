@@ -350,7 +350,7 @@ func TestMessages(t *testing.T) {
 		come(root+"/SMS/3", false)
 		come(root+"/SMS/4", true) // which is gone already
 		synctest.Wait()
-		if len(d.messages) != 2 || d.messages[0].Text != "hello" || !bytes.Equal(d.messages[1].Data, []byte{1, 2}) || d.messages[1].From != "+491700" ||
+		if len(d.messages) != 2 || d.messages[0].Data != nil || !bytes.Equal(d.messages[1].Data, []byte{1, 2}) || d.messages[1].From != "+491700" ||
 			!d.messages[0].Time.Equal(time.Date(2026, 11, 28, 17, 57, 0, 0, time.UTC)) {
 			t.Errorf("%+v", d.messages)
 		}

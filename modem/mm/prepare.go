@@ -123,11 +123,11 @@ func (s *session) messageGrew(ctx context.Context, p dbus.ObjectPath, changed ma
 
 // deliver hands on a text message, which is no longer kept if somebody takes it.
 func (s *session) deliver(ctx context.Context, p dbus.ObjectPath, values map[string]dbus.Variant) {
-	m := modem.Message{From: field[string](values, "Number"), Text: field[string](values, "Text")}
+	m := modem.Message{From: field[string](values, "Number")}
 	if data := field[[]byte](values, "Data"); len(data) > 0 {
 		m.Data = data
 	}
-	if len(m.Text) > maxMessageSize || len(m.Data) > maxMessageSize {
+	if len(m.Data) > maxMessageSize {
 		return
 	}
 	m.Time, _ = time.Parse("2006-01-02T15:04:05Z07", field[string](values, "Timestamp")) // the zone in hours alone
