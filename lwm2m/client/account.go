@@ -258,7 +258,7 @@ func (a *account) resettle(s *settings) {
 	}
 	a.observations.setStoring(s.storing)
 	a.undelivered, a.sendRefused = true, false
-	if s.lifetime != old.lifetime || s.binding != old.binding {
+	if s.lifetime != old.lifetime || s.binding != old.binding || s.trigger != old.trigger {
 		a.settleAt = a.now()
 	}
 }

@@ -100,7 +100,11 @@ func (a *account) adoptParams() {
 // paramsChanged takes other parameters over for the connection that there is. A session, the
 // time of the next Update and a wait that has begun stay.
 func (a *account) paramsChanged() {
+	number := a.params.SMS
 	a.adoptParams()
+	if a.params.SMS != number && a.settings.wakeable() {
+		a.settleAt = a.now()
+	}
 	if a.connection != nil {
 		a.connection.conn.SetParams(a.params.CoAP)
 	}

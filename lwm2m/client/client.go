@@ -28,6 +28,7 @@ type Client struct {
 	accounts map[uint16]*account
 	turns    turns
 	nats     nats
+	wakes    map[uint16]time.Time // by SMS, see mayWake
 	started  bool
 	life     context.Context //nolint:containedctx // of Run; nil: it has not begun
 	leaving  bool            // Deregister was called: no account is started any more

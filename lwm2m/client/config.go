@@ -85,6 +85,10 @@ type Params struct {
 	// Interface, when not empty, is the network interface to go through.
 	Interface string
 
+	// SMS is the telephone number at which the client can be reached by SMS, digits alone, empty
+	// if there is none. It is told to servers that may wake the client so.
+	SMS string
+
 	// CIDLength is the length in bytes of the DTLS Connection ID that the server
 	// shall use towards us; negative: no Connection IDs at all; 0: the server's only.
 	CIDLength int

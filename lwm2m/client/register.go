@@ -17,15 +17,26 @@ type told struct {
 	lifetime time.Duration
 	binding  string
 	queue    bool
+	sms      string            // number at which the client can be woken
 	list     [sha256.Size]byte // digest of the object list
 }
 
-func (t *told) differs(o *told) bool { return *t != *o }
+// differs reports whether an Update would say something. No number takes back one that was told.
+func (t *told) differs(o *told) bool {
+	now := *t
+	if now.sms == "" {
+		now.sms = o.sms
+	}
+	return now != *o
+}
 
 // describe returns what the server should know now, and the object list.
 func (a *account) describe() (told, []byte) {
 	list := appendObjectList(nil, a.version, a.tree.Entries(lwm2m.Path{}, lwm2m.LevelInstance))
 	t := told{lifetime: a.settings.lifetime, binding: a.connection.binding(), queue: a.queueMode(), list: sha256.Sum256(list)}
+	if a.settings.wakeable() {
+		t.sms = a.params.SMS
+	}
 	if t.queue && a.version == lwm2m.Version10 {
 		t.binding += "Q"
 	}
@@ -50,6 +61,9 @@ func registerMessage(endpoint string, v lwm2m.Version, t *told, profile string, 
 	if t.queue && v != lwm2m.Version10 {
 		m.AddQuery("Q")
 	}
+	if t.sms != "" {
+		m.AddQuery("sms=" + t.sms)
+	}
 	if profile != "" {
 		m.AddQuery("pid=" + profile)
 	}
@@ -70,6 +84,9 @@ func updateMessage(location string, known, t *told, list []byte) *coap.Message {
 	}
 	if t.binding != known.binding {
 		m.AddQuery("b=" + t.binding)
+	}
+	if t.sms != known.sms && t.sms != "" {
+		m.AddQuery("sms=" + t.sms)
 	}
 	if t.list != known.list {
 		m.SetContentFormat(uint16(lwm2m.FormatLink))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"lwm2m-agent/lwm2m"
@@ -88,6 +89,9 @@ func appendFlag(b []byte, flag bool) []byte {
 
 func appendTime(b []byte, t time.Time) []byte { return binary.AppendVarint(b, t.UnixMilli()) }
 
+// numberMark stands between binding and telephone number, which the first records did not have.
+const numberMark = " "
+
 // record returns what the Store keeps: a version, then the fields in the order of the
 // structure; byte strings have their length before them, numbers are varints, times are
 // in ms since 1970.
@@ -102,7 +106,11 @@ func (s *savedSession) record() ([]byte, error) {
 	b = append(b, s.version.Major, s.version.Minor)
 	b = appendBytes(b, s.location)
 	b = binary.AppendVarint(b, int64(s.told.lifetime/time.Second))
-	b = appendFlag(appendBytes(b, s.told.binding), s.told.queue)
+	binding := s.told.binding
+	if s.told.sms != "" {
+		binding += numberMark + s.told.sms
+	}
+	b = appendFlag(appendBytes(b, binding), s.told.queue)
 	b = append(b, s.told.list[:]...)
 	b = binary.AppendUvarint(b, uint64(len(s.observations)))
 	for i := range s.observations {
@@ -195,7 +203,8 @@ func parseSession(record []byte) (*savedSession, error) {
 	s.version = lwm2m.Version{Major: r.octet(), Minor: r.octet()}
 	s.location = string(r.bytes())
 	s.told.lifetime = time.Duration(min(max(r.signed(), 0), maxSeconds)) * time.Second
-	s.told.binding, s.told.queue = string(r.bytes()), r.octet() == 1
+	s.told.binding, s.told.sms, _ = strings.Cut(string(r.bytes()), numberMark)
+	s.told.queue = r.octet() == 1
 	copy(s.told.list[:], r.fixed(len(s.told.list)))
 	for n := r.number(); n > 0 && !r.bad; n-- {
 		s.observations = append(s.observations, r.observation())

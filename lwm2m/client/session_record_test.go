@@ -24,7 +24,7 @@ func exampleSession() *savedSession {
 			ServerRandom: make([]byte, 32), RemoteCID: []byte{9}, NextSend: 1, Credentials: []byte{5},
 		},
 		local: "192.0.2.1:40000", remote: "192.0.2.2:5684", version: lwm2m.Version12, location: "/rd/x",
-		told: told{lifetime: time.Hour, binding: "U", queue: true, list: [32]byte{7}},
+		told: told{lifetime: time.Hour, binding: "U", queue: true, sms: "491511234567", list: [32]byte{7}},
 		observations: []savedObservation{{
 			request: []byte("datagram"), format: lwm2m.FormatSenMLCBOR, began: noon, sent: noon.Add(time.Second), confirmed: noon, known: 3,
 			tracks: map[lwm2m.Path]track{lwm2m.MustPath("/3303/0/5700"): {last: 1.5, reported: -2}},

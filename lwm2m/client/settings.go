@@ -26,6 +26,7 @@ const (
 	securityShortID   = 10
 	securityHoldOff   = 11
 	securityTimeout   = 12
+	securitySMS       = 9
 	securitySecondary = 25
 	securityMatching  = 13
 	securitySNI       = 14
@@ -49,6 +50,7 @@ const (
 	serverRetryTimer       = 18
 	serverSequenceDelay    = 19
 	serverSequenceCount    = 20
+	serverTrigger          = 21
 	serverPreferred        = 22
 	serverMuteSend         = 23
 	serverNotifyMode       = 26
@@ -84,8 +86,10 @@ type settings struct {
 	fallback           bool   // a bootstrap may follow then
 	retry              *Retry // nil: none of its resources is there
 	storing            bool
-	confirm            bool  // Default Notification Mode is CON
-	profileHash        int64 // of Profile IDs; 0: none are wanted
+	confirm            bool   // Default Notification Mode is CON
+	profileHash        int64  // of Profile IDs; 0: none are wanted
+	sms                string // the server's telephone number; "": none
+	trigger            bool   // it may wake the client by SMS
 }
 
 // sameTarget reports whether a connection made for s serves o as well.
@@ -222,6 +226,8 @@ func newSettings(ssid uint16, security, server instance) *settings {
 		storing:        server.values[serverStoring].Bool(),
 		confirm:        server.integer(serverNotifyMode) == 1,
 		profileHash:    server.integer(serverProfileHash),
+		sms:            strings.TrimSpace(security.values[securitySMS].Text()),
+		trigger:        server.values[serverTrigger].Bool(),
 	}
 }
 
