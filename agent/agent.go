@@ -181,7 +181,7 @@ func (a *Agent) compose() error {
 		return err
 	}
 	a.accounts = bind.NewAccounts(a.store, a.references)
-	a.counters = &bind.Counters{Root: a.opts.Root, Messages: a.messages, Texts: func() uint64 { return a.modems.Texts() }}
+	a.counters = &bind.Counters{Root: a.opts.Root, Messages: a.messages, Texts: func() uint64 { return a.modems.Messages().Received }}
 	if a.access, err = bind.NewAccessControl(a.tree, a.store, a.log); err != nil {
 		return err
 	}

@@ -35,6 +35,9 @@ func (b *backend) Status() control.Status {
 	for _, account := range b.client.Status() {
 		s.Servers = append(s.Servers, serverStatus(account))
 	}
+	if n := b.modems.Messages(); len(b.modemTasks) > 0 {
+		s.SMS = &control.SMS{Received: n.Received, Woken: n.Woken, Ignored: n.Ignored}
+	}
 	b.modems.Each(func(name string, m *modem.State) { s.Modems = append(s.Modems, modemStatus(name, m)) })
 	s.Bootstrap = bootstrapStatus(b.client.BootstrapStatus())
 	return s

@@ -13,6 +13,7 @@ import (
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/control"
 	"lwm2m-agent/hw"
+	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/modem"
 	"lwm2m-agent/modem/at"
 )
@@ -20,7 +21,10 @@ import (
 // addModems makes the modems of the configuration, which is read at the start. The first
 // one has objects 10 and 11.
 func (a *Agent) addModems() error {
-	a.modems = &bind.Modems{Health: a.health, Log: a.log, Now: a.opts.Now, Changed: a.modemChanged, Woke: a.modemWoke}
+	a.modems = &bind.Modems{Health: a.health, Log: a.log, Now: a.opts.Now, Changed: a.modemChanged, Woke: a.modemWoke, Wake: a.wake}
+	if len(a.opts.Config.Modems) > 0 {
+		a.modemTasks = append(a.modemTasks, named{"messages", a.modems.Run})
+	}
 	for i := range a.opts.Config.Modems {
 		section := &a.opts.Config.Modems[i]
 		m, healer := a.modems.Add(section)
@@ -45,13 +49,14 @@ func (a *Agent) addModems() error {
 type radio struct {
 	carries, bound bool
 	technology     modem.Technology
+	number         string
 	reachable      time.Duration
 }
 
 // modemChanged shows what is new of modems. Accounts hear of it if their times are others.
 func (a *Agent) modemChanged() {
 	a.publishNetwork()
-	var now radio
+	now := radio{number: a.modems.Number()}
 	_, now.carries = a.modems.Carrier(false)
 	if s, ok := a.modems.Carrier(true); ok {
 		now.technology = s.Network.Technology
@@ -67,6 +72,11 @@ func (a *Agent) modemWoke(s *modem.State) {
 	if t := s.Sleep.Granted.Periodic; s.Sleep.Granted.On && t > 0 {
 		a.client.RadioOn(t)
 	}
+}
+
+// wake carries out a trigger that came by SMS.
+func (a *Agent) wake(ctx context.Context, from string, t client.Trigger) error {
+	return a.client.Wake(ctx, from, t)
 }
 
 // modemCheckTime bounds the check of a modem: it is asked a few dozen things.

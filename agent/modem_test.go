@@ -9,10 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"lwm2m-agent/agent/bind"
 	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/control"
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/server"
+	"lwm2m-agent/lwm2m/wire/link"
 	"lwm2m-agent/modem/at/attest"
 )
 
@@ -142,6 +146,67 @@ func TestModemIsWritten(t *testing.T) {
 	}
 	until(t, a, "/11/1/11/0", lwm2m.Integer(33))
 	until(t, a, "/11/1/1", lwm2m.String("iot.lab"))
+}
+
+// TestSleepingAgentIsWoken has short messages come to an agent in queue mode that sleeps: one from its
+// server wakes it, and nothing else does.
+func TestSleepingAgentIsWoken(t *testing.T) {
+	l := newLab(t)
+	sim, m := plugIn(t)
+	kept := sim.Keep(5)
+	cfg := l.config()
+	cfg.Modems = []config.Modem{m}
+	cfg.Servers[0].QueueMode, cfg.Servers[0].Awake, cfg.Servers[0].SMSNumber = true, time.Second, "+491511234567"
+	a, _ := l.run(t, cfg)
+	l.next(t, server.Registered)
+	eventually(t, "Updates tell the number and the objects of the modem", func() bool {
+		c, _ := l.Client("gw")
+		r := c.Registration()
+		return r.SMS == "4915112345678" && slices.ContainsFunc(r.Objects, func(o link.Link) bool { return o.Target == "/11/1" })
+	})
+	asleep := func() {
+		t.Helper()
+		eventually(t, "the account sleeps", func() bool { return a.client.Status()[0].State == client.Asleep })
+	}
+	asleep()
+	for len(l.events) > 0 {
+		<-l.events
+	}
+	const head, content = "0791947106004034040C91", "000462118281750040" + "0A50021234B13101300138" // NON, POST /1/0/8
+	const text = head + "945111325476" + "000062118281750040" + "05E8329BFD06"
+	for _, pdu := range []string{text, head + "945111325475" + content} { // a text, a stranger
+		if err := kept.Receive(pdu); err != nil {
+			t.Fatal(err)
+		}
+	}
+	counted := func(want bind.Messages) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("%+v are counted", want), func() bool { return a.modems.Messages() == want })
+	}
+	counted(bind.Messages{Received: 2, Ignored: 1})
+	if s := a.client.Status()[0]; s.State != client.Asleep {
+		t.Errorf("a stranger has woken it: %v", s.State)
+	}
+	if err := kept.Receive(head + "945111325476" + content); err != nil {
+		t.Fatal(err)
+	}
+	l.next(t, server.Updated)
+	counted(bind.Messages{Received: 3, Woken: 1, Ignored: 1})
+	asleep()
+	if s := (&backend{a}).Status().SMS; s == nil || *s != (control.SMS{Received: 3, Woken: 1, Ignored: 1}) {
+		t.Errorf("status has %+v", s)
+	}
+	eventually(t, "triggers are deleted", func() bool { return slices.Equal(kept.Kept(), []string{text}) })
+}
+
+// eventually waits for what nothing tells of.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(generous); !is(); <-time.After(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited for: %s", what)
+		}
+	}
 }
 
 func TestCheckModem(t *testing.T) {

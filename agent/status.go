@@ -126,6 +126,7 @@ func (a *Agent) params(id uint16) client.Params {
 	if b := a.config.Load().Bootstrap; id == 0 && b != nil {
 		p.Version = b.Version
 	}
+	p.SMS = a.modems.Number()
 	inUse := objects.Bearer(a.tree.Value(lwm2m.MustPath("/4/0/0")).Int())
 	if carrier, carried := a.modems.Carrier(slices.Contains(cellularBearers, wanted)); carried {
 		wanted = byModem(wanted, &carrier)

@@ -34,6 +34,7 @@ sequence_count = 2
 bootstrap_on_failure = false
 profile_hash = 6
 transport = "tcp"
+sms_number = "+4915112345678"
 secondary_uris = ["coap+tcp://192.0.2.2", "coap://192.0.2.3:5699"]
 `
 
@@ -57,6 +58,7 @@ func TestServerSettings(t *testing.T) {
 			"/1/0/6": lwm2m.Boolean(false), "/1/0/13": lwm2m.Unsigned(3), "/1/0/14": lwm2m.Unsigned(7), "/1/0/15": lwm2m.Boolean(true),
 			"/1/0/16": lwm2m.Boolean(false), "/1/0/17": lwm2m.Unsigned(4), "/1/0/18": lwm2m.Unsigned(10), "/1/0/19": lwm2m.Unsigned(10800), "/1/0/20": lwm2m.Unsigned(2),
 			"/1/0/23": lwm2m.Boolean(false), "/1/0/26": lwm2m.Integer(1), "/1/0/27": lwm2m.Unsigned(6),
+			"/0/0/9": lwm2m.String("+4915112345678"), "/1/0/21": lwm2m.Boolean(true),
 			"/1/0/7": lwm2m.String("UT"), "/1/0/22": lwm2m.String("T"),
 			"/0/0/25/0": lwm2m.String("coap+tcp://192.0.2.2:5683"), "/0/0/25/1": lwm2m.String("coap://192.0.2.3:5699"),
 		} {

@@ -14,6 +14,7 @@ import (
 
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/health"
+	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/modem"
 	"lwm2m-agent/modem/at"
 	"lwm2m-agent/modem/mm"
@@ -29,14 +30,21 @@ type Modems struct {
 	Changed func()               // after anything that Enter tells
 	Woke    func(s *modem.State) // a modem is awake again that was in power saving mode
 
+	// Wake is told of a trigger that came by SMS, from the telephone number of its sender. It is
+	// called from Run's goroutine.
+	Wake func(ctx context.Context, from string, t client.Trigger) error
+
 	mu     sync.Mutex
 	states []namedModem // in the order of the configuration
 	first  *Cellular    // nil: the first one is in no objects of its own
-	texts  atomic.Uint64
+
+	texts, woken, ignored atomic.Uint64
+	triggers              chan wakeUp
 
 	carrier int // of states plus one, the one that carries the machine's connection; 0: none that is known
 }
 
+// namedModem is a modem as the configuration calls it.
 type namedModem struct {
 	name  string
 	state modem.State
@@ -81,6 +89,9 @@ func ProbeModem(ctx context.Context, section *config.Modem) (modem.State, error)
 func (m *Modems) Add(section *config.Modem) (Modem, *Healer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.triggers == nil {
+		m.triggers = make(chan wakeUp, maxWakeUps)
+	}
 	i := len(m.states)
 	m.states = append(m.states, namedModem{name: section.Name})
 	var healer *Healer
@@ -104,18 +115,9 @@ func (m *Modems) create(section *config.Modem, changed func(modem.State, modem.P
 		return mm.New(cfg)
 	}
 	cfg := atConfig(section, m.Log, m.Now)
-	cfg.Changed = changed
+	cfg.Changed, cfg.Received = changed, m.received
 	return at.New(cfg)
 }
-
-// received counts a text message. None is for the agent.
-func (m *Modems) received(modem.Message) bool {
-	m.texts.Add(1)
-	return false
-}
-
-// Texts returns how many text messages have come.
-func (m *Modems) Texts() uint64 { return m.texts.Load() }
 
 // Join has the first modem shown in objects 10 and 11.
 func (m *Modems) Join(c *Cellular) {

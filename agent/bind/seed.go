@@ -153,6 +153,13 @@ func accountsOf(
 		a.SecurityInstance, a.ServerInstance = entry.Security, entry.Server
 		a.ShortServerID, a.Lifetime = s.ShortServerID, s.Lifetime
 		a.Server = serverContent(s.More)
+		if s.SMSNumber != "" {
+			a.Server[21] = lwm2m.Boolean(true)
+			if a.Security == nil {
+				a.Security = make(map[uint16]lwm2m.Value)
+			}
+			a.Security[9] = lwm2m.String(s.SMSNumber)
+		}
 		accounts, now[name] = append(accounts, a), entry
 	}
 	if b := cfg.Bootstrap; b != nil {

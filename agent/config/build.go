@@ -83,6 +83,7 @@ func (b *builder) accounts(root *node) {
 			Awake:         get(n, "awake", time.Duration(0)),
 			Gather:        get(n, "gather", time.Duration(0)),
 			KeepAlive:     get(n, "keep_alive", true),
+			SMSNumber:     get(n, "sms_number", ""),
 			Rights:        get(n, "rights", []Right(nil)),
 			More:          make(map[string]any),
 		}

@@ -129,6 +129,7 @@ type Server struct {
 	Awake         time.Duration // zero: the default
 	Gather        time.Duration
 	KeepAlive     bool    // where the bearer allows it
+	SMSNumber     string  // "": none
 	Rights        []Right // nil: not given
 
 	// More has the settings that are resources of object 1 and are given, by key: bool,

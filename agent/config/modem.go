@@ -53,6 +53,13 @@ var pin = kind{"4 to 8 digits, as text", func(v any) (any, bool) {
 	return NewSecret([]byte(s)), ok
 }}
 
+// telephoneNumber takes a number, or a short one that a service sends from.
+var telephoneNumber = kind{`a telephone number of 3 to 20 digits, such as "+4915112345678"`, func(v any) (any, bool) {
+	s, _ := v.(string)
+	digits := strings.TrimPrefix(s, "+")
+	return s, len(digits) >= 3 && len(digits) <= 20 && strings.Trim(digits, "0123456789") == ""
+}}
+
 func (b *builder) modems(root *node) {
 	for _, n := range elements(root, "modem") {
 		m := Modem{

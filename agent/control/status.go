@@ -13,6 +13,7 @@ type Status struct {
 	Firmware *Firmware `json:"firmware,omitempty"` // without slots; nil: no updates
 	Servers  []Server  `json:"servers"`
 	Modems   []Modem   `json:"modems,omitempty"`
+	SMS      *SMS      `json:"sms,omitempty"` // nil: there is no modem
 
 	Bootstrap *Bootstrap `json:"bootstrap,omitempty"` // nil: there is no bootstrap server
 
@@ -80,6 +81,13 @@ type Modem struct {
 	Operator     string   `json:"operator,omitempty"`
 	Signal       *int     `json:"signal,omitempty"`    // RSRP or RSSI, in dBm
 	Connected    []string `json:"connected,omitempty"` // APNs of the connections that are up
+}
+
+// SMS are the short messages since the start.
+type SMS struct {
+	Received uint64 `json:"received"`
+	Woken    uint64 `json:"woken"`   // of them: had an account update its registration
+	Ignored  uint64 `json:"ignored"` // of them: should have, but the server may not, or did too often
 }
 
 // Bootstrap is how the bootstrap stands. Times are zero where there is nothing to tell.

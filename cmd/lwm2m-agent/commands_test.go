@@ -84,6 +84,7 @@ const statusAnswer = `{"endpoint":"urn:dev:os:32473-gw-17","version":"1.0","star
 {"short_server_id":102,"uri":"coap://192.0.2.1:5683","state":"waiting","words":"no answer; next attempt in 8 s","since":"2026-03-01T11:59:52Z","lifetime":86400,"sent_bytes":0,"received_bytes":0,"observations":0,"queued":40,"dropped":7,"queue_mode":false,
  "last_error":"no answer to Register within 93 s","last_error_time":"2026-03-01T11:59:52Z","remedy":"check the address"}],
 "modems":[{"name":"wwan","state":"ready","words":"ready: Quectel BG95-M3, SIM ready, home, LTE-M, Lab LTE 26201, -97 dBm, connected: iot.lab"}],
+"sms":{"received":3,"woken":1,"ignored":0},
 "bootstrap":{"uri":"coaps://bs.example.com:5684","state":"waiting","words":"server 102 refuses this client; next attempt in 8 s","attempts":2,"traffic":[{"purpose":"bootstrap","day":{"sent_bytes":600,"received_bytes":900},"total":{"sent_bytes":600,"received_bytes":900}}],"last":"2026-03-01T11:00:00Z","purge":"2026-03-01T13:00:00Z","last_error":"no answer","last_error_time":"2026-03-01T11:59:52Z","remedy":"check the address"},
 "health":[{"code":"sensor-failing","severity":"error","text":"the sensor gives no values","subject":"sensor","on":"cold room\u001b[2J","detail":"no device answers","remedy":"Check wiring.","since":"2026-02-27T12:00:00Z"},
 {"code":"server-missing","severity":"warning","text":"no server is configured","remedy":"Add one.","since":"2026-03-01T11:59:59Z"}]}`
@@ -134,6 +135,7 @@ server 102: last error 8 s ago: no answer to Register within 93 s
     what to do: check the address
 
 modem wwan, ready: Quectel BG95-M3, SIM ready, home, LTE-M, Lab LTE 26201, -97 dBm, connected: iot.lab
+short messages: 3 received, 1 woke the agent, 0 to wake it were ignored
 
 bootstrap server coaps://bs.example.com:5684: server 102 refuses this client; next attempt in 8 s
     bootstrap: 1.5 kB on the wire in 24 hours: bootstrap 1.5 kB

@@ -48,6 +48,9 @@ func (c *call) printStatus(s *control.Status) {
 		}
 		fmt.Fprintf(c.stdout, "modem %s, %s\n", safe(m.Name), safe(m.Words))
 	}
+	if n := s.SMS; n != nil && n.Received > 0 {
+		fmt.Fprintf(c.stdout, "short messages: %d received, %d woke the agent, %d to wake it were ignored\n", n.Received, n.Woken, n.Ignored)
+	}
 	if s.Bootstrap != nil {
 		c.printBootstrap(s.Bootstrap, now)
 	}

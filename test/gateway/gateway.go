@@ -138,6 +138,7 @@ type Status struct {
 		Remedy                            string
 	}
 	Modems []struct{ Name, State, Words string }
+	SMS    struct{ Received, Woken, Ignored int }
 	Health []struct{ Code, On, Detail, Remedy string }
 }
 

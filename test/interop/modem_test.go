@@ -16,13 +16,16 @@ import (
 // hello is a short message (3GPP TS 23.040, clause 9.2.2.1): "hello" from +491511234567, by way of +491760000443.
 const hello = "0791947106004034040C9194511132547600006211828175004005E8329BFD06"
 
+// trigger is one of octets from the same number: a NON that executes /1/0/8.
+const trigger = "0791947106004034040C91945111325476000462118281750040" + "0A50021234B13101300138"
+
 // TestLeshanModemManager: Leshan reads what the real ModemManager knows of a simulated modem, and is told what becomes of it: other
-// networks, none, a connection, a message; the modem and ModemManager go and come back.
+// networks, none, a connection, messages; the modem and ModemManager go and come back.
 func TestLeshanModemManager(t *testing.T) {
 	t.Parallel()
 	rig := modemmanager.Start(t)
 	s := peer{leshan.Start(t, leshan.Options{Models: definitionsOf(t, 1, 3, 4, 7, 10, 11)}), "gw-mm", true}
-	a := gateway.StartIn(t, fmt.Sprintf("endpoint = %q\n[[modem]]\nname = \"wwan\"\ndriver = \"modemmanager\"\nsignal = \"1s\"\n", s.endpoint)+server(s.CoAP, false, ""),
+	a := gateway.StartIn(t, fmt.Sprintf("endpoint = %q\n[[modem]]\nname = \"wwan\"\ndriver = \"modemmanager\"\nsignal = \"1s\"\n", s.endpoint)+server(s.CoAP, false, "sms_number = \"+491511234567\""),
 		"DBUS_SYSTEM_BUS_ADDRESS="+rig.Bus)
 	s.AwaitRegistered(t, s.endpoint, patience)
 	awaitTrouble(t, a, "modem-missing", "it has none at all")
@@ -53,6 +56,12 @@ func TestLeshanModemManager(t *testing.T) {
 	a.AwaitStatus(t, "a message is counted", func(gateway.Status) bool {
 		return s.Read(t, s.endpoint, "/7/0/1", lwm2m.FormatText).Content["/7/0/1"] == "1"
 	})
+
+	after = s.Now(t)
+	rig.Receives(t, trigger)
+	s.AwaitType(t, after, patience, "updated", s.endpoint)
+	a.AwaitStatus(t, "the trigger is counted", func(g gateway.Status) bool { return g.SMS.Received == 2 && g.SMS.Woken == 1 })
+	rig.Keeps(t, 1) // the text, which is not for the agent
 
 	rig.Registers(t, 2, "", "")
 	awaitModem(t, a, "no network", "searching")

@@ -4,7 +4,6 @@ package modemmanager
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"net"
 	"os"
@@ -31,6 +30,8 @@ type ModemManager struct {
 	folder  string
 	sockets []*socket
 	network network
+
+	messages *attest.Messages
 }
 
 // limit is how long a program or modem may take to be there.
@@ -187,6 +188,7 @@ func (m *ModemManager) Plug(t workspace.T) {
 	}
 	m.Modem = attest.New(exchanges)
 	m.network.of(m.Modem)
+	m.messages = m.Modem.Keep(20)
 	names := make([]string, 0, 2)
 	for i := range 2 { // a port for the data, and one for commands meanwhile
 		name := fmt.Sprintf("%s-%d-%d", filepath.Base(filepath.Dir(m.folder)), os.Getpid(), i)
@@ -288,12 +290,13 @@ func (m *ModemManager) await(t workspace.T, what string, is func() bool) {
 // Receives has a short message come to the modem (3GPP TS 27.005, clause 3.4.1), in hexadecimal with the number of its centre.
 func (m *ModemManager) Receives(t workspace.T, pdu string) {
 	t.Helper()
-	octets, err := hex.DecodeString(pdu)
-	if err != nil || len(octets) == 0 {
-		t.Fatalf("%q is no message: %v", pdu, err)
-	}
-	m.Modem.Set("AT+CMGR=1", fmt.Sprintf("+CMGR: 0,,%d", len(octets)-1-int(octets[0])), pdu, "OK")
-	if err := m.Modem.Say(`+CMTI: "ME",1`); err != nil {
+	if err := m.messages.Receive(pdu); err != nil {
 		t.Fatalf("the modem cannot tell: %v", err)
 	}
+}
+
+// Keeps waits until the modem keeps so many short messages.
+func (m *ModemManager) Keeps(t workspace.T, n int) {
+	t.Helper()
+	m.await(t, fmt.Sprintf("%d messages are kept", n), func() bool { return len(m.messages.Kept()) == n })
 }
