@@ -19,7 +19,7 @@ import (
 )
 
 // addModems makes the modems of the configuration, which is read at the start. The first
-// one has objects 10 and 11.
+// one has objects 10, 11 and 13.
 func (a *Agent) addModems() error {
 	a.modems = &bind.Modems{Health: a.health, Log: a.log, Now: a.opts.Now, Changed: a.modemChanged, Woke: a.modemWoke, Wake: a.wake}
 	if len(a.opts.Config.Modems) > 0 {

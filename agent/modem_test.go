@@ -148,6 +148,65 @@ func TestModemIsWritten(t *testing.T) {
 	until(t, a, "/11/1/1", lwm2m.String("iot.lab"))
 }
 
+// TestModemIsSteered has a server say which radio and operators the modem prefers. The module keeps that:
+// it is there when the agent is started again.
+func TestModemIsSteered(t *testing.T) {
+	l := newLab(t)
+	sim, m := plugIn(t)
+	var mu sync.Mutex
+	sequence, operator := "00", "26201"
+	sim.Handle(`AT+QCFG="nwscanseq"`, func(rest string) string {
+		mu.Lock()
+		defer mu.Unlock()
+		if to, ok := strings.CutSuffix(rest, ",1"); ok {
+			sequence = to[1:]
+			return "OK"
+		}
+		return `+QCFG: "nwscanseq",` + sequence + "\nOK"
+	})
+	sim.Handle("AT+CPOL", func(rest string) string {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case rest == "=?":
+			return "+CPOL: (1-8),(0-2)\nOK"
+		case rest == "?":
+			return `+CPOL: 1,2,"` + operator + "\",1,0,1,1\nOK"
+		case strings.HasPrefix(rest, "=1,2,"):
+			operator = strings.Split(rest, `"`)[1]
+		}
+		return "OK"
+	})
+	cfg := l.config()
+	cfg.Modems = []config.Modem{m}
+	a, stop := l.run(t, cfg)
+	l.next(t, server.Registered)
+	until(t, a, "/13/0/6", lwm2m.String("26201"))
+	until(t, a, "/13/0/0/0", lwm2m.Integer(0))
+	write := func(path string, nodes ...lwm2m.Node) error {
+		return l.client(t).Replace(t.Context(), lwm2m.MustPath(path), lwm2m.FormatSenMLCBOR, nodes)
+	}
+	bearer := func(i uint16, n int64) lwm2m.Node {
+		return lwm2m.Node{Path: lwm2m.NewPath(13, 0, 0, i), Value: lwm2m.Integer(n)}
+	}
+	if err := write("/13/0/0", bearer(0, 14), bearer(1, 4)); err != nil {
+		t.Fatal(err)
+	}
+	if err := write("/13/0/6", lwm2m.Node{Path: lwm2m.MustPath("/13/0/6"), Value: lwm2m.String("26202")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := write("/13/0/0", bearer(0, 16)); lwm2m.CodeOf(err) != lwm2m.BadRequest {
+		t.Errorf("5G: %v", err)
+	}
+	until(t, a, "/13/0/0/2", lwm2m.Integer(2)) // what was not named comes last
+	stop()
+	a, _ = l.run(t, cfg)
+	until(t, a, "/13/0/6", lwm2m.String("26202"))
+	until(t, a, "/13/0/0/0", lwm2m.Integer(14))
+	until(t, a, "/13/0/0/1", lwm2m.Integer(4))
+	until(t, a, "/13/0/0/2", lwm2m.Integer(2))
+}
+
 // TestSleepingAgentIsWoken has short messages come to an agent in queue mode that sleeps: one from its
 // server wakes it, and nothing else does.
 func TestSleepingAgentIsWoken(t *testing.T) {

@@ -19,6 +19,7 @@ func Differences(a, b *State) Part {
 		{PartBearers, x.Bearers, y.Bearers},
 		{PartSleep, x.Sleep, y.Sleep},
 		{PartFix, x.Fix, y.Fix},
+		{PartSelection, x.Selection, y.Selection},
 	} {
 		if !reflect.DeepEqual(c.x, c.y) {
 			p |= c.part

@@ -126,6 +126,8 @@ func TestDifferences(t *testing.T) {
 		PartBearers:  func(s *State) { s.Bearers = nil },
 		PartSleep:    func(s *State) { s.Sleep.Granted.On = true },
 		PartFix:      func(s *State) { s.Fix = &Fix{} },
+
+		PartSelection: func(s *State) { s.Selection.Order = []Technology{LTE} },
 	} {
 		state := func() State {
 			return State{Network: Network{Cell: new(int64(1))}, Signal: Signal{RSRP: new(-97.0)}, Bearers: []Bearer{{CID: 1}}}

@@ -18,10 +18,12 @@ type State struct {
 	Bearers  []Bearer // in the order of their context numbers
 	Sleep    Sleep
 	Fix      *Fix // the last one, nil if there never was one
+
+	Selection Selection
 }
 
 // Part is a set of parts of a State: what a change was about.
-type Part uint8
+type Part uint16
 
 // The parts.
 const (
@@ -33,6 +35,7 @@ const (
 	PartBearers
 	PartSleep
 	PartFix
+	PartSelection
 	AllParts Part = 1<<iota - 1
 )
 
@@ -41,6 +44,7 @@ func (s *State) Clone() State {
 	out := *s
 	out.Bearers = slices.Clone(s.Bearers)
 	out.Sleep.EDRX = slices.Clone(s.Sleep.EDRX)
+	out.Selection = s.Selection.clone()
 	return out
 }
 

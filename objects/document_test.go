@@ -87,6 +87,9 @@ var served = []struct {
 		f.check(o.Publish([]APNProfile{fullProfile()}))
 		f.check(o.Publish([]APNProfile{ended}))
 	}},
+	{objectSelection, "which radio and operators the modem prefers, as far as it can be told; absent without [[modem]]", func(f *fixture) {
+		f.selecting(&Selection{MaxOperators: 1}, &told{})
+	}},
 	{objectWLAN, "the wireless interfaces, read only; absent where there is none", func(f *fixture) {
 		f.check(NewWLANConnectivity(f.tree).Publish([]WLAN{station(0, "wlan0")}))
 	}},

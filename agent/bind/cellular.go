@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"lwm2m-agent/lwm2m/model"
@@ -18,15 +19,19 @@ type CellularModem interface {
 	Reconnect(ctx context.Context, cid int) error
 	SetPSM(ctx context.Context, p modem.PSM) error
 	SetEDRX(ctx context.Context, e modem.EDRX) error
+	SetOrder(ctx context.Context, order []modem.Technology) error
+	SetOperators(ctx context.Context, operators []string) error
 }
 
-// Cellular joins a modem with objects 10 and 11.
+// Cellular joins a modem with objects 10, 11 and 13.
 type Cellular struct {
-	modem    CellularModem
-	log      *slog.Logger
-	power    *objects.CellularConnectivity
-	profiles *objects.APNConnectionProfile
-	anew     chan renewal
+	modem     CellularModem
+	log       *slog.Logger
+	power     *objects.CellularConnectivity
+	profiles  *objects.APNConnectionProfile
+	selection *objects.BearerSelection
+	selected  atomic.Pointer[modem.Selection] // what the modem goes by
+	anew      chan renewal
 }
 
 // renewal is a connection to be made anew, and the profile to go back to.
@@ -45,7 +50,7 @@ var pdnTypes = map[modem.PDNType]objects.PDNType{
 	modem.IPv4: objects.PDNIPv4, modem.IPv6: objects.PDNIPv6, modem.IPv4v6: objects.PDNIPv4v6, modem.NonIP: objects.PDNNonIP,
 }
 
-// NewCellular adds objects 10 and 11 for a modem.
+// NewCellular adds objects 10, 11 and 13 for a modem.
 func NewCellular(tree *model.Tree, m CellularModem, log *slog.Logger) (*Cellular, error) {
 	c := &Cellular{modem: m, log: log, anew: make(chan renewal, 4)}
 	var err error
@@ -54,6 +59,11 @@ func NewCellular(tree *model.Tree, m CellularModem, log *slog.Logger) (*Cellular
 		return nil, err
 	}
 	c.profiles, err = objects.NewAPNConnectionProfile(tree, objects.APNHooks{Set: c.setProfile, Changed: c.changed})
+	if err != nil {
+		return nil, err
+	}
+	c.selected.Store(new(modem.Selection))
+	c.selection, err = objects.NewBearerSelection(tree, c.selectionNow, objects.SelectionHooks{SetBearers: c.setBearers, SetOperators: m.SetOperators})
 	return c, err
 }
 
@@ -165,7 +175,8 @@ func (c *Cellular) publish(s *modem.State) {
 			active = append(active, p.Instance)
 		}
 	}
-	if err := errors.Join(c.profiles.Publish(profiles), c.power.Publish(power, active)); err != nil {
+	c.selected.Store(new(s.Selection))
+	if err := errors.Join(c.profiles.Publish(profiles), c.power.Publish(power, active), c.selection.Publish(c.selectionNow())); err != nil {
 		c.log.Warn("modem not published", slog.Any("error", err))
 	}
 }

@@ -147,7 +147,7 @@ func (m *Modem) SetRadio(ctx context.Context, on bool) error {
 		text = "+CFUN=1"
 	}
 	return m.ask(ctx, func(s *session) error {
-		s.due |= modem.AllParts &^ modem.PartIdentity
+		s.due |= fleeting
 		_, err := s.do(ctx, Command{Text: text, Limit: radioTime})
 		return err
 	})

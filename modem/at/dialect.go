@@ -23,7 +23,10 @@ type dialect struct {
 	traffic      func(context.Context, *session) (*modem.Traffic, error)
 	heard        func(s *session, name, rest string) bool       // a URC: its name and what follows the colon
 	login        func(cid int, p modem.Profile) (string, error) // +CGAUTH or what stands for it
-	asleep       []string                                       // how lines begin that say that power is saved from now on
+	order        func(context.Context, *session, *modem.Selection) error
+	setOrder     string                      // format of the command for it, "" if there is none
+	sequence     map[modem.Technology]string // what a technology is called in it, two digits
+	asleep       []string                    // how lines begin that say that power is saved from now on
 }
 
 // dialects is the table of them; the first that fits counts.

@@ -198,7 +198,7 @@ func (s *session) serve(ctx context.Context) error {
 		case line := <-s.lines:
 			s.urc(line)
 		case <-s.missed:
-			s.due |= modem.AllParts &^ modem.PartIdentity
+			s.due |= fleeting
 			s.messages.unread = s.messages.told
 		case j := <-s.m.jobs:
 			j.done <- j.do(s)

@@ -3,6 +3,7 @@ package at
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"lwm2m-agent/modem"
@@ -16,6 +17,7 @@ var quectelCat = dialect{
 	reset:        "+CFUN=1,1",
 	technologies: map[int]modem.Technology{7: modem.LTEM, 8: modem.LTEM, 9: modem.NBIoT},
 	signal:       quectelSignal, cell: quectelCell, traffic: quectelTraffic, heard: quectelHeard, login: quectelLogin,
+	order: quectelOrder, setOrder: quectelSetOrder, sequence: map[modem.Technology]string{modem.GSM: "01", modem.LTEM: "02", modem.NBIoT: "03"},
 	asleep: []string{"PSM POWER DOWN", "+QPSMTIMER"},
 }
 
@@ -36,6 +38,31 @@ var quectelLTE = dialect{
 	setup:  []string{`+QINDCFG="csq",1`},
 	reset:  "+CFUN=1,1",
 	signal: quectelSignal, cell: quectelCell, traffic: quectelTraffic, heard: quectelHeard, login: quectelLogin,
+	order: quectelOrder, setOrder: quectelSetOrder, sequence: map[modem.Technology]string{modem.GSM: "01", modem.UMTS: "03", modem.LTE: "04"},
+}
+
+// quectelSetOrder takes effect at once, and is kept by the module.
+const quectelSetOrder = `+QCFG="nwscanseq",%s,1`
+
+// quectelOrder asks AT+QCFG="nwscanseq", which answers the technologies as two digits each; 00 is
+// the module's own order. RG500 does not have it.
+func quectelOrder(ctx context.Context, s *session, now *modem.Selection) error {
+	lines, err := s.do(ctx, Command{Text: `+QCFG="nwscanseq"`, Prefix: `+QCFG: "nwscanseq"`, MayBeEmpty: true})
+	if err != nil || len(lines) == 0 {
+		return unlessRefused(err)
+	}
+	_, rest, _ := strings.Cut(lines[0], ",")
+	text := strings.TrimSpace(before(rest, ","))
+	now.Choices = s.dialect.choices()
+	now.Most = len(now.Choices)
+	for ; len(text) >= 2; text = text[2:] {
+		for _, t := range now.Choices {
+			if s.dialect.sequence[t] == text[:2] && !slices.Contains(now.Order, t) {
+				now.Order = append(now.Order, t)
+			}
+		}
+	}
+	return nil
 }
 
 // quectelSignal asks AT+QCSQ, which answers "<sysmode>",<rssi>,<rsrp>,<sinr>,<rsrq> for

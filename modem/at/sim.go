@@ -50,6 +50,7 @@ func (s *session) readSIM(ctx context.Context) error {
 	if sim != s.m.state.SIM {
 		s.m.state.SIM = sim
 		s.changed |= modem.PartSIM
+		s.due |= modem.PartSelection
 	}
 	return nil
 }

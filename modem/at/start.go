@@ -119,6 +119,7 @@ func (s *session) refresh(ctx context.Context) error {
 		{modem.PartSignal, s.readSignal},
 		{modem.PartBearers, s.readBearers},
 		{modem.PartSleep, s.readSleep},
+		{modem.PartSelection, s.readSelection},
 	} {
 		if s.due&r.part == 0 {
 			continue

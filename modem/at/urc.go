@@ -11,7 +11,7 @@ import (
 func (s *session) urc(line string) {
 	if s.m.state.Presence == modem.Asleep {
 		s.presence(modem.Ready)
-		s.due |= modem.AllParts &^ modem.PartIdentity
+		s.due |= fleeting
 	}
 	name, rest, _ := strings.Cut(line, ":")
 	rest = strings.TrimSpace(rest)
@@ -40,6 +40,9 @@ func (s *session) urc(line string) {
 	case s.dialect.heard != nil && s.dialect.heard(s, name, rest):
 	}
 }
+
+// fleeting is what may be another thing at any time without being told.
+const fleeting = modem.AllParts &^ (modem.PartIdentity | modem.PartSelection)
 
 func (s *session) presence(p modem.Presence) {
 	if s.m.state.Presence == p {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"github.com/godbus/dbus/v5"
 
@@ -12,6 +13,9 @@ import (
 
 // ErrNotOffered says that ModemManager's interface has no such thing.
 var ErrNotOffered = errors.New("ModemManager has no interface for the modem's power saving; a modem with driver = \"at\" has")
+
+// ErrNoOperators says so of the operators that the SIM's user prefers.
+var ErrNoOperators = errors.New("ModemManager has no interface for the SIM's list of operators; a modem with driver = \"at\" has")
 
 // here returns the modem that is there now.
 func (m *Modem) here() (*present, error) {
@@ -70,6 +74,32 @@ func (m *Modem) Reconnect(ctx context.Context, cid int) error {
 		}
 	}
 	return nil
+}
+
+// SetOperators gives ErrNoOperators.
+func (m *Modem) SetOperators(context.Context, []string) error { return ErrNoOperators }
+
+// SetOrder has the modem prefer the first of some technologies, and keep to none; with none it
+// chooses by itself. ModemManager has a preferred one only.
+func (m *Modem) SetOrder(ctx context.Context, order []modem.Technology) error {
+	here, err := m.here()
+	if err != nil {
+		return err
+	}
+	preferred := uint32(modeNone)
+	if len(order) > 0 {
+		preferred = modes[order[0]]
+	}
+	best := -1
+	for i, mode := range here.modes {
+		if mode.Preferred == preferred && (best < 0 || bits.OnesCount32(mode.Allowed) > bits.OnesCount32(here.modes[best].Allowed)) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return fmt.Errorf("prefer technologies: ModemManager has no such mode for this modem, but %v", here.modes)
+	}
+	return m.do(ctx, "prefer technologies", ifaceModem+".SetCurrentModes", here.modes[best])
 }
 
 // SetPSM gives ErrNotOffered.

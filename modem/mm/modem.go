@@ -49,6 +49,7 @@ type present struct {
 	conn    *dbus.Conn
 	path    dbus.ObjectPath
 	bearers map[int]dbus.ObjectPath // by the number that a bearer has here
+	modes   []mode
 }
 
 // ErrAbsent says that there is no modem to do what was asked for.

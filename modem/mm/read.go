@@ -57,6 +57,7 @@ func (s *session) read(o object, bearers map[int]dbus.ObjectPath) (modem.State, 
 	} else {
 		out.Network.Registration = modem.Unregistered
 	}
+	out.Selection = readSelection(o)
 	s.readBearers(o, &out, bearers)
 	return out, true
 }

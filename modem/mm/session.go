@@ -209,6 +209,7 @@ func (s *session) settle(ctx context.Context) {
 	if !ok {
 		return // it is not known yet what it is
 	}
+	here.modes = modesOf(o)
 	s.m.present.Store(here)
 	s.m.enter(state)
 	s.prepare(ctx, p, o)
