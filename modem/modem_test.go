@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lwm2m-agent/gnss"
 )
 
 // TestTimersThereAndBack covers each octet of both timers.
@@ -125,7 +127,7 @@ func TestDifferences(t *testing.T) {
 		PartSignal:   func(s *State) { s.Signal.RSRP = nil },
 		PartBearers:  func(s *State) { s.Bearers = nil },
 		PartSleep:    func(s *State) { s.Sleep.Granted.On = true },
-		PartFix:      func(s *State) { s.Fix = &Fix{} },
+		PartFix:      func(s *State) { s.Fix = &gnss.Fix{} },
 
 		PartSelection: func(s *State) { s.Selection.Order = []Technology{LTE} },
 	} {

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"lwm2m-agent/gnss"
 )
 
 // State is all that is known of a modem. It is a value: who is handed one keeps
@@ -17,7 +19,7 @@ type State struct {
 	Signal   Signal
 	Bearers  []Bearer // in the order of their context numbers
 	Sleep    Sleep
-	Fix      *Fix // the last one, nil if there never was one
+	Fix      *gnss.Fix // the last one of its receiver, nil if there never was one
 
 	Selection Selection
 }
@@ -157,16 +159,6 @@ func (s *Signal) Strength() *float64 {
 		return s.RSRP
 	}
 	return s.RSSI
-}
-
-// Fix is a position.
-type Fix struct {
-	Time                time.Time
-	Latitude, Longitude float64  // degrees, WGS 84
-	Altitude            *float64 // m above sea level
-	Radius              *float64 // m: how far off it may be
-	Speed               *float64 // m/s over ground
-	Course              *float64 // degrees clockwise from north
 }
 
 // PDNType is which protocol a bearer carries.

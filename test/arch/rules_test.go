@@ -21,13 +21,14 @@ var arrows = []arrow{
 
 	{"objects/...", []string{"lwm2m/..."}, "objects meet hardware, modems, firmware and the host only in agent/bind"},
 	{"hw/...", nil, "hardware gives channels and knows no LwM2M"},
-	{"modem/...", nil, "a modem knows no LwM2M"},
+	{"gnss/...", nil, "a position is no matter of who shows it"},
+	{"modem/...", []string{"gnss"}, "a modem knows no LwM2M; it may have a receiver"},
 	{"host/...", nil, "the operating system's side knows no LwM2M"},
 	{"fota/...", []string{"lwm2m"}, "firmware update knows State and Result and no transport"},
 
-	{"agent", []string{"lwm2m/...", "objects/...", "hw/...", "modem/...", "fota/...", "host/...", "agent/..."}, "the agent composes"},
+	{"agent", []string{"lwm2m/...", "objects/...", "hw/...", "gnss", "modem/...", "fota/...", "host/...", "agent/..."}, "the agent composes"},
 	{"agent/bind/...", []string{
-		"lwm2m", "lwm2m/model/...", "lwm2m/client", "objects/...", "hw/...", "modem/...", "fota/...", "host/...",
+		"lwm2m", "lwm2m/model/...", "lwm2m/client", "objects/...", "hw/...", "gnss", "modem/...", "fota/...", "host/...",
 		"agent/config", "agent/store", "agent/health", "agent/keys",
 	}, "siblings are joined here and nowhere else"},
 	{"agent/config/...", []string{"lwm2m", "agent/keys"}, "the configuration is text made typed; what it means is the affair of those who read it"},
