@@ -101,7 +101,8 @@ type Agent struct {
 	end       context.CancelCauseFunc // of Run
 	resetting atomic.Bool             // Run ends for a factory reset
 
-	firmware *firmware // nil: no updates
+	firmware *firmware    // nil: no updates
+	lock     *lockAndWipe // nil: no object 8
 
 	configuration *configuration // nil: it is not in files
 	wlan          *bind.WLAN
@@ -197,6 +198,9 @@ func (a *Agent) compose() error {
 	if err := a.addFirmware(); err != nil {
 		return err
 	}
+	if err := a.addLockAndWipe(); err != nil {
+		return err
+	}
 	a.client = client.New(client.Config{
 		Endpoint: a.endpoint, Tree: a.tree, Dialer: a.dialer(), Store: a.store.Bucket(store.Client),
 		Journal: a.store.SmallBucket("client/"), Mark: a.mark(), Params: a.params,
@@ -205,7 +209,7 @@ func (a *Agent) compose() error {
 	})
 	a.board = bind.NewBoard(bind.BoardConfig{
 		Tree: a.tree, Definitions: a.registry, Store: a.store, Health: a.health, Location: a.objects.location,
-		Hardware: a.opts.Hardware, Log: a.log, Now: a.opts.Now,
+		Hardware: a.opts.Hardware, Locked: a.lock.Locked, Log: a.log, Now: a.opts.Now,
 	})
 	if err := a.addApps(); err != nil {
 		return err
@@ -253,6 +257,9 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 	}, slices.Concat(a.followed, a.modemTasks, more)...)
 	if a.firmware != nil {
 		tasks = append(tasks, named{"firmware", a.firmware.run})
+	}
+	if a.lock != nil {
+		tasks = append(tasks, named{"lock and wipe", a.lock.run})
 	}
 	if a.configuration != nil {
 		tasks = append(tasks, named{"configuration", a.configuration.run})

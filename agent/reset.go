@@ -40,6 +40,7 @@ func (a *Agent) factoryReset(_ context.Context, origin model.Origin) error {
 	}
 	err = a.store.OrderReset(store.Kept{
 		Records: map[store.Name][]string{store.Meta: {keyEndpoint, keyMachine, clock.Key}},
+		Set:     a.lock.afterReset(),
 		Folders: []string{slotsFolder}, // systems, not settings
 	})
 	ordered <- err

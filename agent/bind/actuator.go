@@ -14,9 +14,13 @@ type setter struct {
 	board    *hw.Board
 	actuator string
 	channels map[string]uint16 // channel → resource
+	locked   func(actuator string) bool
 }
 
 func (s *setter) channel(rid uint16, v lwm2m.Value) (string, hw.Value, error) {
+	if s.locked != nil && s.locked(s.actuator) {
+		return "", hw.Value{}, lwm2m.Errorf(lwm2m.MethodNotAllowed, "actuator %q is locked; /8/0/0 unlocks it", s.actuator)
+	}
 	value, ok := hardwareValue(v)
 	for channel, r := range s.channels {
 		if r == rid && ok {

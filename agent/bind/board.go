@@ -26,6 +26,7 @@ type BoardConfig struct {
 	Health      *health.Tracker
 	Location    *objects.Location // takes the position of a sensor that has one; nil: none does
 	Hardware    hw.Options
+	Locked      func(actuator string) bool // its output must stay in its safe state; nil: none must
 	Log         *slog.Logger
 	Now         func() time.Time
 }
@@ -182,7 +183,7 @@ func (b *Board) add(unit hw.Unit, u *bound, g *group, iid uint16) error {
 	}
 	if unit.Role == hw.RoleActuator {
 		in.Drives = g.resources()
-		in.Setter = &setter{board: b.board, actuator: unit.Name, channels: g.channels}
+		in.Setter = &setter{board: b.board, actuator: unit.Name, channels: g.channels, locked: b.cfg.Locked}
 	}
 	kept := &memory{store: b.cfg.Store, log: b.cfg.Log, prefix: fmt.Sprintf("extremes/%d/%s/", g.oid, g.name), unit: g.first.Unit}
 	in.Memory, in.Extremes = kept, make(map[uint16][2]float64)

@@ -58,6 +58,7 @@ func (b *builder) config(root *node) *Config {
 	b.eventLogs(root)
 	b.apps(root)
 	b.firmware(root)
+	b.lockAndWipe(root)
 	if n := root.table["remote_configuration"]; n != nil {
 		b.cfg.Remote = get(n, "servers", []uint16(nil))
 	}

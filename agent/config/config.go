@@ -20,22 +20,23 @@ const (
 // Config is a configuration that has been read and checked. It can as well be
 // built in code, as the demo does.
 type Config struct {
-	Endpoint   string // "": to be chosen once, then kept
-	TestObject bool   // serve object 3442
-	Device     Device
-	Location   *Location // nil: not configured
-	Servers    []Server
-	Bootstrap  *Bootstrap // nil: none
-	Sensors    []Sensor
-	Derived    []Derived
-	Actuators  []Actuator
-	Modems     []Modem
-	EventLogs  []EventLog
-	Apps       []App
-	Firmware   *Firmware // nil: no updates
-	Log        Log
-	TPM        TPM
-	Remote     []uint16 // Short Server IDs of those who may set the configuration
+	Endpoint    string // "": to be chosen once, then kept
+	TestObject  bool   // serve object 3442
+	Device      Device
+	Location    *Location // nil: not configured
+	Servers     []Server
+	Bootstrap   *Bootstrap // nil: none
+	Sensors     []Sensor
+	Derived     []Derived
+	Actuators   []Actuator
+	Modems      []Modem
+	EventLogs   []EventLog
+	Apps        []App
+	Firmware    *Firmware    // nil: no updates
+	LockAndWipe *LockAndWipe // nil: no object 8
+	Log         Log
+	TPM         TPM
+	Remote      []uint16 // Short Server IDs of those who may set the configuration
 
 	StateDir string
 	Socket   string

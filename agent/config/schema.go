@@ -185,6 +185,7 @@ var schema = section{
 			{name: "device", kind: filePath, fallback: `"` + keys.DefaultDevice + `"`, help: "its device"},
 		}},
 		firmwareSection,
+		lockAndWipeSection,
 		remoteConfigurationSection,
 		{name: "log", help: "The agent's log.", keys: []key{
 			{name: "level", kind: oneOf("debug", "info", "warn", "error"), fallback: `"info"`, help: "how much is logged"},

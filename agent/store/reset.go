@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,9 +22,11 @@ type resetOrder struct {
 	Folders []string                   `json:"folders,omitempty"` // likewise, by their path in the directory
 }
 
-// Kept is what a reset leaves: the keys of records, and folders such as "firmware/slots".
+// Kept is what a reset leaves: the keys of records, records as they are to be, and folders such as
+// "firmware/slots".
 type Kept struct {
 	Records map[Name][]string
+	Set     map[Name]map[string][]byte
 	Folders []string
 }
 
@@ -42,6 +45,12 @@ func (s *Store) OrderReset(keep Kept) error {
 		}
 	}
 	s.mu.RUnlock()
+	for n, bucket := range keep.Set {
+		if order.Records[n] == nil {
+			order.Records[n] = make(map[string][]byte)
+		}
+		maps.Copy(order.Records[n], bucket)
+	}
 	content, err := json.Marshal(&order)
 	if err != nil {
 		return fmt.Errorf("order a reset: %w", err)

@@ -39,7 +39,7 @@ func used(t *testing.T) string {
 	return dir
 }
 
-var kept = Kept{Records: map[Name][]string{Meta: {"endpoint", "none"}}, Folders: []string{"firmware/slots"}}
+var kept = Kept{Records: map[Name][]string{Meta: {"endpoint", "none"}}, Set: map[Name]map[string][]byte{Values: {"lock": []byte("1")}}, Folders: []string{"firmware/slots"}}
 
 // inFiles returns the files of a directory that have secrets in any of their bytes.
 func inFiles(t *testing.T, dir string) (found, all []string) {
@@ -73,7 +73,7 @@ func checkReset(t *testing.T, dir string) {
 	if d := cmp.Diff([]string{"firmware/slots/a/image", "lock", "state.db"}, all); d != "" {
 		t.Errorf("files: %s", d)
 	}
-	want := records{own: s.records[own], Meta: {"endpoint": []byte("gw")}}
+	want := records{own: s.records[own], Meta: {"endpoint": []byte("gw")}, Values: {"lock": []byte("1")}}
 	if d := cmp.Diff(want, s.records); d != "" || len(s.small) > 0 || len(s.Damages()) > 0 {
 		t.Errorf("%s, %q, %v", d, s.small, s.Damages())
 	}

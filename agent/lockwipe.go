@@ -1,0 +1,242 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"lwm2m-agent/agent/store"
+	"lwm2m-agent/host"
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/objects"
+)
+
+// keyLock is where object 8 is kept, among the values.
+const keyLock = "lock"
+
+// wipeState is the target that is all of the state directory: a factory reset.
+const wipeState = "state"
+
+// lockAndWipe is the device behind object 8.
+type lockAndWipe struct {
+	agent   *Agent
+	folders []string
+	object  *objects.LockAndWipe
+	wake    chan struct{} // receives when there is something to wipe
+	locked  atomic.Pointer[lockRecord]
+
+	mu sync.Mutex // held while the record changes
+}
+
+// lockRecord is what outlives a restart, and a factory reset: who finds a device must not
+// unlock it by that.
+type lockRecord struct {
+	State   objects.LockState  `json:"state"`
+	Targets []string           `json:"targets,omitempty"` // actuators; of a partial lock
+	Result  objects.LockResult `json:"result"`
+	Wiping  []string           `json:"wiping,omitempty"` // what has yet to be wiped
+}
+
+// addLockAndWipe adds object 8, if the configuration has it.
+func (a *Agent) addLockAndWipe() error {
+	cfg := a.opts.Config.LockAndWipe
+	if cfg == nil {
+		return nil
+	}
+	l := &lockAndWipe{agent: a, folders: cfg.Folders, wake: make(chan struct{}, 1)}
+	record, err := a.store.Bucket(store.Values).Load(keyLock)
+	r := new(lockRecord)
+	if err == nil && record != nil {
+		err = json.Unmarshal(record, r)
+	}
+	if err != nil {
+		return fmt.Errorf("read whether the device is locked: %w", err)
+	}
+	l.locked.Store(r)
+	a.lock = l
+	l.object, err = objects.NewLockAndWipe(a.tree, l, l.status())
+	return err
+}
+
+func (l *lockAndWipe) status() objects.LockStatus {
+	r := l.locked.Load()
+	return objects.LockStatus{State: r.State, Result: r.Result, Items: l.items()}
+}
+
+// items are what can be wiped.
+func (l *lockAndWipe) items() []string {
+	items := slices.Clone(l.folders)
+	if l.agent.opts.FactoryReset {
+		items = append(items, wipeState)
+	}
+	return items
+}
+
+// change keeps a changed record and shows it.
+func (l *lockAndWipe) change(f func(r *lockRecord)) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next := *l.locked.Load()
+	f(&next)
+	record, err := json.Marshal(&next)
+	if err == nil {
+		err = l.agent.store.Bucket(store.Values).Save(keyLock, record)
+	}
+	if err != nil {
+		return fmt.Errorf("keep the lock: %w", err)
+	}
+	l.locked.Store(&next)
+	return l.object.Publish(l.status())
+}
+
+// Locked reports whether an actuator must stay in its safe state.
+func (l *lockAndWipe) Locked(actuator string) bool {
+	if l == nil {
+		return false
+	}
+	r := l.locked.Load()
+	return r.State == objects.FullyLocked || r.State == objects.PartiallyLocked && slices.Contains(r.Targets, actuator)
+}
+
+// CanLock implements objects.Locker.
+func (l *lockAndWipe) CanLock(target string) error {
+	if slices.Contains(l.actuators(), target) {
+		return nil
+	}
+	return lwm2m.Errorf(lwm2m.BadRequest, "there is nothing of the name %.40q to lock; there are %q", target, l.actuators())
+}
+
+func (l *lockAndWipe) actuators() []string {
+	var names []string
+	for _, a := range l.agent.config.Load().Actuators {
+		names = append(names, a.Name)
+	}
+	return names
+}
+
+// CanWipe implements objects.Locker.
+func (l *lockAndWipe) CanWipe(target string) error {
+	if slices.Contains(l.items(), target) {
+		return nil
+	}
+	return lwm2m.Errorf(lwm2m.BadRequest, "there is nothing of the name %.40q to wipe; /8/0/2 has what there is", target)
+}
+
+// Lock implements objects.Locker. From the moment at which it is on disk nobody can set a locked output
+// any more; then they take their safe states. One that does not obey makes the result a
+// failure, and takes it when it is back.
+func (l *lockAndWipe) Lock(ctx context.Context, origin model.Origin, state objects.LockState, targets []string) error {
+	if state != objects.PartiallyLocked {
+		targets = nil
+	}
+	result := map[objects.LockState]objects.LockResult{
+		objects.Unlocked: objects.UnlockedDone, objects.PartiallyLocked: objects.PartiallyLockedDone, objects.FullyLocked: objects.FullyLockedDone,
+	}[state]
+	if err := l.change(func(r *lockRecord) { r.State, r.Targets, r.Result = state, targets, result }); err != nil {
+		return err
+	}
+	l.agent.log.Warn("the device was locked or unlocked", slog.Int("state", int(state)), slog.Any("targets", targets), slog.Int("server", int(origin.Server)))
+	if err := l.makeSafe(ctx); err != nil {
+		l.agent.log.Error("a locked output does not take its safe state", slog.Any("error", err))
+		failed := objects.FullLockFailed
+		if state == objects.PartiallyLocked {
+			failed = objects.PartialLockFailed
+		}
+		return l.change(func(r *lockRecord) { r.Result = failed })
+	}
+	return nil
+}
+
+// safeTime is how long one output may take to take its safe state.
+const safeTime = 2 * time.Second
+
+// makeSafe puts every output that is locked into its safe state.
+func (l *lockAndWipe) makeSafe(ctx context.Context) error {
+	var problems []error
+	for _, name := range l.actuators() {
+		if l.Locked(name) {
+			within, cancel := context.WithTimeout(ctx, safeTime)
+			problems = append(problems, l.agent.board.Hardware().Safe(within, name))
+			cancel()
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// Wipe implements objects.Locker: the order is on disk, run carries it out.
+func (l *lockAndWipe) Wipe(_ context.Context, origin model.Origin, targets []string) error {
+	if err := l.change(func(r *lockRecord) { r.Wiping, r.Result = targets, objects.NoLockResult }); err != nil {
+		return err
+	}
+	l.agent.log.Warn("data are wiped", slog.Any("targets", targets), slog.Int("server", int(origin.Server)))
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// run wipes what is to be wiped, also what a former run did not come to the end of.
+func (l *lockAndWipe) run(ctx context.Context) error {
+	for {
+		if err := l.wipe(ctx); err != nil {
+			l.agent.log.Error("not all is wiped", slog.Any("error", err))
+		}
+		select {
+		case <-l.wake:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// wipe erases folders, and the state last: with it goes the order itself.
+func (l *lockAndWipe) wipe(ctx context.Context) error {
+	wiping := l.locked.Load().Wiping
+	if len(wiping) == 0 {
+		return nil
+	}
+	var problems []error
+	for _, folder := range l.folders {
+		if slices.Contains(wiping, folder) {
+			problems = append(problems, host.Wipe(folder))
+		}
+	}
+	err := errors.Join(problems...)
+	if err == nil && slices.Contains(wiping, wipeState) {
+		if err = l.agent.factoryReset(ctx, model.FromAgent()); err == nil {
+			return nil // afterReset is the end of the order
+		}
+	}
+	done := func(result objects.LockResult) error {
+		return l.change(func(r *lockRecord) { r.Wiping, r.Result = nil, result })
+	}
+	if err != nil {
+		return errors.Join(err, done(objects.WipeFailed))
+	}
+	return done(objects.WipeDone)
+}
+
+// afterReset returns what a factory reset leaves of object 8: the lock, and that the state is wiped, if
+// that was asked for.
+func (l *lockAndWipe) afterReset() map[store.Name]map[string][]byte {
+	if l == nil {
+		return nil
+	}
+	r := *l.locked.Load()
+	if slices.Contains(r.Wiping, wipeState) {
+		r.Wiping, r.Result = nil, objects.WipeDone
+	}
+	record, err := json.Marshal(&r)
+	if err != nil {
+		return nil
+	}
+	return map[store.Name]map[string][]byte{store.Values: {keyLock: record}}
+}
