@@ -16,10 +16,11 @@ import (
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/modem"
 	"lwm2m-agent/modem/at"
+	"lwm2m-agent/objects"
 )
 
 // addModems makes the modems of the configuration, which is read at the start. The first
-// one has objects 10, 11 and 13.
+// one has objects 10, 11, 13, 27, 10241 and 10308.
 func (a *Agent) addModems() error {
 	a.modems = &bind.Modems{Health: a.health, Log: a.log, Now: a.opts.Now, Changed: a.modemChanged, Woke: a.modemWoke, Wake: a.wake}
 	if len(a.opts.Config.Modems) > 0 {
@@ -40,9 +41,22 @@ func (a *Agent) addModems() error {
 			return fmt.Errorf("add the objects of modem %q: %w", section.Name, err)
 		}
 		a.modems.Join(cellular)
+		if err := a.addHostDevice(); err != nil {
+			return fmt.Errorf("add the objects of modem %q: %w", section.Name, err)
+		}
 		a.modemTasks = append(a.modemTasks, named{"modem profiles", cellular.Run})
 	}
 	return nil
+}
+
+// addHostDevice shows what machine the modem is in.
+func (a *Agent) addHostDevice() error {
+	id := a.hostIdentities()
+	host := objects.HostDevice{Manufacturer: id.Manufacturer, Model: id.Model, UniqueID: id.DeviceID, Software: a.facts().Firmware}
+	if err := objects.NewHostDevice(a.tree, host); err != nil {
+		return err
+	}
+	return a.objects.device.SetExternal(objects.HostDeviceLink())
 }
 
 // radio is what the times of accounts depend on.

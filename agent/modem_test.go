@@ -82,6 +82,12 @@ func TestModemInObject4(t *testing.T) {
 	until(t, a, "/4/0/11", lwm2m.Integer(2))
 	until(t, a, "/4/0/12", lwm2m.Integer(0x1A2B))
 	until(t, a, "/4/0/7/0", lwm2m.String("iot.lab"))
+	until(t, a, "/10308/0/1", lwm2m.String("8949020000123456789"))
+	until(t, a, "/10308/0/3", lwm2m.String("4915112345678"))
+	until(t, a, "/10308/0/7", lwm2m.Integer(2))
+	until(t, a, "/10241/0/5907/0", lwm2m.String(a.hostIdentities().DeviceID))
+	until(t, a, "/3/0/22/0", lwm2m.Objlnk(10241, 0))
+	until(t, a, "/27/0/0", lwm2m.Value{}) // it is no modem for 5G
 	shown := (&backend{a}).Status().Modems
 	if want := "ready: Quectel BG95-M3, SIM ready, home, LTE-M, 26201, -97 dBm, connected: iot.lab"; len(shown) != 1 || shown[0].Words != want || *shown[0].Signal != -97 {
 		t.Errorf("status has %+v, want %q", shown, want)

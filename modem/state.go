@@ -79,6 +79,7 @@ type Network struct {
 	Time         time.Time // of the last change
 	Registration Registration
 	Technology   Technology
+	Dual         bool   // LTE with 5G beside it
 	Operator     string // name; "" if not known
 	MCC, MNC     string // digits, "262" and "01"; "" if not known
 	Area         *int64 // tracking area code, or location area code of GSM and UMTS

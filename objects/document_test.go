@@ -110,6 +110,19 @@ var served = []struct {
 	{objectGatewayTraffic, "bytes sent and received, by purpose", func(f *fixture) {
 		f.check(AddGatewayTraffic(f.tree, 8, func(int) (day, run Octets) { return day, run }))
 	}},
+	{objectNR, "how a modem for 5G is connected, read only; absent until it is seen in 5G", func(f *fixture) {
+		n, err := NewNRObject(f.tree)
+		f.check(err)
+		f.check(n.Publish(fullNR()))
+	}},
+	{objectHostDevice, "the machine around the modem, read only; absent without [[modem]]", func(f *fixture) {
+		f.check(NewHostDevice(f.tree, HostDevice{}))
+	}},
+	{objectCellularIdentity, "whom the SIM is for, and how well the modem hears, read only; absent without [[modem]]", func(f *fixture) {
+		c, err := NewCellularExtension(f.tree)
+		f.check(err)
+		f.check(c.Publish(fullIdentity()))
+	}},
 	{objectConfiguration, "the agent's configuration and transactions that change it; see remote-configuration.md", func(f *fixture) {
 		_, err := NewGatewayConfiguration(f.tree, &configurator{}, ConfigurationStatus{History: []string{""}})
 		f.check(err)

@@ -23,13 +23,16 @@ type CellularModem interface {
 	SetOperators(ctx context.Context, operators []string) error
 }
 
-// Cellular joins a modem with objects 10, 11 and 13.
+// Cellular joins a modem with objects 10, 11, 13, 27 and 10308.
 type Cellular struct {
 	modem     CellularModem
 	log       *slog.Logger
 	power     *objects.CellularConnectivity
 	profiles  *objects.APNConnectionProfile
 	selection *objects.BearerSelection
+	identity  *objects.CellularExtension
+	nr        *objects.NRObject
+	seenNR    bool                            // the modem is one for 5G
 	selected  atomic.Pointer[modem.Selection] // what the modem goes by
 	anew      chan renewal
 }
@@ -50,7 +53,7 @@ var pdnTypes = map[modem.PDNType]objects.PDNType{
 	modem.IPv4: objects.PDNIPv4, modem.IPv6: objects.PDNIPv6, modem.IPv4v6: objects.PDNIPv4v6, modem.NonIP: objects.PDNNonIP,
 }
 
-// NewCellular adds objects 10, 11 and 13 for a modem.
+// NewCellular adds objects 10, 11, 13, 27 and 10308 for a modem.
 func NewCellular(tree *model.Tree, m CellularModem, log *slog.Logger) (*Cellular, error) {
 	c := &Cellular{modem: m, log: log, anew: make(chan renewal, 4)}
 	var err error
@@ -64,6 +67,13 @@ func NewCellular(tree *model.Tree, m CellularModem, log *slog.Logger) (*Cellular
 	}
 	c.selected.Store(new(modem.Selection))
 	c.selection, err = objects.NewBearerSelection(tree, c.selectionNow, objects.SelectionHooks{SetBearers: c.setBearers, SetOperators: m.SetOperators})
+	if err != nil {
+		return nil, err
+	}
+	if c.identity, err = objects.NewCellularExtension(tree); err != nil {
+		return nil, err
+	}
+	c.nr, err = objects.NewNRObject(tree)
 	return c, err
 }
 
@@ -176,7 +186,8 @@ func (c *Cellular) publish(s *modem.State) {
 		}
 	}
 	c.selected.Store(new(s.Selection))
-	if err := errors.Join(c.profiles.Publish(profiles), c.power.Publish(power, active), c.selection.Publish(c.selectionNow())); err != nil {
+	err := errors.Join(c.profiles.Publish(profiles), c.power.Publish(power, active), c.selection.Publish(c.selectionNow()), c.identity.Publish(identityOf(s)), c.publishNR(s))
+	if err != nil {
 		c.log.Warn("modem not published", slog.Any("error", err))
 	}
 }

@@ -186,6 +186,12 @@ func TestFollowed(t *testing.T) {
 		if s, _ := say(`+CEREG: 5,"1A2C","01A2D004",8`); s.Network.Registration != modem.Roaming || *s.Network.Area != 0x1a2c || s.Network.MNC != "02" || s.Network.Reject != nil {
 			t.Errorf("roaming: %+v", s.Network)
 		}
+		for _, act := range []string{"13", "8"} {
+			d.sim.Set("AT+CEREG?", `+CEREG: 4,5,"1A2C","01A2D004",`+act, "OK")
+			if s, p := say(`+CEREG: 5,"1A2C","01A2D004",` + act); s.Network.Dual != (act == "13") || p&modem.PartNetwork == 0 {
+				t.Errorf("<AcT> %s: %+v, %b", act, s.Network, p)
+			}
+		}
 		d.sim.Set("AT+QCSQ", `+QCSQ: "eMTC",-85,-117,60,-15`, "OK")
 		if s, p := say(`+QIND: "csq",9,99`); *s.Signal.RSRP != -117 || *s.Signal.SNR != -8 || p != modem.PartSignal {
 			t.Errorf("signal: %+v, %b", s.Signal, p)

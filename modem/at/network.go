@@ -17,6 +17,7 @@ type registration struct {
 	known      bool // the modem has this domain
 	state      modem.Registration
 	technology modem.Technology
+	dual       bool
 	area, cell *int64
 	reject     *modem.Cause
 	granted    *modem.PSM
@@ -34,6 +35,9 @@ var technologies = map[int]modem.Technology{
 	0: modem.GSM, 1: modem.GSM, 2: modem.UMTS, 3: modem.GSM, 4: modem.UMTS, 5: modem.UMTS, 6: modem.UMTS,
 	7: modem.LTE, 8: modem.GSM, 9: modem.NBIoT, 10: modem.LTE, 11: modem.NR, 12: modem.NR, 13: modem.LTE,
 }
+
+// dualConnectivity is the <AcT> of LTE with 5G beside it.
+const dualConnectivity = "13"
 
 // technology reads an <AcT>; module families differ in what they call LTE-M.
 func (s *session) technology(f []string, i int) modem.Technology {
@@ -89,6 +93,7 @@ func (s *session) parseRegistration(domain string, f []string) (registration, bo
 	}
 	r.area, r.cell = hexadecimal(field(f, 1)), hexadecimal(field(f, 2))
 	r.technology = s.technology(f, 3)
+	r.dual = field(f, 3) == dualConnectivity
 	cause := map[string]int{"CEREG": 4, "CGREG": 5, "C5GREG": 6}[domain]
 	protocol := map[string]modem.Protocol{"CEREG": modem.EMM, "CGREG": modem.GMM, "C5GREG": modem.MM5G}[domain]
 	if kind, ok := number(f, cause); ok && kind == 0 { // else it is the vendor's own
@@ -127,6 +132,7 @@ func (s *session) enterNetwork() {
 	}
 	n := &s.m.state.Network
 	old := *n
+	n.Dual = best.dual
 	n.Registration, n.Area, n.Cell, n.Reject = best.state, best.area, best.cell, best.reject
 	if best.technology != modem.TechnologyUnknown || !best.state.Registered() {
 		n.Technology = best.technology

@@ -158,6 +158,9 @@ func TestFollowed(t *testing.T) {
 		if s, _ := set(at, ifModem, map[string]any{"AccessTechnologies": uint32(1<<14 | 1<<17)}); s.Network.Technology != modem.NBIoT {
 			t.Errorf("technology: %v", s.Network.Technology)
 		}
+		if s, _ := set(at, ifModem, map[string]any{"AccessTechnologies": uint32(1<<14 | 1<<15)}); s.Network.Technology != modem.NR || !s.Network.Dual {
+			t.Errorf("5G beside LTE: %+v", s.Network)
+		}
 		reject := mmtest.Dict(map[string]any{"error": uint32(15)})
 		if s, _ := set(at, if3GPP, map[string]any{"RegistrationState": uint32(3), "NetworkRejection": reject}); s.Network.Registration != modem.Denied || s.Network.Reject == nil || s.Network.Reject.Code != 15 || s.Network.Cell != nil {
 			t.Errorf("refused: %+v", s.Network)

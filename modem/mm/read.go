@@ -101,6 +101,9 @@ var technologies = []struct {
 	{1<<1 | 1<<2 | 1<<3 | 1<<4, modem.GSM},
 }
 
+// bothBits are those of LTE and 5G.
+const bothBits = 1<<14 | 1<<15
+
 func readNetwork(o object) modem.Network {
 	n := modem.Network{Registration: registrations[get[uint32](o, iface3GPP, "RegistrationState")]}
 	if reject, ok := o[iface3GPP]["NetworkRejection"].Value().(map[string]dbus.Variant); ok && !n.Registration.Registered() {
@@ -118,6 +121,7 @@ func readNetwork(o object) modem.Network {
 			break
 		}
 	}
+	n.Dual = on&bothBits == bothBits
 	n.Operator = get[string](o, iface3GPP, "OperatorName")
 	if code := get[string](o, iface3GPP, "OperatorCode"); len(code) == 5 || len(code) == 6 {
 		n.MCC, n.MNC = code[:3], code[3:]

@@ -24,7 +24,7 @@ const trigger = "0791947106004034040C91945111325476000462118281750040" + "0A5002
 func TestLeshanModemManager(t *testing.T) {
 	t.Parallel()
 	rig := modemmanager.Start(t)
-	s := peer{leshan.Start(t, leshan.Options{Models: definitionsOf(t, 1, 3, 4, 7, 10, 11, 13)}), "gw-mm", true}
+	s := peer{leshan.Start(t, leshan.Options{Models: definitionsOf(t, 1, 3, 4, 7, 10, 11, 13, 27, 10241, 10308)}), "gw-mm", true}
 	a := gateway.StartIn(t, fmt.Sprintf("endpoint = %q\n[[modem]]\nname = \"wwan\"\ndriver = \"modemmanager\"\nsignal = \"1s\"\n", s.endpoint)+server(s.CoAP, false, "sms_number = \"+491511234567\""),
 		"DBUS_SYSTEM_BUS_ADDRESS="+rig.Bus)
 	s.AwaitRegistered(t, s.endpoint, patience)
@@ -34,6 +34,9 @@ func TestLeshanModemManager(t *testing.T) {
 	rig.Enable(t)
 	awaitModem(t, a, "home", "SIM ready", "home, LTE, Lab LTE 26201", "-97 dBm")
 	s.wantCell(t, "262", "1", "27447299", "6699")
+	s.want(t, "/10308/0/2", "262011234567890")
+	s.want(t, "/10308/0/3", "4915112345678")
+	s.want(t, "/10241/0/5907/0", s.endpoint)
 	s.want(t, "/13/0/0/0", "0") // ModemManager has no modes for this modem
 	must(t, "4.05", s.Replace(t, s.endpoint, "/13/0/6", lwm2m.FormatText, leshan.Values{"": "26201"}))
 	must(t, "2.05", s.Observe(t, s.endpoint, "/4/0/10", lwm2m.FormatText))
