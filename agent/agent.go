@@ -19,6 +19,7 @@ import (
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/agent/keys"
 	"lwm2m-agent/agent/store"
+	"lwm2m-agent/agent/trace"
 	"lwm2m-agent/agent/transaction"
 	"lwm2m-agent/host"
 	"lwm2m-agent/hw"
@@ -69,7 +70,7 @@ type Options struct {
 	BeforeWrite func() error
 
 	// Trace sees each CoAP message as sent and received; see client.Config.
-	Trace func(shortServerID uint16, d coap.Direction, datagram []byte)
+	Trace func(d coap.Direction, datagram []byte)
 }
 
 // Agent is a gateway that serves its objects to LwM2M servers and its control
@@ -94,6 +95,7 @@ type Agent struct {
 	access   *bind.AccessControl
 	objects  coreObjects
 	counters *bind.Counters
+	tap      trace.Tap
 	status   statusFeed
 	deferred chan func(context.Context) // work that must follow an answer
 	config   atomic.Pointer[config.Config]

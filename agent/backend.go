@@ -5,9 +5,11 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"lwm2m-agent/agent/control"
 	"lwm2m-agent/agent/health"
+	"lwm2m-agent/agent/trace"
 	"lwm2m-agent/host"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/client"
@@ -103,6 +105,32 @@ func (b *backend) Send(ctx context.Context, servers []uint16, paths []lwm2m.Path
 		return nil, lwm2m.Errorf(lwm2m.NotFound, "%w", err)
 	}
 	return outcomes, nil
+}
+
+// observedTime bounds how long an account may take to say what its server observes.
+const observedTime = 2 * time.Second
+
+// Trace implements control.Backend.
+func (b *backend) Trace(ctx context.Context) *trace.Listener {
+	d := &trace.Decoder{
+		Definition: func(oid uint16) *model.Definition {
+			if def := b.tree.Definition(oid); def != nil {
+				return def
+			}
+			def, _ := b.registry.Object(oid)
+			return def
+		},
+		Name: func(p lwm2m.Path) string { return b.registry.PathName(p, b.apps.Definitions()...) },
+	}
+	l := b.tap.Listen(d)
+	ctx, cancel := context.WithTimeout(ctx, observedTime)
+	defer cancel()
+	for _, id := range b.orAll(nil) {
+		if requests, err := b.client.Observed(ctx, id); err == nil { // else its notifications have no path
+			d.Observed(id, requests)
+		}
+	}
+	return l
 }
 
 // orAll returns the servers, or all if there is none.

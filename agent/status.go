@@ -9,6 +9,7 @@ import (
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/control"
 	"lwm2m-agent/agent/health"
+	"lwm2m-agent/agent/trace"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/coap"
@@ -89,10 +90,11 @@ func (a *Agent) alert(id uint16, alert dtls.Alert) {
 }
 
 // trace is client.Config.Trace.
-func (a *Agent) trace(id uint16, d coap.Direction, datagram []byte) {
+func (a *Agent) trace(over *client.Link, d coap.Direction, datagram []byte) {
 	a.counters.Note(len(datagram))
+	a.tap.Note((*trace.Link)(over), d, datagram, a.opts.Now)
 	if a.opts.Trace != nil {
-		a.opts.Trace(id, d, datagram)
+		a.opts.Trace(d, datagram)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"lwm2m-agent/agent/apps"
 	"lwm2m-agent/agent/health"
+	"lwm2m-agent/agent/trace"
 	"lwm2m-agent/lwm2m"
 )
 
@@ -75,6 +76,7 @@ func TestAPISchemas(t *testing.T) {
 		"Firmware": reflect.TypeFor[Firmware](), "Slot": reflect.TypeFor[Slot](), "FirmwareRequest": reflect.TypeFor[FirmwareRequest](),
 		"Configuration": reflect.TypeFor[Configuration](), "ConfigurationRun": reflect.TypeFor[ConfigurationRun](),
 		"ConfigurationRequest": reflect.TypeFor[ConfigurationRequest](), "Plan": reflect.TypeFor[Plan](),
+		"Message": reflect.TypeFor[trace.Message](), "MessageValue": reflect.TypeFor[trace.Value](),
 		"AppResource": reflect.TypeFor[apps.ResourceDefinition](),
 	}
 	for name, typ := range types {

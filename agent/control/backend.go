@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"lwm2m-agent/agent/health"
+	"lwm2m-agent/agent/trace"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
 )
@@ -43,6 +44,8 @@ type Backend interface {
 	// Deregister ends the registrations, until the agent is started anew. It returns when the servers
 	// have answered.
 	Deregister(ctx context.Context) error
+	// Trace returns who hears the messages to and from servers from now on. Close it when done.
+	Trace(ctx context.Context) *trace.Listener
 	// Subscribe returns what happens from now on: values and structure below the
 	// paths, accounts, health. Close it when done.
 	Subscribe(paths []lwm2m.Path) Subscription

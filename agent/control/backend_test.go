@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lwm2m-agent/agent/health"
+	"lwm2m-agent/agent/trace"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
 )
@@ -75,6 +76,7 @@ type device struct {
 	mu       sync.Mutex
 	executed []string
 	updated  [][]uint16
+	tap      trace.Tap
 	left     bool // deregistered; once more is not answered
 	noBoot   bool // there is no bootstrap server
 	sent     []lwm2m.Path
@@ -237,6 +239,10 @@ func (d *device) Update(servers []uint16) error {
 	defer d.mu.Unlock()
 	d.updated = append(d.updated, servers)
 	return nil
+}
+
+func (d *device) Trace(context.Context) *trace.Listener {
+	return d.tap.Listen(&trace.Decoder{Definition: d.Definition, Name: func(p lwm2m.Path) string { return "name of " + p.String() }})
 }
 
 func (d *device) Subscribe(paths []lwm2m.Path) Subscription {

@@ -89,15 +89,21 @@ func (c *Client) Update(ctx context.Context, servers ...uint16) error {
 // Events calls each for each event until it returns an error, which is returned,
 // ctx ends, or the agent does.
 func (c *Client) Events(ctx context.Context, paths []string, each func(Event) error) error {
-	response, err := c.do(ctx, http.MethodGet, "/v1/events?"+url.Values{"path": paths}.Encode(), nil)
+	return eachLine(ctx, c, "/v1/events?"+url.Values{"path": paths}.Encode(), func() {}, each)
+}
+
+// eachLine calls begun when a stream has begun, and each for each of its lines.
+func eachLine[T any](ctx context.Context, c *Client, route string, begun func(), each func(T) error) error {
+	response, err := c.do(ctx, http.MethodGet, route, nil)
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close() //nolint:errcheck // only read
+	begun()
 	d := json.NewDecoder(response.Body)
 	d.UseNumber()
 	for {
-		var e Event
+		var e T
 		switch err := d.Decode(&e); {
 		case ctx.Err() != nil:
 			return ctx.Err()

@@ -47,12 +47,11 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case h.streams <- struct{}{}:
-		defer func() { <-h.streams }()
-	default:
-		return lwm2m.Errorf(lwm2m.ServiceUnavailable, "%d event streams are open already", maxStreams)
+	end, err := h.beginStream()
+	if err != nil {
+		return err
 	}
+	defer end()
 	sub := h.backend.Subscribe(paths)
 	defer sub.Close()
 	s := stream{handler: h, lines: beginLines(w), paths: paths}
@@ -68,6 +67,16 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return nil
+}
+
+// beginStream takes one of the few places that streams have.
+func (h *handler) beginStream() (end func(), err error) {
+	select {
+	case h.streams <- struct{}{}:
+		return func() { <-h.streams }, nil
+	default:
+		return nil, lwm2m.Errorf(lwm2m.ServiceUnavailable, "%d event streams are open already", maxStreams)
+	}
 }
 
 // stream is one client of the events.

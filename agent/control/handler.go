@@ -74,6 +74,7 @@ func routes() []route {
 		{http.MethodPost, "/v1/bootstrap", Changing, (*handler).bootstrap},
 		{http.MethodPost, "/v1/deregister", Changing, (*handler).deregister},
 		{http.MethodGet, "/v1/events", Reading, (*handler).events},
+		{http.MethodGet, "/v1/trace", Reading, (*handler).trace},
 		{http.MethodGet, firmwarePath, Reading, ofFirmware((*handler).showFirmware)},
 		{http.MethodPost, firmwarePath, Changing, ofFirmware((*handler).actOnFirmware)},
 		{http.MethodPut, firmwarePath, Changing, ofFirmware((*handler).installFirmware)},

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"lwm2m-agent/agent/trace"
 	"lwm2m-agent/agent/web"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
@@ -20,7 +20,7 @@ type Decoder struct {
 	Protected bool // they travel inside DTLS
 	Now       func() time.Time
 
-	exchanges exchanges
+	exchanges trace.Exchanges
 }
 
 // Bounds of what is shown of one payload: bytes of one that is no list of
@@ -31,7 +31,7 @@ const (
 )
 
 // Trace takes a datagram as the agent sends or receives it.
-func (d *Decoder) Trace(_ uint16, direction coap.Direction, datagram []byte) {
+func (d *Decoder) Trace(direction coap.Direction, datagram []byte) {
 	watched := d.Feed.Watched()
 	if !watched && !isRequest(datagram) {
 		return
@@ -43,14 +43,14 @@ func (d *Decoder) Trace(_ uint16, direction coap.Direction, datagram []byte) {
 	// Requests are taken note of in any case: a page that is opened later sees
 	// the notifications that they asked for.
 	sent := direction == coap.Sent
-	about := d.exchanges.note(m, sent)
+	about := d.exchanges.Note(m, sent)
 	if !watched {
 		return
 	}
 	out := web.Message{
-		Time: d.Now(), Sent: sent, Operation: about.operation, Answer: m.Code.IsResponse() && about.operation != notify, Type: m.Type.String(),
-		Code: code(m), ID: m.ID, Token: m.Token.String(), Path: about.path, Query: strings.Join(m.Queries(), "&"),
-		Options: options(m), Size: len(datagram), Protected: d.Protected,
+		Time: d.Now(), Sent: sent, Operation: about.Operation, Answer: m.Code.IsResponse() && about.Operation != trace.Notify, Type: m.Type.String(),
+		Code: trace.CodeOf(m), ID: m.ID, Token: m.Token.String(), Path: about.Path, Query: strings.Join(m.Queries(), "&"),
+		Options: trace.Options(m), Size: len(datagram), Protected: d.Protected,
 	}
 	d.payload(&out, m)
 	d.Feed.Message(&out)
@@ -61,13 +61,6 @@ func isRequest(datagram []byte) bool {
 	return len(datagram) >= 4 && datagram[1] != 0 && datagram[1]>>5 == 0
 }
 
-func code(m *coap.Message) string {
-	if m.Code.IsResponse() {
-		return lwm2m.Code(m.Code).String()
-	}
-	return m.Code.String()
-}
-
 func (d *Decoder) payload(out *web.Message, m *coap.Message) {
 	if len(m.Payload) == 0 {
 		return
@@ -76,14 +69,14 @@ func (d *Decoder) payload(out *web.Message, m *coap.Message) {
 	if known {
 		out.Format = lwm2m.Format(format).String()
 	}
-	if known && !partial(m) && d.values(out, lwm2m.Format(format), m.Payload) {
+	if known && !trace.Partial(m) && d.values(out, lwm2m.Format(format), m.Payload) {
 		return
 	}
 	text, more := m.Payload, ""
 	if len(text) > mostText {
 		text, more = text[:mostText], " …"
 	}
-	if printable(text) {
+	if trace.Printable(text) {
 		out.Text = strings.ToValidUTF8(string(text), "") + more
 	} else {
 		out.Text = fmt.Sprintf("% x", text) + more
@@ -93,7 +86,7 @@ func (d *Decoder) payload(out *web.Message, m *coap.Message) {
 // values decodes a list of values. What is executed, or is no answer of
 // content, has none.
 func (d *Decoder) values(out *web.Message, format lwm2m.Format, payload []byte) bool {
-	if out.Operation == execute || strings.HasPrefix(out.Code, "4.") || strings.HasPrefix(out.Code, "5.") {
+	if out.Operation == trace.Execute || strings.HasPrefix(out.Code, "4.") || strings.HasPrefix(out.Code, "5.") {
 		return false
 	}
 	base, err := lwm2m.ParsePath(out.Path)
@@ -111,45 +104,4 @@ func (d *Decoder) values(out *web.Message, format lwm2m.Format, payload []byte) 
 		out.Text = fmt.Sprintf("and %d more", more)
 	}
 	return true
-}
-
-// printable reports whether bytes are text. A character that was cut at the end
-// does no harm.
-func printable(text []byte) bool {
-	for len(text) > 0 {
-		r, size := utf8.DecodeRune(text)
-		if r == utf8.RuneError && size == 1 && (utf8.FullRune(text) || len(text) >= utf8.UTFMax) || r < ' ' && r != '\n' && r != '\t' {
-			return false
-		}
-		text = text[size:]
-	}
-	return true
-}
-
-// partial reports whether the payload is one block of several.
-func partial(m *coap.Message) bool {
-	one, hasOne := m.Block1()
-	two, hasTwo := m.Block2()
-	return hasOne && (one.More || one.Number > 0) || hasTwo && (two.More || two.Number > 0)
-}
-
-// options are a message's options that the panel has no other place for.
-func options(m *coap.Message) string {
-	var out []string
-	if n, ok := m.Observe(); ok {
-		out = append(out, fmt.Sprintf("Observe %d", n))
-	}
-	if f, ok := m.Accept(); ok {
-		out = append(out, "Accept "+lwm2m.Format(f).String())
-	}
-	if b, ok := m.Block1(); ok {
-		out = append(out, "Block1 "+b.String())
-	}
-	if b, ok := m.Block2(); ok {
-		out = append(out, "Block2 "+b.String())
-	}
-	if l := m.LocationPath(); l != "" {
-		out = append(out, "Location "+l)
-	}
-	return strings.Join(out, ", ")
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lwm2m-agent/agent/trace"
 	"lwm2m-agent/agent/web"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
@@ -152,7 +153,7 @@ func TestTrace(t *testing.T) {
 		{"ping", false, datagram(coap.CON, coap.Empty, 13, "", ""), web.Message{Operation: "Ping", Type: "CON", Code: "EMPTY", ID: 13}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			decoder.Trace(101, coap.Direction(c.sent), c.data)
+			decoder.Trace(coap.Direction(c.sent), c.data)
 			c.want.Time, c.want.Sent, c.want.Size = noon, c.sent, len(c.data)
 			if d := cmp.Diff(c.want, next(), cmp.AllowUnexported(lwm2m.Path{})); d != "" {
 				t.Error(d)
@@ -161,66 +162,18 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-func TestOperation(t *testing.T) {
-	observe, cancel := option{6, ""}, option{6, "\x01"}
-	cbor := option{12, "\x70"}
-	for _, c := range []struct {
-		want    string
-		sent    bool
-		code    coap.Code
-		payload string
-		options []option
-	}{
-		{"Read", false, coap.GET, "", path("/3/0")},
-		{"Discover", false, coap.GET, "", append(path("/3/0"), option{17, "\x28"})},
-		{"Observe", false, coap.GET, "", append([]option{observe}, path("/3/0")...)},
-		{"Cancel Observation", false, coap.GET, "", append([]option{cancel}, path("/3/0")...)},
-		{"Read-Composite", false, coap.FETCH, "\x80", []option{cbor}},
-		{"Observe-Composite", false, coap.FETCH, "\x80", []option{observe, cbor}},
-		{"Cancel Observation-Composite", false, coap.FETCH, "\x80", []option{cancel, cbor}},
-		{"Write", false, coap.PUT, "x", path("/3/0/14")},
-		{"Write", false, coap.PUT, "", path("/3/0/14")},
-		{"Write-Attributes", false, coap.PUT, "", append(path("/3/0/9"), option{15, "pmin=1"})},
-		{"Write", false, coap.POST, "x", append(path("/3/0"), cbor)},
-		{"Write", false, coap.POST, "x", append(path("/3442/0/1110"), cbor)},
-		{"Execute", false, coap.POST, "", path("/3/0/4")},
-		{"Execute", false, coap.POST, "1", append(path("/3/0/4"), option{12, ""})},
-		{"Create", false, coap.POST, "x", append(path("/3442"), cbor)},
-		{"Delete", false, coap.DELETE, "", path("/3442/1")},
-		{"Write-Composite", false, coap.IPATCH, "\x80", []option{cbor}},
-		{"Bootstrap-Finish", false, coap.POST, "", path("/bs")},
-		{"", false, coap.PATCH, "", path("/3")},
-		{"Register", true, coap.POST, "", path("/rd")},
-		{"Update", true, coap.POST, "", path("/rd/x")},
-		{"Deregister", true, coap.DELETE, "", path("/rd/x")},
-		{"Send", true, coap.POST, "", path("/dp")},
-		{"Bootstrap-Request", true, coap.POST, "", path("/bs")},
-		{"Bootstrap-Request", true, coap.GET, "", path("/bspack")},
-		{"", true, coap.POST, "", path("/elsewhere")},
-		{"", true, coap.POST, "", nil},
-	} {
-		m, err := coap.Parse(datagram(coap.CON, c.code, 1, "t", c.payload, c.options...))
-		if err != nil {
-			t.Fatalf("%s: %v", c.want, err)
-		}
-		if got := operation(m, c.sent); got != c.want {
-			t.Errorf("%s %s is %q, want %q", m.Code, m.Path(), got, c.want)
-		}
-	}
-}
-
 // TestNotify: what follows the answer to an Observe is a notification, also for a
 // page that is opened after the Observe, and after many other requests.
 func TestNotify(t *testing.T) {
 	d := &Decoder{Feed: &web.Feed{}, Shapes: shapes, Now: func() time.Time { return noon }}
-	d.Trace(101, coap.Received, datagram(coap.CON, coap.GET, 1, "ob", "", append([]option{{6, ""}}, path("/3303/0/5700")...)...))
+	d.Trace(coap.Received, datagram(coap.CON, coap.GET, 1, "ob", "", append([]option{{6, ""}}, path("/3303/0/5700")...)...))
 	late, next := watched(t)
 	d.Feed = late.Feed
 	notification := datagram(coap.NON, coap.Content, 2, "ob", "20", option{6, "\x02"}, option{12, ""})
-	for i := range 3 * mostExchanges {
+	for i := range 3 * 512 { // more than are remembered
 		if i%100 == 0 {
-			d.Trace(101, coap.Sent, notification)
-			want := notify
+			d.Trace(coap.Sent, notification)
+			want := trace.Notify
 			if i == 0 {
 				want = "Observe" // its answer
 			}
@@ -228,10 +181,7 @@ func TestNotify(t *testing.T) {
 				t.Fatalf("after %d other requests: %+v, want %s", i, m, want)
 			}
 		}
-		d.exchanges.note(parsed(t, datagram(coap.CON, coap.GET, 3, fmt.Sprint(i), "", path("/3/0")...)), false)
-	}
-	if n := len(d.exchanges.entries); n != mostExchanges || d.exchanges.order.Len() != n {
-		t.Errorf("%d requests are remembered, want %d", n, mostExchanges)
+		d.exchanges.Note(parsed(t, datagram(coap.CON, coap.GET, 3, fmt.Sprint(i), "", path("/3/0")...)), false)
 	}
 }
 
@@ -247,11 +197,11 @@ func parsed(t *testing.T, b []byte) *coap.Message {
 // TestTraceBounds: of what is long, some is shown.
 func TestTraceBounds(t *testing.T) {
 	d, next := watched(t)
-	d.Trace(101, coap.Sent, datagram(coap.CON, coap.POST, 1, "a", strings.Repeat("é", mostText), path("/rd")...))
+	d.Trace(coap.Sent, datagram(coap.CON, coap.POST, 1, "a", strings.Repeat("é", mostText), path("/rd")...))
 	if m := next(); m.Text != strings.Repeat("é", mostText/2)+" …" {
 		t.Errorf("text is %q", m.Text)
 	}
-	d.Trace(101, coap.Sent, datagram(coap.CON, coap.POST, 2, "b", strings.Repeat("é", mostText)[1:], path("/rd")...))
+	d.Trace(coap.Sent, datagram(coap.CON, coap.POST, 2, "b", strings.Repeat("é", mostText)[1:], path("/rd")...))
 	if m := next(); !strings.HasPrefix(m.Text, "a9 c3") || len(m.Text) != 3*mostText-1+len(" …") {
 		t.Errorf("text of bytes is %q", m.Text)
 	}
@@ -263,7 +213,7 @@ func TestTraceBounds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.Trace(101, coap.Received, datagram(coap.CON, coap.PUT, 3, "c", string(payload), append(path("/3306"), option{12, "\x70"})...))
+	d.Trace(coap.Received, datagram(coap.CON, coap.PUT, 3, "c", string(payload), append(path("/3306"), option{12, "\x70"})...))
 	if m := next(); len(m.Values) != mostValues || m.Text != "and 10 more" {
 		t.Errorf("%d values, text %q", len(m.Values), m.Text)
 	}
@@ -274,12 +224,12 @@ func TestTraceBounds(t *testing.T) {
 func TestTraceUnwatched(t *testing.T) {
 	d := &Decoder{Feed: &web.Feed{}, Now: func() time.Time { t.Error("a message was decoded"); return noon }}
 	notification := datagram(coap.NON, coap.Content, 2, "ob", "20", option{6, "\x02"}, option{12, ""})
-	if n := testing.AllocsPerRun(100, func() { d.Trace(101, coap.Sent, notification) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { d.Trace(coap.Sent, notification) }); n != 0 {
 		t.Errorf("a notification that nobody sees takes %v allocations", n)
 	}
-	d.Trace(101, coap.Received, datagram(coap.CON, coap.GET, 1, "ob", "", path("/3303/0/5700")...))
-	if len(d.exchanges.entries) != 1 {
-		t.Errorf("%d requests are remembered, want 1", len(d.exchanges.entries))
+	d.Trace(coap.Received, datagram(coap.CON, coap.GET, 1, "ob", "", path("/3303/0/5700")...))
+	if about := d.exchanges.Note(parsed(t, notification), true); about.Path != "/3303/0/5700" {
+		t.Errorf("what was asked for before is remembered as %+v", about)
 	}
 }
 
@@ -287,7 +237,7 @@ func BenchmarkTraceUnwatched(b *testing.B) {
 	d := &Decoder{Feed: &web.Feed{}, Now: time.Now}
 	request := datagram(coap.CON, coap.GET, 1, "ob", "", path("/3303/0/5700")...)
 	for b.Loop() {
-		d.Trace(101, coap.Received, request)
+		d.Trace(coap.Received, request)
 	}
 }
 
@@ -322,10 +272,5 @@ func FuzzTrace(f *testing.F) {
 	}
 	f.Cleanup(func() { _ = resp.Body.Close() })
 	d := &Decoder{Feed: feed, Shapes: shapes, Now: time.Now}
-	f.Fuzz(func(t *testing.T, data []byte, sent bool) {
-		d.Trace(101, coap.Direction(sent), data)
-		if len(d.exchanges.entries) > mostExchanges {
-			t.Errorf("%d requests are remembered", len(d.exchanges.entries))
-		}
-	})
+	f.Fuzz(func(_ *testing.T, data []byte, sent bool) { d.Trace(coap.Direction(sent), data) })
 }

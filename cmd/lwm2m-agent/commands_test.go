@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -109,10 +110,15 @@ const eventsAnswer = `{"event":"registration","server":{"short_server_id":101}}
 {"event":"tree","path":"/3303/1","change":"deleted"}
 `
 
+const traceAnswer = `{"time":"2026-03-01T11:59:59.25Z","short_server_id":101,"sent":false,"transport":"udp","local":"10.0.0.1:40000","remote":"10.0.0.2:5684","type":"CON","code":"GET","id":7,"token":"0a0b","operation":"Read","path":"/3303/0/5700","name":"/temperature/0/sensor-value","size":20,"datagram":"QAEAAQ=="}
+{"time":"2026-03-01T11:59:59.5Z","short_server_id":101,"sent":true,"transport":"tcp","local":"10.0.0.1:40000","remote":"10.0.0.2:5684","code":"2.05 Content","token":"0a0b","operation":"Read","path":"/3303/0/5700","name":"/temperature/0/sensor-value","options":"Observe 5, Accept text/plain","format":"text/plain","values":[{"path":"/3303/0/5700","name":"/temperature/0/sensor-value","value":"21.5 Cel","time":"2026-03-01T11:59:59Z"}],"size":25,"datagram":"QAEAAQ=="}
+{"time":"2026-03-01T12:00:00Z","short_server_id":0,"sent":true,"transport":"tcp","local":"","remote":"","code":"POST","query":"ep=gw","text":"\u001b[2J","size":9,"lost":5}
+`
+
 func TestOutput(t *testing.T) {
 	answers := map[string]string{
 		"GET /v1/status": statusAnswer, "GET /v1/tree": treeAnswer, "GET /v1/value": valueAnswer, "GET /v1/events": eventsAnswer,
-		"PUT /v1/value": "", "POST /v1/execute": "", "POST /v1/update": "", "POST /v1/bootstrap": "", "POST /v1/deregister": "",
+		"GET /v1/trace": traceAnswer, "PUT /v1/value": "", "POST /v1/execute": "", "POST /v1/update": "", "POST /v1/bootstrap": "", "POST /v1/deregister": "",
 		"POST /v1/send": `[{"short_server_id":101,"sent":true},{"short_server_id":102,"sent":false,"error":"muted"}]`,
 	}
 	tests := []struct {
@@ -185,6 +191,14 @@ health:
 13:00:00.000  /3303/1  deleted
 `, "some changes were missed; all values follow\nlwm2m-agent observe: the agent has ended the stream\n", 1},
 		{[]string{"observe", "-json", "/3303"}, "GET /v1/events?path=%2F3303", "*", "lwm2m-agent observe: the agent has ended the stream\n", 1},
+		{[]string{"trace"}, "GET /v1/trace", `12:59:59.250 <- 101  CON  GET  Read  /3303/0/5700  /temperature/0/sensor-value  token 0a0b  id 7  20 B
+12:59:59.500 -> 101  2.05 Content  Read  /3303/0/5700  /temperature/0/sensor-value  Observe 5, Accept text/plain  text/plain  token 0a0b  25 B
+    /3303/0/5700  /temperature/0/sensor-value  21.5 Cel  at 2026-03-01 12:59:59.000
+               5 messages are missing here
+13:00:00.000 -> bootstrap  POST  ?ep=gw  9 B
+    "\x1b[2J"
+`, "listening; interrupt to end\n3 messages, 5 lost\nlwm2m-agent trace: the agent has ended the stream\n", 1},
+		{[]string{"trace", "-count", "2", "-json"}, "GET /v1/trace", "*", "listening; interrupt to end\n2 messages, 0 lost\n", 0},
 	}
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
@@ -218,11 +232,42 @@ func TestRefused(t *testing.T) {
 
 func TestNoAgent(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "none")
-	for _, args := range [][]string{{"status"}, {"tree"}, {"read", "/3"}, {"write", "/3", "x"}, {"execute", "/3"}, {"observe", "/3"}, {"update"}} {
+	for _, args := range [][]string{{"status"}, {"tree"}, {"read", "/3"}, {"write", "/3", "x"}, {"execute", "/3"}, {"observe", "/3"}, {"trace"}, {"update"}} {
 		_, problems, code := run(t.Context(), append(args, "-socket", socket)...)
 		if want := "is it running? see \"systemctl status lwm2m-agent\""; code != 1 || !strings.Contains(problems, want) {
 			t.Errorf("%q: %d %q", args, code, problems)
 		}
+	}
+}
+
+// TestTraceCapture: a capture goes to a file that was not there, which others cannot read, or to
+// standard output; TestCapture of test/interop opens one.
+func TestTraceCapture(t *testing.T) {
+	a := startAgent(t, map[string]string{"GET /v1/trace": traceAnswer})
+	file := filepath.Join(t.TempDir(), "capture")
+	for _, flag := range []string{"-pcap", "-pcapng"} {
+		_, problems, code := run(t.Context(), "trace", flag, file, "-socket", a.socket)
+		if code != 1 || !strings.HasSuffix(problems, "3 messages, 5 lost\nlwm2m-agent trace: the agent has ended the stream\n") {
+			t.Errorf("%d %q", code, problems)
+		}
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
+			t.Errorf("%v, %v", info.Mode(), err)
+		}
+		if _, problems, code := run(t.Context(), "trace", flag, file, "-socket", a.socket); code != 1 || !strings.Contains(problems, "file exists") {
+			t.Errorf("over a file: %d %q", code, problems)
+		}
+		out, _, _ := run(t.Context(), "trace", flag, "-", "-socket", a.socket)
+		if out != string(content) || !strings.HasPrefix(out, "\x0a\x0d\x0d\x0a") || strings.Count(out, "server 101: Read /temperature/0/sensor-value") != 2 {
+			t.Errorf("to standard output: %q\nto a file: %q", out, content)
+		}
+		os.Remove(file)
+	}
+	if _, problems, code := run(t.Context(), "trace", "-json", "-pcap", file, "-socket", a.socket); code != 2 || !strings.Contains(problems, "exclude each other") {
+		t.Errorf("%d %q", code, problems)
 	}
 }
 
@@ -280,7 +325,7 @@ func TestHelp(t *testing.T) {
 
 // TestListings: every listing takes -json.
 func TestListings(t *testing.T) {
-	for _, name := range []string{"status", "tree", "read", "observe", "check", "scan", "version", "provision"} {
+	for _, name := range []string{"status", "tree", "read", "observe", "trace", "check", "scan", "version", "provision"} {
 		out, _, _ := run(t.Context(), name, "-h")
 		if !strings.Contains(out, "\n  -json\n") {
 			t.Errorf("%s has no -json", name)

@@ -46,6 +46,7 @@ func commands() []command {
 		{"write", "PATH VALUE", "write a value", runWrite},
 		{"execute", "PATH [ARGS]", "run an executable resource", runExecute},
 		{"observe", "PATH...", "print values as they change, until interrupted", runObserve},
+		{"trace", "", "print the messages to and from servers as they come, decoded, without keys", runTrace},
 		{"send", "PATH...", "tell servers present values, unasked", runSend},
 		{"update", "[SHORT_SERVER_ID...]", "send a registration Update now", runUpdate},
 		{"bootstrap", "", "ask the bootstrap server for accounts now", runBootstrap},

@@ -173,46 +173,53 @@ func (a *account) now() time.Time { return a.client.config.Now() }
 func (a *account) receive() {
 	a.items = a.inbox.take(a.items)
 	for _, item := range a.items {
-		switch item := item.(type) {
-		case request:
-			a.request(item)
-		case dialled:
-			a.dialled(item)
-		case answered:
-			a.answered(item)
-		case connectionEnded:
-			a.connectionOver(item.connection, item.err)
-		case notified:
-			a.notified(item)
-		case resettled:
-			a.resettle(item.settings)
-		case *dataSend:
-			a.accept(item)
-		case dataSent:
-			a.sent(item)
-		case replayed:
-			a.replayed(item)
-		case turnHasCome:
-			a.turnHasCome()
-		case bootstrapped:
-			a.bootstrapped()
-		case command:
-			a.commands = append(a.commands, item)
-		case networkChanged:
-			a.networkChanged()
-		case radioOn:
-			a.radioIsOn(item.next)
-		case probe:
-			close(item.answered)
-		case paramsChanged:
-			a.paramsChanged()
-		case restartAsked:
-			a.restartAsked()
-		case ownChangeDone, numbersLow:
-		}
+		a.take(item)
 	}
 	if a.ownChanges.Load() == 0 {
 		a.obey()
+	}
+}
+
+// take takes in one thing that has come.
+func (a *account) take(item any) {
+	switch item := item.(type) {
+	case request:
+		a.request(item)
+	case dialled:
+		a.dialled(item)
+	case answered:
+		a.answered(item)
+	case connectionEnded:
+		a.connectionOver(item.connection, item.err)
+	case notified:
+		a.notified(item)
+	case resettled:
+		a.resettle(item.settings)
+	case *dataSend:
+		a.accept(item)
+	case dataSent:
+		a.sent(item)
+	case replayed:
+		a.replayed(item)
+	case turnHasCome:
+		a.turnHasCome()
+	case bootstrapped:
+		a.bootstrapped()
+	case command:
+		a.commands = append(a.commands, item)
+	case networkChanged:
+		a.networkChanged()
+	case radioOn:
+		a.radioIsOn(item.next)
+	case probe:
+		close(item.answered)
+	case observedAsked:
+		item.answer <- a.observed()
+	case paramsChanged:
+		a.paramsChanged()
+	case restartAsked:
+		a.restartAsked()
+	case ownChangeDone, numbersLow:
 	}
 }
 

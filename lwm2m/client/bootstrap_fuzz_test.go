@@ -66,8 +66,8 @@ func TestBootstrapSeeds(t *testing.T) {
 	for name, ask := range bootstrapSeeds {
 		var data []byte
 		bootstrapping(t, true, func(c *Config) {
-			c.Trace = func(ssid uint16, d coap.Direction, datagram []byte) {
-				if m, err := coap.Parse(bytes.Clone(datagram)); err == nil && ssid == 0 && d == coap.Received && m.Code.IsRequest() {
+			c.Trace = func(over *Link, d coap.Direction, datagram []byte) {
+				if m, err := coap.Parse(bytes.Clone(datagram)); err == nil && over.ShortServerID == 0 && d == coap.Received && m.Code.IsRequest() {
 					data = binary.BigEndian.AppendUint16(data, uint16(len(datagram)))
 					data = append(data, datagram...)
 				}

@@ -316,12 +316,10 @@ func (b *bootstrapper) dialled(d dialled) {
 
 func (b *bootstrapper) connect(to *Server, nc net.Conn) {
 	o := coap.Options{Params: b.params.CoAP, Limits: b.params.Limits}
-	around, trace := headersAround(nc), b.client.config.Trace
+	around, trace := headersAround(nc), b.client.traced(0, to, nc)
 	o.Trace = func(d coap.Direction, datagram []byte) {
 		b.view.traffic.count(ForBootstrap, d == coap.Sent, len(datagram), around, b.now())
-		if trace != nil {
-			trace(0, d, datagram)
-		}
+		trace(d, datagram)
 	}
 	conn := newConn(to, nc, func(x *coap.Exchange) { b.inbox.put(x) }, o)
 	b.conn = conn

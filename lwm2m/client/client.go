@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/coap"
 	"lwm2m-agent/lwm2m/dtls"
 	"lwm2m-agent/lwm2m/model"
 )
@@ -280,6 +281,37 @@ func (c *Client) Alive(ctx context.Context) error {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
 	return nil
+}
+
+// Observed returns the requests of what a server observes, in no order: what notifications
+// with their tokens tell of. Run must run. Errors: [ErrNoAccount], [ErrUnregistered] if the
+// account ends meanwhile, and what ends ctx.
+func (c *Client) Observed(ctx context.Context, shortServerID uint16) ([]*coap.Message, error) {
+	c.mu.Lock()
+	a := c.accounts[shortServerID]
+	c.mu.Unlock()
+	if a == nil {
+		return nil, fmt.Errorf("%w: %d", ErrNoAccount, shortServerID)
+	}
+	answer := make(chan []*coap.Message, 1)
+	a.inbox.put(observedAsked{answer})
+	select {
+	case requests := <-answer:
+		return requests, nil
+	case <-a.ctx.Done():
+		return nil, ErrUnregistered
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// observed returns copies of the requests of what the server observes.
+func (a *account) observed() []*coap.Message {
+	requests := make([]*coap.Message, 0, len(a.observations.byToken))
+	for o := range a.observations.all() {
+		requests = append(requests, o.request.Clone())
+	}
+	return requests
 }
 
 // Status returns the accounts in order of Short Server ID.

@@ -171,7 +171,7 @@ func TestWriteCompositeOfTheAccount(t *testing.T) {
 	var mu sync.Mutex
 	var sent []coap.Code
 	simulate(t, func(c *Config) {
-		c.Trace = func(_ uint16, d coap.Direction, datagram []byte) {
+		c.Trace = func(_ *Link, d coap.Direction, datagram []byte) {
 			if m, err := coap.Parse(datagram); err == nil && d == coap.Sent && m.Code != coap.Empty {
 				mu.Lock()
 				defer mu.Unlock()

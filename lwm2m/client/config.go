@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"log/slog"
+	"net"
 	"time"
 
 	"lwm2m-agent/lwm2m"
@@ -45,8 +46,25 @@ type Config struct {
 	OnAlert func(shortServerID uint16, alert dtls.Alert)
 
 	// Trace sees each CoAP message of an account as sent and received, before
-	// encryption; 0 is the bootstrap server. coap.Parse decodes it; it must not be kept.
-	Trace func(shortServerID uint16, d coap.Direction, datagram []byte)
+	// encryption. coap.Parse decodes it; it must not be kept.
+	Trace func(over *Link, d coap.Direction, datagram []byte)
+}
+
+// Link is what a message goes over.
+type Link struct {
+	ShortServerID uint16 // 0: of the bootstrap server
+	Local, Remote net.Addr
+	Stream        bool // TCP or TLS, else UDP or DTLS
+}
+
+// traced returns what a connection shows its messages to.
+func (c *Client) traced(ssid uint16, to *Server, nc net.Conn) func(coap.Direction, []byte) {
+	trace := c.config.Trace
+	if trace == nil {
+		return func(coap.Direction, []byte) {}
+	}
+	over := &Link{ShortServerID: ssid, Local: nc.LocalAddr(), Remote: nc.RemoteAddr(), Stream: transportOf(to.URI) == overTCP}
+	return func(d coap.Direction, datagram []byte) { trace(over, d, datagram) }
 }
 
 // Params are the settings of an account that objects 0 and 1 do not have. A zero

@@ -78,12 +78,10 @@ func newConnection(a *account, to *Server, nc net.Conn) *connection {
 	if a.client.config.Store != nil {
 		a.numbers(&o, c.continues)
 	}
-	around, trace := headersAround(c.nc), a.client.config.Trace
+	around, trace := headersAround(c.nc), a.client.traced(a.ssid, to, nc)
 	o.Trace = func(d coap.Direction, datagram []byte) {
 		a.view.traffic.note(d, datagram, around, a.now())
-		if trace != nil {
-			trace(a.ssid, d, datagram)
-		}
+		trace(d, datagram)
 	}
 	c.conn = newConn(to, c.sender(), c.handle, o)
 	return c

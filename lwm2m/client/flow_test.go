@@ -201,7 +201,7 @@ func TestDisabledIsEnabledByUpdate(t *testing.T) {
 func TestTriggerAnswersFirst(t *testing.T) {
 	var sent []string
 	simulate(t, func(c *Config) {
-		c.Trace = func(_ uint16, d coap.Direction, datagram []byte) {
+		c.Trace = func(_ *Link, d coap.Direction, datagram []byte) {
 			if m, err := coap.Parse(datagram); err == nil && d == coap.Sent && m.Code != coap.Empty {
 				sent = append(sent, m.Code.String())
 			}

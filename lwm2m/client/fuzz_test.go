@@ -56,7 +56,7 @@ func FuzzDatagrams(f *testing.F) {
 func sane(t *testing.T) func(*Config) {
 	t.Helper()
 	return func(c *Config) {
-		c.Trace = func(_ uint16, d coap.Direction, datagram []byte) {
+		c.Trace = func(_ *Link, d coap.Direction, datagram []byte) {
 			if d != coap.Sent {
 				return
 			}
@@ -94,7 +94,7 @@ func TestSeeds(t *testing.T) {
 	for name, ask := range seeds {
 		var data []byte
 		simulate(t, func(c *Config) {
-			c.Trace = func(_ uint16, d coap.Direction, datagram []byte) {
+			c.Trace = func(_ *Link, d coap.Direction, datagram []byte) {
 				if m, err := coap.Parse(datagram); err == nil && d == coap.Received && m.Code.IsRequest() {
 					data = binary.BigEndian.AppendUint16(data, uint16(len(datagram)))
 					data = append(data, datagram...)

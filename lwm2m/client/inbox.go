@@ -99,6 +99,8 @@ type (
 	bootstrapped struct{}
 	// probe asks whether the account's goroutine goes round.
 	probe struct{ answered chan<- struct{} }
+	// observedAsked asks for the requests of what the server observes.
+	observedAsked struct{ answer chan<- []*coap.Message }
 	// paramsChanged says that the account's parameters are others now.
 	paramsChanged struct{}
 	// networkChanged says that addresses or routes have changed.

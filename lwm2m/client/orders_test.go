@@ -19,7 +19,7 @@ type answers struct {
 	to map[uint16][]string
 }
 
-func (a *answers) trace(_ uint16, d coap.Direction, b []byte) {
+func (a *answers) trace(_ *Link, d coap.Direction, b []byte) {
 	m, err := coap.Parse(bytes.Clone(b))
 	if err != nil || d != coap.Sent || m.Type != coap.ACK {
 		return

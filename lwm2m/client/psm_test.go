@@ -61,7 +61,7 @@ type psm struct {
 }
 
 // passes takes a message on its way.
-func (m *psm) passes(_ uint16, d coap.Direction, _ []byte) {
+func (m *psm) passes(_ *Link, d coap.Direction, _ []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if now := time.Now(); now.Sub(m.last) > m.active {

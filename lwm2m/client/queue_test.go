@@ -109,7 +109,7 @@ func TestUpdateBeforeNotification(t *testing.T) {
 	var sent []string
 	simulate(t, func(c *Config) {
 		queueMode(c)
-		c.Trace = func(_ uint16, d coap.Direction, datagram []byte) {
+		c.Trace = func(_ *Link, d coap.Direction, datagram []byte) {
 			if m, err := coap.Parse(datagram); err == nil {
 				sent = append(sent, map[coap.Direction]string{coap.Sent: ">", coap.Received: "<"}[d]+m.Code.String())
 			}

@@ -82,7 +82,7 @@ type confirmations struct {
 	confirmed map[string]bool
 }
 
-func (c *confirmations) trace(_ uint16, d coap.Direction, datagram []byte) {
+func (c *confirmations) trace(_ *Link, d coap.Direction, datagram []byte) {
 	m, err := coap.Parse(datagram)
 	if err != nil {
 		return

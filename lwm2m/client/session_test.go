@@ -386,7 +386,7 @@ func TestNumbersAreReserved(t *testing.T) {
 	var l *lives
 	sent := 0
 	live(t, func(c *Config) {
-		c.Trace = func(_ uint16, d coap.Direction, b []byte) {
+		c.Trace = func(_ *Link, d coap.Direction, b []byte) {
 			m, err := coap.Parse(b)
 			if l == nil || d != coap.Sent || err != nil || m.Type > coap.NON {
 				return

@@ -40,12 +40,13 @@ var arrows = []arrow{
 	{"agent/provision/...", []string{"agent/keys", "agent/config"}, "a factory line makes keys and writes configuration; nothing runs"},
 	{"agent/health/...", []string{"lwm2m"}, "a trouble is a declared value; whoever has it reports it"},
 	{"agent/apps/...", []string{"lwm2m", "lwm2m/model/...", "agent/config", "agent/health"}, "local programs meet the tree here; how they connect is the affair of agent/control"},
-	{"agent/control/...", []string{"lwm2m", "lwm2m/model/...", "agent/apps", "agent/config", "agent/health"}, "the control interface asks the tree and the agent through its own interfaces"},
+	{"agent/trace/...", []string{"lwm2m", "lwm2m/wire/...", "lwm2m/model/...", "lwm2m/coap"}, "messages are put in words here; who looks is the affair of agent/control"},
+	{"agent/control/...", []string{"lwm2m", "lwm2m/model/...", "agent/apps", "agent/config", "agent/health", "agent/trace"}, "the control interface asks the tree and the agent through its own interfaces"},
 	{"agent/web/...", []string{"lwm2m", "lwm2m/model/...", "agent/control", "agent/health"}, "the page stands on the control interface"},
 
 	{
 		"agent/demo/...",
-		[]string{"lwm2m", "lwm2m/wire/...", "lwm2m/model/...", "lwm2m/coap", "lwm2m/server", "agent/config", "agent/web"},
+		[]string{"lwm2m", "lwm2m/wire/...", "lwm2m/model/...", "lwm2m/coap", "lwm2m/server", "agent/config", "agent/trace", "agent/web"},
 		"the demo's own parts stand on the page and the small server; the agent composes them",
 	},
 
@@ -55,7 +56,7 @@ var arrows = []arrow{
 		"the conformance procedures know a server and the device under test through an interface; the agent composes them",
 	},
 
-	{"cmd/...", []string{"agent", "agent/config", "agent/control", "agent/ets", "agent/keys", "agent/provision", "lwm2m"}, "a command parses flags and calls the agent, or its control interface"},
+	{"cmd/...", []string{"agent", "agent/config", "agent/control", "agent/ets", "agent/keys", "agent/provision", "agent/trace", "lwm2m"}, "a command parses flags and calls the agent, or its control interface"},
 	{"test/...", []string{"..."}, "tests may look at everything"},
 }
 

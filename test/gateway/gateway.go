@@ -118,6 +118,14 @@ func (a *Agent) Run(t workspace.T, command string, args ...string) (output strin
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
+// Beside starts a command of the agent's binary against the running agent. The log of what it prints is
+// kept under its name.
+func (a *Agent) Beside(t workspace.T, command string, args ...string) *process.Process {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), a.binary, append([]string{command, "-socket", a.Socket()}, args...)...)
+	return process.Start(t, cmd, workspace.Artifact(t, command+".log"))
+}
+
 // Must is Run for a command that must succeed.
 func (a *Agent) Must(t workspace.T, command string, args ...string) string {
 	t.Helper()

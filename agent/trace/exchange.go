@@ -1,4 +1,4 @@
-package demo
+package trace
 
 import (
 	"container/list"
@@ -10,12 +10,14 @@ import (
 	"lwm2m-agent/lwm2m/coap"
 )
 
-// exchanges remembers requests for the messages that answer them, which name
-// neither path nor operation.
-type exchanges struct {
-	mu      sync.Mutex
-	entries map[exchangeKey]*list.Element
-	order   list.List // of *exchange, the latest in front
+// Exchanges remembers requests for the messages that answer them, which name
+// neither path nor operation. The zero value is ready; all methods may be called
+// from any goroutine.
+type Exchanges struct {
+	mu       sync.Mutex
+	entries  map[exchangeKey]*list.Element
+	order    list.List            // of *exchange, the latest in front
+	observed map[coap.Token]About // by the peer, from before the first message; has no bound of its own
 }
 
 // mostExchanges bounds the requests that are remembered. Those whose answers
@@ -29,28 +31,41 @@ type exchangeKey struct {
 }
 
 type exchange struct {
-	key       exchangeKey
-	path      string
-	operation string
-	answered  bool
+	key      exchangeKey
+	about    About
+	answered bool
 }
 
-// about is what a message is about; zero if it is not known.
-type about struct{ path, operation string }
+// About is what a message is about; zero if it is not known.
+type About struct {
+	Path      string // of the request
+	Operation string // of LwM2M, in words: "Write", "Notify"
+}
 
-// note takes up a message and returns what it is about.
-func (e *exchanges) note(m *coap.Message, sent bool) about {
+// Note takes up a message that this end has sent or received, and returns what it is about.
+func (e *Exchanges) Note(m *coap.Message, sent bool) About {
 	switch {
 	case m.Code.IsRequest():
 		return e.request(m, sent)
 	case m.Code.IsResponse():
 		return e.response(m, sent)
 	}
-	return about{operation: empty(m)}
+	return About{Operation: empty(m)}
 }
 
-func (e *exchanges) request(m *coap.Message, sent bool) about {
-	x := &exchange{key: exchangeKey{m.Token, !sent}, path: m.Path(), operation: operation(m, sent)}
+// Observed takes up requests of the peer that were answered before the first message
+// was seen, and that notifications still answer.
+func (e *Exchanges) Observed(requests []*coap.Message) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.observed = make(map[coap.Token]About, len(requests))
+	for _, m := range requests {
+		e.observed[m.Token] = About{m.Path(), Notify}
+	}
+}
+
+func (e *Exchanges) request(m *coap.Message, sent bool) About {
+	x := &exchange{key: exchangeKey{m.Token, !sent}, about: About{m.Path(), operation(m, sent)}}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.entries == nil {
@@ -64,22 +79,26 @@ func (e *exchanges) request(m *coap.Message, sent bool) about {
 		oldest := e.order.Remove(e.order.Back()).(*exchange) // the list holds nothing else
 		delete(e.entries, oldest.key)
 	}
-	return about{x.path, x.operation}
+	return x.about
 }
 
-func (e *exchanges) response(m *coap.Message, sent bool) about {
+func (e *Exchanges) response(m *coap.Message, sent bool) About {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	_, observed := m.Observe()
 	element := e.entries[exchangeKey{m.Token, sent}]
-	if element == nil {
-		return about{}
+	switch {
+	case element != nil:
+	case sent && observed:
+		return e.observed[m.Token]
+	default:
+		return About{}
 	}
 	e.order.MoveToFront(element)
 	x := element.Value.(*exchange) // the list holds nothing else
-	_, observed := m.Observe()
-	out := about{x.path, x.operation}
+	out := x.about
 	if observed && x.answered {
-		out.operation = notify
+		out.Operation = Notify
 	}
 	x.answered = true
 	return out
@@ -87,8 +106,11 @@ func (e *exchanges) response(m *coap.Message, sent bool) about {
 
 // The operations that have a part in how a message is shown.
 const (
-	execute = "Execute"
-	notify  = "Notify"
+	Execute = "Execute"
+	Notify  = "Notify"
+	create  = "Create"
+	send    = "Send"
+	asking  = "Bootstrap-Request"
 )
 
 // empty is what a message without code does (RFC 7252, section 4).
@@ -154,9 +176,9 @@ func posting(m *coap.Message) string {
 	case len(segments) == 1 && segments[0] == "bs":
 		return "Bootstrap-Finish"
 	case len(segments) == 1:
-		return "Create"
+		return create
 	case len(segments) == 3 && (!known || lwm2m.Format(format) == lwm2m.FormatText):
-		return execute
+		return Execute
 	}
 	return "Write"
 }
@@ -172,9 +194,9 @@ func clientOperation(m *coap.Message) string {
 	case at == "rd":
 		return "Update"
 	case at == "dp":
-		return "Send"
+		return send
 	case slices.Contains([]string{"bs", "bspack"}, at):
-		return "Bootstrap-Request"
+		return asking
 	}
 	return ""
 }
