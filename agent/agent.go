@@ -263,6 +263,9 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 	if a.lock != nil {
 		tasks = append(tasks, named{"lock and wipe", a.lock.run})
 	}
+	if a.opts.Config.Metrics.Network != "" {
+		tasks = append(tasks, optional(a.log, named{"metrics", a.serveMetrics}))
+	}
 	if a.configuration != nil {
 		tasks = append(tasks, named{"configuration", a.configuration.run})
 	}

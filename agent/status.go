@@ -152,7 +152,8 @@ func serverStatus(s client.AccountStatus) control.Server {
 		ShortServerID: s.ShortServerID, URI: s.URI, State: s.State.String(), Words: s.Words, Since: s.Since,
 		NextUpdate: s.NextUpdate, NextAttempt: s.NextAttempt, Lifetime: int64(s.Lifetime.Seconds()), Version: version(s),
 		QueueMode: s.QueueMode, Location: s.Location, Continued: s.Continued, Transport: s.Transport, Local: s.Local, CID: s.CID,
-		SentBytes: s.SentBytes, ReceivedBytes: s.ReceivedBytes, Traffic: traffic(&s.Traffic, &s.Day), Observations: s.Observations, Queued: s.Queued, Dropped: s.Dropped,
+		SentBytes: s.SentBytes, ReceivedBytes: s.ReceivedBytes, SentMessages: s.SentMessages, ReceivedMessages: s.ReceivedMessages,
+		Retransmissions: s.Retransmissions, Traffic: traffic(&s.Traffic, &s.Day), Observations: s.Observations, Queued: s.Queued, Dropped: s.Dropped,
 		Renewal:   s.Renewal,
 		LastError: s.LastError, Remedy: s.Remedy, LastErrorTime: s.LastErrorTime, ErrorCleared: s.ErrorCleared,
 	}

@@ -153,7 +153,13 @@ func TestDeliver(t *testing.T) {
 	if got := f.health.Troubles(); len(got) != 0 {
 		t.Errorf("troubles of a sensor that works again: %+v", got)
 	}
+	if got := f.Counts(); len(got) != 1 || got[0] != (Count{"room", "temperature", 3, 1}) {
+		t.Errorf("counted %+v", got)
+	}
 	f.Removed(unit)
+	if got := f.Counts(); len(got) != 0 {
+		t.Errorf("counted of a sensor that was removed: %+v", got)
+	}
 	if got := f.tree.Instances(3303); len(got) != 0 {
 		t.Errorf("instances %v of a sensor that was removed", got)
 	}

@@ -43,6 +43,7 @@ type Board struct {
 	actuators map[string]*config.Actuator
 	objects   map[uint16]*objects.SmartObject
 	units     map[hw.Unit]*bound
+	counts    map[string]map[string]*Count // by sensor and channel
 }
 
 // bound is a sensor or an actuator whose channels are known.
@@ -65,7 +66,7 @@ type target struct {
 
 // NewBoard returns a board without sensors.
 func NewBoard(cfg BoardConfig) *Board {
-	b := &Board{cfg: cfg, objects: make(map[uint16]*objects.SmartObject), units: make(map[hw.Unit]*bound)}
+	b := &Board{cfg: cfg, objects: make(map[uint16]*objects.SmartObject), units: make(map[hw.Unit]*bound), counts: make(map[string]map[string]*Count)}
 	b.stage = process.NewStage(b, totals{cfg.Store})
 	b.board = hw.NewBoard(b.stage, cfg.Hardware)
 	return b
@@ -226,6 +227,7 @@ func (b *Board) object(oid uint16) (*objects.SmartObject, error) {
 func (b *Board) Removed(unit hw.Unit) {
 	b.mu.Lock()
 	b.clear(unit)
+	delete(b.counts, unit.Name)
 	b.mu.Unlock()
 	b.cfg.Health.Clear(failing(unit), unit.Name)
 }
@@ -256,6 +258,7 @@ func (b *Board) Deliver(unit hw.Unit, readings []hw.Reading) {
 	if u == nil {
 		return
 	}
+	b.count(unit, readings)
 	for i := range readings {
 		if err := u.publish(&readings[i]); err != nil {
 			b.cfg.Log.Error("reading not published", slog.String("unit", unit.Name), slog.String("channel", readings[i].Channel), slog.Any("error", err))

@@ -43,6 +43,7 @@ func (b *builder) config(root *node) *Config {
 			Latitude: get(n, "latitude", 0.0), Longitude: get(n, "longitude", 0.0), Altitude: get(n, "altitude", 0.0),
 		}
 	}
+	b.metrics(root)
 	b.cfg.Log = Log{Level: "info"}
 	if n := root.table["log"]; n != nil {
 		b.cfg.Log = Log{Section{n, "log"}, get(n, "level", "info")}

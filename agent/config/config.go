@@ -35,6 +35,7 @@ type Config struct {
 	Firmware    *Firmware    // nil: no updates
 	LockAndWipe *LockAndWipe // nil: no object 8
 	Log         Log
+	Metrics     Metrics
 	TPM         TPM
 	Remote      []uint16 // Short Server IDs of those who may set the configuration
 

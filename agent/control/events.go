@@ -183,8 +183,11 @@ func trouble(t health.Trouble) *Trouble {
 	}
 }
 
-func (h *handler) troubles() []Trouble {
-	troubles := h.backend.Health()
+func (h *handler) troubles() []Trouble { return Troubles(h.backend) }
+
+// Troubles lists what is wrong now, as GET /v1/health does.
+func Troubles(b Backend) []Trouble {
+	troubles := b.Health()
 	list := make([]Trouble, len(troubles))
 	for i, t := range troubles {
 		list[i] = *trouble(t)

@@ -89,7 +89,7 @@ func (s *SocketServer) Run(ctx context.Context) error {
 	ended := make(chan error, 1)
 	var serving sync.WaitGroup
 	defer serving.Wait()
-	serving.Go(func() { ended <- server.Serve(&bounded{Listener: l, free: make(chan struct{}, maxConnections)}) })
+	serving.Go(func() { ended <- server.Serve(Bounded(l, maxConnections)) })
 	close(s.ready)
 	select {
 	case err := <-ended:
@@ -111,6 +111,11 @@ func ignoreTimeout(err error) error {
 		return nil
 	}
 	return err
+}
+
+// Bounded returns a listener that turns clients away while it serves so many of them.
+func Bounded(l net.Listener, most int) net.Listener {
+	return &bounded{Listener: l, free: make(chan struct{}, most)}
 }
 
 // bounded is a listener that turns clients away while it serves enough of them.
@@ -151,6 +156,16 @@ type ownSocket struct {
 	*net.UnixListener
 	path string
 	file fs.FileInfo
+}
+
+// Listen makes a socket for members of GroupReading, in place of one that a dead agent left, and
+// returns what removes it.
+func Listen(ctx context.Context, path string) (l net.Listener, remove func(), err error) {
+	made, err := listen(ctx, path)
+	if err != nil {
+		return nil, nil, err
+	}
+	return made, made.remove, nil
 }
 
 // remove removes the socket, unless another agent has put its own there.

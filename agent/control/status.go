@@ -39,10 +39,15 @@ type Server struct {
 	CID           string    `json:"cid,omitempty"`       // Connection ID, in hexadecimal
 	SentBytes     uint64    `json:"sent_bytes"`
 	ReceivedBytes uint64    `json:"received_bytes"`
-	Traffic       []Traffic `json:"traffic,omitempty"` // by purpose
-	Observations  int       `json:"observations"`
-	Queued        int       `json:"queued"`            // notifications that wait for the server
-	Dropped       uint64    `json:"dropped,omitempty"` // notifications that found no room while they waited
+
+	SentMessages     uint64 `json:"sent_messages"` // of CoAP
+	ReceivedMessages uint64 `json:"received_messages"`
+	Retransmissions  uint64 `json:"retransmissions"` // messages that were sent again
+
+	Traffic      []Traffic `json:"traffic,omitempty"` // by purpose
+	Observations int       `json:"observations"`
+	Queued       int       `json:"queued"`            // notifications that wait for the server
+	Dropped      uint64    `json:"dropped,omitempty"` // notifications that found no room while they waited
 
 	// Renewal says why the former credentials are still in use: the new ones fail.
 	Renewal string `json:"renewal,omitempty"`

@@ -218,6 +218,8 @@ func (d *Decoder) inWords(n *lwm2m.Node, hide bool) string {
 		return "(nothing)"
 	case n.Value.Type() == lwm2m.TypeOpaque:
 		return fmt.Sprintf("%s (%d bytes)", hex(n.Value.Bytes()), n.Value.Len())
+	case n.Value.Type() == lwm2m.TypeBoolean:
+		return strconv.FormatBool(n.Value.Bool())
 	case n.Value.Type() == lwm2m.TypeTime:
 		return n.Value.Time().UTC().Format(time.RFC3339)
 	}

@@ -35,6 +35,7 @@ type AccountStatus struct {
 	// Of CoAP messages, over all connections of this run.
 	ReceivedBytes, SentBytes       uint64
 	ReceivedMessages, SentMessages uint64
+	Retransmissions                uint64 // of what was sent
 
 	Traffic, Day Flows // by purpose, on the wire: in this run, and of that in the last 24 hours
 
@@ -80,6 +81,7 @@ func sum(a, b coap.Counters) coap.Counters {
 	a.SentBytes += b.SentBytes
 	a.ReceivedDatagrams += b.ReceivedDatagrams
 	a.SentDatagrams += b.SentDatagrams
+	a.Retransmissions += b.Retransmissions
 	return a
 }
 
@@ -93,7 +95,7 @@ func (v *view) read(now time.Time) AccountStatus {
 	}
 	s := v.status
 	s.ReceivedBytes, s.SentBytes = n.ReceivedBytes, n.SentBytes
-	s.ReceivedMessages, s.SentMessages = n.ReceivedDatagrams, n.SentDatagrams
+	s.ReceivedMessages, s.SentMessages, s.Retransmissions = n.ReceivedDatagrams, n.SentDatagrams, n.Retransmissions
 	s.Cause, s.LastError, s.Remedy, s.LastErrorTime, s.ErrorCleared = v.cause, v.lastErr, v.remedy, v.failedAt, v.cleared
 	s.Traffic, s.Day = v.traffic.read(now)
 	s.Words = s.words(now)

@@ -42,6 +42,7 @@ var arrows = []arrow{
 	{"agent/apps/...", []string{"lwm2m", "lwm2m/model/...", "agent/config", "agent/health"}, "local programs meet the tree here; how they connect is the affair of agent/control"},
 	{"agent/trace/...", []string{"lwm2m", "lwm2m/wire/...", "lwm2m/model/...", "lwm2m/coap"}, "messages are put in words here; who looks is the affair of agent/control"},
 	{"agent/control/...", []string{"lwm2m", "lwm2m/model/...", "agent/apps", "agent/config", "agent/health", "agent/trace"}, "the control interface asks the tree and the agent through its own interfaces"},
+	{"agent/metrics/...", []string{"agent/control"}, "metrics are told of what the control interface tells of"},
 	{"agent/web/...", []string{"lwm2m", "lwm2m/model/...", "agent/control", "agent/health"}, "the page stands on the control interface"},
 
 	{

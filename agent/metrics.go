@@ -1,0 +1,67 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	measured "runtime/metrics"
+	"strconv"
+	"strings"
+
+	"lwm2m-agent/agent/control"
+	"lwm2m-agent/agent/metrics"
+)
+
+// maxScrapers bounds the connections of those who ask for metrics.
+const maxScrapers = 8
+
+// serveMetrics serves metrics where the configuration at the start says.
+func (a *Agent) serveMetrics(ctx context.Context) error {
+	to := &a.opts.Config.Metrics
+	var l net.Listener
+	var err error
+	if to.Network == "unix" {
+		var remove func()
+		if l, remove, err = control.Listen(ctx, to.Address); err == nil {
+			defer remove()
+		}
+	} else {
+		l, err = (&net.ListenConfig{}).Listen(ctx, to.Network, to.Address)
+	}
+	if err != nil {
+		return fmt.Errorf("serve metrics at %s: %w; set another address in [metrics]", to.Address, err)
+	}
+	return metrics.Serve(ctx, control.Bounded(l, maxScrapers), a.snapshot)
+}
+
+// snapshot is what metrics tell.
+func (a *Agent) snapshot() metrics.Snapshot {
+	b := &backend{a}
+	s := metrics.Snapshot{Status: b.Status(), Troubles: control.Troubles(b), Process: processNow()}
+	for _, c := range a.board.Counts() {
+		s.Channels = append(s.Channels, metrics.Channel{Sensor: c.Sensor, Name: c.Channel, Readings: c.Readings, Failures: c.Failures})
+	}
+	return s
+}
+
+// heapMetric is the memory that objects of the program take.
+const heapMetric = "/memory/classes/heap/objects:bytes"
+
+func processNow() metrics.Process {
+	heap := []measured.Sample{{Name: heapMetric}}
+	measured.Read(heap)
+	p := metrics.Process{Goroutines: runtime.NumGoroutine()}
+	if heap[0].Value.Kind() == measured.KindUint64 {
+		p.HeapBytes = heap[0].Value.Uint64()
+	}
+	// The second number of /proc/self/statm is resident pages (proc(5)).
+	if text, err := os.ReadFile("/proc/self/statm"); err == nil {
+		if fields := strings.Fields(string(text)); len(fields) > 1 {
+			pages, _ := strconv.ParseUint(fields[1], 10, 64)
+			p.ResidentBytes = pages * uint64(os.Getpagesize()) //nolint:gosec // positive
+		}
+	}
+	return p
+}
