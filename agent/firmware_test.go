@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -39,6 +40,7 @@ type updating struct {
 	agent *Agent
 	// machine is what is rebooted; nil: nothing is.
 	machine host.Control
+	root    fs.FS // of its files; nil: this machine's
 	sub     *model.Subscription
 	seen    []string // State and Update Result, as they changed
 }
@@ -63,7 +65,7 @@ func (u *updating) start(cfg *config.Config) {
 		u.machine = machine
 	}
 	var err error
-	if u.agent, err = New(Options{Config: cfg, Version: "test", Control: u.machine, Now: machine.Now, SoftReboot: true}); err != nil {
+	if u.agent, err = New(Options{Config: cfg, Version: "test", Control: u.machine, Now: machine.Now, SoftReboot: true, Root: u.root}); err != nil {
 		u.Fatal(err)
 	}
 	u.sub = u.agent.tree.Subscribe()

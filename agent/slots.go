@@ -48,16 +48,13 @@ func machineSlots(c *config.Config, root fs.FS, dir string, log *slog.Logger) (f
 		return raucSlots(cfg, log)
 	}
 	images := &cfg.Images
-	slots := make([]plain.Slot, 0, len(images.Slots))
-	names := make([]string, 0, len(images.Slots))
-	partitions := make(map[string]int)
-	for _, s := range images.Slots {
-		slot := plain.Slot{Name: s.Name}
-		for _, image := range slices.Sorted(maps.Keys(s.Devices)) {
-			slot.Parts = append(slot.Parts, plain.Part{Name: image, Device: s.Devices[image]})
+	slots, names := imageSlotsOf(images)
+	if cfg.Backend == config.FirmwareSWUpdate {
+		b, err := bootOf(cfg, root, slots, names)
+		if err != nil {
+			return nil, err
 		}
-		slots, names = append(slots, slot), append(names, s.Name)
-		partitions[s.Name] = s.Partition
+		return swupdateSlots(cfg, b)
 	}
 	keys, err := signify.ReadKeys(images.Keys)
 	if err != nil {
@@ -70,22 +67,67 @@ func machineSlots(c *config.Config, root fs.FS, dir string, log *slog.Logger) (f
 			Running: host.ReadRelease(root).Version, Downgrade: images.Downgrade,
 		},
 	}
-	switch cfg.Backend {
-	case config.FirmwareUBoot:
-		options.Loader = uboot.New(uboot.Options{
-			Slots: names, Bootcount: images.Bootcount, Attempts: images.Attempts, Config: images.Environment,
-		})
-	case config.FirmwareGRUB:
-		if options.Loader, err = grub.New(grub.Options{Slots: names, File: images.Environment}); err != nil {
-			return nil, err
+	if cfg.Backend == config.FirmwareTryboot {
+		partitions := make(map[string]int)
+		for _, s := range images.Slots {
+			partitions[s.Name] = s.Partition
 		}
-	case config.FirmwareTryboot:
 		l := tryboot.New(tryboot.Options{Partitions: partitions, File: images.Environment, Dir: dir})
 		options.Loader, options.Booted = l, func() (string, error) { return l.Booted("/") }
-	case config.FirmwareFile, config.FirmwareCommand, config.FirmwareRAUC, config.FirmwareSysupgrade:
-		return nil, fmt.Errorf("backend %q writes no images", cfg.Backend)
+	} else if options.Loader, err = loader(cfg.Backend, images, names); err != nil {
+		return nil, err
 	}
 	return plain.New(options)
+}
+
+func imageSlotsOf(images *config.ImageSlots) (slots []plain.Slot, names []string) {
+	for _, s := range images.Slots {
+		slot := plain.Slot{Name: s.Name}
+		for _, image := range slices.Sorted(maps.Keys(s.Devices)) {
+			slot.Parts = append(slot.Parts, plain.Part{Name: image, Device: s.Devices[image]})
+		}
+		slots, names = append(slots, slot), append(names, s.Name)
+	}
+	return slots, names
+}
+
+// loader returns the boot loader of a back end, or of boot.
+func loader(kind config.FirmwareBackend, images *config.ImageSlots, names []string) (plain.Loader, error) {
+	switch kind { //nolint:exhaustive // the others have none
+	case config.FirmwareUBoot:
+		return uboot.New(uboot.Options{
+			Slots: names, Bootcount: images.Bootcount, Attempts: images.Attempts, Config: images.Environment,
+		}), nil
+	case config.FirmwareGRUB:
+		return grub.New(grub.Options{Slots: names, File: images.Environment})
+	}
+	return nil, fmt.Errorf("%q is no boot loader", kind)
+}
+
+// boot is what boots slots that are written by something else.
+type boot interface {
+	Slots(ctx context.Context) (fota.Slots, error)
+	Activate(ctx context.Context, slot string) error
+	Mark(ctx context.Context, slot string, good bool) error
+	prober
+}
+
+// bootOf returns what the key boot names.
+func bootOf(cfg *config.Firmware, root fs.FS, slots []plain.Slot, names []string) (boot, error) {
+	if cfg.Boot == config.FirmwareCommand {
+		return command.New(cfg.Programs), nil
+	}
+	l, err := loader(cfg.Boot, &cfg.Images, names)
+	if err != nil {
+		return nil, err
+	}
+	booted := func() (string, error) {
+		if name, err := plain.Named(root, slots); name != "" || err != nil {
+			return name, err
+		}
+		return plain.Booted("/", slots)
+	}
+	return &plain.Environment{Loader: l, Names: names, Booted: booted, Running: host.ReadRelease(root).Version}, nil
 }
 
 // prober is a back end that can tell whether it could do an update.
@@ -96,11 +138,16 @@ type prober interface {
 
 // checkFirmware asks the back end; no row for one that cannot tell.
 func checkFirmware(ctx context.Context, cfg *config.Config) []CheckRow {
+	return checkFirmwareOf(ctx, cfg, host.Root())
+}
+
+// checkFirmwareOf is checkFirmware for a system with other files.
+func checkFirmwareOf(ctx context.Context, cfg *config.Config, root fs.FS) []CheckRow {
 	if cfg.Firmware == nil || cfg.Firmware.Backend == config.FirmwareFile {
 		return nil
 	}
 	row := CheckRow{Part: "firmware", Name: string(cfg.Firmware.Backend)}
-	slots, err := machineSlots(cfg, host.Root(), "", nil)
+	slots, err := machineSlots(cfg, root, "", nil)
 	if err == nil {
 		p, ok := slots.(prober)
 		if !ok {

@@ -14,3 +14,8 @@ import (
 func raucSlots(*config.Firmware, *slog.Logger) (fota.Backend, error) {
 	return nil, errors.New("this small program has no back end for RAUC")
 }
+
+// swupdateSlots returns no back end, likewise.
+func swupdateSlots(*config.Firmware, boot) (fota.Backend, error) {
+	return nil, errors.New("this small program has no back end for SWUpdate")
+}

@@ -19,6 +19,8 @@ const (
 	FirmwareCommand FirmwareBackend = "command" // programs
 	FirmwareRAUC    FirmwareBackend = "rauc"
 
+	FirmwareSWUpdate FirmwareBackend = "swupdate"
+
 	FirmwareSysupgrade FirmwareBackend = "sysupgrade" // OpenWrt's
 )
 
@@ -40,6 +42,9 @@ type Firmware struct {
 
 	Download   string // folder of packages on their way; "": in the state directory
 	RAUCConfig string // RAUC's system.conf; "": where RAUC looks for it
+
+	Boot   FirmwareBackend // what boots the slots that SWUpdate writes: FirmwareUBoot, FirmwareGRUB or FirmwareCommand
+	Socket string          // of SWUpdate; "": where it listens if nothing else is said
 }
 
 // SysupgradeDownload is on OpenWrt's RAM disk, which its flash has no room beside.
@@ -56,7 +61,7 @@ const (
 var firmwareSection = section{
 	name: "firmware", help: "Firmware updates: object 5; docs/firmware-update.md says how. Read at the start.",
 	keys: slices.Concat([]key{
-		{name: "backend", kind: oneOf(string(FirmwareFile), string(FirmwareUBoot), string(FirmwareGRUB), string(FirmwareTryboot), string(FirmwareCommand), string(FirmwareRAUC), string(FirmwareSysupgrade)), required: true, help: `who writes and boots slots; "uboot": signed images to devices, and U-Boot's environment; "grub": the same with GRUB's environment block; "tryboot": with autoboot.txt of a Raspberry Pi; "command": programs of your own; "rauc": RAUC; "sysupgrade": OpenWrt; "file": simulated slots in the state directory, which take unsigned images`},
+		{name: "backend", kind: oneOf(string(FirmwareFile), string(FirmwareUBoot), string(FirmwareGRUB), string(FirmwareTryboot), string(FirmwareCommand), string(FirmwareRAUC), string(FirmwareSWUpdate), string(FirmwareSysupgrade)), required: true, help: `who writes and boots slots; "uboot": signed images to devices, and U-Boot's environment; "grub": the same with GRUB's environment block; "tryboot": with autoboot.txt of a Raspberry Pi; "command": programs of your own; "rauc": RAUC; "swupdate": SWUpdate, and the environment of boot; "sysupgrade": OpenWrt; "file": simulated slots in the state directory, which take unsigned images`},
 		{name: "confirm", kind: duration(time.Second, day), fallback: `"` + short(DefaultConfirm) + `"`, help: "how long a server must have had a new system registered until it stays; likewise the time for it to register"},
 		{name: "confirm_limit", kind: duration(time.Second, 30*day), fallback: `"` + short(DefaultConfirmLimit) + `"`, help: "time to register where no server answers at all, and check finds the system well"},
 		{name: "check", kind: program, fallback: "none", help: "program with arguments that looks at a new system at the end of its trial; it must end with 0 within 2 minutes"},
@@ -64,9 +69,11 @@ var firmwareSection = section{
 		{name: "max_size", kind: integer(1, math.MaxInt32), fallback: "268435456", help: "the most bytes of a package"},
 		{name: "patience", kind: duration(time.Second, 30*day), fallback: `"` + short(DefaultPatience) + `"`, help: "how long a download goes on without a byte until it has failed (Result 4)"},
 		{name: "ca_file", kind: filePath, fallback: "the system's", help: "certificates in PEM that servers of packages are trusted by (https)"},
-		{name: "programs", kind: filePath, help: "command: folder of the programs; docs/firmware-update.md says which"},
+		{name: "programs", kind: filePath, help: "command, also as boot: folder of the programs; docs/firmware-update.md says which"},
 		{name: "single_slot", kind: boolean, fallback: "false", help: "sysupgrade: must be true, since there is one slot, and no way back from a system that is bad"},
 		{name: "download", kind: filePath, fallback: `in the state directory; "` + SysupgradeDownload + `" for sysupgrade`, help: "folder where packages lie while they come; nothing else is in it"},
+		{name: "boot", kind: oneOf(string(FirmwareUBoot), string(FirmwareGRUB), string(FirmwareCommand)), help: "swupdate: what boots a slot, by the keys that the back end of this name has"},
+		{name: "socket", kind: filePath, fallback: `"/tmp/sockinstctrl"`, help: "swupdate: where its daemon listens"},
 		{name: "rauc_config", kind: filePath, fallback: "where RAUC looks for it", help: "rauc: its system.conf, which check reads"},
 	}, imageKeys),
 	sections: []section{imageSlotSection},
@@ -96,7 +103,10 @@ func (b *builder) firmware(root *node) {
 		Backend: FirmwareBackend(get(n, "backend", "")),
 		Confirm: get(n, "confirm", DefaultConfirm), Limit: get(n, "confirm_limit", DefaultConfirmLimit),
 		Check: get(n, "check", []string(nil)), Consent: get(n, "consent", false), MaxSize: get(n, "max_size", int64(DefaultMaxSize)),
-		Patience: get(n, "patience", DefaultPatience),
+		Patience: get(n, "patience", DefaultPatience), Boot: FirmwareBackend(get(n, "boot", "")),
+	}
+	if file := n.table["socket"]; file != nil {
+		f.Socket = file.path(get(n, "socket", ""))
 	}
 	if file := n.table["ca_file"]; file != nil {
 		f.CAFile = file.path(get(n, "ca_file", ""))
@@ -106,10 +116,11 @@ func (b *builder) firmware(root *node) {
 	}
 	if folder := n.table["programs"]; folder != nil {
 		f.Programs = folder.path(get(n, "programs", ""))
-	} else if f.Backend == FirmwareCommand {
-		b.problems = append(b.problems, f.Problem("programs", "missing; backend %q needs it", f.Backend))
+	} else if f.Backend == FirmwareCommand || f.Backend == FirmwareSWUpdate && f.Boot == FirmwareCommand {
+		b.problems = append(b.problems, f.Problem("programs", "missing; %q needs it", FirmwareCommand))
 	}
 	b.imageSlots(n, f)
+	b.swupdate(n, f)
 	b.sysupgrade(n, f)
 	if folder := n.table["download"]; folder != nil {
 		f.Download = folder.path(get(n, "download", ""))
@@ -131,5 +142,25 @@ func (b *builder) sysupgrade(n *node, f *Firmware) {
 			"sysupgrade replaces the one system that there is, and a bad one stays; if that is meant, say single_slot = true"))
 	default:
 		f.Download = SysupgradeDownload
+	}
+}
+
+// swupdate checks that it is told what boots, and what it writes to each slot.
+func (b *builder) swupdate(n *node, f *Firmware) {
+	problem := func(key, format string, args ...any) {
+		b.problems = append(b.problems, f.Problem(key, format, args...))
+	}
+	if f.Backend != FirmwareSWUpdate {
+		return
+	}
+	if !n.has("boot") {
+		problem("boot", `missing; swupdate needs "uboot", "grub" or "command"`)
+	}
+	slots := f.Images.Slots
+	switch {
+	case len(slots) != 2:
+		problem("slot", "there are %d; swupdate needs two [[firmware.slot]]", len(slots))
+	case slots[0].Select == "" || slots[0].Select == slots[1].Select || slots[1].Select == "":
+		problem("slot", `each slot needs its own select, such as "stable,copy1": SWUpdate must not write to the slot that runs`)
 	}
 }

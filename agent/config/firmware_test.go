@@ -28,6 +28,14 @@ func TestFirmware(t *testing.T) {
 	if f.Confirm != 30*time.Second || !cmp.Equal(f.Check, []string{"/bin/true", "-x"}) || !f.Consent || filepath.Base(f.CAFile) != "ca.pem" {
 		t.Errorf("%+v", f)
 	}
+	both := "[[firmware.slot]]\nname='A'\nselect='stable,copy1'\n[[firmware.slot]]\nname='B'\nselect='stable,copy2'\n"
+	cfg, err = build(sources("[firmware]\nbackend='swupdate'\nboot='grub'\nsocket='/run/s'\n"+both), Options{}, noKeys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f = cfg.Firmware; f.Boot != FirmwareGRUB || f.Socket != "/run/s" || f.Images.Slots[1].Select != "stable,copy2" {
+		t.Errorf("%+v", f)
+	}
 	for text, want := range map[string]string{
 		"backend='rauc'":                                             "",
 		"backend='sysupgrade'\nsingle_slot=true":                     SysupgradeDownload,
@@ -54,6 +62,14 @@ func TestFirmwareRefusals(t *testing.T) {
 		{head + "confirm='0s'", "confirm: \"0s\" is not valid"},
 		{head + "confirm='10m'\nconfirm_limit='5m'", "confirm_limit: 5m is less than confirm, 10m"},
 		{"[firmware]\nbackend='sysupgrade'", "backend: sysupgrade replaces the one system that there is, and a bad one stays; if that is meant, say single_slot = true"},
+		{"[firmware]\nbackend='swupdate'\n" + twoSlots, "boot: missing; swupdate needs"},
+		{"[firmware]\nbackend='swupdate'\nboot='rauc'", "boot: \"rauc\" is not valid"},
+		{"[firmware]\nbackend='swupdate'\nboot='command'", "programs: missing; \"command\" needs it"},
+		{"[firmware]\nbackend='swupdate'\nboot='grub'", "there are 0; swupdate needs two"},
+		{"[firmware]\nbackend='swupdate'\nboot='grub'\n" + twoSlots, "each slot needs its own select"},
+		{"[firmware]\nbackend='swupdate'\nboot='grub'\n" + strings.ReplaceAll(twoSlots, "devices", "select='a,b'\ndevices"), "each slot needs its own select"},
+		{"[firmware]\nbackend='swupdate'\nboot='grub'\n[[firmware.slot]]\nname='A'\nselect='a'\n", "select: \"a\" is not valid"},
+		{"[firmware]\nbackend='uboot'\nkeys=['k']\n[[firmware.slot]]\nname='A'\n", "\"A\" has no devices; uboot needs them"},
 		{head + "single_slot=true", "single_slot: backend \"file\" has two slots"},
 		{head + "max_size=0", "max_size: 0 is not valid"},
 	} {
@@ -76,7 +92,7 @@ func TestImageSlots(t *testing.T) {
 	i := cfg.Firmware.Images
 	i.Keys[0] = filepath.Base(i.Keys[0])
 	want := ImageSlots{
-		Slots: []ImageSlot{{"A", map[string]string{"boot": "/dev/x1", "rootfs": "/dev/x2"}, 0}, {"B", map[string]string{"boot": "/dev/x3", "rootfs": "/dev/x4"}, 0}},
+		Slots: []ImageSlot{{Name: "A", Devices: map[string]string{"boot": "/dev/x1", "rootfs": "/dev/x2"}}, {Name: "B", Devices: map[string]string{"boot": "/dev/x3", "rootfs": "/dev/x4"}}},
 		Keys:  []string{"a.pub", "/etc/b.pub"}, Compatible: "lab", Downgrade: true, Environment: "/etc/x.config", Bootcount: "slot", Attempts: 5,
 	}
 	if d := cmp.Diff(want, i); d != "" {

@@ -24,6 +24,7 @@ type ImageSlot struct {
 	Name      string
 	Devices   map[string]string // by the name of the image
 	Partition int               // that a Raspberry Pi boots; 0: none
+	Select    string            // what SWUpdate writes to it: "SET,MODE"; "": nothing
 }
 
 // imageBackends are those that write signed images to devices.
@@ -37,16 +38,17 @@ var imageKeys = []key{
 	{name: "compatible", kind: anyText, fallback: "the model (/3/0/1)", help: "uboot, grub, tryboot: name of this board; a package must be for it"},
 	{name: "allow_downgrade", kind: boolean, fallback: "false", help: "uboot, grub, tryboot: take packages with a lower version than the running one"},
 	{name: "environment", kind: filePath, fallback: `"/etc/fw_env.config", "/boot/grub/grubenv"; none for tryboot`, help: "uboot: the file that says where the environment is; grub: the environment block; tryboot: autoboot.txt, on the first partition, mounted for writing"},
-	{name: "boot_variable", kind: variableName, fallback: "none: BOOT_ORDER is used", help: "uboot: variable that has the slot to boot, where U-Boot counts with bootcount and upgrade_available"},
-	{name: "boot_attempts", kind: integer(1, 9), fallback: "3", help: "uboot: attempts of a slot, in BOOT_x_LEFT"},
+	{name: "boot_variable", kind: variableName, fallback: "none: BOOT_ORDER is used", help: "uboot, also as boot: variable that has the slot to boot, where U-Boot counts with bootcount and upgrade_available"},
+	{name: "boot_attempts", kind: integer(1, 9), fallback: "3", help: "uboot, also as boot: attempts of a slot, in BOOT_x_LEFT"},
 }
 
 var imageSlotSection = section{
 	name: "slot", identity: "name", help: "One of the two slots that images are written to.",
 	keys: []key{
 		{name: "name", kind: variableName, required: true, help: "what the boot loader calls it"},
-		{name: "devices", kind: deviceList, required: true, help: `where each image of a package goes, such as ["rootfs=/dev/mmcblk0p2"]; nothing else is on these devices`},
+		{name: "devices", kind: deviceList, help: `uboot, grub, tryboot: where each image of a package goes, such as ["rootfs=/dev/mmcblk0p2"]; nothing else is on these devices; swupdate: to tell which slot runs, where the kernel's command line has no lwm2m.slot`},
 		{name: "boot_partition", kind: integer(1, 128), help: "tryboot: number of the partition that the firmware boots"},
+		{name: "select", kind: selection, help: "swupdate: software set and mode of sw-description that are for this slot; its daemon must accept them (--accepted-select)"},
 	},
 }
 
@@ -54,6 +56,13 @@ var imageSlotSection = section{
 var variableName = kind{`1 to 32 letters, digits and "_"`, func(v any) (any, bool) {
 	s, _ := v.(string)
 	return s, s != "" && len(s) <= 32 && !strings.ContainsFunc(s, func(r rune) bool { return !letterOrDigit(r) && r != '_' })
+}}
+
+// selection takes what SWUpdate calls a software selection.
+var selection = kind{`"SET,MODE"`, func(v any) (any, bool) {
+	s, _ := v.(string)
+	set, mode, found := strings.Cut(s, ",")
+	return s, found && set != "" && mode != "" && len(s) <= 255 && printable(s) && !strings.ContainsAny(mode, ",")
 }}
 
 // words returns a list of texts.
@@ -109,7 +118,11 @@ func (b *builder) imageSlots(n *node, f *Firmware) {
 	for _, slot := range elements(n, "slot") {
 		i.Slots = append(i.Slots, ImageSlot{
 			get(slot, "name", ""), get(slot, "devices", map[string]string(nil)), int(get(slot, "boot_partition", int64(0))),
+			get(slot, "select", ""),
 		})
+		if slices.Contains(imageBackends, f.Backend) && !slot.has("devices") {
+			b.problems = append(b.problems, f.Problem("slot", "%q has no devices; %s needs them", get(slot, "name", ""), f.Backend))
+		}
 	}
 	if !slices.Contains(imageBackends, f.Backend) {
 		return

@@ -3,8 +3,10 @@ package plain
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,18 +24,9 @@ var ErrAstray = errors.New("it cannot be told which slot runs: have the boot loa
 // ("lwm2m.slot=A"), else the slot with the device that is named there as root, else
 // that with the device that is mounted as /. Files are read below root ("/").
 func Booted(root string, slots []Slot) (string, error) {
-	text, err := os.ReadFile(filepath.Join(root, "proc/cmdline"))
-	if err != nil {
-		return "", fmt.Errorf("which slot runs: %w", err)
-	}
-	words := strings.Fields(string(text))
-	if name := parameter(words, slotParameters...); name != "" {
-		for _, s := range slots {
-			if s.Name == name {
-				return name, nil
-			}
-		}
-		return "", fmt.Errorf("which slot runs: the kernel's command line says %.40q, which is no slot of the configuration", name)
+	name, words, err := named(os.DirFS(root), slots)
+	if name != "" || err != nil {
+		return name, err
 	}
 	if name := slotOf(root, slots, rootDevice(parameter(words, "root="))); name != "" {
 		return name, nil
@@ -42,6 +35,26 @@ func Booted(root string, slots []Slot) (string, error) {
 		return name, nil
 	}
 	return "", ErrAstray
+}
+
+// Named is Booted by nothing but the name on the kernel's command line, in the files of
+// a system. It returns "" where none is there.
+func Named(root fs.FS, slots []Slot) (string, error) {
+	name, _, err := named(root, slots)
+	return name, err
+}
+
+func named(root fs.FS, slots []Slot) (name string, words []string, err error) {
+	text, err := fs.ReadFile(root, "proc/cmdline")
+	if err != nil {
+		return "", nil, fmt.Errorf("which slot runs: %w", err)
+	}
+	words = strings.Fields(string(text))
+	name = parameter(words, slotParameters...)
+	if name != "" && !slices.ContainsFunc(slots, func(s Slot) bool { return s.Name == name }) {
+		return "", nil, fmt.Errorf("which slot runs: the kernel's command line says %.40q, which is no slot of the configuration", name)
+	}
+	return name, words, nil
 }
 
 // parameter returns the value of the last of some parameters: the last one counts,

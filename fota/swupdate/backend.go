@@ -21,6 +21,9 @@ type Boot interface {
 	Slots(ctx context.Context) (fota.Slots, error)
 	Activate(ctx context.Context, slot string) error
 	Mark(ctx context.Context, slot string, good bool) error
+	// Probe looks whether all of it can be done, and changes nothing. The text is for
+	// people; an error says what to do.
+	Probe(ctx context.Context) (string, error)
 }
 
 // Options are what a Backend stands on. Boot is required.
@@ -226,9 +229,9 @@ func (b *Backend) Probe(ctx context.Context) (string, error) {
 	if _, err := b.status(ctx); err != nil { // not a subscription: one that ends at once confuses SWUpdate 2022.12
 		return "", err
 	}
-	slots, err := b.Slots(ctx)
+	text, err := b.Boot.Probe(ctx)
 	if err != nil {
 		return "", err
 	}
-	return "SWUpdate answers; slot " + slots.Booted + " runs", nil
+	return "SWUpdate answers; " + text, nil
 }
