@@ -42,8 +42,10 @@ func (m *Modems) Number() string {
 // received counts a short message, and has a trigger carried out. That alone is for the agent,
 // whoever sent it.
 func (m *Modems) received(message modem.Message) bool {
-	m.texts.Add(1)
 	t, ok := client.ParseTrigger(message.Data)
+	if ok || !message.Old {
+		m.texts.Add(1)
+	}
 	if !ok {
 		return false
 	}

@@ -98,6 +98,7 @@ func whatever(t *testing.T, chunks ...[]byte) {
 func FuzzChannel(f *testing.F) {
 	for _, s := range []string{
 		"\r\n> ", "\r\n+CMGS: 7\r\n\r\nOK\r\n", "\r\nOK\r\n\r\nOK\r\n", "AT+CM\r\nRDY\r\nGS=1\r", "\r\n+CME ERROR: 10\r\nO", "K", "\x00\xff\r\nOK",
+		"\r\n+CMT: ,2\r\nABCD\r\n", "\r\n+CMT: ,2\r\n\r\nOK\r\nABCD\r\n",
 		"+CMGS: 1\r\n+CMEE: 1\r\nOK\r\nERROR\r\n+CSQ: 1", strings.Repeat("x", maxLine+1),
 	} {
 		f.Add([]byte(s), uint16(3))
@@ -112,7 +113,7 @@ func FuzzChannel(f *testing.F) {
 // line.
 func TestURCAtEveryByte(t *testing.T) {
 	const answer = "AT+CMGS=1\r\r\n> \r\n+CMGS: 7\r\n\r\nOK\r\n"
-	for _, urc := range []string{"\r\n+CEREG: 5\r\n", "\r\nRDY\r\n", "\r\nNO CARRIER\r\n", "\r\n+CSQ: 1,2\r\n", "\r\nOK\r\n", "\x00"} {
+	for _, urc := range []string{"\r\n+CEREG: 5\r\n", "\r\nRDY\r\n", "\r\nNO CARRIER\r\n", "\r\n+CSQ: 1,2\r\n", "\r\nOK\r\n", "\r\n+CMT: ,2\r\nABCD\r\n", "\x00"} {
 		for i := range len(answer) + 1 {
 			whatever(t, []byte(answer[:i]), []byte(urc), []byte(answer[i:]))
 		}

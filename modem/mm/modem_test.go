@@ -363,6 +363,27 @@ func TestMessages(t *testing.T) {
 	})
 }
 
+// TestMessagesBefore has messages that were there before anybody listened.
+func TestMessagesBefore(t *testing.T) {
+	objects := mmtest.Registered()
+	sms := func(text string, data []byte) mmtest.Object {
+		return mmtest.Object{ifaceSMS: {"State": uint32(3), "Number": "+491700", "Text": text, "Data": data, "Timestamp": "2026-11-28T18:57:00+01"}}
+	}
+	objects[root+"/SMS/1"], objects[root+"/SMS/2"] = sms("hello", nil), sms("", []byte{1})
+	objects[mmtest.ModemPath][ifaceMessaging]["Messages"] = []dbus.ObjectPath{root + "/SMS/1", root + "/SMS/2", root + "/SMS/3"}
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, objects, nil)
+		d.Set(mmtest.ModemPath, ifaceModem, map[string]any{"State": int32(8)}) // which gives no reason to look again
+		d.look()
+		if len(d.messages) != 1 || !bytes.Equal(d.messages[0].Data, []byte{1}) || !d.messages[0].Old {
+			t.Errorf("%+v", d.messages)
+		}
+		if calls := d.Calls(); !slices.Contains(calls, "Modem.Messaging.Delete[/org/freedesktop/ModemManager1/SMS/2]") {
+			t.Errorf("%q", calls)
+		}
+	})
+}
+
 // TestControl says what commands become, and how errors are told.
 func TestControl(t *testing.T) {
 	in(t, nil, func(t *testing.T, d *desk) {

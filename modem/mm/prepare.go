@@ -104,7 +104,7 @@ func (s *session) messageCame(ctx context.Context, signal *dbus.Signal) {
 	}
 	switch state := field[uint32](values, "State"); {
 	case state == messageReceived:
-		s.deliver(ctx, p, values)
+		s.deliver(ctx, p, values, false)
 	case state == messageReceiving && len(s.partial) < maxObjects:
 		s.partial[p] = true
 	}
@@ -117,13 +117,29 @@ func (s *session) messageGrew(ctx context.Context, p dbus.ObjectPath, changed ma
 	}
 	delete(s.partial, p)
 	if values, ok := s.properties(ctx, p, ifaceSMS); ok {
-		s.deliver(ctx, p, values)
+		s.deliver(ctx, p, values, false)
+	}
+}
+
+// lookBack hands on the binary messages that ModemManager has when a modem is found: nobody tells
+// of them.
+func (s *session) lookBack(ctx context.Context, o object) {
+	if s.looked || s.m.cfg.Received == nil || o[ifaceMessaging] == nil {
+		return
+	}
+	s.looked = true
+	all := get[[]dbus.ObjectPath](o, ifaceMessaging, "Messages")
+	for _, p := range all[:min(len(all), maxObjects)] {
+		values, ok := s.properties(ctx, p, ifaceSMS)
+		if ok && field[uint32](values, "State") == messageReceived && len(field[[]byte](values, "Data")) > 0 {
+			s.deliver(ctx, p, values, true)
+		}
 	}
 }
 
 // deliver hands on a text message, which is no longer kept if somebody takes it.
-func (s *session) deliver(ctx context.Context, p dbus.ObjectPath, values map[string]dbus.Variant) {
-	m := modem.Message{From: field[string](values, "Number")}
+func (s *session) deliver(ctx context.Context, p dbus.ObjectPath, values map[string]dbus.Variant, old bool) {
+	m := modem.Message{From: field[string](values, "Number"), Old: old}
 	if data := field[[]byte](values, "Data"); len(data) > 0 {
 		m.Data = data
 	}

@@ -29,6 +29,7 @@ type session struct {
 	ready   bool            // what has to be set up once the modem is enabled is
 	running sync.WaitGroup
 	undo    map[string]undo // what was set up, by method
+	looked  bool            // at the messages that were there
 }
 
 // maxWaiting bounds the signals between the connection and Run; the connection keeps
@@ -193,7 +194,7 @@ func (s *session) change(ctx context.Context, signal *dbus.Signal) bool {
 func (s *session) settle(ctx context.Context) {
 	p := s.choose()
 	if p != s.path {
-		s.path, s.parts, s.ready, s.undo = p, nil, false, nil
+		s.path, s.parts, s.ready, s.undo, s.looked = p, nil, false, nil, false
 	}
 	if p == "" {
 		s.m.absent(s.noModem())
@@ -213,6 +214,7 @@ func (s *session) settle(ctx context.Context) {
 	s.m.present.Store(here)
 	s.m.enter(state)
 	s.prepare(ctx, p, o)
+	s.lookBack(ctx, o)
 }
 
 // choose returns the path of the modem that is wanted, "" if there is none.
