@@ -27,7 +27,7 @@ func TestBearerSelection(t *testing.T) {
 	integers := func(list ...int64) []lwm2m.Node {
 		nodes := make([]lwm2m.Node, 0, len(list))
 		for i, n := range list {
-			nodes = append(nodes, lwm2m.Node{Path: lwm2m.NewPath(13, 0, 0, uint16(i)), Value: lwm2m.Integer(n)}) //nolint:gosec // a few
+			nodes = append(nodes, lwm2m.Node{Path: lwm2m.NewPath(13, 0, 0, uint16(i)), Value: lwm2m.Integer(n)})
 		}
 		return nodes
 	}

@@ -14,8 +14,8 @@ import (
 )
 
 // triggerOf encodes a request as it comes by SMS.
-func triggerOf(t testing.TB, path string, change func(*coap.Message)) []byte {
-	t.Helper()
+func triggerOf(tb testing.TB, path string, change func(*coap.Message)) []byte {
+	tb.Helper()
 	m := &coap.Message{Type: coap.NON, Code: coap.POST, ID: 0x1234}
 	m.SetPath(path)
 	if change != nil {
@@ -23,7 +23,7 @@ func triggerOf(t testing.TB, path string, change func(*coap.Message)) []byte {
 	}
 	b, err := m.Append(nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }

@@ -42,9 +42,9 @@ func (s *session) readOperators(ctx context.Context, now *modem.Selection) error
 	if err != nil || len(f) == 0 {
 		return err
 	}
-	_, last, ok := strings.Cut(f[0][0], "-")
-	size, atoi := strconv.Atoi(strings.Trim(last, ")"))
-	if !ok || atoi != nil || size < 1 {
+	_, last, _ := strings.Cut(f[0][0], "-")
+	size, _ := strconv.Atoi(strings.Trim(last, ")")) // 0 for what is no number
+	if size < 1 {
 		return nil
 	}
 	if err := s.set(ctx, "+CPOL=,2"); err != nil {

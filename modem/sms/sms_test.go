@@ -15,11 +15,11 @@ const (
 	taken  = "62118281750040"
 )
 
-func octetsOf(t testing.TB, text string) []byte {
-	t.Helper()
+func octetsOf(tb testing.TB, text string) []byte {
+	tb.Helper()
 	b, err := hex.DecodeString(text)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }

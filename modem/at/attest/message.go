@@ -57,7 +57,7 @@ func (k *Messages) Receive(pdu string) error {
 func (k *Messages) Kept() []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var out []string
+	out := make([]string, 0, len(k.kept))
 	for _, place := range slices.Sorted(maps.Keys(k.kept)) {
 		out = append(out, k.kept[place].pdu)
 	}
@@ -69,10 +69,10 @@ func (k *Messages) storage(rest string) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	used := fmt.Sprintf("%d,%d", len(k.kept), k.size)
-	switch {
-	case rest == "=?":
+	switch rest {
+	case "=?":
 		return `+CPMS: ("ME"),("ME"),("ME")` + "\nOK"
-	case rest == "?":
+	case "?":
 		return fmt.Sprintf(`+CPMS: "ME",%s,"ME",%s,"ME",%s`, used, used, used) + "\nOK"
 	}
 	return fmt.Sprintf("+CPMS: %s,%s,%s\nOK", used, used, used)
@@ -135,5 +135,5 @@ func (m *message) status() int {
 // size is the number of octets without the address of the centre.
 func (m *message) size() int {
 	centre, _ := strconv.ParseUint(m.pdu[:2], 16, 8)
-	return len(m.pdu)/2 - 1 - int(centre) //nolint:gosec // an octet
+	return len(m.pdu)/2 - 1 - int(centre)
 }
