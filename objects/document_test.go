@@ -74,6 +74,10 @@ var served = []struct {
 		_, err := NewStatistics(f.tree, &counters{}, nil)
 		f.check(err)
 	}},
+	{objectLockAndWipe, "locks outputs, wipes data; only with [lock_and_wipe], see provisioning.md", func(f *fixture) {
+		_, err := NewLockAndWipe(f.tree, nil, LockStatus{Items: []string{"/srv/data"}})
+		f.check(err)
+	}},
 	{objectCellular, "power saving of the modem, and its active profiles; absent without [[modem]]", func(f *fixture) {
 		c, err := NewCellularConnectivity(f.tree, CellularHooks{})
 		f.check(err)
