@@ -56,7 +56,7 @@ func startOnSWUpdate(t *testing.T, boot config.FirmwareBackend) *onSWUpdate {
 	u := &onSWUpdate{updating: &updating{lab: newLab(t), T: t}, files: filepath.Join(dir, "root"), ill: filepath.Join(dir, "ill")}
 	u.cfg = &config.Firmware{
 		Backend: config.FirmwareSWUpdate, Boot: boot, Confirm: 100 * time.Millisecond, Limit: time.Second, MaxSize: 300_000,
-		Patience: 2 * time.Second, Check: []string{"/usr/bin/test", "!", "-e", u.ill},
+		Check:  []string{"/usr/bin/test", "!", "-e", u.ill},
 		Images: config.ImageSlots{Environment: filepath.Join(dir, "environment"), Attempts: config.DefaultAttempts},
 	}
 	for _, name := range []string{"A", "B"} {
