@@ -98,6 +98,7 @@ func (c *Channel) Run(ctx context.Context) error {
 	c.deadline = time.NewTimer(time.Hour)
 	c.deadline.Stop()
 	err := c.serve(ctx, failed)
+	wanted := ctx.Err() != nil // before anybody knows of the end, and ends ctx for it
 	c.deadline.Stop()
 	close(c.over)
 	err = errors.Join(err, c.port.Close())
@@ -108,8 +109,8 @@ func (c *Channel) Run(ctx context.Context) error {
 			waiting = false
 		}
 	}
-	if ctx.Err() != nil {
-		return nil //nolint:nilerr // it was to end
+	if wanted {
+		return nil
 	}
 	return err
 }
