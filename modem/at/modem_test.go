@@ -162,6 +162,36 @@ func shown[T any](p *T) string {
 	return fmt.Sprint(*p)
 }
 
+// TestAnswerOfAnother has the answer come first that somebody else was owed who had the port before.
+func TestAnswerOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, "bg95", nil)
+		want, _ := d.look()
+		d.sim.Set("AT+CFUN?", "+CFUN: 1", "OK")
+		// Each answer comes when the next command has gone out, until the modem is asked what tells.
+		owed, answer, first, told := "\r\nOK\r\n", "", true, false
+		d.sim.Mangle(func(chunk string) string {
+			if told {
+				return chunk
+			}
+			if answer += chunk; !strings.HasSuffix(answer, "OK\r\n") && !strings.HasSuffix(answer, "ERROR\r\n") {
+				return ""
+			}
+			out := owed
+			if owed, answer = answer, ""; strings.Contains(owed, question[2:len(question)-1]+":") {
+				out, told = out+owed, true
+			}
+			first = false
+			return out
+		})
+		d.unplug(nil)
+		time.Sleep(modem.MaxPause)
+		if s, _ := d.look(); first || s.Identity != want.Identity || s.SIM != want.SIM {
+			t.Errorf("%+v, want %+v", s.Identity, want.Identity)
+		}
+	})
+}
+
 // TestFollowed has a modem say what happens to it.
 func TestFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -14,6 +14,9 @@ func (s *session) start(ctx context.Context) error {
 	if err := greet(ctx, s.channel); err != nil {
 		return err
 	}
+	if err := s.align(ctx); err != nil {
+		return err
+	}
 	// Echo off (ITU-T V.250, clause 6.2.4), errors as numbers (3GPP TS 27.007, clause 9.1).
 	for _, text := range []string{"E0", "+CMEE=1"} {
 		if err := s.try(ctx, text); err != nil {
@@ -38,6 +41,17 @@ func (s *session) start(ctx context.Context) error {
 	s.due = modem.AllParts &^ modem.PartIdentity
 	s.tries = 0
 	return nil
+}
+
+// align asks what only its own answer answers (3GPP TS 27.007, clause 8.2): whoever had the port
+// before may not have waited for a result code, which then was taken for the first one here. The
+// channel finds its feet if so.
+func (s *session) align(ctx context.Context) error {
+	_, err := s.do(ctx, Command{Text: "+CFUN?", Prefix: "+CFUN:"})
+	if errors.Is(err, ErrAnswer) {
+		return nil
+	}
+	return unlessRefused(err)
 }
 
 // try sends a command that a modem may refuse.
