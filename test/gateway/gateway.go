@@ -119,11 +119,11 @@ func (a *Agent) Run(t workspace.T, command string, args ...string) (output strin
 }
 
 // Beside starts a command of the agent's binary against the running agent. The log of what it prints is
-// kept under its name.
+// kept under its name and its first argument.
 func (a *Agent) Beside(t workspace.T, command string, args ...string) *process.Process {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), a.binary, append([]string{command, "-socket", a.Socket()}, args...)...)
-	return process.Start(t, cmd, workspace.Artifact(t, command+".log"))
+	return process.Start(t, cmd, workspace.Artifact(t, command+strings.Join(args[:min(len(args), 1)], "")+".log"))
 }
 
 // Must is Run for a command that must succeed.
