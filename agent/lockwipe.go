@@ -114,9 +114,10 @@ func (l *lockAndWipe) CanLock(target string) error {
 }
 
 func (l *lockAndWipe) actuators() []string {
-	var names []string
-	for _, a := range l.agent.config.Load().Actuators {
-		names = append(names, a.Name)
+	actuators := l.agent.config.Load().Actuators
+	names := make([]string, 0, len(actuators))
+	for i := range actuators {
+		names = append(names, actuators[i].Name)
 	}
 	return names
 }

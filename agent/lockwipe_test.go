@@ -36,7 +36,7 @@ func newLockLab(t *testing.T) *lockLab {
 func (l *lockLab) set(t *testing.T, path string, values ...string) error {
 	t.Helper()
 	p := lwm2m.MustPath(path)
-	var nodes []lwm2m.Node
+	nodes := make([]lwm2m.Node, 0, len(values))
 	for i, v := range values {
 		nodes = append(nodes, lwm2m.Node{Path: p.Child(uint16(i)), Value: lwm2m.String(v)})
 	}

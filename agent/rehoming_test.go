@@ -23,8 +23,10 @@ func TestRehoming(t *testing.T) {
 	script := func(ctx context.Context, b *server.Bootstrapping) error {
 		at := lwm2m.NewPath(0, 7)
 		half := errors.Join(b.Delete(ctx, lwm2m.Path{}), b.Write(ctx, at, lwm2m.FormatSenMLCBOR, []lwm2m.Node{ // the server's account is missing
-			{Path: at.Child(0), Value: lwm2m.String(other.uri.String())}, {Path: at.Child(1), Value: lwm2m.Boolean(false)},
-			{Path: at.Child(2), Value: lwm2m.Integer(3)}, {Path: at.Child(10), Value: lwm2m.Integer(201)},
+			{Path: at.Child(0), Value: lwm2m.String(other.uri.String())},
+			{Path: at.Child(1), Value: lwm2m.Boolean(false)},
+			{Path: at.Child(2), Value: lwm2m.Integer(3)},
+			{Path: at.Child(10), Value: lwm2m.Integer(201)},
 		}))
 		if half != nil {
 			return half

@@ -213,7 +213,7 @@ func TestFactoryResetKeepsName(t *testing.T) {
 	}
 	root = board(card("eth1", "00:13:a2:00:00:01", map[string]string{"etc/machine-id": id1}))
 	b := start()
-	defer b.Close() //nolint:errcheck // only read
+	defer b.Close()
 	then, _ := b.store.Bucket(store.Meta).Load("clock")
 	gone, _ := b.store.Bucket(store.Values).Load("x")
 	if b.Endpoint() != name || string(then) != "then" || gone != nil {

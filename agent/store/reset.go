@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -96,7 +97,7 @@ func (s *Store) reset() error {
 		err = json.Unmarshal(content, &order)
 	}
 	if err != nil { // it was ordered all the same
-		s.opts.Log.Warn("what a reset was to keep is not known", "error", err)
+		s.opts.Log.Warn("what a reset was to keep is not known", slog.Any("error", err))
 		order = resetOrder{}
 	}
 	if err := s.empty("", order.Folders); err != nil {
