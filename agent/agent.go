@@ -112,6 +112,7 @@ type Agent struct {
 	radio         atomic.Pointer[radio] // that accounts go by
 
 	modemTasks []Task
+	receiver   *bind.Receiver // nil: nobody is asked where the device is
 
 	network  sync.Mutex // a picture is published before the next one is taken
 	ownLog   *objects.Collection
@@ -213,11 +214,10 @@ func (a *Agent) compose() error {
 		Tree: a.tree, Definitions: a.registry, Store: a.store, Health: a.health, Location: a.objects.location,
 		Hardware: a.opts.Hardware, Locked: a.lock.Locked, Log: a.log, Now: a.opts.Now,
 	})
-	if err := a.addApps(); err != nil {
-		return err
-	}
-	if err := a.addConfiguration(); err != nil {
-		return err
+	for _, add := range []func() error{a.addLocation, a.addApps, a.addConfiguration} {
+		if err := add(); err != nil {
+			return err
+		}
 	}
 	for _, w := range a.opts.Config.Warnings {
 		a.health.Set(health.ConfigurationUnsafe, w.Key, w.Error())
@@ -257,6 +257,9 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 		named{"deferred work", a.runDeferred},
 		named{"event log", a.eventLog.Run},
 	}, slices.Concat(a.followed, a.modemTasks, more)...)
+	if a.receiver != nil {
+		tasks = append(tasks, named{"receiver", a.receiver.Run})
+	}
 	if a.firmware != nil {
 		tasks = append(tasks, named{"firmware", a.firmware.run})
 	}

@@ -41,6 +41,7 @@ func (b *backend) Status() control.Status {
 		s.SMS = &control.SMS{Received: n.Received, Woken: n.Woken, Ignored: n.Ignored}
 	}
 	b.modems.Each(func(name string, m *modem.State) { s.Modems = append(s.Modems, modemStatus(name, m)) })
+	s.Location = b.locationStatus()
 	s.Bootstrap = bootstrapStatus(b.client.BootstrapStatus())
 	return s
 }

@@ -16,7 +16,7 @@ import (
 
 // CheckRow is what Check found about one part.
 type CheckRow struct {
-	Part   string `json:"part"` // "sensor", "actuator", "server", "key", "application", "firmware"
+	Part   string `json:"part"` // "sensor", "actuator", "server", "key", "application", "firmware", "modem", "location"
 	Name   string `json:"name"`
 	Where  string `json:"where"` // "/dev/i2c-1 0x76", a URI
 	OK     bool   `json:"ok"`
@@ -51,6 +51,7 @@ func Check(ctx context.Context, path, stateDir string) ([]CheckRow, error) {
 	for i := range cfg.Modems {
 		rows = append(rows, checkModem(ctx, &cfg.Modems[i]))
 	}
+	rows = append(rows, checkLocation(ctx, cfg)...)
 	for i := range cfg.Apps {
 		rows = append(rows, checkApp(&cfg.Apps[i]))
 	}

@@ -69,7 +69,8 @@ func (a *Agent) addObjects() error {
 	if err = a.addContents(); err != nil {
 		return err
 	}
-	return a.firstValues()
+	a.firstValues()
+	return nil
 }
 
 // addTraffic adds object 26242.
@@ -100,18 +101,10 @@ func (a *Agent) addCoAPConfig() error {
 }
 
 // firstValues publishes what the watches will keep up to date.
-func (a *Agent) firstValues() error {
+func (a *Agent) firstValues() {
 	a.publishNetwork()
 	a.publishWLAN()
 	a.publishPower()
-	if l := a.opts.Config.Location; l != nil {
-		altitude := l.Altitude
-		p := objects.Position{Latitude: l.Latitude, Longitude: l.Longitude, Altitude: &altitude, Time: a.opts.Now()}
-		if err := a.objects.location.Publish(p); err != nil {
-			return fmt.Errorf("publish the configured location: %w", err)
-		}
-	}
-	return nil
 }
 
 func (a *Agent) serverHooks() objects.ServerHooks {

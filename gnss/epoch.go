@@ -53,7 +53,7 @@ func (e *epoch) fix() *Fix {
 		return nil
 	}
 	f := e.f
-	f.Radius = radiusOf(e.hdop, e.corrected)
+	f.Radius = Radius(e.hdop, e.corrected)
 	if e.sigma != nil {
 		f.Radius = e.sigma
 	}

@@ -30,8 +30,8 @@ var ErrNoFix = errors.New("the receiver has no fix: is its antenna connected, an
 // ErrResting says that there is no fix because power is saved, which is as it should be.
 var ErrResting = errors.New("the modem sleeps to save power; its receiver is asked when it is awake")
 
-// radiusOf returns the radius for a horizontal dilution of precision.
-func radiusOf(hdop float64, corrected bool) *float64 {
+// Radius returns the radius for a horizontal dilution of precision.
+func Radius(hdop float64, corrected bool) *float64 {
 	if !(hdop > 0 && hdop < 99) { // 99.99 is what receivers say that know none
 		return nil
 	}

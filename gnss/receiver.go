@@ -14,6 +14,12 @@ type Source interface {
 	Follow(ctx context.Context, report func(Report)) error
 }
 
+// SourceFunc is a Source that is no more than its Follow.
+type SourceFunc func(ctx context.Context, report func(Report)) error
+
+// Follow implements Source.
+func (f SourceFunc) Follow(ctx context.Context, report func(Report)) error { return f(ctx, report) }
+
 // Report is what a receiver says: a fix, or why there is none.
 type Report struct {
 	Fix *Fix
@@ -32,7 +38,7 @@ type Stream struct {
 const garbled = 1024
 
 // ErrGarbage says that bytes come, and no sentences.
-var ErrGarbage = errors.New("what comes is no NMEA 0183")
+var ErrGarbage = errors.New("what comes is no NMEA 0183: is the speed (baud) right, and does the receiver speak that?")
 
 // ErrEnded says that a stream is at its end.
 var ErrEnded = errors.New("the receiver's port was closed at its other end")
@@ -87,7 +93,7 @@ func copyAll(n *NMEA, from io.Reader, report func(Report)) error {
 		}
 		if c.Bytes-since > garbled {
 			since = c.Bytes
-			report(Report{Why: fmt.Errorf("%w: %d bytes without a sentence", ErrGarbage, garbled)})
+			report(Report{Why: fmt.Errorf("%d bytes without a sentence: %w", garbled, ErrGarbage)})
 		}
 		if errors.Is(err, io.EOF) {
 			return nil

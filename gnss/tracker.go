@@ -40,9 +40,10 @@ type State struct {
 }
 
 // Failing reports whether the receiver is what is wrong, and not the sky.
-func (s *State) Failing() bool {
-	return s.Why != nil && !errors.Is(s.Why, ErrNoFix) && !errors.Is(s.Why, ErrResting)
-}
+func (s *State) Failing() bool { return s.Why != nil && !errors.Is(s.Why, ErrNoFix) && !s.Resting() }
+
+// Resting reports whether there is no fix for now because power is saved.
+func (s *State) Resting() bool { return errors.Is(s.Why, ErrResting) }
 
 // Tracker follows a receiver. Run is the only writer of what is known.
 type Tracker struct {
@@ -72,7 +73,7 @@ func (t *Tracker) Run(ctx context.Context) error {
 			t.flush()
 		}
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was to end
 		}
 		if !t.state.Heard.Equal(before) {
 			pause = firstPause
@@ -126,7 +127,10 @@ func (t *Tracker) hear(reports <-chan Report) {
 				return
 			}
 		case <-settled.C:
-			return
+			if t.duty() {
+				return
+			}
+			t.flush()
 		case <-late.C:
 			t.trouble(t.why)
 			if t.duty() {
@@ -154,8 +158,11 @@ func (t *Tracker) take(r Report, late, settled *time.Timer) bool {
 		t.pending = r.Fix
 		// Receivers speak once a second, a little more or less.
 		const slack = 200 * time.Millisecond
-		if t.state.Why != nil || t.state.Heard.IsZero() || t.cfg.Now().Sub(t.state.Heard) >= t.cfg.Interval-slack {
+		due := t.cfg.Interval - t.cfg.Now().Sub(t.state.Heard)
+		if t.state.Why != nil || t.state.Heard.IsZero() || due <= slack {
 			t.flush()
+		} else {
+			settled.Reset(due + slack)
 		}
 		return false
 	}

@@ -18,7 +18,6 @@ func Differences(a, b *State) Part {
 		{PartSignal, x.Signal, y.Signal},
 		{PartBearers, x.Bearers, y.Bearers},
 		{PartSleep, x.Sleep, y.Sleep},
-		{PartFix, x.Fix, y.Fix},
 		{PartSelection, x.Selection, y.Selection},
 	} {
 		if !reflect.DeepEqual(c.x, c.y) {

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"lwm2m-agent/gnss"
 )
 
 // TestTimersThereAndBack covers each octet of both timers.
@@ -119,16 +117,14 @@ func TestBands(t *testing.T) {
 func TestDifferences(t *testing.T) {
 	now := time.Now()
 	for want, change := range map[Part]func(*State){
-		0:            func(s *State) { s.Network.Time, s.Signal.Time = now, now },
-		PartPresence: func(s *State) { s.Trouble = errors.New("gone") },
-		PartIdentity: func(s *State) { s.Identity.Model = "BG95" },
-		PartSIM:      func(s *State) { s.SIM.State = SIMPIN },
-		PartNetwork:  func(s *State) { s.Network.Cell = new(int64(2)) },
-		PartSignal:   func(s *State) { s.Signal.RSRP = nil },
-		PartBearers:  func(s *State) { s.Bearers = nil },
-		PartSleep:    func(s *State) { s.Sleep.Granted.On = true },
-		PartFix:      func(s *State) { s.Fix = &gnss.Fix{} },
-
+		0:             func(s *State) { s.Network.Time, s.Signal.Time = now, now },
+		PartPresence:  func(s *State) { s.Trouble = errors.New("gone") },
+		PartIdentity:  func(s *State) { s.Identity.Model = "BG95" },
+		PartSIM:       func(s *State) { s.SIM.State = SIMPIN },
+		PartNetwork:   func(s *State) { s.Network.Cell = new(int64(2)) },
+		PartSignal:    func(s *State) { s.Signal.RSRP = nil },
+		PartBearers:   func(s *State) { s.Bearers = nil },
+		PartSleep:     func(s *State) { s.Sleep.Granted.On = true },
 		PartSelection: func(s *State) { s.Selection.Order = []Technology{LTE} },
 	} {
 		state := func() State {

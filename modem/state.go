@@ -4,8 +4,6 @@ import (
 	"net/netip"
 	"slices"
 	"time"
-
-	"lwm2m-agent/gnss"
 )
 
 // State is all that is known of a modem. It is a value: who is handed one keeps
@@ -19,7 +17,6 @@ type State struct {
 	Signal   Signal
 	Bearers  []Bearer // in the order of their context numbers
 	Sleep    Sleep
-	Fix      *gnss.Fix // the last one of its receiver, nil if there never was one
 
 	Selection Selection
 }
@@ -36,7 +33,6 @@ const (
 	PartSignal
 	PartBearers
 	PartSleep
-	PartFix
 	PartSelection
 	AllParts Part = 1<<iota - 1
 )

@@ -24,7 +24,7 @@ type BoardConfig struct {
 	Definitions model.Definitions
 	Store       *store.Store
 	Health      *health.Tracker
-	Location    *objects.Location // takes the position of a sensor that has one; nil: none does
+	Location    *objects.Location // takes the position of a sensor that has one, and of Locate
 	Hardware    hw.Options
 	Locked      func(actuator string) bool // its output must stay in its safe state; nil: none must
 	Log         *slog.Logger
@@ -44,6 +44,7 @@ type Board struct {
 	objects   map[uint16]*objects.SmartObject
 	units     map[hw.Unit]*bound
 	counts    map[string]map[string]*Count // by sensor and channel
+	whereabouts
 }
 
 // bound is a sensor or an actuator whose channels are known.
@@ -95,6 +96,7 @@ func (b *Board) Apply(ctx context.Context, cfg *config.Config) error {
 	b.mu.Lock()
 	b.sensors, b.actuators = sensors, actuators
 	b.mu.Unlock()
+	b.applyLocation(cfg)
 	b.stage.Apply(ProcessOf(cfg))
 	if err := b.board.Apply(ctx, SetupOf(cfg)); err != nil {
 		return fmt.Errorf("apply sensors and actuators: %w", err)
@@ -254,6 +256,11 @@ func (b *Board) clear(unit hw.Unit) {
 func (b *Board) Deliver(unit hw.Unit, readings []hw.Reading) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.deliver(unit, readings)
+}
+
+// deliver is Deliver; mu is held.
+func (b *Board) deliver(unit hw.Unit, readings []hw.Reading) {
 	u := b.units[unit]
 	if u == nil {
 		return
@@ -264,8 +271,8 @@ func (b *Board) Deliver(unit hw.Unit, readings []hw.Reading) {
 			b.cfg.Log.Error("reading not published", slog.String("unit", unit.Name), slog.String("channel", readings[i].Channel), slog.Any("error", err))
 		}
 	}
-	if u.position != nil && b.cfg.Location != nil {
-		if err := u.position.publish(b.cfg.Location, readings); err != nil {
+	if u.position != nil {
+		if err := b.sampled(u.position, readings); err != nil {
 			b.cfg.Log.Error("position not published", slog.String("unit", unit.Name), slog.Any("error", err))
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/health"
+	"lwm2m-agent/gnss"
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/modem"
 	"lwm2m-agent/modem/at"
@@ -48,6 +49,7 @@ type Modems struct {
 type namedModem struct {
 	name  string
 	state modem.State
+	made  Modem
 }
 
 // Modem is a modem, by whatever driver.
@@ -57,6 +59,8 @@ type Modem interface {
 	Register(ctx context.Context) error
 	SetRadio(ctx context.Context, on bool) error
 	Reset(ctx context.Context) error
+	// Locate follows the modem's own receiver; see gnss.Source.
+	Locate(ctx context.Context, report func(gnss.Report)) error
 }
 
 // atConfig is what package at makes of a [[modem]], without anybody who watches.
@@ -101,6 +105,7 @@ func (m *Modems) Add(section *config.Modem) (Modem, *Healer) {
 		}
 		m.take(i, s)
 	})
+	m.states[i].made = made
 	if section.Heal {
 		healer = NewHealer(made, section.Name, m.Log, m.Health, m.Now, rand.Float64)
 	}
@@ -117,6 +122,14 @@ func (m *Modems) create(section *config.Modem, changed func(modem.State, modem.P
 	cfg := atConfig(section, m.Log, m.Now)
 	cfg.Changed, cfg.Received = changed, m.received
 	return at.New(cfg)
+}
+
+// locator is the receiver of a modem, by its name.
+func (m *Modems) locator(name string) func(context.Context, func(gnss.Report)) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := slices.IndexFunc(m.states, func(s namedModem) bool { return s.name == name })
+	return m.states[i].made.Locate // it is there, says the configuration
 }
 
 // Join has the first modem shown in objects 10 and 11.

@@ -122,7 +122,7 @@ func Check(cfg *config.Config, defs model.Definitions) config.Problems {
 		}
 		problems = append(problems, section.Problem(p.Key, "%s", p.Text))
 	}
-	return append(append(problems, checkProcess(cfg)...), checkApps(cfg)...)
+	return slices.Concat(problems, checkProcess(cfg), checkGeofences(cfg), checkApps(cfg))
 }
 
 // checkApps finds applications that claim an object which the configuration
@@ -142,6 +142,12 @@ func checkApps(cfg *config.Config) config.Problems {
 	for i := range cfg.Actuators {
 		a := &cfg.Actuators[i]
 		fed[cmp.Or(a.Object, objectActuation)] = "actuator " + a.Name
+	}
+	if len(cfg.Geofences) > 0 {
+		fed[places[hw.State].oid] = "geofence " + cfg.Geofences[0].Name
+	}
+	if cfg.Location != nil && cfg.Location.Smart {
+		fed[objectLocation] = "[location]"
 	}
 	var problems config.Problems
 	for i := range cfg.Apps {

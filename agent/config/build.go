@@ -37,12 +37,6 @@ func (b *builder) config(root *node) *Config {
 			Serial: get(n, "serial", ""), HardwareVersion: get(n, "hardware_version", ""),
 		}
 	}
-	if n := root.table["location"]; n != nil {
-		b.cfg.Location = &Location{
-			Section:  Section{n, "location"},
-			Latitude: get(n, "latitude", 0.0), Longitude: get(n, "longitude", 0.0), Altitude: get(n, "altitude", 0.0),
-		}
-	}
 	b.metrics(root)
 	b.cfg.Log = Log{Level: "info"}
 	if n := root.table["log"]; n != nil {
@@ -55,7 +49,9 @@ func (b *builder) config(root *node) *Config {
 	b.accounts(root)
 	b.devices(root)
 	b.derived(root)
+	b.geofences(root)
 	b.modems(root)
+	b.location(root)
 	b.eventLogs(root)
 	b.apps(root)
 	b.firmware(root)

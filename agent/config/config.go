@@ -28,6 +28,7 @@ type Config struct {
 	Bootstrap   *Bootstrap // nil: none
 	Sensors     []Sensor
 	Derived     []Derived
+	Geofences   []Geofence
 	Actuators   []Actuator
 	Modems      []Modem
 	EventLogs   []EventLog
@@ -50,12 +51,6 @@ type Config struct {
 type Device struct {
 	Section
 	Manufacturer, Model, Serial, HardwareVersion string
-}
-
-// Location is a fixed position: degrees (WGS 84), metres.
-type Location struct {
-	Section
-	Latitude, Longitude, Altitude float64
 }
 
 // TPM says where the TPM is.

@@ -21,7 +21,7 @@ func TestRefusals(t *testing.T) {
 		{"too deep", "x = " + strings.Repeat("[", 17), []string{"agent.toml:1: keys or brackets are nested too deep"}},
 		{"key too deep", "\n" + strings.Repeat("a.", 17) + "a = 1", []string{"agent.toml:2: keys or brackets are nested too deep"}},
 		{"unknown key", "[device]\ncolour = 'red'", []string{"agent.toml:2: device: colour: unknown; allowed: manufacturer, model, serial, hardware_version"}},
-		{"unknown table", "[[servers]]\nuri = 'x'", []string{"agent.toml:1: servers: unknown; did you mean \"server\"? allowed: endpoint, test_object, [device], [location], [[server]], [bootstrap], [[sensor]], [[derived]], [[actuator]], [[event_log]], [[modem]], [[app]], [tpm], [firmware], [lock_and_wipe], [remote_configuration], [metrics], [log]"}},
+		{"unknown table", "[[servers]]\nuri = 'x'", []string{"agent.toml:1: servers: unknown; did you mean \"server\"? allowed: endpoint, test_object, [device], [location], [[server]], [bootstrap], [[sensor]], [[derived]], [[geofence]], [[actuator]], [[event_log]], [[modem]], [[app]], [tpm], [firmware], [lock_and_wipe], [remote_configuration], [metrics], [log]"}},
 		{"misspelt", "[[sensor]]\nname='a'\ndriver='sim'\nintervall='1s'", []string{
 			`agent.toml:4: sensor "a": intervall: unknown; did you mean "interval"? allowed: object, name, driver, instance, application_type, bus, address, chip, line, device, interval, debounce, active, bias, edge, drive, shunt, frequency, range, baud, parity, stop_bits, timeout, register, table, type, word_order, unit, wave, min, max, period, seed, file, [[channel]]`,
 		}},
@@ -37,13 +37,31 @@ func TestRefusals(t *testing.T) {
 			`agent.toml:5: log: level: "loud" is not valid; allowed: "debug", "info", "warn", "error"`,
 		}},
 		{"location in part", "\n[location]\nlatitude = 91\n", []string{
-			"agent.toml:2: location: longitude: missing; needs a number from -180 to 180",
+			`agent.toml:2: location: longitude is missing; source "fixed" needs it`,
 			"agent.toml:3: location: latitude: 91 is not valid; allowed: a number from -90 to 90",
 		}},
 		{"not a number", "[location]\nlatitude=nan\nlongitude=inf\n", []string{
 			"agent.toml:2: location: latitude: NaN is not valid; allowed: a number from -90 to 90",
 			"agent.toml:3: location: longitude: +Inf is not valid; allowed: a number from -180 to 180",
 		}},
+		{"location of another source", "[location]\nsource='nmea'\nlatitude=1\nbaud=100", []string{
+			`agent.toml:1: location: device is missing; source "nmea" needs it`,
+			`agent.toml:1: location: longitude is missing; latitude and longitude belong together`,
+			"agent.toml:4: location: baud: 100 is not valid; allowed: an integer from 1200 to 4000000",
+		}},
+		{"fixed location with a port", "[location]\nlatitude=1\nlongitude=2\ndevice='/dev/ttyS1'", []string{
+			`agent.toml:1: location: a fixed position has no device and no interval; say source = "nmea", "gpsd" or "modem"`,
+		}},
+		{"location without a modem", "[location]\nsource='modem'", []string{"agent.toml:2: location: source: there is no [[modem]] that could know it"}},
+		{"location of another modem", "[location]\nsource='modem'\ndevice='wan'\n[[modem]]\nname='wwan'\ndriver='modemmanager'", []string{
+			`agent.toml:3: location: device: there is no [[modem]] "wan"; there are: wwan`,
+		}},
+		{"address of gpsd", "[location]\nsource='gpsd'\naddress='here'", []string{
+			`agent.toml:3: location: address: "here" is not valid; allowed: "host:port", or the path of its socket`,
+		}},
+		{"geofence without an area", "[[geofence]]\nname='yard'\nlatitude=1\nradius=2", []string{`agent.toml:1: geofence "yard": needs either polygon, or latitude, longitude and radius`}},
+		{"geofence of two areas", "[[geofence]]\nname='yard'\nradius=2\npolygon=[[1,1],[1,2],[2,2]]", []string{`agent.toml:1: geofence "yard": needs either polygon, or latitude, longitude and radius`}},
+		{"geofence with too many corners", "[[geofence]]\nname='yard'\npolygon=[" + strings.Repeat("[1,1],", 65) + "]", []string{`agent.toml:3: geofence "yard": polygon: has 65 corners; allowed: 64`}},
 
 		{"log without source", "[[event_log]]\nname='a'", []string{`agent.toml:1: event_log "a": source: missing; needs "journal", "file"`}},
 		{"log without file", "[[event_log]]\nname='a'\nsource='file'", []string{`agent.toml:1: event_log "a": file is missing; source "file" needs it`}},

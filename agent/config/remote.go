@@ -29,7 +29,8 @@ var remotely = map[string][]string{
 		"calibration", "unit", "from_unit", "max_rate", "filter", "filter_size", "filter_time", "dead_band", "alarm_low", "alarm_high",
 		"alarm_hysteresis",
 	},
-	"derived": {"name", "kind", "inputs", "scale", "unit", "window", "max_gap", "object", "resource", "instance", "application_type"},
+	"derived":  {"name", "kind", "inputs", "scale", "unit", "window", "max_gap", "object", "resource", "instance", "application_type"},
+	"geofence": {"name", "latitude", "longitude", "radius", "polygon", "hysteresis", "instance", "application_type"},
 	"actuator": {
 		"object", "safe", "name", "driver", "instance", "application_type", "bus", "address", "chip", "line", "device", "interval", "debounce",
 		"active", "bias", "edge", "drive", "shunt", "frequency", "range", "baud", "parity", "stop_bits", "timeout", "register", "table", "type", "word_order",

@@ -143,11 +143,7 @@ var schema = section{
 			{name: "serial", kind: anyText, help: "3/0/2"},
 			{name: "hardware_version", kind: anyText, help: "3/0/18"},
 		}},
-		{name: "location", help: "A fixed position: object 6.", keys: []key{
-			{name: "latitude", kind: number(-90, 90), required: true, help: "degrees north (WGS 84)"},
-			{name: "longitude", kind: number(-180, 180), required: true, help: "degrees east (WGS 84)"},
-			{name: "altitude", kind: number(-500, 10000), fallback: "0", help: "metres above sea level"},
-		}},
+		locationSection,
 		{name: "server", identity: "short_server_id", help: "A server to register with: objects 0 and 1.", keys: append([]key{
 			{name: "short_server_id", kind: integer(1, maxID), required: true, help: "Short Server ID"},
 			{name: "lifetime", kind: wholeSeconds(), fallback: `"` + short(DefaultLifetime) + `"`, help: `lifetime of the registration; "0s" is without end (1.2)`},
@@ -174,6 +170,7 @@ var schema = section{
 			sections: []section{{name: "channel", identity: "name", help: "What becomes of one channel of the sensor.", keys: channelKeys}},
 		},
 		derivedSection,
+		geofenceSection,
 		{name: "actuator", identity: "name", help: "Something to switch or set.", keys: append([]key{
 			{name: "object", kind: integer(1, maxID), fallback: "3306, Actuation", help: "object that drives it"},
 			{name: "safe", kind: safeState, fallback: `"off"`, help: "state at start and when the agent ends in order"},

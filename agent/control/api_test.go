@@ -68,7 +68,7 @@ func TestAPIRoutes(t *testing.T) {
 func TestAPISchemas(t *testing.T) {
 	a := readAPI(t)
 	types := map[string]reflect.Type{
-		"Status": reflect.TypeFor[Status](), "Server": reflect.TypeFor[Server](), "Bootstrap": reflect.TypeFor[Bootstrap](), "Modem": reflect.TypeFor[Modem](), "Trouble": reflect.TypeFor[Trouble](),
+		"Status": reflect.TypeFor[Status](), "Server": reflect.TypeFor[Server](), "Bootstrap": reflect.TypeFor[Bootstrap](), "Modem": reflect.TypeFor[Modem](), "Location": reflect.TypeFor[Location](), "Trouble": reflect.TypeFor[Trouble](),
 		"Place": reflect.TypeFor[Place](), "Value": reflect.TypeFor[Value](), "Event": reflect.TypeFor[Event](),
 		"ExecuteRequest": reflect.TypeFor[ExecuteRequest](), "UpdateRequest": reflect.TypeFor[UpdateRequest](),
 		"SendRequest": reflect.TypeFor[SendRequest](), "SendOutcome": reflect.TypeFor[SendOutcome](), "Refusal": reflect.TypeFor[Refusal](),

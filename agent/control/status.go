@@ -13,7 +13,8 @@ type Status struct {
 	Firmware *Firmware `json:"firmware,omitempty"` // without slots; nil: no updates
 	Servers  []Server  `json:"servers"`
 	Modems   []Modem   `json:"modems,omitempty"`
-	SMS      *SMS      `json:"sms,omitempty"` // nil: there is no modem
+	SMS      *SMS      `json:"sms,omitempty"`      // nil: there is no modem
+	Location *Location `json:"location,omitempty"` // nil: nobody is asked
 
 	Bootstrap *Bootstrap `json:"bootstrap,omitempty"` // nil: there is no bootstrap server
 
@@ -93,6 +94,16 @@ type SMS struct {
 	Received uint64 `json:"received"`
 	Woken    uint64 `json:"woken"`   // of them: had an account update its registration
 	Ignored  uint64 `json:"ignored"` // of them: should have, but the server may not, or did too often
+}
+
+// Location is how a receiver stands, without where the device is.
+type Location struct {
+	Source string    `json:"source"`           // "nmea", "gpsd", "modem"
+	Where  string    `json:"where"`            // "/dev/ttyS1", an address, a modem's name
+	State  string    `json:"state"`            // "fix", "waiting", "resting", "no fix", "failing"
+	Words  string    `json:"words"`            // the state in words
+	Fix    time.Time `json:"fix,omitzero"`     // when the last one was
+	Radius int       `json:"radius,omitempty"` // m
 }
 
 // Bootstrap is how the bootstrap stands. Times are zero where there is nothing to tell.

@@ -25,6 +25,8 @@ const (
 	SIMUnusable           Code = "sim-unusable"
 	NetworkRefuses        Code = "network-refuses"
 	LinkLost              Code = "link-lost"
+	ReceiverFailing       Code = "receiver-failing"
+	FixMissing            Code = "fix-missing"
 	FirmwareFailed        Code = "firmware-failed"
 	FirmwareWaits         Code = "firmware-waits"
 )
@@ -126,6 +128,16 @@ var kinds = []Kind{
 		Code: LinkLost, Severity: Warning, Subject: "modem",
 		Text:   "the modem's link is lost; it is mended step by step",
 		Remedy: "The text says what is missing, what was done last, and when it is looked at again; the log has each step. No cell is often a matter of place or antenna. Steps are few on purpose: who asks more often is blocked by networks. `heal = false` in `[[modem]]` leaves all of it to others.",
+	},
+	{
+		Code: ReceiverFailing, Severity: Error, Subject: "receiver", Device: GPSFailure,
+		Text:   "the receiver of `[location]` tells no positions",
+		Remedy: "A port that is missing or held: see `dmesg`, wiring, and which program has it; gpsd and this agent cannot both (`source = \"gpsd\"` asks gpsd). Nothing comes: power, RX and TX. Bytes that are no sentences: `baud`, as a rule 9600, 38400 or 115200, or a receiver that is set to a binary protocol. gpsd: `systemctl status gpsd`. A modem: whether it has a receiver at all. It is tried again by itself; object 6 keeps the last position with its time.",
+	},
+	{
+		Code: FixMissing, Severity: Warning, Subject: "receiver",
+		Text:   "the receiver works and has no fix; object 6 keeps the last position with its time",
+		Remedy: "Check antenna and sky. A receiver that was without power for long needs up to 12 minutes. Indoors it may never have one: a fixed position (`source = \"fixed\"`) may serve as well.",
 	},
 	{
 		Code: StateDamaged, Severity: Warning, Subject: "file", Device: StorageFault,

@@ -51,6 +51,9 @@ func (c *call) printStatus(s *control.Status) {
 	if n := s.SMS; n != nil && n.Received > 0 {
 		fmt.Fprintf(c.stdout, "short messages: %d received, %d woke the agent, %d to wake it were ignored\n", n.Received, n.Woken, n.Ignored)
 	}
+	if l := s.Location; l != nil {
+		fmt.Fprintf(c.stdout, "\nlocation by %s at %s, %s\n", safe(l.Source), safe(l.Where), safe(l.Words))
+	}
 	if s.Bootstrap != nil {
 		c.printBootstrap(s.Bootstrap, now)
 	}

@@ -27,6 +27,7 @@ type dialect struct {
 	setOrder     string                      // format of the command for it, "" if there is none
 	sequence     map[modem.Technology]string // what a technology is called in it, two digits
 	asleep       []string                    // how lines begin that say that power is saved from now on
+	receiver     *receiver                   // nil: it has none, or none that is known
 }
 
 // dialects is the table of them; the first that fits counts.

@@ -36,7 +36,8 @@ type Modem struct {
 	cfg      Config
 	state    modem.State
 	jobs     chan job
-	pinTried bool // a wrong PIN must not be tried until the card is locked
+	over     chan struct{} // closed when Run has ended
+	pinTried bool          // a wrong PIN must not be tried until the card is locked
 	dial     func(context.Context) (Port, string, error)
 }
 
@@ -51,7 +52,7 @@ var ErrAbsent = errors.New("the modem is not there")
 
 // New returns a modem that nobody has looked for yet.
 func New(cfg Config) *Modem {
-	m := &Modem{cfg: cfg, jobs: make(chan job)}
+	m := &Modem{cfg: cfg, jobs: make(chan job), over: make(chan struct{})}
 	m.dial = m.open
 	return m
 }
@@ -71,6 +72,7 @@ func (m *Modem) open(ctx context.Context) (Port, string, error) {
 
 // Run looks for the modem and follows it until ctx ends, which gives nil.
 func (m *Modem) Run(ctx context.Context) error {
+	defer close(m.over)
 	modem.Again(ctx, m.cfg.Now, m.follow, m.gone, m.rest)
 	return nil
 }
@@ -83,8 +85,7 @@ func (m *Modem) gone(err error) {
 	}
 	if old := m.state.Trouble; old == nil || err == nil || old.Error() != err.Error() || m.state.Presence != presence {
 		m.cfg.Log.Warn("modem gone", slog.String("port", m.cfg.Port), slog.Any("error", err))
-		fix := m.state.Fix
-		m.state = modem.State{Presence: presence, Trouble: err, Fix: fix}
+		m.state = modem.State{Presence: presence, Trouble: err}
 		m.changed(modem.AllParts)
 	}
 }
@@ -116,6 +117,8 @@ func (m *Modem) ask(ctx context.Context, do func(*session) error) error {
 	j := job{do: do, done: make(chan error, 1)}
 	select {
 	case m.jobs <- j:
+	case <-m.over:
+		return ErrAbsent
 	case <-ctx.Done():
 		return fmt.Errorf("the modem is busy: %w", ctx.Err())
 	}
@@ -139,13 +142,16 @@ func (m *Modem) follow(ctx context.Context) error {
 	}
 	s := &session{m: m, lines: make(chan string, maxUnheard), missed: make(chan struct{}, 1)}
 	s.channel = NewChannel(port, s.hear)
-	ctx, cancel := context.WithCancel(ctx)
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx)) // parting needs it
 	ended := make(chan error, 1)
-	go func() { ended <- s.channel.Run(ctx) }() // ended by cancel and waited for
+	go func() { ended <- s.channel.Run(running) }() // ended by cancel and waited for
 	err = s.start(ctx)
 	if err == nil {
 		m.cfg.Log.Info("modem found", slog.String("port", name), slog.String("model", m.state.Identity.Model), slog.String("dialect", s.dialect.name))
 		err = s.serve(ctx)
+	}
+	if ctx.Err() != nil {
+		_ = s.stopReceiver() //nolint:contextcheck // ctx has ended; as far as it still answers
 	}
 	cancel()
 	return errors.Join(err, <-ended)
@@ -167,7 +173,8 @@ type session struct {
 	tries   int
 	restart bool
 
-	messages messages
+	messages  messages
+	receiving bool // the receiver was switched on
 }
 
 // hear takes a line from the channel's goroutine.

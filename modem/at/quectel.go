@@ -18,7 +18,8 @@ var quectelCat = dialect{
 	technologies: map[int]modem.Technology{7: modem.LTEM, 8: modem.LTEM, 9: modem.NBIoT},
 	signal:       quectelSignal, cell: quectelCell, traffic: quectelTraffic, heard: quectelHeard, login: quectelLogin,
 	order: quectelOrder, setOrder: quectelSetOrder, sequence: map[modem.Technology]string{modem.GSM: "01", modem.LTEM: "02", modem.NBIoT: "03"},
-	asleep: []string{"PSM POWER DOWN", "+QPSMTIMER"},
+	asleep:   []string{"PSM POWER DOWN", "+QPSMTIMER"},
+	receiver: &quectelReceiver,
 }
 
 // quectelNB are modules for NB-IoT alone (BC660K-GL AT Commands Manual): no +QCSQ, no
@@ -38,7 +39,8 @@ var quectelLTE = dialect{
 	setup:  []string{`+QINDCFG="csq",1`},
 	reset:  "+CFUN=1,1",
 	signal: quectelSignal, cell: quectelCell, traffic: quectelTraffic, heard: quectelHeard, login: quectelLogin,
-	order: quectelOrder, setOrder: quectelSetOrder, sequence: map[modem.Technology]string{modem.GSM: "01", modem.UMTS: "03", modem.LTE: "04"},
+	receiver: &quectelReceiver,
+	order:    quectelOrder, setOrder: quectelSetOrder, sequence: map[modem.Technology]string{modem.GSM: "01", modem.UMTS: "03", modem.LTE: "04"},
 }
 
 // quectelSetOrder takes effect at once, and is kept by the module.

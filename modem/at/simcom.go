@@ -16,7 +16,7 @@ var simcomCat = dialect{
 	setup:        []string{"+CPSMSTATUS=1"},
 	reset:        "+CFUN=1,1",
 	technologies: map[int]modem.Technology{7: modem.LTEM, 9: modem.NBIoT},
-	signal:       simcomSignal, cell: simcomCell, login: cgauth, asleep: []string{`+CPSMSTATUS: "ENTER PSM"`},
+	signal:       simcomSignal, cell: simcomCell, login: cgauth, receiver: &simcomCatReceiver, asleep: []string{`+CPSMSTATUS: "ENTER PSM"`},
 }
 
 // simcomLTE are modules for LTE and 5G (SIM7500/7600 Series AT Command Manual).
@@ -25,6 +25,7 @@ var simcomLTE = dialect{
 	setup:  []string{"+AUTOCSQ=1,1"}, // URC +CSQ when the signal has changed
 	reset:  "+CRESET",
 	signal: simcomSignal, cell: simcomCell, heard: simcomHeard, login: simcomLogin,
+	receiver: &simcomReceiver,
 }
 
 // simcomMode is how AT+CPSI? begins: the technology.

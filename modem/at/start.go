@@ -39,7 +39,7 @@ func (s *session) start(ctx context.Context) error {
 	s.m.state.Presence, s.m.state.Trouble = modem.Ready, nil
 	s.changed |= modem.PartPresence
 	s.due = modem.AllParts &^ modem.PartIdentity
-	s.tries = 0
+	s.tries, s.receiving = 0, false
 	return nil
 }
 

@@ -15,7 +15,7 @@ var ubloxCat = dialect{
 	setup:        []string{"+UPSMR=1"}, // URC +UUPSMR when power saving begins
 	reset:        "+CFUN=15",           // the module, and not the card
 	technologies: map[int]modem.Technology{7: modem.LTEM, 8: modem.LTEM, 9: modem.NBIoT},
-	signal:       ubloxSignal, login: ubloxLogin, asleep: []string{"+UUPSMR: 1"},
+	signal:       ubloxSignal, login: ubloxLogin, receiver: &ubloxReceiver, asleep: []string{"+UUPSMR: 1"},
 }
 
 // ubloxNB are modules for NB-IoT alone (SARA-N2 and SARA-N3 AT Commands Manuals).

@@ -29,7 +29,7 @@ func (s *session) urc(line string) {
 		s.restart = true
 	case s.dialect.sleeps(line):
 		s.presence(modem.Asleep)
-		s.due = 0
+		s.due, s.receiving = 0, false
 	case strings.HasPrefix(name, "+") && s.registration(name[1:], rest):
 	case name == "+CPIN", name == "+QSIMSTAT", name == "+SIMSTAT", name == "+QUSIM":
 		s.due |= modem.PartSIM | modem.PartNetwork

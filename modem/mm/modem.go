@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,9 +40,11 @@ type Config struct {
 type Modem struct {
 	cfg      Config
 	state    modem.State
-	present  atomic.Pointer[present] // nil: there is none
-	pinTried bool                    // a wrong PIN must not be tried until the card is locked
-	quiet    bool                    // only looks
+	present  atomic.Pointer[present]  // nil: there is none
+	setUp    sync.Mutex               // one setting at a time, which depends on the one before
+	follower atomic.Pointer[follower] // of the receiver; nil: nobody
+	pinTried bool                     // a wrong PIN must not be tried until the card is locked
+	quiet    bool                     // only looks
 }
 
 // present is what commands need to know of a modem that is there.
@@ -87,7 +90,8 @@ func rest(ctx context.Context, d time.Duration) bool {
 // absent enters that there is no modem.
 func (m *Modem) absent(why error) {
 	m.present.Store(nil)
-	m.enter(modem.State{Presence: modem.Missing, Trouble: why, Fix: m.state.Fix})
+	m.follower.Load().leave(why)
+	m.enter(modem.State{Presence: modem.Missing, Trouble: why})
 }
 
 // enter takes over a state, and tells what of it is new.

@@ -31,16 +31,16 @@ func (s *session) prepare(ctx context.Context, p dbus.ObjectPath, o object) {
 	s.ready = true
 	if o[ifaceSignal] != nil && s.m.cfg.Signal > 0 {
 		old, rate := get[uint32](o, ifaceSignal, "Rate"), uint32(max(s.m.cfg.Signal, time.Second)/time.Second) //nolint:gosec // a day at most
-		s.set(ctx, p, "measure the signal", ifaceSignal+".Setup", []any{rate}, []any{old})
+		s.set(ctx, p, "measure the signal", ifaceSignal+".Setup", func() []any { return []any{rate} }, []any{old})
 	}
 	if can := get[uint32](o, ifaceLocation, "Capabilities"); can&location3GPP != 0 {
 		on, tells := get[uint32](o, ifaceLocation, "Enabled"), get[bool](o, ifaceLocation, "SignalsLocation")
-		s.set(ctx, p, "be told the cell", ifaceLocation+".Setup", []any{on | location3GPP, true}, []any{on, tells})
+		s.set(ctx, p, "be told the cell", ifaceLocation+".Setup", func() []any { return []any{on | location3GPP | s.m.receiverOf(can), true} }, []any{on, tells})
 	}
 }
 
 // set changes a setting of ModemManager while Run goes on, and remembers what it was.
-func (s *session) set(ctx context.Context, p dbus.ObjectPath, what, method string, now, old []any) {
+func (s *session) set(ctx context.Context, p dbus.ObjectPath, what, method string, now func() []any, old []any) {
 	if s.undo[method] == nil { // else what it is now is ours
 		if s.undo == nil {
 			s.undo = make(map[string]undo)
@@ -50,7 +50,9 @@ func (s *session) set(ctx context.Context, p dbus.ObjectPath, what, method strin
 		}
 	}
 	s.running.Go(func() {
-		if err := call(ctx, s.conn, p, method, commandTime, now...).Err; err != nil && ctx.Err() == nil {
+		s.m.setUp.Lock()
+		defer s.m.setUp.Unlock()
+		if err := call(ctx, s.conn, p, method, commandTime, now()...).Err; err != nil && ctx.Err() == nil {
 			s.m.cfg.Log.Warn("ModemManager not set up", slog.Any("error", explain(what, err)))
 		}
 	})

@@ -43,7 +43,7 @@ func (s *session) read(o object, bearers map[int]dbus.ObjectPath) (modem.State, 
 	if state == stateUnknown || state == stateInitializing {
 		return modem.State{}, false
 	}
-	out := modem.State{Presence: modem.Ready, Fix: s.m.state.Fix}
+	out := modem.State{Presence: modem.Ready}
 	out.Identity = modem.Identity{
 		Manufacturer: get[string](o, ifaceModem, "Manufacturer"), Model: get[string](o, ifaceModem, "Model"),
 		Revision: get[string](o, ifaceModem, "Revision"), IMEI: modem.IMEIOf(get[string](o, ifaceModem, "EquipmentIdentifier")),

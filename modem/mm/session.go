@@ -184,6 +184,9 @@ func (s *session) change(ctx context.Context, signal *dbus.Signal) bool {
 		o[iface] = make(map[string]dbus.Variant)
 	}
 	maps.Copy(o[iface], values)
+	if _, moved := values["Location"]; moved && iface == ifaceLocation && signal.Path == s.path {
+		s.m.follower.Load().hear(o)
+	}
 	for _, name := range gone {
 		delete(o[iface], name)
 	}
