@@ -280,7 +280,7 @@ func TestCheckModem(t *testing.T) {
 	if !row.OK || row.Detail != "Quectel BG95-M3, SIM ready, home, LTE-M, 26201, -97 dBm" {
 		t.Errorf("%+v", row)
 	}
-	if slices.ContainsFunc(sim.Commands(), func(c string) bool { return strings.HasPrefix(c, "AT+CPIN=") || strings.HasPrefix(c, "AT+CFUN") }) {
+	if slices.ContainsFunc(sim.Commands(), func(c string) bool { return strings.HasPrefix(c, "AT+CPIN=") || strings.HasPrefix(c, "AT+CFUN=") }) {
 		t.Errorf("it has changed something: %q", sim.Commands())
 	}
 	m.Port = "/dev/ttyNONE7"
