@@ -46,7 +46,7 @@ type swupdateSystem struct {
 
 // Reboot implements host.Control.
 func (s swupdateSystem) Reboot(context.Context) error {
-	s.boot() //nolint:contextcheck // a reboot outlives who asked for it
+	s.boot()
 	return nil
 }
 
@@ -66,9 +66,9 @@ func startOnSWUpdate(t *testing.T, boot config.FirmwareBackend) *onSWUpdate {
 	u.run("A", "1.0")
 	cfg := u.config()
 	cfg.Firmware = u.cfg
-	u.daemon = swupdate.Start(t, func(_ context.Context, socket string) error {
+	u.daemon = swupdate.Start(t, func(ctx context.Context, socket string) error {
 		u.cfg.Socket = socket
-		row := u.check()
+		row := u.check(ctx)
 		if !row.OK {
 			return errors.New(row.Detail)
 		}
@@ -87,8 +87,8 @@ func startOnSWUpdate(t *testing.T, boot config.FirmwareBackend) *onSWUpdate {
 }
 
 // check is the row of "lwm2m-agent check".
-func (u *onSWUpdate) check() CheckRow {
-	rows := checkFirmwareOf(u.Context(), &config.Config{Firmware: u.cfg}, os.DirFS(u.files))
+func (u *onSWUpdate) check(ctx context.Context) CheckRow {
+	rows := checkFirmwareOf(ctx, &config.Config{Firmware: u.cfg}, os.DirFS(u.files))
 	if len(rows) != 1 || rows[0].Part != "firmware" || rows[0].Name != "swupdate" {
 		u.Errorf("check has %+v", rows)
 	}
@@ -107,7 +107,7 @@ func (u *onSWUpdate) run(slot, version string) {
 
 func (u *onSWUpdate) tool(input, name string, args ...string) string {
 	u.Helper()
-	cmd := exec.Command(name, args...) //nolint:noctx // a reboot outlives who asked for it
+	cmd := exec.Command(name, args...) // a reboot outlives who asked for it
 	cmd.Stdin = strings.NewReader(input)
 	out, err := cmd.Output()
 	if err != nil {
@@ -140,12 +140,11 @@ func (u *onSWUpdate) newEnvironment(dir string) {
 func (u *onSWUpdate) variables() map[string]string {
 	u.Helper()
 	env := u.cfg.Images.Environment
-	text := ""
+	command := []string{"fw_printenv", "-c", env}
 	if u.cfg.Boot == config.FirmwareGRUB {
-		text = u.tool("", "grub-editenv", env, "list")
-	} else {
-		text = u.tool("", "fw_printenv", "-c", env)
+		command = []string{"grub-editenv", env, "list"}
 	}
+	text := u.tool("", command[0], command[1:]...)
 	out := make(map[string]string)
 	for line := range strings.Lines(text) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
@@ -182,7 +181,7 @@ func (u *onSWUpdate) boot() {
 func (u *onSWUpdate) choose() string {
 	u.Helper()
 	vars := u.variables()
-	for _, slot := range strings.Fields(vars["ORDER"] + " " + vars["BOOT_ORDER"]) {
+	for slot := range strings.FieldsSeq(vars["ORDER"] + " " + vars["BOOT_ORDER"]) {
 		tried, left := slot+"_TRY", "BOOT_"+slot+"_LEFT"
 		switch {
 		case vars[slot+"_OK"] == "1" && vars[tried] < "3":
@@ -255,7 +254,7 @@ func TestSWUpdateWithUBoot(t *testing.T) {
 		t.Errorf("%s runs, /3/0/3 is %v, the slot holds %q", u.slot(), u.value("/3/0/3"), u.daemon.Content(t, "B"))
 	}
 	u.daemon.Kill(t)
-	if row := u.check(); row.OK || !strings.Contains(row.Detail, "SWUpdate does not answer") {
+	if row := u.check(u.Context()); row.OK || !strings.Contains(row.Detail, "SWUpdate does not answer") {
 		t.Errorf("check without its daemon: %+v", row)
 	}
 }

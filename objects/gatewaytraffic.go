@@ -32,9 +32,9 @@ func AddGatewayTraffic(tree *model.Tree, purposes int, flow func(purpose int) (d
 	b.Create(0)
 	for purpose := range purposes {
 		for k, number := range numbers {
-			b.Compute(0, uint16(10*purpose+k), func() lwm2m.Value { //nolint:gosec // a few
+			b.Compute(0, uint16(10*purpose+k), func() lwm2m.Value {
 				n := number(flow(purpose))
-				return lwm2m.Integer(int64(min(n, math.MaxInt64))) //nolint:gosec // bounded
+				return lwm2m.Integer(int64(min(n, math.MaxInt64)))
 			})
 		}
 	}

@@ -48,7 +48,7 @@ func start(t *testing.T) *daemon {
 	d := &daemon{t: t, env: &env{}}
 	d.Daemon = swupdate.Start(t, func(ctx context.Context, socket string) error {
 		d.Backend = New(Options{Boot: d.env, Socket: socket, Select: swupdate.Selections})
-		_, err := d.Backend.Probe(ctx)
+		_, err := d.Probe(ctx)
 		return err
 	})
 	return d

@@ -110,7 +110,7 @@ func (c *Channel) Run(ctx context.Context) error {
 		}
 	}
 	if wanted {
-		return nil
+		err = nil
 	}
 	return err
 }
