@@ -37,10 +37,11 @@ func (c Client) ask(ctx context.Context, r Request) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = conn.SetDeadline(deadline.Round(time.Millisecond))
 	}
-	if _, err := conn.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("ask the helper: %w", err)
-	}
+	_, wrote := conn.Write(append(line, '\n')) // one that does not listen to us says so before it has read
 	text, err := bufio.NewReader(io.LimitReader(conn, maxLine)).ReadBytes('\n')
+	if err != nil && wrote != nil {
+		return fmt.Errorf("ask the helper: %w", wrote)
+	}
 	if err != nil {
 		return fmt.Errorf("the helper's answer: %w", err)
 	}
