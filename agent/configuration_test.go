@@ -1,13 +1,10 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -365,29 +362,7 @@ func TestKeyReplaced(t *testing.T) {
 // keyFiles returns the files of the state directory in which a key stands in any form.
 func (c *configured) keyFiles(key []byte) []string {
 	c.Helper()
-	var found []string
-	err := filepath.WalkDir(c.path("state"), func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) || err == nil && d.IsDir() {
-			return nil // the agent replaces files meanwhile
-		}
-		var content []byte
-		if err == nil {
-			content, err = os.ReadFile(path)
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		for _, form := range forms(key) {
-			if bytes.Contains(bytes.ToLower(content), form) && !slices.Contains(found, d.Name()) {
-				found = append(found, d.Name())
-			}
-		}
-		return err
-	})
-	if err != nil {
-		c.Fatal(err)
-	}
-	return found
+	return filesWith(c.T, c.path("state"), key)
 }
 
 // TestLocalTransaction: a local user sets what servers may not, sees what it changes, goes back, and has the

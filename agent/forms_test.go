@@ -3,9 +3,43 @@ package agent
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"testing"
 )
+
+// filesWith returns the files of a folder in which a key stands in any form. What an agent that runs
+// replaces meanwhile may be missing.
+func filesWith(t *testing.T, dir string, key []byte) []string {
+	t.Helper()
+	var found []string
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() {
+			return nil
+		}
+		var content []byte
+		if err == nil {
+			content, err = os.ReadFile(path)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		content = bytes.ToLower(content)
+		if slices.ContainsFunc(forms(key), func(form []byte) bool { return bytes.Contains(content, form) }) {
+			found = append(found, e.Name())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
 
 // forms are the ways in which bytes of a key could stand in a text, all in lower case:
 // raw, in hexadecimal, in base64 with any shift, as lists of numbers.

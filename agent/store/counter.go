@@ -63,9 +63,9 @@ func (s *Store) Small(key string) []byte {
 }
 
 // DeferSmall is SetSmall for what changes often: it returns at once. The newest record is
-// written after Options.FlushAfter, or with or before anything else that is saved, of any
-// kind: so nothing can be there that was saved later, and it not. The error is ErrTooLarge
-// or ErrFull.
+// written after Options.FlushAfter, before a record of a Bucket that is saved meanwhile, and
+// in one append with a small record: no Bucket has what was saved later, while it is not
+// there. The error is ErrTooLarge or ErrFull.
 func (s *Store) DeferSmall(key string, record []byte) error {
 	if key == "" || len(key) > 255 || len(record) > maxSmallValue {
 		return fmt.Errorf("small record %.40q of %d bytes: %w", key, len(record), ErrTooLarge)
