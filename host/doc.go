@@ -15,4 +15,4 @@ import (
 )
 
 // Root returns the file system of this machine.
-func Root() fs.FS { return os.DirFS("/") }
+func Root() fs.FS { return machine{os.DirFS("/").(rooted)} } //nolint:forcetypeassert // DirFS says that it is all of them

@@ -3,10 +3,14 @@ package host
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxFile bounds what is read of one file, in bytes.
@@ -14,12 +18,61 @@ const maxFile = 256 << 10
 
 // read returns the content of a file, bounded.
 func read(root fs.FS, name string) ([]byte, error) {
+	if m, ok := root.(machine); ok {
+		return m.read(name)
+	}
 	f, err := root.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
 	return io.ReadAll(io.LimitReader(f, maxFile))
+}
+
+// rooted is what os.DirFS returns.
+type rooted interface {
+	fs.StatFS
+	fs.ReadFileFS
+	fs.ReadDirFS
+	fs.ReadLinkFS
+}
+
+// machine is the file system of this machine.
+type machine struct{ rooted }
+
+// read is what the function does, in half as many system calls as package os makes: it offers every file to the
+// runtime's poller. At start hundreds of the kernel's are read.
+func (machine) read(name string) ([]byte, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	fd, err := retried(func() (int, error) { return unix.Open("/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	defer func() { _ = unix.Close(fd) }()
+	b := make([]byte, 0, 512)
+	for len(b) < maxFile {
+		b = slices.Grow(b, 256)
+		n, err := retried(func() (int, error) { return unix.Read(fd, b[len(b):min(cap(b), maxFile)]) })
+		if err != nil {
+			return b, &fs.PathError{Op: "read", Path: name, Err: err}
+		}
+		if n == 0 {
+			break
+		}
+		b = b[:len(b)+n]
+	}
+	return b, nil
+}
+
+// retried makes a system call until no signal interrupts it.
+func retried(call func() (int, error)) (n int, err error) {
+	for {
+		if n, err = call(); !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
 }
 
 // text returns the content of a file without white space and NULs around it; ""

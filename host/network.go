@@ -2,6 +2,7 @@ package host
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"io/fs"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // LinkKind is what a network interface is.
@@ -118,74 +120,102 @@ func (n *Network) PermanentMACs() []net.HardwareAddr {
 	return out
 }
 
-// ReadTraffic reads what Network.Traffic returns, without addresses and routes.
-func ReadTraffic(root fs.FS) (tx, rx uint64, err error) {
-	n, err := readNetwork(root, noAddresses)
-	tx, rx = n.Traffic()
-	return tx, rx, err
+// ReadTraffic reads what Network.Traffic returns, and no more.
+func ReadTraffic(root fs.FS) (tx, rx uint64) {
+	n := Network{Interfaces: readLinks(root, readCounters)}
+	return n.Traffic()
 }
 
-// PermanentMACs reads what Network.PermanentMACs returns.
+// PermanentMACs reads what Network.PermanentMACs returns, and no more.
 func PermanentMACs(root fs.FS) []net.HardwareAddr {
-	n, err := readNetwork(root, noAddresses)
-	if err != nil {
-		return nil
-	}
+	n := Network{Interfaces: readLinks(root, readMAC)}
 	return n.PermanentMACs()
 }
-
-func noAddresses(int) ([]netip.Prefix, error) { return nil, nil }
 
 // ReadNetwork reads interfaces (/sys/class/net), their addresses (netlink) and
 // default routes (/proc/net).
 func ReadNetwork(root fs.FS) (Network, error) { return readNetwork(root, systemAddresses) }
 
-// systemAddresses returns the addresses of an interface.
-func systemAddresses(index int) ([]netip.Prefix, error) {
-	addrs, err := (&net.Interface{Index: index}).Addrs()
+// systemAddresses returns the addresses of all interfaces by their index.
+func systemAddresses() (map[int][]netip.Prefix, error) {
+	table, err := syscall.NetlinkRIB(syscall.RTM_GETADDR, syscall.AF_UNSPEC)
 	if err != nil {
 		return nil, err
 	}
-	var out []netip.Prefix
-	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			out = append(out, p)
+	messages, err := syscall.ParseNetlinkMessage(table)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[int][]netip.Prefix)
+	for i := range messages {
+		if index, p, ok := address(&messages[i]); ok {
+			out[index] = append(out[index], p)
 		}
 	}
 	return out, nil
 }
 
+// address reads a message of the kernel about an address (rtnetlink(7): struct ifaddrmsg, then attributes).
+func address(m *syscall.NetlinkMessage) (index int, p netip.Prefix, ok bool) {
+	if m.Header.Type != syscall.RTM_NEWADDR || len(m.Data) < syscall.SizeofIfAddrmsg {
+		return 0, p, false
+	}
+	attributes, err := syscall.ParseNetlinkRouteAttr(m)
+	if err != nil {
+		return 0, p, false
+	}
+	var own netip.Addr
+	for _, a := range attributes {
+		// IFA_ADDRESS is the other end's where there is an IFA_LOCAL
+		if local := a.Attr.Type == syscall.IFA_LOCAL; local || a.Attr.Type == syscall.IFA_ADDRESS && !own.IsValid() {
+			own, _ = netip.AddrFromSlice(a.Value)
+		}
+	}
+	p = netip.PrefixFrom(own, int(m.Data[1]))
+	return int(binary.NativeEndian.Uint32(m.Data[4:])), p, p.IsValid()
+}
+
 const links = "sys/class/net"
 
-func readNetwork(root fs.FS, addresses func(index int) ([]netip.Prefix, error)) (Network, error) {
-	n := Network{Defaults: defaultRoutes(root)}
-	signals := wirelessSignals(root)
-	for _, name := range names(root, links) {
-		in, ok := readLink(root, name)
-		if !ok { // bonding_masters is a file; an interface may have gone meanwhile
-			continue
-		}
-		in.Signal = signals[name]
-		var err error
-		if in.Addresses, err = addresses(in.Index); err != nil {
-			return n, fmt.Errorf("read addresses of %s: %w", name, err)
-		}
-		n.Interfaces = append(n.Interfaces, in)
+func readNetwork(root fs.FS, addresses func() (map[int][]netip.Prefix, error)) (Network, error) {
+	n := Network{Interfaces: readLinks(root, readMAC, readState, readCounters), Defaults: defaultRoutes(root)}
+	own, err := addresses()
+	if err != nil {
+		return n, fmt.Errorf("read the addresses of the interfaces: %w", err)
 	}
-	slices.SortStableFunc(n.Interfaces, func(a, b Interface) int { return cmp.Compare(a.Index, b.Index) })
+	signals := wirelessSignals(root)
+	for i := range n.Interfaces {
+		in := &n.Interfaces[i]
+		in.Addresses, in.Signal = own[in.Index], signals[in.Name]
+	}
 	return n, nil
 }
 
-// readLink reads what /sys says of an interface.
-func readLink(root fs.FS, name string) (Interface, bool) {
-	dir := path.Join(links, name)
-	index := integer(root, dir+"/ifindex")
-	if index == nil {
-		return Interface{}, false
+// readLinks reads what /sys says of the interfaces: what they are, and what is asked for.
+func readLinks(root fs.FS, parts ...func(root fs.FS, dir string, in *Interface)) []Interface {
+	var out []Interface
+	for _, name := range names(root, links) {
+		dir := path.Join(links, name)
+		index := integer(root, dir+"/ifindex")
+		if index == nil { // bonding_masters is a file; an interface may have gone meanwhile
+			continue
+		}
+		in := Interface{Name: name, Index: int(*index), Kind: linkKind(root, dir)}
+		for _, part := range parts {
+			part(root, dir, &in)
+		}
+		out = append(out, in)
 	}
-	in := Interface{Name: name, Index: int(*index), Kind: linkKind(root, dir)}
+	slices.SortStableFunc(out, func(a, b Interface) int { return cmp.Compare(a.Index, b.Index) })
+	return out
+}
+
+func readMAC(root fs.FS, dir string, in *Interface) {
 	in.MAC, _ = net.ParseMAC(text(root, dir+"/address"))
 	in.permanent = text(root, dir+"/addr_assign_type") == "0"
+}
+
+func readState(root fs.FS, dir string, in *Interface) {
 	flags, _ := strconv.ParseUint(text(root, dir+"/flags"), 0, 32)
 	in.Up = flags&uint64(net.FlagUp) != 0 // IFF_UP has the same value
 	state := text(root, dir+"/operstate")
@@ -196,6 +226,9 @@ func readLink(root fs.FS, name string) (Interface, bool) {
 	if speed := integer(root, dir+"/speed"); speed != nil && *speed > 0 {
 		in.Speed = *speed
 	}
+}
+
+func readCounters(root fs.FS, dir string, in *Interface) {
 	header := uint64(0)
 	if text(root, dir+"/type") == arphrdEther {
 		header = 14 // addresses and type, which the kernel counts
@@ -203,7 +236,6 @@ func readLink(root fs.FS, name string) (Interface, bool) {
 	in.RxBytes = payload(root, dir+"/statistics/rx", header)
 	in.TxBytes = payload(root, dir+"/statistics/tx", header)
 	in.lower = slices.ContainsFunc(names(root, dir), func(s string) bool { return strings.HasPrefix(s, "lower_") })
-	return in, true
 }
 
 // payload returns the bytes of a direction without the header that each packet

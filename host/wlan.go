@@ -1,14 +1,12 @@
 package host
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"path"
-	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,18 +48,14 @@ type nl80211Asker func(command uint8, attrs []byte, take func(attrs []byte)) err
 
 func readWLAN(root fs.FS, ask nl80211Asker) ([]WLAN, error) {
 	var out []WLAN
-	for _, name := range names(root, links) {
-		if linkKind(root, path.Join(links, name)) != LinkWLAN {
-			continue
-		}
-		if in, ok := readLink(root, name); ok {
+	for _, in := range readLinks(root, readMAC, readState) {
+		if in.Kind == LinkWLAN {
 			out = append(out, WLAN{Interface: in.Name, Index: in.Index, MAC: in.MAC, Up: in.Up, Running: in.Running})
 		}
 	}
 	if len(out) == 0 {
 		return nil, nil
 	}
-	slices.SortStableFunc(out, func(a, b WLAN) int { return cmp.Compare(a.Index, b.Index) })
 	err := ask(unix.NL80211_CMD_GET_INTERFACE, nil, func(attrs []byte) { enterInterface(out, attrs) })
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return out, fmt.Errorf("ask nl80211 for interfaces: %w", err)

@@ -203,10 +203,8 @@ var _ objects.Counters = (*Counters)(nil)
 
 // Traffic implements objects.Counters.
 func (c *Counters) Traffic() objects.Traffic {
-	t := objects.Traffic{}
-	if network, err := host.ReadNetwork(c.Root); err == nil {
-		t.TxBytes, t.RxBytes = network.Traffic()
-	}
+	var t objects.Traffic
+	t.TxBytes, t.RxBytes = host.ReadTraffic(c.Root)
 	t.Messages, t.MessageBytes = c.Messages()
 	t.RxSMS = c.Texts()
 	return t
