@@ -127,11 +127,22 @@ func median(runs int, f func() time.Duration) time.Duration {
 	return each[runs/2]
 }
 
-// bareStart is how long the agent's program takes to start, say its version and end.
-func (b *bench) bareStart() time.Duration {
+// startOf is how long a program takes to start, do next to nothing and end.
+func (b *bench) startOf(program string, args ...string) time.Duration {
 	return median(starts, func() time.Duration {
 		before := time.Now()
-		b.must(exec.CommandContext(b.ctx, b.agent, "version").Run(), "start the program")
+		b.must(exec.CommandContext(b.ctx, program, args...).Run(), "start a program")
 		return time.Since(before)
 	})
+}
+
+// empty builds a program of Go that does nothing.
+func (b *bench) empty() string {
+	dir := b.TempDir()
+	source, program := filepath.Join(dir, "empty.go"), filepath.Join(dir, "empty")
+	b.must(os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o600), "write a program")
+	cmd := exec.CommandContext(b.ctx, "go", "build", "-ldflags", "-s -w", "-o", program, source)
+	out, err := cmd.CombinedOutput()
+	b.must(err, string(out))
+	return program
 }
