@@ -21,9 +21,11 @@ func TestRestart(t *testing.T) {
 		"newest": leshan.Start, "M4": leshan.StartDemo,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			l := start(t, leshan.Options{Models: definitions(t)})
 			for transport, secure := range map[string]bool{"UDP": false, "DTLS": true} {
 				t.Run(transport, func(t *testing.T) {
+					t.Parallel()
 					s := peer{l, "restart-" + transport, name == "newest"}
 					uri := s.CoAP
 					if secure {
