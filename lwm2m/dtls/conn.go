@@ -39,7 +39,8 @@ type Conn struct {
 
 	reading sync.Mutex
 	buf     []byte // a datagram; guarded by reading
-	pending []byte // its records that are still to be opened, in buf; guarded by reading
+	pending []byte // its records that are still to be opened; guarded by reading
+	cut     bool   // whether more of it came than buf takes; guarded by reading
 	eof     error  // why nothing more is received; guarded by reading
 }
 
@@ -59,7 +60,7 @@ func newConn(conn net.Conn, h *handshaker) *Conn {
 	c := &Conn{conn: conn, resumed: h.last != nil, mtu: h.cfg.MTU, last: h.last, session: h.session()}
 	c.out.sealer, c.in.opener = h.link.Sealer, h.link.Opener
 	c.in.opener.Seal()
-	c.buf, c.pending = h.link.Rest()
+	c.pending = h.link.Rest()
 	return c
 }
 
@@ -74,16 +75,16 @@ func (c *Conn) Read(p []byte) (int, error) {
 	defer c.reading.Unlock()
 	for c.eof == nil {
 		if len(c.pending) == 0 {
-			n, err := c.conn.Read(c.buf)
-			switch {
-			case err == nil:
-				c.pending = c.buf[:n]
-			case !datagram.IsLoss(err):
+			if err := c.receive(len(p)); err != nil {
 				return 0, err
 			}
 			continue
 		}
-		switch r := c.open(); r.Type {
+		r := c.open()
+		if r.Type == 0 && c.cut && len(c.pending) == 0 {
+			return 0, io.ErrShortBuffer
+		}
+		switch r.Type {
 		case record.ApplicationData:
 			switch {
 			case len(r.Payload) > len(p):
@@ -101,6 +102,27 @@ func (c *Conn) Read(p []byte) (int, error) {
 		}
 	}
 	return 0, c.eof
+}
+
+// enoughDatagram is what is read of a datagram at least, in bytes, so that a record with a short payload may have some
+// padding (RFC 9146, section 4).
+const enoughDatagram = 4096
+
+// receive waits for a datagram, with room for a record with a payload of n bytes. A lost one leaves nothing pending.
+func (c *Conn) receive(n int) error {
+	c.pending = nil // the first may be in the larger buffer of the handshake
+	if size := min(max(record.MaxSize-record.MaxPayload+n+1, enoughDatagram), record.MaxSize+1); len(c.buf) < size {
+		c.buf = make([]byte, size)
+	}
+	got, err := c.conn.Read(c.buf)
+	if err != nil {
+		if datagram.IsLoss(err) {
+			return nil
+		}
+		return err
+	}
+	c.pending, c.cut = c.buf[:got], got == len(c.buf)
+	return nil
 }
 
 // open takes the next record off the datagram. One that is dropped has no type.

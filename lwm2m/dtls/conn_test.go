@@ -251,6 +251,10 @@ func TestRecordSizes(t *testing.T) {
 		if _, err := c.Read(make([]byte, 7)); !errors.Is(err, io.ErrShortBuffer) {
 			t.Errorf("read into 7 bytes: %v", err)
 		}
+		s.Write(make([]byte, 5000)) // more than is read of a datagram for so little
+		if _, err := c.Read(make([]byte, 7)); !errors.Is(err, io.ErrShortBuffer) {
+			t.Errorf("read 5000 bytes into 7: %v", err)
+		}
 		echo(t, c, s, "and on")
 	})
 }

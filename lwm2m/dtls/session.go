@@ -99,7 +99,7 @@ func Restore(conn net.Conn, s *Session) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dtls: restore: %w", err)
 	}
-	c := &Conn{conn: conn, session: s.clone(), restored: true, buf: make([]byte, record.MaxSize)}
+	c := &Conn{conn: conn, session: s.clone(), restored: true}
 	c.out.sealer.Protect(ours, s.RemoteCID, s.NextSend)
 	c.out.sealer.Reserve(0)
 	c.in.opener.Protect(theirs, s.LocalCID, s.NextReceive)

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -137,7 +138,12 @@ func (b *bench) perServer() {
 		return anonymous
 	}
 	const few = 2
-	each := (measure(manyServers) - measure(few)) / (manyServers - few)
+	turns := make([]float64, readTurns) // where the collector stands differs
+	for i := range turns {
+		turns[i] = (measure(manyServers) - measure(few)) / (manyServers - few)
+	}
+	slices.Sort(turns)
+	each := turns[len(turns)/2]
 	b.add(row{
 		fmt.Sprintf("memory for each further server over DTLS, from %d to %d", few, manyServers), fmt.Sprintf("%.0f kB", each/1e3), "150 kB", "–", each <= 150e3,
 	})

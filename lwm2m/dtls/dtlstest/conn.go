@@ -43,7 +43,7 @@ func newConn(conn net.Conn, s *server) *Conn {
 		mtu: s.cfg.MTU, last: s.last, sealer: s.link.Sealer, opener: s.link.Opener,
 	}
 	c.opener.Seal()
-	c.buf, c.pending = s.link.Rest()
+	c.buf, c.pending = make([]byte, record.MaxSize), s.link.Rest()
 	return c
 }
 

@@ -205,6 +205,6 @@ func (l *Link) SendAlert(epoch uint16, description uint8) {
 	}
 }
 
-// Rest returns the datagram buffer and, within it, the records of the last datagram
-// that were not opened yet: they belong to the connection that follows.
-func (l *Link) Rest() (buf, pending []byte) { return l.buf, l.pending }
+// Rest returns the records of the last datagram that were not opened yet: they belong to
+// the connection that follows.
+func (l *Link) Rest() []byte { return l.pending }
