@@ -16,18 +16,22 @@ const slotsUnknown = "the slots of the firmware cannot be read; it is tried agai
 
 // begin goes on where the journal says.
 func (u *Updater) begin(ctx context.Context) {
+	slots, err := u.cfg.Backend.Slots(ctx)
 	if u.rec.Phase < Installing {
-		u.markRunning(ctx)
+		u.markRunning(ctx, slots, err)
 		u.take(ctx, happening{event: started, failure: Failf(ConnectionLost, "the agent ended while the package was being received")})
 		return
 	}
-	slots, err := u.cfg.Backend.Slots(ctx)
 	if err != nil {
 		u.cfg.Log.Error(slotsUnknown, slog.Any("error", err))
 		u.wait(pause, u.begin)
 		return
 	}
-	u.take(ctx, u.startOf(slots.Booted))
+	h := u.startOf(slots.Booted)
+	if h.event == startedOld {
+		u.markRunning(ctx, slots, nil)
+	}
+	u.take(ctx, h)
 }
 
 // startOf says what it means that the agent starts in a slot.
@@ -56,9 +60,8 @@ func (u *Updater) startOf(booted string) happening {
 }
 
 // markRunning tells the boot environment that the running system has come up, so
-// that power cuts do not use up its attempts to boot. No update of ours is on trial.
-func (u *Updater) markRunning(ctx context.Context) {
-	slots, err := u.cfg.Backend.Slots(ctx)
+// that power cuts do not use up its attempts to boot. It is not on trial.
+func (u *Updater) markRunning(ctx context.Context, slots Slots, err error) {
 	if err == nil {
 		if running, ok := slots.slot(slots.Booted); !ok || running.Good {
 			return

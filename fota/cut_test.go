@@ -81,7 +81,7 @@ func TestCuts(t *testing.T) {
 // TestManyCuts cuts the power again and again, at random. An update may be given up
 // then, in order.
 func TestManyCuts(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range uint64(600) {
 		random := rand.New(rand.NewPCG(seed, 6))
 		cuts := make([]cut, 3+random.IntN(12))
 		for i := range cuts {
