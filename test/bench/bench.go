@@ -135,6 +135,7 @@ func (b *bench) run() {
 		{"creating", b.creating},
 		{"sampling", b.sampling},
 		{"modbus", b.manyRegistersPolled},
+		{"firmware", b.firmware},
 		{"start", b.startUp},
 		{"resume", b.resume},
 		{"size", b.size},

@@ -19,24 +19,39 @@ import (
 // floor times what no program can do without: a datagram to and fro between two bare sockets
 // over loopback, each read by a thread that waits in the kernel, in two processes and in one.
 func (b *bench) floor() {
-	var apart, inside timing
+	var inside timing
+	apart := b.bareExchanges(shortDatagram)
+	b.during(func() {
+		s := b.bareSocket()
+		b.background(func(ctx context.Context) { _ = echo(ctx, s.port) }, func() {})
+		inside = s.exchanges(shortDatagram)
+	})
+	b.bare = apart
+	b.add(row{"two bare sockets, a datagram to and fro: what the kernel takes of each exchange", apart.String(), "–", "–", true})
+	b.add(row{"the same, both ends in one process", inside.String(), "–", "–", true})
+}
+
+// Sizes of datagrams in bytes: of a request without a body, and the most that is sent.
+const (
+	shortDatagram   = 20
+	longestDatagram = 2048
+)
+
+// bareExchanges times datagrams of a size to and fro between two processes.
+func (b *bench) bareExchanges(size int) (t timing) {
 	b.during(func() {
 		s := b.bareSocket()
 		self, err := os.Executable()
 		b.must(err, "find this program")
 		cmd := exec.CommandContext(b.ctx, self, "-echo", fmt.Sprint(s.port))
 		process.Start(b, cmd, filepath.Join(b.temp, "echo.log"))
-		apart = s.exchanges()
+		t = s.exchanges(size)
 	})
-	b.during(func() {
-		s := b.bareSocket()
-		b.background(func(ctx context.Context) { _ = echo(ctx, s.port) }, func() {})
-		inside = s.exchanges()
-	})
-	b.bare = apart
-	b.add(row{"two bare sockets, a datagram to and fro: what the kernel takes of each exchange", apart.String(), "–", "–", true})
-	b.add(row{"the same, both ends in one process", inside.String(), "–", "–", true})
+	return t
 }
+
+// roundTrips is how many exchanges a second of a body's block the bare sockets make.
+func (b *bench) roundTrips(block int) float64 { return b.bareExchanges(block + shortDatagram).rate }
 
 // bareSocket is a blocking UDP socket on a loopback port.
 type bareSocket struct {
@@ -52,15 +67,15 @@ func (b *bench) bareSocket() *bareSocket {
 }
 
 // exchanges waits for the other end and sends it datagrams.
-func (s *bareSocket) exchanges() timing {
+func (s *bareSocket) exchanges(size int) timing {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	buf := make([]byte, 64)
+	buf := make([]byte, longestDatagram)
 	_, from, err := unix.Recvfrom(s.fd, buf, 0)
 	s.b.must(err, "wait for the other end")
 	s.b.must(unix.Connect(s.fd, from), "connect")
 	return repeat(readCount, func() {
-		_, err := unix.Write(s.fd, buf[:20])
+		_, err := unix.Write(s.fd, buf[:size])
 		s.b.must(err, "send")
 		_, err = unix.Read(s.fd, buf)
 		s.b.must(err, "receive")
@@ -102,7 +117,7 @@ func echo(ctx context.Context, port int) error {
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &second); err != nil {
 		return err
 	}
-	buf := make([]byte, 64)
+	buf := make([]byte, longestDatagram)
 	_, err = unix.Write(fd, buf[:1])
 	for err == nil && ctx.Err() == nil {
 		var n int

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -20,7 +21,8 @@ type peer struct {
 	identity   string
 	key        []byte
 	registered chan arrival
-	refuse     atomic.Bool // Updates, so that the client registers anew
+	refuse     atomic.Bool            // Updates, so that the client registers anew
+	content    atomic.Pointer[[]byte] // at /package; nil: there is none
 	updates    atomic.Int64
 }
 
@@ -50,6 +52,8 @@ func (p *peer) handle(x *coap.Exchange) {
 	case strings.HasPrefix(path, "/rd/"):
 		p.updates.Add(1)
 		_ = x.Reply(coap.Changed)
+	case path == "/package" && p.content.Load() != nil:
+		_ = x.Respond(&coap.Message{Code: coap.Content, Body: bytes.NewReader(*p.content.Load())})
 	default:
 		_ = x.Reply(coap.NotFound)
 	}

@@ -41,8 +41,11 @@ over loopback; Leshan's Java client (its newest release on Maven Central that re
 - Wake-ups are the tenths of a second in which any thread ran. The Go runtime's monitor wakes once a minute and naps for a moment, which makes
   two context switches; the agent itself has no timer before the next Update.
 - Sampling is what all threads of the agent use of a core over %v, registered and observed by nobody.
+- A pull takes from the write of the URI to the notification that the package is there and verified (the back end is `+"`file`"+`, the image random); "one block
+  after the other" is what the bare sockets make of datagrams that long when each waits for the one before. The disk's speed is that of writing the same
+  bytes in one call and syncing them, just before. A push ends with the answer to its last block, and is the median of %d.
 - Start-up is the median of %d starts (%d of Leshan's client), from before the process is made to the arrival of its Register.
-`, readCount, readTurns, handshakeCount, sampleTime, starts, javaStarts)
+`, readCount, readTurns, handshakeCount, sampleTime, pushes, starts, javaStarts)
 	fmt.Fprintf(&s, `- Goals in reads, notifications and milliseconds were set on a machine where a minimal message layer answered %s reads a second. In this run
   the message layer alone answered %s, and %s where no other process had to be woken, which is what makes most of the difference on a virtual
   machine: compare what is measured with the other columns, and across machines by that.

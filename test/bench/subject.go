@@ -60,8 +60,9 @@ func (b *bench) launch(path string) *process.Process {
 }
 
 // startInside runs the agent in this process.
-func (b *bench) startInside(p *peer, sensors int) {
-	path := b.configure(sensors, p)
+func (b *bench) startInside(p *peer, sensors int) { b.runInside(b.configure(sensors, p)) }
+
+func (b *bench) runInside(path string) {
 	dir := filepath.Dir(path)
 	cfg, err := agent.Load(path, filepath.Join(dir, "state"), filepath.Join(dir, "agent.sock"))
 	b.must(err, "load the configuration")
