@@ -46,6 +46,16 @@ type once struct {
 
 // exchange sends one request in one message and waits for the response.
 func (c *Conn) exchange(ctx context.Context, r once) (*Message, error) {
+	k, err := c.ask(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	m, _, err := k.wait(ctx)
+	return m, err
+}
+
+// ask sends one request in one message.
+func (c *Conn) ask(ctx context.Context, r once) (*call, error) {
 	t, token := CON, r.token
 	if r.req.Type == NON || c.stream != nil {
 		t = NON
@@ -57,30 +67,55 @@ func (c *Conn) exchange(ctx context.Context, r once) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.wait(ctx, &outgoing{
+	return c.call(ctx, &outgoing{
 		datagram: datagram, confirmable: t == CON, request: true, token: r.token, observation: r.begins,
 	})
 }
 
 // wait submits o and waits for its end.
 func (c *Conn) wait(ctx context.Context, o *outgoing) (*Message, error) {
-	type end struct {
-		response *Message
-		err      error
+	k, err := c.call(ctx, o)
+	if err != nil {
+		return nil, err
 	}
-	ended := make(chan end, 1)
-	o.done = func(response *Message, err error) { ended <- end{response, err} }
+	m, _, err := k.wait(ctx)
+	return m, err
+}
+
+// call is something that was submitted and whose end is awaited.
+type call struct {
+	o     *outgoing
+	ended chan callEnd
+}
+
+type callEnd struct {
+	response *Message
+	err      error
+}
+
+// call submits o.
+func (c *Conn) call(ctx context.Context, o *outgoing) (*call, error) {
+	k := &call{o, make(chan callEnd, 1)}
+	o.done = func(response *Message, err error) { k.ended <- callEnd{response, err} }
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if err := c.submit(o); err != nil {
 		return nil, err
 	}
+	return k, nil
+}
+
+// wait waits for the end, and tells whether the request had to be repeated.
+func (k *call) wait(ctx context.Context) (response *Message, repeated bool, err error) {
 	select {
-	case e := <-ended:
-		return e.response, e.err
+	case e := <-k.ended:
+		return e.response, k.o.repeated, e.err
 	case <-ctx.Done():
-		c.cancel(o)
-		return nil, ctx.Err()
+		k.cancel()
+		return nil, false, ctx.Err()
 	}
 }
+
+// cancel forgets it, if it has not ended.
+func (k *call) cancel() { k.o.conn.cancel(k.o) }

@@ -21,11 +21,12 @@ type Beginner interface {
 
 // Download is [Conn.Do] for a response whose body should not be held in memory: a 2.05
 // body is written to w in order as it comes, on the caller's goroutine, without limit of size.
+// When NSTART is more than 1, up to as many blocks are asked for at a time.
 // The returned response has no Payload then; any other response is returned as Do does.
 // If the representation is not that of from.ETag any more, or changes on the way, the
 // error wraps [ErrChanged] and w has got only bytes of the old one.
 func (c *Conn) Download(ctx context.Context, req *Message, from Resume, w io.Writer) (*Message, error) {
-	t := transfer{conn: c, ctx: ctx, req: req, limit: int64(c.options.Limits.MaxBody)}
+	t := transfer{conn: c, ctx: ctx, req: req, limit: int64(c.options.Limits.MaxBody), ahead: true, sized: true}
 	m, err := t.download(from, w)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", req.Code, req.Path(), err)

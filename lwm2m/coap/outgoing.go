@@ -22,12 +22,13 @@ type outgoing struct {
 	observation *Observation // that the request is to begin
 	done        func(response *Message, err error)
 
-	id      uint16
-	began   time.Time     // of the first transmission
-	timeout time.Duration // until the next retransmission
-	left    int           // retransmissions
-	unacked bool          // counts for NSTART
-	over    bool
+	id       uint16
+	began    time.Time     // of the first transmission
+	timeout  time.Duration // until the next retransmission
+	left     int           // retransmissions
+	repeated bool          // there was one
+	unacked  bool          // counts for NSTART
+	over     bool
 }
 
 // settled reports the end. It is called once, without mu.
@@ -148,6 +149,7 @@ func (o *outgoing) expire(now time.Time) func() {
 	}
 	if o.unacked && o.left > 0 {
 		o.left--
+		o.repeated = true
 		o.timeout *= 2
 		c.alarm.set(&o.deadline, o, now.Add(o.timeout))
 		return func() {

@@ -77,7 +77,8 @@ func (c *Conn) compose(s *selection, m *Message) (response, error) {
 		c.out.Reset()
 		c.out.options = append(c.out.options, m.options...)
 		if isPart {
-			c.addBlock2(m, b)
+			_, asked := s.request.Size2()
+			c.addBlock2(m, b, asked)
 		}
 		if s.hasBlock1 {
 			c.out.SetOptionUint(Block1, c.answerBlock1(s.block1, m.Code).value())
@@ -97,10 +98,11 @@ func (c *Conn) readBlock(m *Message, b Block, size int) (payload []byte, err err
 	return payload, err
 }
 
-// addBlock2 adds the options of one block to c.out.
-func (c *Conn) addBlock2(m *Message, b Block) {
+// addBlock2 adds the options of one block to c.out: the size of the body where it may be
+// news, or was asked for (RFC 7959 section 4).
+func (c *Conn) addBlock2(m *Message, b Block, sized bool) {
 	c.out.SetOptionUint(Block2, b.value())
-	if b.Number == 0 && b.More {
+	if sized || b.Number == 0 && b.More {
 		c.out.SetOptionUint(Size2, uint32(min(m.size(), 1<<32-1))) //nolint:gosec // a hint
 	}
 	if (b.More || b.Number > 0) && m.ETag() == nil {

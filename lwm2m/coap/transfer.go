@@ -20,6 +20,8 @@ type transfer struct {
 	token  Token        // of the first message; empty: a new one
 	begins *Observation // or nil
 	limit  int64        // bytes of the response's body
+	ahead  bool         // blocks may be asked for before it is their turn
+	sized  bool         // the next message asks for the size of the response's body
 
 	out   Message // the options of the request, with blocks
 	block []byte  // of a Body
@@ -124,6 +126,10 @@ func (t *transfer) uploadBlocks(szx uint8) (*Message, error) {
 func (t *transfer) begin(keep func(OptionID) bool) {
 	t.out.Reset()
 	t.out.copyOptions(t.req, keep)
+	if t.sized {
+		t.out.SetOptionUint(Size2, 0) // section 4
+		t.sized = false
+	}
 }
 
 func (t *transfer) send(payload []byte) (*Message, error) {
@@ -144,6 +150,16 @@ func (t *transfer) read(offset int64, n int) ([]byte, error) {
 // blockRequest asks for one block of the response (section 2.4). A FETCH says again what
 // it asks for; the bodies of other methods must not be processed twice (section 3.3).
 func (t *transfer) blockRequest(b Block) (*Message, error) {
+	k, err := t.askBlock(b)
+	if err != nil {
+		return nil, err
+	}
+	m, _, err := k.wait(t.ctx)
+	return m, err
+}
+
+// askBlock is blockRequest without waiting for the response.
+func (t *transfer) askBlock(b Block) (*call, error) {
 	t.begin(func(id OptionID) bool { return id != Observe && id != Block1 && id != Size1 && id != Block2 })
 	t.out.SetOptionUint(Block2, b.value())
 	var payload []byte
@@ -153,7 +169,7 @@ func (t *transfer) blockRequest(b Block) (*Message, error) {
 			return nil, err
 		}
 	}
-	return t.conn.exchange(t.ctx, once{req: t.req, options: t.out.options, payload: payload})
+	return t.conn.ask(t.ctx, once{req: t.req, options: t.out.options, payload: payload})
 }
 
 // collect writes the body that begins with first to w and returns the response with its
@@ -161,6 +177,8 @@ func (t *transfer) blockRequest(b Block) (*Message, error) {
 func (t *transfer) collect(first *Message, w bodyWriter) (*Message, error) {
 	m, etag := first, bytes.Clone(first.ETag())
 	have := w.offset()
+	ahead := t.aheadOf(first)
+	defer ahead.drop()
 	for {
 		b, ok := m.Block2()
 		if !ok {
@@ -195,7 +213,7 @@ func (t *transfer) collect(first *Message, w bodyWriter) (*Message, error) {
 			return nil, fmt.Errorf("%w: more than %d blocks", ErrBlock, maxBlockNumber)
 		}
 		var err error
-		if m, err = t.blockRequest(next); err != nil {
+		if m, err = ahead.take(next, first); err != nil {
 			return nil, err
 		}
 	}
