@@ -37,6 +37,9 @@ func TestParametersByBearer(t *testing.T) {
 		if p.KeepAlive != (p.Retry.First < time.Minute) || p.Network == "" {
 			t.Errorf("%q on %d: keep-alive %v on network %q", wanted, inUse, p.KeepAlive, p.Network)
 		}
+		if at := fetching(&p).NStart; (at > p.CoAP.NStart) != p.KeepAlive {
+			t.Errorf("%q on %d: %d blocks of a package at a time", wanted, inUse, at)
+		}
 		if p.CoAP.AckTimeout != ack || p.DTLSTimeout != dtls || p.Retry.First != first {
 			t.Errorf("%q on %d: ACK_TIMEOUT %s, DTLS %s, attempts from %s", wanted, inUse, p.CoAP.AckTimeout, p.DTLSTimeout, p.Retry.First)
 		}

@@ -20,6 +20,20 @@ type coapFetcher struct{ agent *Agent }
 
 var _ fota.Fetcher = coapFetcher{}
 
+// blocksAhead is how many blocks are asked for at a time on a bearer that is neither slow nor
+// metered, as long as none is lost.
+const blocksAhead = 8
+
+// fetching are the parameters for a package. On a slow or metered bearer what is asked for in
+// vain is dear.
+func fetching(p *client.Params) coap.Params {
+	params := p.CoAP
+	if p.KeepAlive {
+		params.NStart = max(params.NStart, blocksAhead)
+	}
+	return params
+}
+
 // Fetch implements fota.Fetcher, with Block2 and ETag (RFC 7959).
 func (f coapFetcher) Fetch(ctx context.Context, uri *url.URL, from fota.Position, to fota.Body) error {
 	server, err := f.agent.packageServer(uri)
@@ -31,7 +45,7 @@ func (f coapFetcher) Fetch(ctx context.Context, uri *url.URL, from fota.Position
 		return err
 	}
 	p := f.agent.params(0) // of the bearer in use
-	conn := coap.New(nc, nil, coap.Options{Params: p.CoAP, Limits: p.Limits})
+	conn := coap.New(nc, nil, coap.Options{Params: fetching(&p), Limits: p.Limits})
 	var running sync.WaitGroup
 	running.Go(func() { _ = conn.Run(ctx) }) // what has ended it, the download tells
 	err = download(ctx, conn, uri, from, to)
