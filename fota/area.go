@@ -135,17 +135,12 @@ func (u *Updater) room(size int64) error {
 	return nil // what cannot be told shows with the writing
 }
 
-// write writes a part of the package, within the quota, and returns how many bytes
-// there are with it.
-func (u *Updater) write(f file, b []byte, have int64) (int64, error) {
-	if have += int64(len(b)); have > u.cfg.MaxSize {
-		return have, Failf(NoStorage, "the package is longer than max_size, %d bytes", u.cfg.MaxSize)
+// within refuses a package that is longer than the quota.
+func (u *Updater) within(have int64) error {
+	if have > u.cfg.MaxSize {
+		return Failf(NoStorage, "the package is longer than max_size, %d bytes", u.cfg.MaxSize)
 	}
-	if _, err := f.Write(b); err != nil {
-		return have, storing(err)
-	}
-	u.have.Store(have)
-	return have, nil
+	return nil
 }
 
 // finish closes the package's file for good.

@@ -43,13 +43,16 @@ const (
 	maxDoublings = 9
 	syncBytes    = 1 << 20     // the most that a cut costs
 	syncTime     = time.Minute // likewise
+	syncRest     = time.Second // likewise, on a fast connection: the least between two syncs
 )
 
 // download returns the job that fetches the package, from where the record is.
 func (u *Updater) download(r record) func(context.Context, *job) happening {
 	return func(ctx context.Context, j *job) happening {
 		d := &transfer{updater: u, ctx: ctx, job: j, at: Position{r.OnDisk, r.Validator}, size: r.Size}
+		d.spool = startSpool(d.store)
 		err := d.run(ctx, r.URI)
+		d.spool.close()
 		if d.file != nil {
 			err = errors.Join(err, d.file.Close())
 		}
@@ -69,7 +72,8 @@ type transfer struct {
 	updater *Updater
 	ctx     context.Context //nolint:containedctx // of the job that it is
 	job     *job
-	file    file
+	spool   *spool
+	file    file     // that the spool writes
 	at      Position // behind what has come
 	size    int64
 	synced  int64
@@ -163,7 +167,7 @@ func (d *transfer) Begin(at Position, size int64) error {
 		return fmt.Errorf("the answer begins at %d, not at %d", at.Offset, d.at.Offset)
 	}
 	if at.Offset != d.at.Offset {
-		if err := d.file.Close(); err != nil {
+		if err := d.spool.flush(d.file.Close); err != nil {
 			return storing(err)
 		}
 		d.file = nil
@@ -186,37 +190,50 @@ func (d *transfer) Write(b []byte) (int, error) {
 	if d.size > 0 && d.at.Offset+int64(len(b)) > d.size {
 		return 0, fmt.Errorf("the package is longer than the %d bytes that were announced", d.size)
 	}
-	have, err := d.updater.write(d.file, b, d.at.Offset)
-	if err != nil {
+	have := d.at.Offset + int64(len(b))
+	if err := d.updater.within(have); err != nil {
 		return 0, err
 	}
+	if err := d.spool.put(b); err != nil {
+		return 0, err
+	}
+	d.updater.have.Store(have)
 	d.at.Offset, d.heard = have, time.Now()
 	d.watch.Reset(d.updater.cfg.Patience)
-	if d.at.Offset-d.synced >= syncBytes || time.Since(d.noted) > syncTime {
-		if err := d.sync(); err != nil {
-			return 0, err
-		}
+	if since := time.Since(d.noted); since > syncTime || since >= syncRest && d.at.Offset-d.synced >= syncBytes {
+		d.spool.hand(part{then: d.record()})
 	}
 	return len(b), nil
 }
 
+// store writes a part of the package to its file.
+func (d *transfer) store(b []byte) error {
+	_, err := d.file.Write(b)
+	return storing(err)
+}
+
 // sync brings what has come to the disk, and then on record.
-func (d *transfer) sync() error {
-	if err := d.file.Sync(); err != nil {
-		return storing(err)
-	}
-	h := happening{event: progressed, validator: d.at.Validator, size: d.size, reply: make(chan error, 1), job: d.job}
-	select {
-	case d.updater.inbox <- h:
-	case <-d.ctx.Done():
-		return d.ctx.Err()
-	}
-	select {
-	case err := <-h.reply:
-		d.synced, d.noted = d.at.Offset, time.Now()
-		return storing(err)
-	case <-d.ctx.Done():
-		return d.ctx.Err()
+func (d *transfer) sync() error { return d.spool.flush(d.record()) }
+
+// record returns what brings to the disk, and then on record, what has come so far.
+func (d *transfer) record() func() error {
+	d.synced, d.noted = d.at.Offset, time.Now()
+	h := happening{event: progressed, onDisk: d.at.Offset, validator: d.at.Validator, size: d.size, reply: make(chan error, 1), job: d.job}
+	return func() error {
+		if err := d.file.Sync(); err != nil {
+			return storing(err)
+		}
+		select {
+		case d.updater.inbox <- h:
+		case <-d.ctx.Done():
+			return d.ctx.Err()
+		}
+		select {
+		case err := <-h.reply:
+			return storing(err)
+		case <-d.ctx.Done():
+			return d.ctx.Err()
+		}
 	}
 }
 
@@ -224,6 +241,9 @@ func (d *transfer) sync() error {
 func (d *transfer) complete() error {
 	if d.size > 0 && d.at.Offset != d.size {
 		return Failf(ConnectionLost, "the download ended at %d of %d bytes", d.at.Offset, d.size)
+	}
+	if err := d.spool.flush(nil); err != nil {
+		return err
 	}
 	f := d.file
 	d.file = nil

@@ -54,10 +54,22 @@ func (r *Reception) Write(ctx context.Context, b []byte) error {
 		r.err = ErrNotNow
 		return errors.Join(r.err, r.file.Close())
 	}
-	if r.have, r.err = r.updater.write(r.file, b, r.have); r.err != nil {
+	if r.err = r.write(b); r.err != nil {
 		r.end(ctx, failureOf(r.err, UpdateFailed))
 	}
 	return r.err
+}
+
+func (r *Reception) write(b []byte) error {
+	r.have += int64(len(b))
+	if err := r.updater.within(r.have); err != nil {
+		return err
+	}
+	if _, err := r.file.Write(b); err != nil {
+		return storing(err)
+	}
+	r.updater.have.Store(r.have)
+	return nil
 }
 
 // receives reports whether the push with a number is still wanted.

@@ -111,7 +111,8 @@ type happening struct {
 	uri       string
 	now       bool    // received: to be installed at once
 	serial    uint64  // received, broke: of the push
-	validator string  // progressed
+	onDisk    int64   // progressed
+	validator string  // likewise
 	size      int64   // of the package; 0: unknown
 	found     Package // verified
 	image     Image   // installed
@@ -323,7 +324,7 @@ func (u *Updater) enter(ctx context.Context, r *record, a action, h *happening) 
 	case note:
 		r.OnDisk, r.Now = u.have.Load(), r.Now || h.now
 		if h.event == progressed {
-			r.Validator, r.Size = h.validator, h.size
+			r.OnDisk, r.Validator, r.Size = h.onDisk, h.validator, h.size
 		}
 	case keep:
 		r.Package = h.found
