@@ -36,6 +36,7 @@ type connection struct {
 
 	requestTime time.Duration // how long a change may take
 	scratch     scratch       // of the reader
+	inflow      *inflow       // likewise: the last one
 }
 
 // scratch is memory that is used again for each answer; it belongs to one goroutine.

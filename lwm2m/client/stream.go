@@ -1,8 +1,10 @@
 package client
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
+	"sync/atomic"
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
@@ -25,8 +27,19 @@ func (c *connection) upload(first *coap.Message) coap.Sink {
 	if !ok {
 		return nil // other formats are decoded as a whole
 	}
-	s := &inflow{account: c.account, path: p, envelope: e, blocks: make(chan block, 1), end: make(chan error, 1)}
-	c.account.running.Go(s.run)
+	s := &inflow{
+		account: c.account, path: p, envelope: e,
+		blocks: make(chan block, blocksAhead), end: make(chan error, 1), replaced: make(chan struct{}), over: make(chan struct{}),
+	}
+	before := c.inflow
+	c.inflow = s
+	c.account.running.Go(func() {
+		if before != nil && before.path == p {
+			close(before.replaced)
+			<-before.over
+		}
+		s.run()
+	})
 	return s
 }
 
@@ -93,25 +106,43 @@ func cborEnvelope(b []byte) (envelope, bool) {
 
 // block is one piece of a body.
 type block struct {
-	x    *coap.Exchange
-	last bool
+	payload []byte
+	x       *coap.Exchange // to be answered; nil: it is
+	last    bool
 }
 
+// blocksAhead is how many blocks are taken before the owner has got them.
+const blocksAhead = 64
+
 // inflow is a body on its way to the owner of a resource. It is a coap.Sink, which
-// hands each block to a goroutine: the owner may write to a disk.
+// hands each block to a goroutine: the owner may write to a disk. The first block is answered
+// when the owner has taken it, and so is the last; those between at once, while there is
+// room for them.
 type inflow struct {
 	account  *account
 	path     lwm2m.Path
 	envelope envelope
-	blocks   chan block // the next one comes when the last one is answered
-	end      chan error // of Abort
+	blocks   chan block
+	end      chan error    // of Abort
+	replaced chan struct{} // closed when another one has come for the path
+	over     chan struct{} // closed when the owner is not asked for anything more
+	failed   atomic.Bool   // the next block is to be refused
 
 	stream model.Stream
 	taken  int64 // bytes of the value
+	err    error // why it is over
 }
 
 // Block implements coap.Sink.
-func (s *inflow) Block(x *coap.Exchange, _ int64, last bool) { s.blocks <- block{x, last} }
+func (s *inflow) Block(x *coap.Exchange, offset int64, last bool) {
+	payload := x.Request.Payload
+	if offset == 0 || last || s.failed.Load() || len(s.blocks) >= blocksAhead-1 {
+		s.blocks <- block{payload, x, last}
+		return
+	}
+	s.blocks <- block{payload: bytes.Clone(payload)}
+	s.account.respond(x, &coap.Message{Code: coap.Continue})
+}
 
 // Abort implements coap.Sink.
 func (s *inflow) Abort(err error) {
@@ -126,48 +157,81 @@ func (s *inflow) run() {
 	for {
 		select {
 		case b := <-s.blocks:
-			over, err := s.take(b)
+			s.handOn(b)
 			switch {
-			case err != nil:
-				s.account.refuse(b.x, err)
-				return
-			case over:
+			case b.x == nil:
+				continue
+			case errors.Is(s.err, errTaken):
 				s.account.respond(b.x, &coap.Message{Code: coap.Changed})
+				return
+			case s.err != nil:
+				s.account.refuse(b.x, s.err)
 				return
 			}
 			s.account.respond(b.x, &coap.Message{Code: coap.Continue})
-		case err := <-s.end:
-			if s.stream != nil {
-				s.stream.Abort(err)
-			}
+		case <-s.replaced:
+			s.replaced = nil
+			s.abort(nil, lwm2m.Errorf(lwm2m.RequestEntityIncomplete, "%s: another value is being sent", s.path))
+		case cause := <-s.end:
+			s.abort(cause, cause)
 			return
 		}
 	}
 }
 
+// handOn hands on one block, unless it is over.
+func (s *inflow) handOn(b block) {
+	if s.err != nil {
+		return
+	}
+	err := s.take(b)
+	if err == nil && b.last {
+		err = errTaken
+	}
+	if err != nil {
+		s.finish(err)
+	}
+}
+
+// abort tells the owner that the rest does not come, unless it is over.
+func (s *inflow) abort(cause, err error) {
+	if s.err != nil {
+		return
+	}
+	if s.stream != nil {
+		s.stream.Abort(cause)
+	}
+	s.finish(err)
+}
+
+func (s *inflow) finish(err error) {
+	s.err, s.stream = err, nil
+	s.failed.Store(true)
+	close(s.over)
+}
+
+// errTaken says that the owner has taken all.
+var errTaken = errors.New("taken")
+
 // take hands on one block.
-func (s *inflow) take(b block) (over bool, err error) {
-	ctx := s.account.ctx
-	payload := b.x.Request.Payload
+func (s *inflow) take(b block) (err error) {
+	ctx, payload := s.account.ctx, b.payload
 	if s.stream == nil {
 		s.stream, err = s.account.tree.Stream(ctx, s.account.origin(), s.path, s.envelope.size)
 		if err != nil {
-			return true, err
+			return err
 		}
 		payload = payload[s.envelope.head:]
 	}
 	s.taken += int64(len(payload))
 	if s.envelope.sure && (s.taken > s.envelope.size || b.last && s.taken < s.envelope.size) {
 		s.stream.Abort(errWrongLength)
-		return true, lwm2m.Errorf(lwm2m.BadRequest, "%s: %w", s.path, errWrongLength)
+		return lwm2m.Errorf(lwm2m.BadRequest, "%s: %w", s.path, errWrongLength)
 	}
-	if err := s.stream.Write(ctx, payload); err != nil {
-		return true, err
+	if err := s.stream.Write(ctx, payload); err != nil || !b.last {
+		return err
 	}
-	if !b.last {
-		return false, nil
-	}
-	return true, s.stream.Close(ctx)
+	return s.stream.Close(ctx)
 }
 
 var errWrongLength = errors.New("the value has not the length that it begins with")

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
@@ -23,8 +24,9 @@ type firmware struct {
 	pieces  int
 	closed  bool
 	aborted error
-	refuse  error // of Stream
-	full    int   // bytes from which on Write fails; 0: never
+	refuse  error         // of Stream
+	full    int           // bytes from which on Write fails; 0: never
+	busy    chan struct{} // Write waits for its end; nil: it does not
 }
 
 func (f *firmware) Streams(rid uint16) bool { return rid == 0 }
@@ -37,6 +39,9 @@ func (f *firmware) Stream(_ context.Context, _ model.Origin, _ lwm2m.Path, size 
 }
 
 func (f *firmware) Write(_ context.Context, b []byte) error {
+	if f.busy != nil {
+		<-f.busy
+	}
 	f.pieces++
 	f.got.Write(b)
 	if f.full > 0 && f.got.Len() > f.full {
@@ -129,15 +134,62 @@ func TestStreamEndsWithItsConnection(t *testing.T) {
 	})
 }
 
+// sendBlock sends a block of a package with a value of Block1.
+func (l *lab) sendBlock(value uint32, payload string) *coap.Message {
+	return l.sendBlockIn(lwm2m.FormatOpaque, value, payload)
+}
+
+func (l *lab) sendBlockIn(format lwm2m.Format, value uint32, payload string) *coap.Message {
+	m := &coap.Message{Code: coap.PUT, Payload: []byte(payload)}
+	m.SetPath("/5/0/0")
+	m.SetContentFormat(uint16(format))
+	m.SetOptionUint(coap.Block1, value)
+	return l.do(m)
+}
+
+// TestBlocksAreAnsweredAhead shows that blocks are taken while their owner is busy, as many
+// as there is room for, and that one that comes after the owner has refused is refused.
+func TestBlocksAreAnsweredAhead(t *testing.T) {
+	const piece, more = "0123456789abcdef", 8
+	simulateFirmware(t, func(l *lab, f *firmware) {
+		l.wantCode(l.sendBlock(more, piece), coap.Continue)
+		f.busy = make(chan struct{})
+		n := uint32(1)
+		for ; n <= blocksAhead; n++ {
+			l.wantCode(l.sendBlock(n<<4|more, piece), coap.Continue)
+		}
+		if f.pieces != 1 {
+			t.Errorf("the owner has got %d pieces", f.pieces)
+		}
+		answered := make(chan *coap.Message)
+		go func() { answered <- l.sendBlock(n<<4|more, piece) }()
+		synctest.Wait()
+		select {
+		case <-answered:
+			t.Error("a block was taken for which there is no room")
+		default:
+		}
+		close(f.busy)
+		l.wantCode(<-answered, coap.Continue)
+		n++
+		l.wantCode(l.sendBlock(n<<4, "end"), coap.Changed)
+		if f.got.String() != strings.Repeat(piece, blocksAhead+2)+"end" || !f.closed {
+			t.Errorf("the owner has got %d bytes, closed: %v", f.got.Len(), f.closed)
+		}
+
+		f.busy, f.full = nil, 2*len(piece)
+		l.wantCode(l.sendBlock(more, piece), coap.Continue)
+		for n := uint32(1); n < 3; n++ {
+			l.wantCode(l.sendBlock(n<<4|more, piece), coap.Continue)
+		}
+		synctest.Wait()
+		l.wantCode(l.sendBlock(3<<4|more, piece), coap.RequestEntityTooLarge)
+	})
+}
+
 func TestFirstBlockBeginsAnew(t *testing.T) {
 	simulateFirmware(t, func(l *lab, f *firmware) {
-		block := func(value uint32, payload string) *coap.Message {
-			m := &coap.Message{Code: coap.PUT, Payload: []byte(payload)}
-			m.SetPath("/5/0/0")
-			m.SetContentFormat(uint16(lwm2m.FormatOpaque))
-			m.SetOptionUint(coap.Block1, value)
-			return l.do(m)
-		}
+		block := l.sendBlock
 		l.wantCode(block(8, "0123456789abcdef"), coap.Continue)
 		l.wantCode(block(16+8, "0123456789abcdef"), coap.Continue)
 		l.wantCode(block(8, "fedcba9876543210"), coap.Continue)
@@ -145,6 +197,21 @@ func TestFirstBlockBeginsAnew(t *testing.T) {
 		l.wantCode(block(16, "end"), coap.Changed)
 		if f.begun != 2 || f.got.String() != "fedcba9876543210end" {
 			t.Errorf("begun %d times, got %q", f.begun, f.got.String())
+		}
+	})
+}
+
+// TestAnotherUploadTakesThePlaceOfOne has a server begin anew in another format, which is another transfer to the message layer.
+func TestAnotherUploadTakesThePlaceOfOne(t *testing.T) {
+	const piece, more = "0123456789abcdef", 8
+	simulateFirmware(t, func(l *lab, f *firmware) {
+		began := time.Now()
+		l.wantCode(l.sendBlock(more, piece), coap.Continue)
+		l.wantCode(l.sendBlockIn(lwm2m.FormatCBOR, more, "\x59\x00\x1dabcdefghijklm"), coap.Continue)
+		l.wantCode(l.sendBlock(16|more, piece), coap.RequestEntityIncomplete)
+		l.wantCode(l.sendBlockIn(lwm2m.FormatCBOR, 16, piece), coap.Changed)
+		if took := time.Since(began); f.begun != 2 || f.got.String() != "abcdefghijklm"+piece || took > time.Second {
+			t.Errorf("begun %d times, got %q after %v", f.begun, f.got.String(), took)
 		}
 	})
 }
