@@ -10,8 +10,9 @@ type Reception struct {
 	updater *Updater
 	file    file
 	serial  uint64
-	have    int64 // bytes
-	err     error // that ended it
+	have    int64  // bytes
+	pending []byte // of them that are not written yet
+	err     error  // that ended it
 }
 
 // Receive begins to take a package of a size in bytes, 0 if it is unknown, in
@@ -65,11 +66,20 @@ func (r *Reception) write(b []byte) error {
 	if err := r.updater.within(r.have); err != nil {
 		return err
 	}
-	if _, err := r.file.Write(b); err != nil {
-		return storing(err)
-	}
 	r.updater.have.Store(r.have)
-	return nil
+	if r.pending = append(r.pending, b...); len(r.pending) < writeSize {
+		return nil
+	}
+	return r.flush()
+}
+
+// writeSize is what is written at least in one piece but for the end: blocks are smaller.
+const writeSize = 32 << 10
+
+func (r *Reception) flush() error {
+	_, err := r.file.Write(r.pending)
+	r.pending = r.pending[:0]
+	return storing(err)
 }
 
 // receives reports whether the push with a number is still wanted.
@@ -85,7 +95,11 @@ func (r *Reception) Close(ctx context.Context, now bool) error {
 		return r.err
 	}
 	r.err = ErrNotNow // any further use
-	if err := finish(r.file); err != nil {
+	err := r.flush()
+	if err == nil {
+		err = finish(r.file)
+	}
+	if err != nil {
 		r.end(ctx, failureOf(err, UpdateFailed))
 		return err
 	}
