@@ -49,7 +49,7 @@ const (
 // download returns the job that fetches the package, from where the record is.
 func (u *Updater) download(r record) func(context.Context, *job) happening {
 	return func(ctx context.Context, j *job) happening {
-		d := &transfer{updater: u, ctx: ctx, job: j, at: Position{r.OnDisk, r.Validator}, size: r.Size}
+		d := &transfer{updater: u, ctx: ctx, job: j, at: Position{r.OnDisk, r.Validator}, size: r.Size, boot: r.Boot}
 		d.spool = startSpool(d.store)
 		err := d.run(ctx, r.URI)
 		d.spool.close()
@@ -76,6 +76,7 @@ type transfer struct {
 	file    file     // that the spool writes
 	at      Position // behind what has come
 	size    int64
+	boot    string // in which the update began
 	synced  int64
 	noted   time.Time
 	begun   bool // in this attempt
@@ -135,12 +136,16 @@ func (d *transfer) attempt(ctx context.Context, f Fetcher, uri *url.URL) error {
 	return f.Fetch(ctx, uri, d.at, d)
 }
 
-// resume opens the file where the journal says that it is whole.
+// resume opens the file where the journal says that it is whole. Unless the machine has booted
+// since, the file is whole to its end.
 func (d *transfer) resume() error {
 	u := d.updater
 	have, err := u.area.size()
-	if err == nil && have < d.at.Offset {
+	switch {
+	case err == nil && have < d.at.Offset:
 		d.at = Position{}
+	case err == nil && d.boot != "" && d.boot == u.cfg.BootID && d.at.Validator != "":
+		d.at.Offset = have
 	}
 	if err == nil {
 		d.file, err = u.area.extend(d.at.Offset)

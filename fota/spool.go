@@ -69,6 +69,9 @@ func (s *spool) put(b []byte) error {
 			s.hand(part{})
 		}
 	}
+	if s.filling != nil && len(s.spare) == spoolParts-1 { // the disk has nothing else to do
+		s.hand(part{})
+	}
 	if err := s.failed.Load(); err != nil {
 		return *err
 	}
@@ -88,8 +91,11 @@ func (s *spool) flush(then func() error) error {
 	return <-done
 }
 
-// close drops what was put and not handed over, and waits for the end.
+// close has written what was put, and waits for the end.
 func (s *spool) close() {
+	if s.filling != nil {
+		s.hand(part{})
+	}
 	close(s.parts)
 	<-s.ended
 }

@@ -50,8 +50,13 @@ func simulate(t *testing.T, change func(*Config), f func(b *bench)) {
 
 // boot starts an updater, as after a boot of the machine.
 func (b *bench) boot(change func(*Config)) {
+	b.machine.powerOn()
+	b.start(change)
+}
+
+// start starts an updater, as after a restart of the agent.
+func (b *bench) start(change func(*Config)) {
 	m := b.machine
-	m.powerOn()
 	c := Config{
 		Key: "k", Backend: m, Journal: b, Reboot: m.reboot, BootID: fmt.Sprint(m.boots), OnChange: m.changed, Fetchers: map[string]Fetcher{"coap": b},
 	}
@@ -126,6 +131,50 @@ func TestDownloadsGoOn(t *testing.T) {
 			t.Errorf("attempts %v, want %v; %q on disk", attempts, want, b.machine.disk)
 		}
 	})
+}
+
+// TestDownloadOutlivesTheAgent ends the agent in the middle of a download: what has come is
+// not fetched again, unless the machine has booted and it was not synced.
+func TestDownloadOutlivesTheAgent(t *testing.T) {
+	for _, rebooted := range []bool{false, true} {
+		simulate(t, nil, func(b *bench) {
+			var froms []int64
+			stop := make(chan struct{})
+			b.fetch = func(from Position, to Body) error {
+				froms = append(froms, from.Offset)
+				n := len(good)
+				if len(froms) == 1 {
+					n = 6
+				}
+				err := to.Begin(Position{from.Offset, "v"}, int64(len(good)))
+				if err == nil {
+					_, err = io.WriteString(to, good[from.Offset:n])
+				}
+				if len(froms) == 1 {
+					<-stop
+					err = errors.New("it is called off")
+				}
+				return err
+			}
+			b.must(b.u.Fetch(b.Context(), "coap://x/y"))
+			synctest.Wait()
+			go b.end()
+			synctest.Wait()
+			close(stop)
+			synctest.Wait()
+			want := "[0 6]"
+			if rebooted {
+				want = "[0 0]"
+				b.boot(nil)
+			} else {
+				b.start(nil)
+			}
+			b.is(Ready, Initial)
+			if got := fmt.Sprint(froms); got != want {
+				t.Errorf("rebooted: %v; attempts from %s, want %s", rebooted, got, want)
+			}
+		})
+	}
 }
 
 func TestDownloadsEnd(t *testing.T) {
