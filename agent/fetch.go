@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -44,14 +45,30 @@ func (f coapFetcher) Fetch(ctx context.Context, uri *url.URL, from fota.Position
 	if err != nil {
 		return err
 	}
-	p := f.agent.params(0) // of the bearer in use
-	conn := coap.New(nc, nil, coap.Options{Params: fetching(&p), Limits: p.Limits})
+	p := f.agent.params(f.agent.accountOf(uri.Hostname()))
+	return fetchOver(ctx, nc, coap.Options{Params: fetching(&p), Limits: p.Limits}, uri, from, to)
+}
+
+// fetchOver downloads over a connection and closes it.
+func fetchOver(ctx context.Context, nc net.Conn, o coap.Options, uri *url.URL, from fota.Position, to fota.Body) error {
+	conn := coap.New(nc, nil, o)
 	var running sync.WaitGroup
 	running.Go(func() { _ = conn.Run(ctx) }) // what has ended it, the download tells
-	err = download(ctx, conn, uri, from, to)
+	err := download(ctx, conn, uri, from, to)
 	_ = conn.Close() // it is of no more use
 	running.Wait()
 	return err
+}
+
+// accountOf returns the configured account whose server is a host, for its bearer; 0: none has,
+// and the bearer in use counts.
+func (a *Agent) accountOf(host string) uint16 {
+	for _, s := range a.config.Load().Servers {
+		if s.URI.Hostname() == host {
+			return s.ShortServerID
+		}
+	}
+	return 0
 }
 
 // packageServer returns whom to ask for what lies at a URI: by coaps with the

@@ -122,19 +122,22 @@ type slowFetcher struct {
 func (f *slowFetcher) Fetch(ctx context.Context, uri *url.URL, from fota.Position, to fota.Body) error {
 	f.froms = append(f.froms, from.Offset)
 	near, far := f.link()
-	conn := coap.New(near, nil, coap.Options{})
-	depot := coap.New(far, func(x *coap.Exchange) {
-		m := &coap.Message{Code: coap.Content, Body: bytes.NewReader(f.content)}
-		m.SetETag([]byte("1"))
-		_ = x.Respond(m)
-	}, coap.Options{})
+	depot := coap.New(far, servingPackage(f.content), coap.Options{})
 	var running sync.WaitGroup
-	running.Go(func() { _ = conn.Run(ctx) })
 	running.Go(func() { _ = depot.Run(ctx) })
-	err := download(ctx, conn, uri, from, to)
-	_, _ = conn.Close(), depot.Close()
+	err := fetchOver(ctx, near, coap.Options{}, uri, from, to)
+	_ = depot.Close()
 	running.Wait()
 	return err
+}
+
+// servingPackage answers each request with a package.
+func servingPackage(content []byte) coap.Handler {
+	return func(x *coap.Exchange) {
+		m := &coap.Message{Code: coap.Content, Body: bytes.NewReader(content)}
+		m.SetETag([]byte("1"))
+		_ = x.Respond(m)
+	}
 }
 
 // journal is one in memory.
