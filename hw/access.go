@@ -25,6 +25,7 @@ type platform struct {
 	sys, dev string
 	gpio     gpio.Ioctl // nil is the kernel's
 	buses    *buses
+	inputs   inputs
 	// clock returns the wall clock and CLOCK_MONOTONIC of one instant.
 	clock    func() (wall time.Time, monotonic time.Duration)
 	writeLED func(ctx context.Context, name, attribute, value string) error // nil: there is nobody to ask
@@ -77,7 +78,13 @@ func (a *access) take(id Unit, kind BusKind) {
 	switch kind {
 	case BusI2C:
 		a.bus = a.buses.i2c(a.node(a.cfg.Bus))
-	case BusSysfs, BusGPIO:
+	case BusGPIO:
+		if id.Role == RoleSensor && !a.looking {
+			a.inputs.want(a) // by the lane of its chip, and together with others
+			return
+		}
+		a.bus = a.buses.lane(id.Role.String() + " " + id.Name)
+	case BusSysfs:
 		a.bus = a.buses.lane(id.Role.String() + " " + id.Name) // a lane of its own
 	case BusModbus:
 		path := a.cfg.Bus
@@ -119,6 +126,7 @@ func (p *platform) kernelDevice(adapter string, address uint16) string {
 }
 
 func (a *access) give() {
+	a.inputs.forget(a)
 	if a.bus != nil {
 		a.buses.put(a.bus)
 	}

@@ -133,9 +133,7 @@ func (b *Board) Run(ctx context.Context) error {
 	b.closeUnclaimed()
 	var scheduling sync.WaitGroup
 	scheduling.Go(func() { b.schedule.run(ctx) })
-	for _, u := range units {
-		u.start(ctx)
-	}
+	startAll(ctx, units)
 	b.tried(false)
 	<-b.applying
 	<-ctx.Done()
@@ -247,7 +245,7 @@ func (b *Board) endUnwanted(ctx context.Context, wanted map[Unit]wantedUnit) err
 			b.sink.Removed(u.id)
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, b.platform.inputs.settle(ctx))...)
 }
 
 // startMissing makes the wanted units that are not there, and starts them if
@@ -273,9 +271,9 @@ func (b *Board) startMissing(wanted map[Unit]wantedUnit, order []Unit) error {
 	b.mu.Unlock()
 	for _, u := range fresh {
 		u.describe(u.device.Channels())
-		if run != nil {
-			u.start(run)
-		}
+	}
+	if run != nil {
+		startAll(run, fresh)
 	}
 	return errors.Join(errs...)
 }

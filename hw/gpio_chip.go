@@ -111,11 +111,6 @@ func (p *platform) holds(cfg Config) bool {
 	return err == nil && info.Used && info.Consumer == consumerOf(cfg.Name)
 }
 
-// lineOptions are the settings that inputs and outputs share.
-func lineOptions(cfg Config) gpio.Options {
-	return gpio.Options{Consumer: consumerOf(cfg.Name), ActiveLow: cfg.Active == ActiveLow}
-}
-
 // takeLine is requestLine in the lane of a: lines of an expander are behind
 // another bus, and that may hang.
 func takeLine(ctx context.Context, a *access, request func() (*gpio.Line, error)) (*gpio.Line, error) {

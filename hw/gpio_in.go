@@ -1,6 +1,7 @@
 package hw
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -36,51 +37,42 @@ func gpioInDriver() Driver {
 // debounces, stamps and queues the edges, and wakes the agent.
 type gpioIn struct {
 	access *access
-	line   *gpio.Line // while it is open
+	input  *input // while it is open
 	edges  edgeCounter
 }
 
 func (d *gpioIn) Channels() []Channel { return gpioInChannels() }
 
-func (d *gpioIn) Open(ctx context.Context) error {
-	o := lineOptions(d.access.cfg)
-	o.Direction, o.Edges, o.Debounce = gpio.Input, true, d.access.cfg.Debounce
-	switch d.access.cfg.Bias {
-	case BiasOff:
-		o.Bias = gpio.BiasDisabled
-	case BiasPullUp:
-		o.Bias = gpio.PullUp
-	case BiasPullDown:
-		o.Bias = gpio.PullDown
-	}
-	line, err := takeLine(ctx, d.access, func() (*gpio.Line, error) { return d.access.requestLine(d.access.cfg, o) })
-	if err != nil {
-		return err
-	}
-	d.line = line
-	return nil
+func (d *gpioIn) Open(ctx context.Context) (err error) {
+	d.input, err = d.access.input(ctx, d.access)
+	return nodeError(cmp.Or(d.access.cfg.Chip, "the chip"), err)
 }
 
-func (d *gpioIn) Close(ctx context.Context) { d.access.discard(ctx, d.line) }
+// Close lets go of nothing: the line is held for as long as the sensor is wanted.
+func (d *gpioIn) Close(context.Context) { d.input = nil }
+
+// inputOptions are the kernel's settings of a line.
+func inputOptions(cfg Config, offset int) gpio.Input {
+	in := gpio.Input{Offset: offset, ActiveLow: cfg.Active == ActiveLow, Debounce: cfg.Debounce}
+	switch cfg.Bias {
+	case BiasOff:
+		in.Bias = gpio.BiasDisabled
+	case BiasPullUp:
+		in.Bias = gpio.PullUp
+	case BiasPullDown:
+		in.Bias = gpio.PullDown
+	}
+	return in
+}
 
 func (d *gpioIn) Watch(ctx context.Context, deliver func([]Reading)) error {
-	defer context.AfterFunc(ctx, d.line.Interrupt)()
-	active, err := blocking(ctx, d.access, d.line.Value)
-	if err != nil {
-		return nodeError(d.access.cfg.Chip, err)
-	}
-	d.edges.begin(active)
+	d.edges.begin(d.input.active)
 	deliver([]Reading{
-		{Channel: "state", Value: Bool(active), Quality: Good},
+		{Channel: "state", Value: Bool(d.input.active), Quality: Good},
 		{Channel: "count", Value: Integer(d.edges.count(d.access.cfg.Edge)), Quality: Good},
 	})
-	var events []gpio.Event
-	for {
-		if events, err = d.line.Events(events); err != nil {
-			return nodeError(d.access.cfg.Chip, err)
-		}
-		deliver(d.readings(events))
-	}
+	err := d.input.watch(ctx, func(events []gpio.Event) { deliver(d.readings(events)) })
+	return nodeError(cmp.Or(d.access.cfg.Chip, "the chip"), err)
 }
 
 // readings are the states that the edges led to, and the count after the last.
@@ -105,14 +97,21 @@ func (d *gpioIn) readings(events []gpio.Event) []Reading {
 // edgeCounter counts the edges of a line since the agent began, over any number
 // of openings.
 type edgeCounter struct {
+	began    bool
 	level    bool   // after the last edge
 	seq      uint32 // of the last edge
 	active   int64  // edges to active
 	inactive int64  // edges to inactive
 }
 
-// begin starts with a freshly requested line: the kernel counts from 1.
-func (c *edgeCounter) begin(level bool) { c.level, c.seq = level, 0 }
+// begin starts with a freshly requested line: the kernel counts from 1. If the
+// level is another than before there was an edge meanwhile, at least one.
+func (c *edgeCounter) begin(level bool) {
+	if c.began && level != c.level {
+		c.bump(level, 1)
+	}
+	c.began, c.level, c.seq = true, level, 0
+}
 
 // add counts e and those before it that the kernel had no room to keep, and
 // returns how many these were. Edges alternate, so the level before and after

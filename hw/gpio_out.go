@@ -40,8 +40,7 @@ func (d *gpioOut) Channels() []Channel { return gpioOutChannels() }
 // process kept, and one whose safe state is to keep, stay as they are.
 func (d *gpioOut) Open(ctx context.Context) error {
 	cfg := d.access.cfg
-	o := lineOptions(cfg)
-	o.Direction = gpio.Output
+	o := gpio.Options{Consumer: consumerOf(cfg.Name), ActiveLow: cfg.Active == ActiveLow}
 	switch cfg.Drive {
 	case DriveOpenDrain:
 		o.Drive = gpio.OpenDrain
@@ -75,7 +74,7 @@ func (d *gpioOut) Open(ctx context.Context) error {
 // level it has.
 func (d *gpioOut) requestAsIs(o gpio.Options) (*gpio.Line, error) {
 	asIs := o
-	asIs.Direction, asIs.Drive = gpio.AsIs, gpio.PushPull
+	asIs.AsIs = true
 	line, err := d.access.requestLine(d.access.cfg, asIs)
 	if err != nil {
 		return nil, err

@@ -152,11 +152,21 @@ func (u *unit) snapshot() (Status, []Channel) {
 	return u.status, u.channels
 }
 
+// startAll begins to serve the devices of units. What each needs is known before
+// the first is opened, so that what can be taken together is.
+func startAll(ctx context.Context, units []*unit) {
+	for _, u := range units {
+		u.access.take(u.id, u.driver.Bus)
+	}
+	for _, u := range units {
+		u.start(ctx)
+	}
+}
+
 // start begins to serve the device until ctx ends or stop.
 func (u *unit) start(ctx context.Context) {
 	ctx, u.cancel = context.WithCancel(ctx)
 	u.started = true
-	u.access.take(u.id, u.driver.Bus)
 	go func() {
 		defer close(u.ended)
 		defer u.access.give()
@@ -271,8 +281,12 @@ func (u *unit) runWatcher(ctx context.Context, w watcher) {
 		case <-due.tick:
 		}
 		err := u.watch(ctx, w)
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return
+		case errors.Is(err, errRegroup):
+			u.schedule.again(due, 0)
+			continue
 		}
 		u.fails(err)
 		u.tried()

@@ -1,7 +1,8 @@
 package gpio
 
 import (
-	"time"
+	"fmt"
+	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -58,37 +59,25 @@ func (o Options) config() unix.GPIOV2LineConfig {
 		}
 	}
 	set(flagActiveLow, o.ActiveLow)
-	set(flagInput, o.Direction == Input)
-	set(flagOutput, o.Direction == Output)
-	set(flagEdgeRising|flagEdgeFalling, o.Edges)
+	if o.AsIs {
+		return c
+	}
+	set(flagOutput, true)
 	set(flagOpenDrain, o.Drive == OpenDrain)
 	set(flagOpenSource, o.Drive == OpenSource)
-	set(flagPullUp, o.Bias == PullUp)
-	set(flagPullDown, o.Bias == PullDown)
-	set(flagBiasDisabled, o.Bias == BiasDisabled)
-	attribute := func(id uint32, value uint64) {
-		a := &c.Attrs[c.Num_attrs]
-		a.Attr.Id, a.Mask = id, 1
-		a.Attr.Flags = value
-		c.Num_attrs++
-	}
-	if o.Direction == Output {
-		var value uint64
-		if o.Value {
-			value = 1
-		}
-		attribute(unix.GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES, value)
-	}
-	if o.Debounce > 0 {
-		attribute(unix.GPIO_V2_LINE_ATTR_ID_DEBOUNCE, debounceField(o.Debounce))
+	c.Num_attrs = 1
+	c.Attrs[0].Attr.Id, c.Attrs[0].Mask = unix.GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES, 1
+	if o.Value {
+		c.Attrs[0].Attr.Flags = 1
 	}
 	return c
 }
 
-// debounceField puts a period in microseconds where the kernel looks for it:
-// the attribute is a union, and the period its first 32 bits.
-func debounceField(d time.Duration) (field uint64) {
-	us := uint32(min(d.Microseconds(), 1<<32-1)) //nolint:gosec // bounded on this line
-	*(*uint32)(unsafe.Pointer(&field)) = us      // the first half, in either byte order
-	return field
+// values reads the lines of a request that are in mask: a bit each, 1 is active.
+func values(file *os.File, ioctl Ioctl, mask uint64) (uint64, error) {
+	v := unix.GPIOV2LineValues{Mask: mask}
+	if err := control(file, ioctl, unix.GPIO_V2_LINE_GET_VALUES_IOCTL, unsafe.Pointer(&v)); err != nil {
+		return 0, fmt.Errorf("read %s: %w", file.Name(), err)
+	}
+	return v.Bits, nil
 }

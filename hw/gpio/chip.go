@@ -1,10 +1,10 @@
 // Package gpio speaks version 2 of Linux's GPIO character device (linux/gpio.h,
-// kernel 5.10 and later): chips, what their lines are, and lines that were
-// requested as inputs with edges or as outputs.
+// kernel 5.10 and later): chips, what their lines are, inputs with edges, many
+// in one request, and outputs.
 //
-// It knows the kernel's structures and nothing of sensors or actuators. A
-// requested line is a file of Go's poller: waiting for an edge costs neither a
-// thread nor a timer, and the file can be handed to another process.
+// It knows the kernel's structures and nothing of sensors or actuators. What was
+// requested is a file of Go's poller: waiting for an edge costs neither a
+// thread nor a timer, and an output's file can be handed to another process.
 package gpio
 
 import (
@@ -54,6 +54,9 @@ func OpenChip(path string, ioctl Ioctl) (*Chip, error) {
 // Close closes the chip. Lines that were requested stay.
 func (c *Chip) Close() error { return c.file.Close() }
 
+// Path is where the chip was opened.
+func (c *Chip) Path() string { return c.file.Name() }
+
 // Name is the chip's system name: "gpiochip0".
 func (c *Chip) Name() string { return text(c.info.Name[:]) }
 
@@ -95,6 +98,30 @@ func (c *Chip) Find(name string) (offset int, ok bool, err error) {
 		}
 	}
 	return 0, false, nil
+}
+
+// request takes lines with room for as many edges, and returns the file that
+// holds them.
+func (c *Chip) request(consumer string, offsets []int, config unix.GPIOV2LineConfig, edges uint32) (*os.File, error) {
+	r := unix.GPIOV2LineRequest{Num_lines: uint32(len(offsets)), Config: config, Event_buffer_size: edges} //nolint:gosec // 64 at most
+	for i, offset := range offsets {
+		if offset < 0 || offset >= c.Lines() {
+			return nil, fmt.Errorf("%s has lines 0 to %d, not %d", c.Name(), c.Lines()-1, offset)
+		}
+		r.Offsets[i] = uint32(offset) //nolint:gosec // not negative
+	}
+	copy(r.Consumer[:len(r.Consumer)-1], consumer)
+	name := fmt.Sprintf("%s lines %v", c.Name(), offsets)
+	if len(offsets) == 1 {
+		name = fmt.Sprintf("%s line %d", c.Name(), offsets[0])
+	}
+	if err := control(c.file, c.ioctl, unix.GPIO_V2_GET_LINE_IOCTL, unsafe.Pointer(&r)); err != nil {
+		return nil, fmt.Errorf("request %s: %w", name, err)
+	}
+	if err := unix.SetNonblock(int(r.Fd), true); err != nil {
+		return nil, errors.Join(err, unix.Close(int(r.Fd)))
+	}
+	return os.NewFile(uintptr(r.Fd), name), nil //nolint:gosec // a descriptor is not negative
 }
 
 // control runs one ioctl on a file that may be closed at any time.

@@ -2,6 +2,7 @@ package gpio
 
 import (
 	"encoding/binary"
+	"errors"
 	"testing"
 	"time"
 
@@ -27,9 +28,9 @@ func TestDecodeEvents(t *testing.T) {
 		ok   bool
 	}{
 		{"none", nil, nil, true},
-		{"rising", edge(1_500_000_000, 1, 7), []Event{{true, 1500 * time.Millisecond, 7}}, true},
-		{"falling", edge(1, 2, 1<<32-1), []Event{{false, 1, 1<<32 - 1}}, true},
-		{"two", append(edge(1, 1, 1), edge(2, 2, 2)...), []Event{{true, 1, 1}, {false, 2, 2}}, true},
+		{"rising", edge(1_500_000_000, 1, 7), []Event{{17, true, 1500 * time.Millisecond, 7}}, true},
+		{"falling", edge(1, 2, 1<<32-1), []Event{{17, false, 1, 1<<32 - 1}}, true},
+		{"two", append(edge(1, 1, 1), edge(2, 2, 2)...), []Event{{17, true, 1, 1}, {17, false, 2, 2}}, true},
 		{"one byte short", edge(1, 1, 1)[:47], nil, false},
 		{"one byte more", append(edge(1, 1, 1), 0), nil, false},
 		{"unknown kind 0", edge(1, 0, 1), nil, false},
@@ -70,5 +71,41 @@ func TestDebounceField(t *testing.T) {
 		if got := binary.NativeEndian.Uint32(raw[:]); got != want {
 			t.Errorf("%v: %d µs, want %d", d, got, want)
 		}
+	}
+}
+
+// Sixteen lines of three kinds are said in three attributes, and what cannot be
+// said in ten is refused.
+func TestInputConfig(t *testing.T) {
+	lines := make([]Input, 64)
+	for i := range lines {
+		lines[i].Offset = i
+	}
+	lines[5].Bias = PullUp
+	lines[63] = Input{Offset: 63, Bias: PullUp, Debounce: time.Millisecond}
+	lines[9].Debounce = time.Millisecond
+	lines[10].ActiveLow = true
+	c, err := inputConfig(lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const plain = 1<<2 | 1<<4 | 1<<5 // input, rising and falling edges: enum gpio_v2_line_flag
+	got := make(map[[2]uint64]uint64)
+	for _, a := range c.Attrs[:c.Num_attrs] {
+		got[[2]uint64{uint64(a.Attr.Id), a.Attr.Flags}] = a.Mask
+	}
+	want := map[[2]uint64]uint64{
+		{1, plain | 1<<8}:                    1<<5 | 1<<63,
+		{1, plain | 1<<1}:                    1 << 10,
+		{3, debounceField(time.Millisecond)}: 1<<9 | 1<<63,
+	}
+	if diff := cmp.Diff(want, got); c.Flags != plain || diff != "" {
+		t.Errorf("flags %#x\n%s", c.Flags, diff)
+	}
+	for i := range 11 {
+		lines[i].Debounce = time.Duration(i+1) * time.Second
+	}
+	if _, err := inputConfig(lines); !errors.Is(err, ErrAttributes) {
+		t.Errorf("eleven periods and more: %v", err)
 	}
 }

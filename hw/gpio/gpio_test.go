@@ -108,28 +108,44 @@ func TestOpenChipRefuses(t *testing.T) {
 	}
 }
 
+func requestInputs(t *testing.T, chip *gpio.Chip, lines ...gpio.Input) *gpio.Inputs {
+	t.Helper()
+	in, err := chip.RequestInputs("test", lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close() })
+	return in
+}
+
+// Lines of one request are as each was asked for, one read has the edges of all,
+// and each counts its own.
 func TestEdges(t *testing.T) {
 	sim, path := board(t)
-	line := request(t, openChip(t, sim, path), 0, gpio.Options{
-		Consumer: "test", Direction: gpio.Input, ActiveLow: true, Edges: true, Debounce: 20 * time.Millisecond,
-	})
-	if got := sim.Debounce(path, 0); got != 20*time.Millisecond {
+	in := requestInputs(t, openChip(t, sim, path),
+		gpio.Input{Offset: 3, Bias: gpio.PullDown}, gpio.Input{Offset: 0, ActiveLow: true, Debounce: 20 * time.Millisecond})
+	if got := [2]time.Duration{sim.Debounce(path, 3), sim.Debounce(path, 0)}; got != [2]time.Duration{0, 20 * time.Millisecond} {
 		t.Errorf("the kernel was told to debounce %v", got)
 	}
-	if consumer, used := sim.Used(path, 0); consumer != "test" || !used {
-		t.Errorf("used by %q: %v", consumer, used)
+	if low, down := sim.Flags(path, 0)>>1&1, sim.Flags(path, 3)>>9&1; low != 1 || down != 1 {
+		t.Errorf("flags %#x, %#x", sim.Flags(path, 0), sim.Flags(path, 3))
 	}
-	drive := func(levels ...bool) {
+	if consumer, used := sim.Used(path, 0); consumer != "test" || !used || sim.Requests(path) != 1 {
+		t.Errorf("used by %q: %v, in %d requests", consumer, used, sim.Requests(path))
+	}
+	drive := func(offset int, levels ...bool) {
 		for _, level := range levels {
-			if err := sim.Drive(path, 0, level); err != nil {
+			if err := sim.Drive(path, offset, level); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	drive(true, false)
+	drive(0, true, false)
 	sim.Lose(path, 0, 3)
-	drive(true, false, true, false)
-	got, err := line.Events(nil)
+	drive(0, true, false)
+	drive(3, true)
+	drive(0, true, false)
+	got, err := in.Events(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,50 +155,95 @@ func TestEdges(t *testing.T) {
 		}
 		got[i].Time = 0
 	}
-	// Active is low.
-	want := []gpio.Event{{Active: false, Seq: 1}, {Active: true, Seq: 2}, {Active: true, Seq: 6}}
+	// Active is low on line 0.
+	want := []gpio.Event{{Active: false, Seq: 1}, {Active: true, Seq: 2}, {Offset: 3, Active: true, Seq: 1}, {Active: true, Seq: 6}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if active, err := line.Value(); !active || err != nil {
-		t.Errorf("value %v, %v", active, err)
+	active, err := in.Values()
+	if diff := cmp.Diff([]bool{true, true}, active); diff != "" || err != nil {
+		t.Errorf("values %v\n%s", err, diff)
+	}
+}
+
+func TestRequestInputsRefuses(t *testing.T) {
+	sim, path := board(t)
+	sim.Take(path, 2, "regulator")
+	chip := openChip(t, sim, path)
+	for name, tt := range map[string]struct {
+		lines []gpio.Input
+		want  error
+	}{
+		"none":         {nil, unix.EINVAL},
+		"too many":     {make([]gpio.Input, gpio.MaxInputs+1), unix.EINVAL},
+		"one in use":   {[]gpio.Input{{Offset: 1}, {Offset: 2}}, unix.EBUSY},
+		"one twice":    {[]gpio.Input{{Offset: 1}, {Offset: 1}}, unix.EBUSY},
+		"one too high": {[]gpio.Input{{Offset: 1}, {Offset: 4}}, nil},
+	} {
+		if _, err := chip.RequestInputs("test", tt.lines); err == nil || tt.want != nil && !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, used := sim.Used(path, 1); used {
+		t.Error("a line of a request that failed is held")
+	}
+}
+
+func TestRest(t *testing.T) {
+	sim, path := board(t)
+	in := requestInputs(t, openChip(t, sim, path), gpio.Input{})
+	in.Interrupt()
+	if err := sim.Drive(path, 0, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := in.Events(nil); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("after Interrupt: %v", err)
+	}
+	for _, want := range []int{1, 0} {
+		if got, err := in.Rest(nil); len(got) != want || err != nil {
+			t.Errorf("%v, %v; want %d edges", got, err, want)
+		}
+	}
+	in.Close()
+	if _, err := in.Rest(nil); err == nil {
+		t.Error("closed lines have edges")
 	}
 }
 
 func TestEventsEndWithTheLine(t *testing.T) {
 	sim, path := board(t)
-	for name, end := range map[string]func(*gpio.Line) error{
-		"closed": (*gpio.Line).Close,
-		"interrupted": func(l *gpio.Line) error {
-			l.Interrupt()
+	for name, end := range map[string]func(*gpio.Inputs) error{
+		"closed": (*gpio.Inputs).Close,
+		"interrupted": func(in *gpio.Inputs) error {
+			in.Interrupt()
 			return nil
 		},
-		"gone": func(*gpio.Line) error { return sim.RemoveChip(path) },
+		"gone": func(*gpio.Inputs) error { return sim.RemoveChip(path) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := sim.AddChip(filepath.Dir(path), "gpiochip0", "again", "A"); err != nil {
 				t.Fatal(err)
 			}
-			line := request(t, openChip(t, sim, path), 0, gpio.Options{Direction: gpio.Input, Edges: true})
+			in := requestInputs(t, openChip(t, sim, path), gpio.Input{})
 			failed := make(chan error)
 			go func() {
-				_, err := line.Events(nil)
+				_, err := in.Events(nil)
 				failed <- err
 			}()
-			if err := end(line); err != nil {
+			if err := end(in); err != nil {
 				t.Fatal(err)
 			}
 			if err := <-failed; err == nil {
 				t.Error("no error")
 			}
-			line.Close()
+			in.Close()
 		})
 	}
 }
 
 func TestOutput(t *testing.T) {
 	sim, path := board(t)
-	line := request(t, openChip(t, sim, path), 2, gpio.Options{Direction: gpio.Output, ActiveLow: true})
+	line := request(t, openChip(t, sim, path), 2, gpio.Options{ActiveLow: true})
 	if !sim.Level(path, 2) {
 		t.Error("an inactive line that is active low is not high at first")
 	}
@@ -200,18 +261,18 @@ func TestOutput(t *testing.T) {
 func TestBusy(t *testing.T) {
 	sim, path := board(t)
 	chip := openChip(t, sim, path)
-	line := request(t, chip, 2, gpio.Options{Direction: gpio.Output})
-	if _, err := chip.Request(2, gpio.Options{Direction: gpio.Output}); !errors.Is(err, unix.EBUSY) {
+	line := request(t, chip, 2, gpio.Options{})
+	if _, err := chip.Request(2, gpio.Options{}); !errors.Is(err, unix.EBUSY) {
 		t.Errorf("a line in use: %v", err)
 	}
 	line.Close()
-	request(t, chip, 2, gpio.Options{Direction: gpio.Input})
+	requestInputs(t, chip, gpio.Input{Offset: 2})
 }
 
 func TestHandover(t *testing.T) {
 	sim, path := board(t)
 	chip := openChip(t, sim, path)
-	line := request(t, chip, 2, gpio.Options{Consumer: "old", Direction: gpio.Output, Value: true})
+	line := request(t, chip, 2, gpio.Options{Consumer: "old", Value: true})
 	handle, err := line.Handle()
 	if err != nil {
 		t.Fatal(err)
@@ -253,7 +314,7 @@ func TestKeepAsOutput(t *testing.T) {
 	if err := sim.Drive(path, 2, true); err != nil {
 		t.Fatal(err)
 	}
-	line := request(t, openChip(t, sim, path), 2, gpio.Options{ActiveLow: true})
+	line := request(t, openChip(t, sim, path), 2, gpio.Options{AsIs: true, ActiveLow: true})
 	if err := line.SetValue(true); !errors.Is(err, unix.EPERM) {
 		t.Errorf("a line as it is was set: %v", err)
 	}

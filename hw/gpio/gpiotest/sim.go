@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 	"unsafe"
@@ -48,10 +49,17 @@ type line struct {
 	flags    uint64
 	level    bool // of the wire
 	debounce time.Duration
-	pipe     string // what /proc calls the handed out descriptor
-	events   int    // the other end of it, or -1
+	request  *request // that holds it, or nil
 	seq      uint32
 	lose     int
+}
+
+// request is a descriptor that was handed out for lines.
+type request struct {
+	lines  []*line
+	pipe   string // what /proc calls the descriptor
+	events int    // the other end of it
+	seq    uint32
 }
 
 // New returns a Sim without chips.
@@ -65,7 +73,7 @@ func (s *Sim) AddChip(dir, name, label string, lines ...string) error {
 	}
 	c := &chip{name: name, label: label}
 	for _, l := range lines {
-		c.lines = append(c.lines, &line{name: l, events: -1})
+		c.lines = append(c.lines, &line{name: l})
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,11 +100,13 @@ func (s *Sim) Drive(path string, offset int, high bool) error {
 	if l.level == high {
 		return nil
 	}
+	l.sweep()
 	l.level = high
-	if l.flags&flagEdges == 0 || l.events < 0 {
+	if l.flags&flagEdges == 0 || l.request == nil {
 		return nil
 	}
 	l.seq++
+	l.request.seq++
 	if l.lose > 0 {
 		l.lose--
 		return nil
@@ -133,6 +143,26 @@ func (s *Sim) Used(path string, offset int) (consumer string, used bool) {
 	l := s.chips[path].lines[offset]
 	l.sweep()
 	return l.consumer, l.flags&flagUsed != 0
+}
+
+// Requests is how many requests hold lines of a chip.
+func (s *Sim) Requests(path string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	requests := make(map[*request]bool)
+	for _, l := range s.chips[path].lines {
+		if l.sweep(); l.request != nil {
+			requests[l.request] = true
+		}
+	}
+	return len(requests)
+}
+
+// Flags are those of linux/gpio.h that a line was requested with.
+func (s *Sim) Flags(path string, offset int) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.chips[path].lines[offset].flags
 }
 
 // Debounce is the period that a line was requested with.
@@ -219,34 +249,42 @@ func (s *Sim) getLine(file string, r *unix.GPIOV2LineRequest) error {
 	if c == nil {
 		return unix.ENODEV
 	}
-	if r.Num_lines != 1 || int(r.Offsets[0]) >= len(c.lines) {
+	if r.Num_lines == 0 || int(r.Num_lines) > len(r.Offsets) {
 		return unix.EINVAL
 	}
-	l := c.lines[r.Offsets[0]]
-	if l.sweep(); l.flags&flagUsed != 0 {
-		return unix.EBUSY
+	q := &request{}
+	for _, offset := range r.Offsets[:r.Num_lines] {
+		if int(offset) >= len(c.lines) {
+			return unix.EINVAL
+		}
+		l := c.lines[offset]
+		if l.sweep(); l.flags&flagUsed != 0 || slices.Contains(q.lines, l) {
+			return unix.EBUSY
+		}
+		q.lines = append(q.lines, l)
+	}
+	if err := q.configure(&r.Config); err != nil {
+		return err
 	}
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return err
 	}
-	if err := l.configure(&r.Config); err != nil {
-		return err
+	for _, l := range q.lines {
+		l.consumer, l.request, l.seq = text(r.Consumer[:]), q, 0
 	}
-	l.flags |= flagUsed
-	l.consumer = text(r.Consumer[:])
-	l.pipe, _ = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fds[0]))
-	l.events, l.seq = fds[1], 0
+	q.pipe, _ = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fds[0]))
+	q.events = fds[1]
 	r.Fd = int32(fds[0]) //nolint:gosec // a descriptor
 	return nil
 }
 
-// requested returns the line that a descriptor was handed out for.
-func (s *Sim) requested(pipe string) *line {
+// requested returns the request that a descriptor was handed out for.
+func (s *Sim) requested(pipe string) *request {
 	for _, c := range s.chips {
 		for _, l := range c.lines {
-			if l.pipe == pipe && l.events >= 0 {
-				return l
+			if l.request != nil && l.request.pipe == pipe {
+				return l.request
 			}
 		}
 	}
@@ -254,53 +292,72 @@ func (s *Sim) requested(pipe string) *line {
 }
 
 func (s *Sim) values(file string, v *unix.GPIOV2LineValues, set bool) error {
-	l := s.requested(file)
+	q := s.requested(file)
 	switch {
-	case l == nil:
+	case q == nil:
 		return unix.ENODEV
-	case v.Mask != 1:
+	case v.Mask == 0 || v.Mask>>(len(q.lines)-1) > 1:
 		return unix.EINVAL
-	case set && l.flags&flagOutput == 0:
+	case set && len(q.lines) > 1:
+		return unix.EOPNOTSUPP // nobody asks for it
+	case set && q.lines[0].flags&flagOutput == 0:
 		return unix.EPERM
 	case set:
-		l.level = (v.Bits&1 != 0) != (l.flags&flagActiveLow != 0)
+		q.lines[0].level = (v.Bits&1 != 0) != (q.lines[0].flags&flagActiveLow != 0)
 		return nil
 	}
 	v.Bits = 0
-	if l.active() {
-		v.Bits = 1
+	for i, l := range q.lines {
+		if v.Mask>>i&1 != 0 && l.active() {
+			v.Bits |= 1 << i
+		}
 	}
 	return nil
 }
 
 func (s *Sim) setConfig(file string, c *unix.GPIOV2LineConfig) error {
-	l := s.requested(file)
-	if l == nil {
+	q := s.requested(file)
+	if q == nil {
 		return unix.ENODEV
 	}
-	if err := l.configure(c); err != nil {
-		return err
-	}
-	l.flags |= flagUsed
-	return nil
+	return q.configure(c)
 }
 
 func (l *line) active() bool { return l.level != (l.flags&flagActiveLow != 0) }
 
-func (l *line) configure(c *unix.GPIOV2LineConfig) error {
-	output := c.Flags&flagOutput != 0
-	if output && c.Flags&(flagInput|flagEdges) != 0 || !output && c.Flags&flagInput == 0 && c.Flags&flagEdges != 0 {
+// configure sets every line as c says, or none.
+func (q *request) configure(c *unix.GPIOV2LineConfig) error {
+	if int(c.Num_attrs) > len(c.Attrs) {
 		return unix.EINVAL
 	}
-	l.flags = c.Flags
-	for _, a := range c.Attrs[:c.Num_attrs] {
-		switch a.Attr.Id {
-		case unix.GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES:
-			l.level = (a.Attr.Flags&1 != 0) != (l.flags&flagActiveLow != 0)
-		case unix.GPIO_V2_LINE_ATTR_ID_DEBOUNCE:
-			l.debounce = time.Duration(*(*uint32)(unsafe.Pointer(&a.Attr.Flags))) * time.Microsecond
-		default:
+	flags := make([]uint64, len(q.lines))
+	for i := range q.lines {
+		flags[i] = c.Flags
+		if a := attribute(c, unix.GPIO_V2_LINE_ATTR_ID_FLAGS, i); a != nil {
+			flags[i] = a.Flags
+		}
+		output := flags[i]&flagOutput != 0
+		if output && flags[i]&(flagInput|flagEdges) != 0 || !output && flags[i]&flagInput == 0 && flags[i]&flagEdges != 0 {
 			return unix.EINVAL
+		}
+	}
+	for i, l := range q.lines {
+		l.flags = flags[i] | flagUsed
+		if a := attribute(c, unix.GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES, i); a != nil {
+			l.level = (a.Flags>>i&1 != 0) != (l.flags&flagActiveLow != 0)
+		}
+		if a := attribute(c, unix.GPIO_V2_LINE_ATTR_ID_DEBOUNCE, i); a != nil {
+			l.debounce = time.Duration(*(*uint32)(unsafe.Pointer(&a.Flags))) * time.Microsecond
+		}
+	}
+	return nil
+}
+
+// attribute is the first of an id that is said of the line at an index.
+func attribute(c *unix.GPIOV2LineConfig, id uint32, index int) *unix.GPIOV2LineAttribute {
+	for i := range c.Attrs[:c.Num_attrs] {
+		if a := &c.Attrs[i]; a.Attr.Id == id && a.Mask>>index&1 != 0 {
+			return &a.Attr
 		}
 	}
 	return nil
@@ -321,31 +378,40 @@ func (l *line) emit(offset int) error {
 	order.PutUint64(raw, uint64(now.Nano())) //nolint:gosec // since boot
 	order.PutUint32(raw[8:], id)
 	order.PutUint32(raw[12:], uint32(offset)) //nolint:gosec // a handful
-	order.PutUint32(raw[16:], l.seq)
+	order.PutUint32(raw[16:], l.request.seq)
 	order.PutUint32(raw[20:], l.seq)
-	_, err := unix.Write(l.events, raw)
+	_, err := unix.Write(l.request.events, raw)
 	if err == unix.EAGAIN {
 		return nil // full: counted and not kept
 	}
 	return err
 }
 
-// sweep frees the line if its descriptor was closed.
+// sweep frees the line if the descriptor that holds it was closed.
 func (l *line) sweep() {
-	if l.events < 0 {
+	if l.request == nil {
 		return
 	}
-	poll := []unix.PollFd{{Fd: int32(l.events)}} //nolint:gosec // a descriptor
+	poll := []unix.PollFd{{Fd: int32(l.request.events)}} //nolint:gosec // a descriptor
 	if n, err := unix.Poll(poll, 0); err == nil && n == 1 && poll[0].Revents&unix.POLLERR != 0 {
 		l.release()
 	}
 }
 
+// release frees the line, and those that are held with it.
 func (l *line) release() {
-	if l.events >= 0 {
-		_ = unix.Close(l.events)
+	if l.request == nil {
+		l.free()
+		return
 	}
-	l.events, l.consumer, l.debounce = -1, "", 0
+	_ = unix.Close(l.request.events)
+	for _, held := range l.request.lines {
+		held.free()
+	}
+}
+
+func (l *line) free() {
+	l.request, l.consumer, l.debounce = nil, "", 0
 	l.flags &^= flagUsed
 }
 
