@@ -26,13 +26,14 @@ type platform struct {
 	gpio     gpio.Ioctl // nil is the kernel's
 	buses    *buses
 	inputs   inputs
+	silence  time.Duration // how long a buffer may give nothing
 	// clock returns the wall clock and CLOCK_MONOTONIC of one instant.
 	clock    func() (wall time.Time, monotonic time.Duration)
 	writeLED func(ctx context.Context, name, attribute, value string) error // nil: there is nobody to ask
 }
 
 func newPlatform(opts Options) *platform {
-	p := &platform{sys: opts.Sys, dev: opts.Dev, clock: clock, buses: &buses{openI2C: openI2C, limit: callLimit}, writeLED: opts.WriteLED}
+	p := &platform{sys: opts.Sys, dev: opts.Dev, clock: clock, buses: &buses{openI2C: openI2C, limit: callLimit}, silence: bufferSilence, writeLED: opts.WriteLED}
 	if p.sys == "" {
 		p.sys = "/sys"
 	}

@@ -28,6 +28,8 @@ type Config struct {
 	Line    Line   // "line": number or name
 	Device  string // "device": an IIO, hwmon or thermal device by name, or by folder ("iio:device0", "hwmon2", "thermal_zone0")
 
+	Trigger string // "trigger" of an IIO device with a buffer
+
 	Interval time.Duration // "interval" between samples; 0 is DefaultInterval
 	Debounce time.Duration // "debounce" of an input line
 	Active   Active        // "active" level of a line
@@ -42,7 +44,7 @@ type Config struct {
 	Channels []ChannelConfig
 
 	Shunt     float64 // "shunt" of a current sensor, in Ohm
-	Frequency float64 // "frequency" of a PWM output, in Hz
+	Frequency float64 // "frequency" of a PWM output or of the samples of a buffer, in Hz
 	Range     float64 // "range" of an accelerometer, in g
 
 	Baud     int           // "baud" of a serial line

@@ -120,6 +120,16 @@ func (c sysClass) folders(sys string) ([]string, error) {
 	return names, nil
 }
 
+// named returns the folders that begin with a prefix, by the name of their device.
+func (c sysClass) named(sys, prefix string) map[string]string {
+	folders, _ := filepath.Glob(filepath.Join(sys, c.root, prefix+"*")) // the pattern is well formed
+	byName := make(map[string]string)
+	for _, folder := range folders {
+		byName[c.name(folder)] = folder
+	}
+	return byName
+}
+
 // naturally compares names that end in a number.
 func naturally(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
@@ -274,5 +284,10 @@ func (c sysChannel) read() (float64, error) {
 		}
 	}
 	number, err := readNumber(c.file)
-	return (number + c.offset) * c.scale * math.Pow10(max(c.exp, 0)) / math.Pow10(max(-c.exp, 0)), err
+	return c.value(number), err
+}
+
+// value is what a number of the device stands for.
+func (c sysChannel) value(number float64) float64 {
+	return (number + c.offset) * c.scale * math.Pow10(max(c.exp, 0)) / math.Pow10(max(-c.exp, 0))
 }

@@ -24,6 +24,7 @@ var table = sync.OnceValue(func() []Driver {
 		hdc302xDriver(),
 		hwmonDriver(),
 		iioDriver(),
+		iioBufferDriver(),
 		ina219Driver(),
 		ina226Driver(),
 		ledDriver(),

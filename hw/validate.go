@@ -123,6 +123,7 @@ func givenKeys(cfg Config) []string {
 		{"chip", cfg.Chip != ""},
 		{"line", cfg.Line.Given()},
 		{"device", cfg.Device != ""},
+		{"trigger", cfg.Trigger != ""},
 		{"interval", cfg.interval() != DefaultInterval},
 		{"debounce", cfg.Debounce != 0},
 		{"active", cfg.Active != ""},

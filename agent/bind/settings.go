@@ -52,7 +52,7 @@ func SetupOf(cfg *config.Config) hw.Setup {
 func hardwareConfig(name, driver string, s *config.Settings) hw.Config {
 	c := hw.Config{
 		Name: name, Driver: driver,
-		Bus: s.Bus, Address: s.Address, Chip: s.Chip, Line: lineOf(s.Line), Device: s.Device,
+		Bus: s.Bus, Address: s.Address, Chip: s.Chip, Line: lineOf(s.Line), Device: s.Device, Trigger: s.Trigger,
 		Debounce: s.Debounce,
 		Active:   hw.Active(s.Active), Bias: hw.Bias(s.Bias), Edge: hw.Edge(s.Edge), Drive: hw.Drive(s.Drive),
 		Shunt: s.Shunt, Frequency: s.Frequency, Range: s.Range, Baud: s.Baud, Parity: s.Parity, StopBits: s.StopBits, Timeout: s.Timeout, Register: registerOf(s.Register),

@@ -146,7 +146,7 @@ func (b *builder) devices(root *node) {
 func settings(n *node) Settings {
 	s := Settings{
 		Bus: get(n, "bus", ""), Address: id(n, "address"),
-		Chip: get(n, "chip", ""), Line: get(n, "line", Line{}), Device: get(n, "device", ""),
+		Chip: get(n, "chip", ""), Line: get(n, "line", Line{}), Device: get(n, "device", ""), Trigger: get(n, "trigger", ""),
 		Interval: get(n, "interval", DefaultInterval), Debounce: get(n, "debounce", time.Duration(0)),
 		Active: get(n, "active", ""), Bias: get(n, "bias", ""), Edge: get(n, "edge", ""), Drive: get(n, "drive", ""),
 		Unit: get(n, "unit", ""), Wave: get(n, "wave", ""),

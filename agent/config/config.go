@@ -200,6 +200,7 @@ type Settings struct {
 	Chip             string
 	Line             Line
 	Device           string
+	Trigger          string
 	Interval         time.Duration
 	Debounce         time.Duration
 	Active           string

@@ -19,12 +19,13 @@ import (
 
 // drivers is a table like that of package hw.
 var drivers = map[string]Driver{
-	"bme280":   {Sensor: true, Required: []string{"bus", "address"}, Optional: []string{"interval"}},
-	"gpio-in":  {Sensor: true, Required: []string{"chip", "line"}, Optional: []string{"debounce", "active", "bias", "edge"}},
-	"gpio-out": {Actuator: true, Required: []string{"chip", "line"}, Optional: []string{"active", "drive", "safe"}},
-	"ina219":   {Sensor: true, Required: []string{"bus", "address"}, Optional: []string{"interval", "shunt"}},
-	"lis3dh":   {Sensor: true, Required: []string{"bus", "address"}, Optional: []string{"interval", "range"}},
-	"pca9685":  {Actuator: true, Shared: true, Required: []string{"bus", "address", "line"}, Optional: []string{"frequency", "active", "safe"}},
+	"bme280":     {Sensor: true, Required: []string{"bus", "address"}, Optional: []string{"interval"}},
+	"gpio-in":    {Sensor: true, Required: []string{"chip", "line"}, Optional: []string{"debounce", "active", "bias", "edge"}},
+	"gpio-out":   {Actuator: true, Required: []string{"chip", "line"}, Optional: []string{"active", "drive", "safe"}},
+	"iio-buffer": {Sensor: true, Required: []string{"device"}, Optional: []string{"interval", "trigger", "frequency"}},
+	"ina219":     {Sensor: true, Required: []string{"bus", "address"}, Optional: []string{"interval", "shunt"}},
+	"lis3dh":     {Sensor: true, Required: []string{"bus", "address"}, Optional: []string{"interval", "range"}},
+	"pca9685":    {Actuator: true, Shared: true, Required: []string{"bus", "address", "line"}, Optional: []string{"frequency", "active", "safe"}},
 	"modbus": {
 		Sensor: true, Actuator: true, Required: []string{"bus"},
 		Optional: []string{"unit", "baud", "parity", "stop_bits", "timeout", "interval", "register", "table", "type", "word_order"},

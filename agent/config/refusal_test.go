@@ -23,7 +23,7 @@ func TestRefusals(t *testing.T) {
 		{"unknown key", "[device]\ncolour = 'red'", []string{"agent.toml:2: device: colour: unknown; allowed: manufacturer, model, serial, hardware_version"}},
 		{"unknown table", "[[servers]]\nuri = 'x'", []string{"agent.toml:1: servers: unknown; did you mean \"server\"? allowed: endpoint, test_object, [device], [location], [[server]], [bootstrap], [[sensor]], [[derived]], [[geofence]], [[actuator]], [[event_log]], [[modem]], [[app]], [tpm], [firmware], [lock_and_wipe], [remote_configuration], [metrics], [log]"}},
 		{"misspelt", "[[sensor]]\nname='a'\ndriver='sim'\nintervall='1s'", []string{
-			`agent.toml:4: sensor "a": intervall: unknown; did you mean "interval"? allowed: object, name, driver, instance, application_type, bus, address, chip, line, device, interval, debounce, active, bias, edge, drive, shunt, frequency, range, baud, parity, stop_bits, timeout, register, table, type, word_order, unit, wave, min, max, period, seed, file, [[channel]]`,
+			`agent.toml:4: sensor "a": intervall: unknown; did you mean "interval"? allowed: object, name, driver, instance, application_type, bus, address, chip, line, device, trigger, interval, debounce, active, bias, edge, drive, shunt, frequency, range, baud, parity, stop_bits, timeout, register, table, type, word_order, unit, wave, min, max, period, seed, file, [[channel]]`,
 		}},
 		{"table for a list", "[server]\nuri='coap://h'", []string{"agent.toml:1: server: this is a list of tables; allowed: [[server]]"}},
 		{"list for a table", "[[device]]\nmodel='m'", []string{"agent.toml:1: device: this is one table; allowed: [device]"}},
@@ -120,7 +120,7 @@ func TestRefusals(t *testing.T) {
 
 		{"sensor without name", "[[sensor]]\ndriver='sim'", []string{"agent.toml:1: sensor: name is missing; it tells one [[sensor]] from the other"}},
 		{"sensor without driver", "[[sensor]]\nname='a'", []string{`agent.toml:1: sensor "a": driver: missing; needs text of 1 to 64 bytes`}},
-		{"unknown driver", "[[sensor]]\nname='a'\ndriver='bme28'", []string{`agent.toml:3: sensor "a": driver: "bme28" is no sensor driver; did you mean "bme280"? allowed: bme280, gpio-in, ina219, lis3dh, modbus, sim, thermal`}},
+		{"unknown driver", "[[sensor]]\nname='a'\ndriver='bme28'", []string{`agent.toml:3: sensor "a": driver: "bme28" is no sensor driver; did you mean "bme280"? allowed: bme280, gpio-in, iio-buffer, ina219, lis3dh, modbus, sim, thermal`}},
 		{"driver of the other role", "[[actuator]]\nname='a'\ndriver='bme280'", []string{`agent.toml:3: actuator "a": driver: "bme280" is no actuator driver; allowed: gpio-out, modbus, pca9685, sim`}},
 		{"key that the driver does not take", "[[sensor]]\nname='a'\ndriver='thermal'\ndevice='cpu'\nwave='sine'", []string{
 			`agent.toml:5: sensor "a": wave: driver thermal does not take it; allowed: device, interval`,

@@ -138,10 +138,52 @@ func (s *Stage) Deliver(u hw.Unit, readings []hw.Reading) {
 	if sn := s.sensors[u.Name]; u.Role == hw.RoleSensor && sn != nil {
 		readings = sn.step(readings)
 	}
-	s.next.Deliver(u, readings)
+	s.next.Deliver(u, thin(readings))
 	if u.Role == hw.RoleSensor {
 		s.follow(u.Name, readings)
 	}
+}
+
+// thin leaves out what a batch says in between: of a number that was measured
+// often the lowest, the highest and the last are told, of a state its changes,
+// and all that is not good. What is derived has seen every sample by itself.
+func thin(readings []hw.Reading) []hw.Reading {
+	places := make(map[string][3]int) // of a channel's lowest, highest and last good reading
+	good := 0
+	for i, r := range readings {
+		if r.Quality != hw.Good {
+			continue
+		}
+		good++
+		k, again := places[r.Channel]
+		if !again {
+			k = [3]int{i, i, i}
+		}
+		x, _ := number(r.Value)
+		if low, _ := number(readings[k[0]].Value); x < low {
+			k[0] = i
+		}
+		if high, _ := number(readings[k[1]].Value); x > high {
+			k[1] = i
+		}
+		k[2] = i
+		places[r.Channel] = k
+	}
+	if len(places) == good {
+		return readings
+	}
+	told := make([]hw.Reading, 0, len(readings)-good+3*len(places))
+	said := make(map[string]hw.Value)
+	for i, r := range readings {
+		k := places[r.Channel]
+		between := r.Quality == hw.Good && !slices.Contains(k[:], i)
+		if between && (r.Value.Kind() == hw.KindFloat || r.Value == said[r.Channel]) {
+			continue
+		}
+		said[r.Channel] = r.Value
+		told = append(told, r)
+	}
+	return told
 }
 
 // step takes readings through the chains of their channels.

@@ -158,8 +158,8 @@ func TestWindows(t *testing.T) {
 	for i := range maxSamples + 10 {
 		w.add(sample{1, began.Add(time.Duration(i))})
 	}
-	if len(w.samples) != maxSamples || !w.cut {
-		t.Errorf("%d samples are held, cut %v", len(w.samples), w.cut)
+	if held := len(w.samples) - w.old; held != maxSamples || !w.cut {
+		t.Errorf("%d samples are held, cut %v", held, w.cut)
 	}
 }
 
@@ -180,5 +180,42 @@ func TestUnitsDoNotFit(t *testing.T) {
 	s.Deliver(sensorUnit("s"), []hw.Reading{on("a", at(0, 1)), on("b", at(0, 1))})
 	if got := r.lines[len(r.lines)-1]; got != "d value 1001 good" {
 		t.Error(got)
+	}
+}
+
+// Of a batch of samples what is told is the lowest, the highest and the last;
+// what is derived is of all of them.
+func TestBatch(t *testing.T) {
+	high := 3.0
+	s, r := fed(Setup{
+		Channels: map[Input]Channel{{"s", "a"}: {Alarm: Alarm{High: &high}}},
+		Derived:  []Derived{{Name: "rms", Kind: RMS, Inputs: []Input{{"s", "a"}}, Window: time.Hour}, {Name: "peak", Kind: Peak, Inputs: []Input{{"s", "a"}}, Window: time.Hour}},
+	}, memory{}, hw.Channel{Name: "a", Kind: hw.KindFloat}, hw.Channel{Name: "b", Kind: hw.KindFloat})
+	r.lines = nil
+	var batch []hw.Reading
+	for i, x := range []float64{1, -5, 2, 4, 5, -2, 2, -1} { // deviations from a mean of 0.75
+		batch = append(batch, hw.Reading{Channel: "a", Value: hw.Float(x), Time: time.Unix(int64(i), 0), Quality: hw.Good})
+	}
+	batch[6].Quality = hw.Uncertain
+	batch = append(batch, hw.Reading{Channel: "b", Value: hw.Float(7), Time: time.Unix(9, 0), Quality: hw.Good})
+	s.Deliver(sensorUnit("s"), batch)
+	r.wants(t, // an alarm goes with each sample, and is told when it changes
+		"s a alarm 0 good", "s a -5 good", "s a alarm 1 good", "s a 5 good", "s a alarm 0 good", "s a 2 uncertain", "s a alarm 0 uncertain",
+		"s a -1 good", "s a alarm 0 good", "s b 7 good",
+		"rms value 3.07205 good", "peak value 5.75 good")
+}
+
+// A window of many samples costs as much for each as one of few.
+func TestWindowForgets(t *testing.T) {
+	w := window{length: 100 * time.Millisecond}
+	at := time.Unix(0, 0)
+	for i := range 100_000 {
+		w.add(sample{float64(i), at.Add(time.Duration(i) * time.Millisecond)})
+		if live := len(w.samples) - w.old; live != min(i+1, 100) || len(w.samples) > 2*101 {
+			t.Fatalf("sample %d: %d in the window, %d in memory", i, live, len(w.samples))
+		}
+	}
+	if low, _ := w.value(Minimum); low != 99_900 {
+		t.Errorf("lowest %v", low)
 	}
 }

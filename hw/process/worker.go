@@ -192,30 +192,34 @@ const maxSamples = 4096
 type window struct {
 	length  time.Duration
 	samples []sample
+	old     int  // how many of samples are no longer part of it
 	cut     bool // there were more than it has room for
 }
 
 func (w *window) add(s sample) {
-	old := 0
-	for old < len(w.samples) && (s.time.Sub(w.samples[old].time) >= w.length || w.samples[old].time.After(s.time)) {
-		old++
+	for w.old < len(w.samples) && (s.time.Sub(w.samples[w.old].time) >= w.length || w.samples[w.old].time.After(s.time)) {
+		w.old++
 	}
-	w.cut = len(w.samples)-old >= maxSamples
+	w.cut = len(w.samples)-w.old >= maxSamples
 	if w.cut {
-		old++
+		w.old++
 	}
-	w.samples = append(append(w.samples[:0], w.samples[old:]...), s)
+	if w.old > len(w.samples)/2 { // rarely: each sample is moved once at most
+		w.samples, w.old = append(w.samples[:0], w.samples[w.old:]...), 0
+	}
+	w.samples = append(w.samples, s)
 }
 
 func (w *window) value(k Kind) (float64, bool) {
-	if len(w.samples) == 0 {
+	samples := w.samples[w.old:]
+	if len(samples) == 0 {
 		return 0, false
 	}
 	low, high, sum := math.Inf(1), math.Inf(-1), 0.0
-	for _, s := range w.samples {
+	for _, s := range samples {
 		low, high, sum = min(low, s.value), max(high, s.value), sum+s.value
 	}
-	middle := sum / float64(len(w.samples))
+	middle := sum / float64(len(samples))
 	switch k { //nolint:exhaustive // those that look back
 	case Minimum:
 		return low, true
@@ -225,10 +229,10 @@ func (w *window) value(k Kind) (float64, bool) {
 		return max(high-middle, middle-low), true
 	case RMS:
 		squares := 0.0
-		for _, s := range w.samples {
+		for _, s := range samples {
 			squares += (s.value - middle) * (s.value - middle)
 		}
-		return math.Sqrt(squares / float64(len(w.samples))), true
+		return math.Sqrt(squares / float64(len(samples))), true
 	default:
 		return middle, true
 	}
