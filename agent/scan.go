@@ -10,7 +10,7 @@ import (
 
 // Finding is one thing that Scan found.
 type Finding struct {
-	Bus    string `json:"bus"`   // "i2c", "gpio", "iio", "hwmon", "thermal", "1-wire", "serial"
+	Bus    string `json:"bus"`   // "i2c", "spi", "gpio", "iio", "hwmon", "thermal", "1-wire", "serial"
 	Where  string `json:"where"` // "/dev/i2c-1 0x76"
 	What   string `json:"what"`  // likely drivers, or the kernel's name
 	Detail string `json:"detail,omitempty"`
@@ -24,6 +24,9 @@ func Scan(ctx context.Context) ([]Finding, string) {
 	var out []Finding
 	for _, b := range inventory.I2C {
 		out = append(out, i2cFindings(&b)...)
+	}
+	for _, d := range inventory.SPI {
+		out = append(out, Finding{Bus: "spi", Where: d.Path, What: d.Name})
 	}
 	for _, c := range inventory.GPIO {
 		out = append(out, chipFinding(&c))

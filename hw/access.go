@@ -14,9 +14,11 @@ import (
 
 	"golang.org/x/sys/unix"
 	"periph.io/x/conn/v3/i2c"
+	"periph.io/x/conn/v3/physic"
 
 	"lwm2m-agent/hw/gpio"
 	"lwm2m-agent/hw/i2cdev"
+	"lwm2m-agent/hw/spidev"
 )
 
 // platform is the machine below the drivers: where its files are and how its
@@ -33,7 +35,7 @@ type platform struct {
 }
 
 func newPlatform(opts Options) *platform {
-	p := &platform{sys: opts.Sys, dev: opts.Dev, clock: clock, buses: &buses{openI2C: openI2C, limit: callLimit}, silence: bufferSilence, writeLED: opts.WriteLED}
+	p := &platform{sys: opts.Sys, dev: opts.Dev, clock: clock, buses: &buses{openI2C: openI2C, openSPI: openSPI, limit: callLimit}, silence: bufferSilence, writeLED: opts.WriteLED}
 	if p.sys == "" {
 		p.sys = "/sys"
 	}
@@ -44,6 +46,22 @@ func newPlatform(opts Options) *platform {
 }
 
 func openI2C(path string) (i2c.BusCloser, error) { return i2cdev.Open(path, nil) }
+
+func openSPI(path string, s spidev.Settings) (i2c.BusCloser, error) {
+	device, err := spidev.Open(path, s, nil)
+	if err != nil {
+		return nil, err
+	}
+	return spiPart{device}, nil
+}
+
+// spiPart is a part on SPI as a bus that it has for itself. Its address means
+// nothing, and as many bytes are read as are written, at the same time.
+type spiPart struct{ *spidev.Device }
+
+func (p spiPart) Tx(_ uint16, w, r []byte) error { return p.Device.Tx(w, r) }
+
+func (p spiPart) SetSpeed(physic.Frequency) error { return unix.EOPNOTSUPP }
 
 func clock() (wall time.Time, monotonic time.Duration) {
 	var now unix.Timespec
@@ -74,11 +92,13 @@ type access struct {
 	inherited *os.File // line handle kept by a former process, or nil
 }
 
-// take takes the bus that the device needs until give.
-func (a *access) take(id Unit, kind BusKind) {
-	switch kind {
+// take takes the bus that the driver's device needs until give.
+func (a *access) take(id Unit, driver Driver) {
+	switch driver.Bus {
 	case BusI2C:
 		a.bus = a.buses.i2c(a.node(a.cfg.Bus))
+	case BusSPI:
+		a.bus = a.buses.spi(a.node(a.cfg.Bus), driver.spi)
 	case BusGPIO:
 		if id.Role == RoleSensor && !a.looking {
 			a.inputs.want(a) // by the lane of its chip, and together with others
@@ -100,7 +120,7 @@ func (a *access) take(id Unit, kind BusKind) {
 // free checks that no driver of the kernel holds the part: two that talk to it
 // in turn confuse it, and an I2C transfer does not ask.
 func (a *access) free() error {
-	if a.bus == nil || a.bus.open == nil {
+	if a.bus == nil || a.bus.open == nil || a.cfg.Address == 0 {
 		return nil
 	}
 	folder := a.kernelDevice(a.bus.path, a.cfg.Address)
@@ -148,6 +168,12 @@ func (a *access) release(ctx context.Context) {
 // i2c returns the configured device for the length of ctx.
 func (a *access) i2c(ctx context.Context) *i2c.Dev {
 	return &i2c.Dev{Bus: boundBus{ctx, a.bus}, Addr: a.cfg.Address}
+}
+
+// spi writes out to the configured device and returns what comes in meanwhile.
+func (a *access) spi(ctx context.Context, out ...byte) ([]byte, error) {
+	in := make([]byte, len(out))
+	return in, a.bus.transfer(ctx, 0, out, in)
 }
 
 // tx makes one transfer with the configured device. It is for what blocking

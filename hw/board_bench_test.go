@@ -14,7 +14,7 @@ func BenchmarkSample(b *testing.B) {
 	p := newPlatform(Options{})
 	p.buses.openI2C = func(path string) (i2c.BusCloser, error) { return w.openI2C(path) }
 	a := &access{platform: p, cfg: lm75At("cold room", bus0, 0x48)}
-	a.take(sensorUnit("cold room"), BusI2C)
+	a.take(sensorUnit("cold room"), lm75Driver())
 	defer a.give()
 	d, err := lm75Driver().newSensor(a)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"periph.io/x/conn/v3/physic"
 
 	"lwm2m-agent/hw/modbus"
+	"lwm2m-agent/hw/spidev"
 )
 
 // buses holds the lanes in use, each under the name of what it serves. A lane
@@ -22,6 +23,7 @@ import (
 // of the same bus finds it and no second call is lost to it.
 type buses struct {
 	openI2C func(path string) (i2c.BusCloser, error)
+	openSPI func(path string, s spidev.Settings) (i2c.BusCloser, error)
 	limit   time.Duration // of one call
 
 	mu    sync.Mutex
@@ -29,7 +31,8 @@ type buses struct {
 	wg    sync.WaitGroup
 }
 
-// bus is a lane with its users, and for an I2C bus the open adapter.
+// bus is a lane with its users, and for an I2C bus the open adapter, or the open
+// part on SPI.
 type bus struct {
 	*lane
 	key  string
@@ -49,6 +52,12 @@ func (b *buses) lane(key string) *bus { return b.get(&bus{key: key}) }
 // i2c returns the bus at an adapter's path.
 func (b *buses) i2c(path string) *bus {
 	return b.get(&bus{key: "i2c " + path, path: path, open: b.openI2C})
+}
+
+// spi returns the part at an SPI device's path.
+func (b *buses) spi(path string, s spidev.Settings) *bus {
+	open := func(path string) (i2c.BusCloser, error) { return b.openSPI(path, s) }
+	return b.get(&bus{key: "spi " + path, path: path, open: open})
 }
 
 // modbus returns the line or connection at a path.

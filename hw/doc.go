@@ -1,7 +1,7 @@
 // Package hw turns the sensors and outputs of a board into named, time-stamped
 // channels, and takes settings for its actuators.
 //
-// It knows buses (I2C, GPIO character device, Linux IIO, hwmon and thermal
+// It knows buses (I2C, SPI, GPIO character device, Linux IIO, hwmon and thermal
 // sysfs), the parts on them, when to sample, and what a part does when it is
 // absent, vanishes or hangs. A [Board] owns all of it: it is given a [Setup],
 // and pushes channel descriptions and readings to a [Sink].

@@ -1,11 +1,14 @@
 package hw
 
+import "lwm2m-agent/hw/spidev"
+
 // BusKind is what a driver's parts are connected to.
 type BusKind string
 
 // The kinds of buses.
 const (
 	BusI2C    BusKind = "i2c"
+	BusSPI    BusKind = "spi"
 	BusGPIO   BusKind = "gpio"
 	BusSysfs  BusKind = "sysfs"
 	BusModbus BusKind = "modbus"
@@ -30,6 +33,9 @@ type Driver struct {
 	Settings []Setting
 	// Proof says how the driver was shown to work.
 	Proof string
+
+	// spi is what parts on SPI need of it.
+	spi spidev.Settings
 
 	// places are what a section takes of a part that several can share; nil: the
 	// part belongs to one.

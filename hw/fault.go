@@ -45,7 +45,7 @@ func nodeError(path string, err error) error {
 	switch {
 	case err == nil, errors.As(err, &known):
 		return err
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, os.ErrClosed):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ESHUTDOWN), errors.Is(err, os.ErrClosed):
 		return &fault{path + " " + ErrNoBus.Error(), ErrNoBus, err}
 	case errors.Is(err, fs.ErrPermission):
 		return &fault{path + ": " + ErrPermission.Error(), ErrPermission, err}
@@ -61,7 +61,7 @@ func remedy(err error) string {
 	case errors.Is(err, ErrNoAnswer), errors.Is(err, ErrNoBus), errors.Is(err, ErrWrongDevice), errors.Is(err, ErrBusy):
 		return `run "lwm2m-agent scan"`
 	case errors.Is(err, ErrPermission):
-		return "give the agent's user access to it, as a rule through a group such as i2c or gpio"
+		return "give the agent's user access to it, as a rule through a group such as i2c, spi or gpio"
 	case errors.Is(err, ErrHung):
 		return "check the wiring and the pull-ups; it is used again when the kernel gets it back"
 	case errors.Is(err, ErrAdapter):

@@ -23,7 +23,9 @@ const nonblock = unix.O_NONBLOCK
 
 // writable reports whether err is none of a file that this process may not
 // write: sysfs is read-only for a service that is kept from the kernel's settings.
-func writable(err error) bool { return !errors.Is(err, fs.ErrPermission) && !errors.Is(err, unix.EROFS) }
+func writable(err error) bool {
+	return !errors.Is(err, fs.ErrPermission) && !errors.Is(err, unix.EROFS)
+}
 
 // iioScan is how the buffer of a device is to be: its channels, its records and
 // its trigger.

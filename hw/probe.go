@@ -32,7 +32,7 @@ func (p *platform) probe(ctx context.Context, id Unit, driver Driver, cfg Config
 	ctx, cancel := context.WithTimeoutCause(ctx, sampleLimit, errors.New("the probe took too long"))
 	defer cancel()
 	a := &access{platform: p, cfg: cfg, looking: true}
-	a.take(id, driver.Bus)
+	a.take(id, driver)
 	defer func() {
 		a.give()
 		_ = p.buses.wait(ctx) // a bus that hangs is in the error below

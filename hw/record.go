@@ -13,34 +13,36 @@ import (
 	"periph.io/x/conn/v3/i2c"
 
 	"lwm2m-agent/hw/playback"
+	"lwm2m-agent/hw/spidev"
 )
 
 // Record opens the sensor of cfg and takes samples of it, an interval apart, and
 // returns all that went over its bus and what came of it, as a file that
-// [Replay] runs. Only parts on I2C can be recorded. It ends with ctx, with what
+// [Replay] runs. Only parts on I2C and SPI can be recorded. It ends with ctx, with what
 // it has by then; a sample that fails is part of the file. The error joins the
 // [Problem]s of cfg, or says that there was nothing to record.
 func Record(ctx context.Context, cfg Config, samples int, origin string, opts Options) (*playback.File, error) {
-	return recordBus(ctx, cfg, samples, origin, opts, openI2C)
+	return newPlatform(opts).record(ctx, cfg, samples, origin)
 }
 
-// recordBus is Record on a bus that open opens.
-func recordBus(ctx context.Context, cfg Config, samples int, origin string, opts Options, open func(string) (i2c.BusCloser, error)) (*playback.File, error) {
+// record is Record on the buses of p.
+func (p *platform) record(ctx context.Context, cfg Config, samples int, origin string) (*playback.File, error) {
 	driver, err := recordable(RoleSensor, cfg)
 	if err != nil {
 		return nil, err
 	}
 	f := &playback.File{Settings: append(settingsOf(cfg), playback.Setting{Key: "origin", Value: origin})}
 	recorder := new(playback.Recorder)
-	p := newPlatform(opts)
-	p.buses.openI2C = func(path string) (i2c.BusCloser, error) {
-		bus, err := open(path)
+	note := func(bus i2c.BusCloser, err error) (i2c.BusCloser, error) {
 		if err != nil {
 			recorder.Fail(err)
 			return nil, err
 		}
 		return recorder.Wrap(bus), nil
 	}
+	openI2C, openSPI := p.buses.openI2C, p.buses.openSPI
+	p.buses.openI2C = func(path string) (i2c.BusCloser, error) { return note(openI2C(path)) }
+	p.buses.openSPI = func(path string, s spidev.Settings) (i2c.BusCloser, error) { return note(openSPI(path, s)) }
 	err = p.session(ctx, RoleSensor, driver, cfg, func(s *session) error {
 		f.Steps = s.record(ctx, samples, cfg.interval(), recorder)
 		return nil
@@ -52,8 +54,8 @@ func recordBus(ctx context.Context, cfg Config, samples int, origin string, opts
 // recorded.
 func recordable(role Role, cfg Config) (Driver, error) {
 	driver, known := driversByName()[cfg.Driver]
-	if known && driver.Bus != BusI2C {
-		return Driver{}, fmt.Errorf("driver %s speaks over %s; only transfers over I2C are recorded and replayed", driver.Name, driver.Bus)
+	if known && driver.Bus != BusI2C && driver.Bus != BusSPI {
+		return Driver{}, fmt.Errorf("driver %s speaks over %s; only transfers over I2C and SPI are recorded and replayed", driver.Name, driver.Bus)
 	}
 	setup := Setup{Sensors: []Config{cfg}}
 	if role == RoleActuator {
@@ -80,7 +82,7 @@ type session struct {
 // session runs f on the device of cfg.
 func (p *platform) session(ctx context.Context, role Role, driver Driver, cfg Config, f func(*session) error) error {
 	s := &session{id: Unit{role, cfg.Name}, access: &access{platform: p, cfg: cfg}}
-	s.access.take(s.id, driver.Bus)
+	s.access.take(s.id, driver)
 	defer func() {
 		s.access.give()
 		_ = p.buses.wait(ctx) // a bus that hangs is in the steps
@@ -226,6 +228,7 @@ func Replay(ctx context.Context, f *playback.File) ([]playback.Step, error) {
 	player := &playback.Player{Address: cfg.Address}
 	p := newPlatform(Options{Sys: "/nonexistent"}) // no kernel holds the part
 	p.buses.openI2C = func(string) (i2c.BusCloser, error) { return player.Open() }
+	p.buses.openSPI = func(string, spidev.Settings) (i2c.BusCloser, error) { return player.Open() }
 	var done []playback.Step
 	err = p.session(ctx, role, driver, cfg, func(s *session) error {
 		for i := range f.Steps {

@@ -25,7 +25,10 @@ const (
 
 // settingsOf returns the head of a file for a sensor: what its driver looks at.
 func settingsOf(cfg Config) []playback.Setting {
-	settings := []playback.Setting{{Key: keyDriver, Value: cfg.Driver}, {Key: "bus", Value: cfg.Bus}, {Key: "address", Value: fmt.Sprintf("%#02x", cfg.Address)}}
+	settings := []playback.Setting{{Key: keyDriver, Value: cfg.Driver}, {Key: "bus", Value: cfg.Bus}}
+	if cfg.Address != 0 {
+		settings = append(settings, playback.Setting{Key: "address", Value: fmt.Sprintf("%#02x", cfg.Address)})
+	}
 	for _, number := range []struct {
 		key   string
 		value float64

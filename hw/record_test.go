@@ -53,7 +53,7 @@ func TestPlaybacks(t *testing.T) {
 		})
 	}
 	for _, d := range Drivers() {
-		if d.Bus == BusI2C && !played[d.Name] {
+		if (d.Bus == BusI2C || d.Bus == BusSPI) && !played[d.Name] {
 			t.Errorf("driver %s has no testdata/playback/%s.txt", d.Name, d.Name)
 		}
 	}
@@ -62,7 +62,9 @@ func TestPlaybacks(t *testing.T) {
 // recordOn records on a wire, and returns the file as read from its text.
 func recordOn(t *testing.T, w *wire, cfg Config, samples int) *playback.File {
 	t.Helper()
-	f, err := recordBus(t.Context(), cfg, samples, "a test", Options{Sys: t.TempDir()}, w.openI2C)
+	p := newPlatform(Options{Sys: t.TempDir()})
+	p.buses.openI2C = w.openI2C
+	f, err := p.record(t.Context(), cfg, samples, "a test")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,7 @@ type prober interface {
 func (p *platform) scan(ctx context.Context, open func(path string) (prober, error)) Inventory {
 	inv := Inventory{
 		I2C:         p.scanI2C(ctx, open),
+		SPI:         p.scanSPI(),
 		GPIO:        p.scanGPIO(),
 		IIO:         p.scanClass(iioClass()),
 		HWMon:       p.scanClass(hwmonClass()),
@@ -50,6 +51,7 @@ func (p *platform) scan(ctx context.Context, open func(path string) (prober, err
 // Inventory is what [Scan] found.
 type Inventory struct {
 	I2C         []I2CBus
+	SPI         []SPIDevice
 	GPIO        []GPIOChip
 	IIO         []SysDevice
 	HWMon       []SysDevice
@@ -72,6 +74,13 @@ type I2CDevice struct {
 	Address uint16
 	Drivers []string // of this package that serve parts with that address
 	Kernel  string   // the kernel device that holds the address, or ""
+}
+
+// SPIDevice is a place on an SPI bus that the kernel leaves to programs. Nothing
+// says which part is there, if any.
+type SPIDevice struct {
+	Path string // "/dev/spidev0.0"
+	Name string // what the device tree calls it: "mcp3008", or ""
 }
 
 // GPIOChip is one GPIO controller.
@@ -191,6 +200,18 @@ func (p *platform) shown(path string) string {
 		return "/dev/" + rest
 	}
 	return path
+}
+
+// scanSPI lists the nodes of spidev. The modalias of a device is "spi:" and its name.
+func (p *platform) scanSPI() []SPIDevice {
+	paths, _ := filepath.Glob(filepath.Join(p.dev, "spidev*")) // the pattern is well formed
+	slices.SortFunc(paths, naturally)
+	var found []SPIDevice
+	for _, path := range paths {
+		alias, _ := readAttribute(filepath.Join(p.sys, "class/spidev", filepath.Base(path), "device/modalias"))
+		found = append(found, SPIDevice{Path: p.shown(path), Name: strings.TrimPrefix(alias, "spi:")})
+	}
+	return found
 }
 
 func (p *platform) scanGPIO() []GPIOChip {

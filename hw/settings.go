@@ -3,6 +3,7 @@ package hw
 // The settings that drivers share.
 var (
 	settingBus       = Setting{Key: "bus", Required: true, Help: "the I2C adapter, \"/dev/i2c-1\""}
+	settingSPI       = Setting{Key: "bus", Required: true, Help: "the part's SPI device, \"/dev/spidev0.0\""}
 	settingAddress   = Setting{Key: "address", Required: true, Help: "the I2C address, 0x48"}
 	settingInterval  = Setting{Key: "interval", Help: "time between samples; 60s"}
 	settingChip      = Setting{Key: "chip", Help: "the GPIO chip by path or label; may be left out if line is a name"}

@@ -269,7 +269,7 @@ func TestSysStale(t *testing.T) {
 	sys := sysTree(t, map[string]string{"a": "1"})
 	busy := sysChannel{Channel: Channel{Name: "busy"}, file: filepath.Join(sys, "a"), scale: 1, fault: filepath.Join(sys, "a")}
 	s := &sysSensor{access: &access{platform: newPlatform(Options{})}, channels: []sysChannel{busy}}
-	s.access.take(sensorUnit("x"), BusSysfs)
+	s.access.take(sensorUnit("x"), hwmonDriver())
 	defer s.access.give()
 	if _, err := s.Sample(t.Context()); !errors.Is(err, errFault) {
 		t.Errorf("all channels at fault: %v", err)

@@ -31,6 +31,7 @@ var table = sync.OnceValue(func() []Driver {
 		lis3dhDriver(),
 		lm75Driver(),
 		lm75bDriver(),
+		max31855Driver(),
 		mcp23017Driver(),
 		mcp9808Driver(),
 		modbusDriver(),

@@ -156,7 +156,7 @@ func (u *unit) snapshot() (Status, []Channel) {
 // the first is opened, so that what can be taken together is.
 func startAll(ctx context.Context, units []*unit) {
 	for _, u := range units {
-		u.access.take(u.id, u.driver.Bus)
+		u.access.take(u.id, u.driver)
 	}
 	for _, u := range units {
 		u.start(ctx)

@@ -245,6 +245,9 @@ func (v *validator) checkPlace(driver Driver, cfg Config) {
 	if driver.Bus == BusI2C && cfg.Bus != "" && cfg.Address != 0 {
 		v.checkAddress(driver, cfg)
 	}
+	if driver.Bus == BusSPI && cfg.Bus != "" {
+		v.claim("bus", "/dev/"+strings.TrimPrefix(cfg.Bus, "/dev/"))
+	}
 	if driver.Bus == BusModbus && cfg.Bus != "" {
 		l, ok := v.lines[cfg.Bus]
 		if ok && l != cfg.line() {

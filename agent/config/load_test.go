@@ -26,6 +26,7 @@ var drivers = map[string]Driver{
 	"ina219":     {Sensor: true, Required: []string{"bus", "address"}, Optional: []string{"interval", "shunt"}},
 	"lis3dh":     {Sensor: true, Required: []string{"bus", "address"}, Optional: []string{"interval", "range"}},
 	"pca9685":    {Actuator: true, Shared: true, Required: []string{"bus", "address", "line"}, Optional: []string{"frequency", "active", "safe"}},
+	"max31855":   {Sensor: true, Required: []string{"bus"}, Optional: []string{"interval"}},
 	"modbus": {
 		Sensor: true, Actuator: true, Required: []string{"bus"},
 		Optional: []string{"unit", "baud", "parity", "stop_bits", "timeout", "interval", "register", "table", "type", "word_order"},

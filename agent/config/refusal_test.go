@@ -120,7 +120,7 @@ func TestRefusals(t *testing.T) {
 
 		{"sensor without name", "[[sensor]]\ndriver='sim'", []string{"agent.toml:1: sensor: name is missing; it tells one [[sensor]] from the other"}},
 		{"sensor without driver", "[[sensor]]\nname='a'", []string{`agent.toml:1: sensor "a": driver: missing; needs text of 1 to 64 bytes`}},
-		{"unknown driver", "[[sensor]]\nname='a'\ndriver='bme28'", []string{`agent.toml:3: sensor "a": driver: "bme28" is no sensor driver; did you mean "bme280"? allowed: bme280, gpio-in, iio-buffer, ina219, lis3dh, modbus, sim, thermal`}},
+		{"unknown driver", "[[sensor]]\nname='a'\ndriver='bme28'", []string{`agent.toml:3: sensor "a": driver: "bme28" is no sensor driver; did you mean "bme280"? allowed: bme280, gpio-in, iio-buffer, ina219, lis3dh, max31855, modbus, sim, thermal`}},
 		{"driver of the other role", "[[actuator]]\nname='a'\ndriver='bme280'", []string{`agent.toml:3: actuator "a": driver: "bme280" is no actuator driver; allowed: gpio-out, modbus, pca9685, sim`}},
 		{"key that the driver does not take", "[[sensor]]\nname='a'\ndriver='thermal'\ndevice='cpu'\nwave='sine'", []string{
 			`agent.toml:5: sensor "a": wave: driver thermal does not take it; allowed: device, interval`,

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"lwm2m-agent/agent"
@@ -18,7 +19,7 @@ func runSensor(ctx context.Context, c *call) error {
 	r := agent.Recorded{Now: c.now()}
 	c.flags.StringVar(&r.Config, "config", config.DefaultFile, "record: main configuration `file`, which has the sensor NAME")
 	c.flags.StringVar(&r.Driver, "driver", "", "record: `driver` of a sensor that no configuration has; then without NAME")
-	c.flags.StringVar(&r.Bus, "bus", "/dev/i2c-1", "record, with -driver: I2C `adapter`")
+	c.flags.StringVar(&r.Bus, "bus", "/dev/i2c-1", "record, with -driver: I2C `adapter`, or a part on SPI, /dev/spidev0.0")
 	address := c.flags.String("address", "", "record, with -driver: I2C `address`, 0x44")
 	c.flags.IntVar(&r.Samples, "samples", 3, "record: how `many`")
 	c.flags.DurationVar(&r.Interval, "interval", time.Second, "record: `time` between samples")
@@ -35,7 +36,7 @@ func runSensor(ctx context.Context, c *call) error {
 			r.Name = rest[0]
 		}
 		n, err := strconv.ParseUint(*address, 0, 7)
-		if r.Driver != "" && err != nil {
+		if r.Driver != "" && err != nil && (*address != "" || !strings.Contains(r.Bus, "spidev")) {
 			return usageError("-address is an I2C address such as 0x44, not %q", *address)
 		}
 		r.Address = uint16(n)

@@ -1,5 +1,5 @@
-// Package playback keeps what went over an I2C bus between a driver and a part,
-// and what came of it, as a text that people read and that version control
+// Package playback keeps what went over an I2C or SPI bus between a driver and a
+// part, and what came of it, as a text that people read and that version control
 // compares:
 //
 //	lwm2m-agent playback 1
@@ -18,7 +18,8 @@
 //
 // "open", "sample" and "set CHANNEL VALUE" begin a step. ">" is what was written
 // to the part and "<" what it answered; both on one line are one transfer with a
-// repeated start between. "!" and an errno end a transfer that failed ("> !" is a
+// repeated start between, or on SPI the bytes that go out and come in at the same
+// time. "!" and an errno end a transfer that failed ("> !" is a
 // bus that could not be opened), and "!"
 // at the beginning of a line says why a step failed. "=" is a reading: channel,
 // value, unit or "-", quality, and the reason why it is not good. "#" begins a
