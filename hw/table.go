@@ -33,6 +33,8 @@ var table = sync.OnceValue(func() []Driver {
 		lm75bDriver(),
 		max31855Driver(),
 		mcp23017Driver(),
+		mcp3008Driver(),
+		mcp3208Driver(),
 		mcp9808Driver(),
 		modbusDriver(),
 		pca9685Driver(),
