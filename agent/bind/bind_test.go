@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -162,6 +163,31 @@ func TestDeliver(t *testing.T) {
 	}
 	if got := f.tree.Instances(3303); len(got) != 0 {
 		t.Errorf("instances %v of a sensor that was removed", got)
+	}
+}
+
+// Why readings are uncertain is logged when that begins, and at most once a minute.
+func TestDoubt(t *testing.T) {
+	f := newFixture(t, t.TempDir(), []config.Sensor{{Name: "pulses", Instance: config.NoInstance}}, nil)
+	var log strings.Builder
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	f.cfg.Log, f.cfg.Now = slog.New(slog.NewTextHandler(&log, nil)), func() time.Time { return now }
+	unit := hw.Unit{Role: hw.RoleSensor, Name: "pulses"}
+	f.Describe(unit, []hw.Channel{{Name: "count", Quantity: hw.Count, Kind: hw.KindInteger}})
+	good := []hw.Reading{{Channel: "count", Value: hw.Integer(1), Time: now, Quality: hw.Good}}
+	lost := []hw.Reading{{Channel: "count", Value: hw.Integer(1), Time: now, Quality: hw.Uncertain, Reason: "7 edges came faster"}}
+	want := 0
+	for i, step := range []struct {
+		after    time.Duration
+		readings []hw.Reading
+		logged   int
+	}{{0, good, 0}, {0, lost, 1}, {2 * time.Minute, lost, 0}, {0, good, 0}, {0, lost, 1}, {0, good, 0}, {time.Minute - 1, lost, 0}, {0, good, 0}, {1, lost, 1}} {
+		now = now.Add(step.after)
+		f.Deliver(unit, step.readings)
+		want += step.logged
+		if got := strings.Count(log.String(), `unit=pulses channel=count why="7 edges came faster"`); got != want {
+			t.Errorf("after step %d: %d lines, want %d:\n%s", i, got, want, log.String())
+		}
 	}
 }
 

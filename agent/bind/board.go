@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,6 +55,8 @@ type bound struct {
 	targets  map[string]target
 	position *positionReader // of a receiver, else nil
 	failing  bool
+	doubtful bool      // a reading of the last delivery was uncertain
+	doubted  time.Time // when that was last logged
 }
 
 // target is where a channel's readings go.
@@ -306,6 +309,7 @@ func (b *Board) judge(unit hw.Unit, u *bound, readings []hw.Reading) {
 			reason = readings[i].Reason
 		}
 	}
+	b.doubt(unit, u, readings)
 	switch {
 	case reason != "":
 		b.cfg.Health.Set(failing(unit), unit.Name, reason)
@@ -313,6 +317,21 @@ func (b *Board) judge(unit hw.Unit, u *bound, readings []hw.Reading) {
 	case u.failing:
 		b.cfg.Health.Clear(failing(unit), unit.Name)
 		u.failing = false
+	}
+}
+
+// doubtPause is how long a unit's doubts are not logged again.
+const doubtPause = time.Minute
+
+// doubt logs why a reading is uncertain, when it begins to be: the object shows no reason, and its quality may be good again before anybody
+// looks.
+func (b *Board) doubt(unit hw.Unit, u *bound, readings []hw.Reading) {
+	i := slices.IndexFunc(readings, func(r hw.Reading) bool { return r.Quality == hw.Uncertain })
+	begins := i >= 0 && !u.doubtful
+	u.doubtful = i >= 0
+	if now := b.cfg.Now(); begins && now.Sub(u.doubted) >= doubtPause {
+		u.doubted = now
+		b.cfg.Log.Warn("a reading is uncertain", slog.String("unit", unit.Name), slog.String("channel", readings[i].Channel), slog.String("why", readings[i].Reason))
 	}
 }
 
