@@ -168,12 +168,15 @@ func scanAdapter(ctx context.Context, lane *bus, open func() (prober, error)) (d
 		slices.SortStableFunc(devices, func(x, y I2CDevice) int { return cmp.Compare(x.Address, y.Address) })
 	}()
 	var lost time.Duration // to addresses that timed out
+	var gone error         // the adapter, if no address has another word: i2c-stub says so of an address where nobody is
 	for _, address := range scanOrder() {
 		began := time.Now()
 		answers, err := blocking(ctx, a, func() (bool, error) { return adapter.Probe(address) })
 		switch {
 		case errors.Is(err, unix.ETIMEDOUT) && (len(devices) > 0 || lost < maxTimeouts):
 			lost += time.Since(began)
+		case errors.Is(err, unix.ENODEV):
+			gone = fmt.Errorf("ask address %#02x: %w", address, err)
 		case errors.Is(err, unix.EBUSY), answers:
 			devices = append(devices, I2CDevice{Address: address, Drivers: driversAt(address)})
 		case errors.Is(err, unix.EOPNOTSUPP):
@@ -182,7 +185,10 @@ func scanAdapter(ctx context.Context, lane *bus, open func() (prober, error)) (d
 			return devices, fmt.Errorf("ask address %#02x: %w", address, err)
 		}
 	}
-	return devices, nil
+	if len(devices) > 0 {
+		gone = nil
+	}
+	return devices, gone
 }
 
 // scanOrder is all addresses, those of known sensors first.

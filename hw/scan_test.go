@@ -45,7 +45,7 @@ func (a *asked) Close() error {
 
 func TestScanI2C(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dev := sysTree(t, map[string]string{"i2c-10": "", "i2c-2": "", "i2c-0": "", "i2c": ""})
+		dev := sysTree(t, map[string]string{"i2c-10": "", "i2c-2": "", "i2c-0": "", "i2c-11": "", "i2c": ""})
 		sys := sysTree(t, map[string]string{
 			"class/i2c-dev/i2c-0/name":         "21a0000.i2c\n",
 			"bus/i2c/devices/0-001d/name":      "mma8451\n",
@@ -57,11 +57,14 @@ func TestScanI2C(t *testing.T) {
 			"i2c-0":  {answers: map[uint16]bool{0x48: true, 0x76: true, 0x50: true}, errs: map[uint16]error{0x1d: unix.EBUSY, 0x52: unix.EOPNOTSUPP}},
 			"i2c-2":  {block: release},
 			"i2c-10": {errs: map[uint16]error{}, timeout: time.Second},
+			"i2c-11": {errs: map[uint16]error{}}, // pulled out
 		}
 		for address := uint16(0x08); address <= 0x77; address++ {
 			adapters["i2c-10"].errs[address] = unix.ETIMEDOUT
+			adapters["i2c-11"].errs[address] = unix.ENODEV
 		}
 		adapters["i2c-0"].errs[0x4a] = unix.ETIMEDOUT
+		adapters["i2c-0"].errs[0x4b] = unix.ENODEV // i2c-stub's word for nobody
 		p := newPlatform(Options{Sys: sys, Dev: dev})
 		inv := p.scan(t.Context(), func(path string) (prober, error) { return adapters[filepath.Base(path)], nil })
 		want := []I2CBus{
@@ -73,8 +76,9 @@ func TestScanI2C(t *testing.T) {
 			}},
 			{Path: "/dev/i2c-2"},
 			{Path: "/dev/i2c-10"},
+			{Path: "/dev/i2c-11"},
 		}
-		for i, wantErr := range []error{nil, ErrHung, unix.ETIMEDOUT} {
+		for i, wantErr := range []error{nil, ErrHung, unix.ETIMEDOUT, unix.ENODEV} {
 			if !errors.Is(inv.I2C[i].Err, wantErr) {
 				t.Errorf("%s: error %v", inv.I2C[i].Path, inv.I2C[i].Err)
 			}
