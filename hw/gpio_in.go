@@ -28,7 +28,7 @@ func gpioInDriver() Driver {
 			{Key: "bias", Help: `"off", "pull-up" or "pull-down"; as it is`},
 			{Key: "edge", Help: `what is counted: becoming "active", "inactive" or "both"; active`},
 		},
-		Proof:     "live emulation (QEMU: i.MX6), and the kernel's structures",
+		Proof:     "live emulation (QEMU: i.MX6; the kernel's gpio-sim), and the kernel's structures",
 		newSensor: func(a *access) (device, error) { return &gpioIn{access: a}, nil },
 	}
 }

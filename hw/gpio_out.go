@@ -23,7 +23,7 @@ func gpioOutDriver() Driver {
 			settingChip, settingLine, settingActive, settingSafe,
 			{Key: "drive", Help: `"push-pull", "open-drain" or "open-source"; push-pull`},
 		},
-		Proof:       "live emulation (QEMU: i.MX6), and the kernel's structures",
+		Proof:       "live emulation (QEMU: i.MX6; the kernel's gpio-sim), and the kernel's structures",
 		newActuator: func(a *access) (actuator, error) { return &gpioOut{access: a}, nil },
 	}
 }

@@ -5,10 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync/atomic"
-	"time"
 
-	"lwm2m-agent/test/process"
 	"lwm2m-agent/test/workspace"
 )
 
@@ -24,81 +21,36 @@ const (
 	DS1338  = 0x68
 )
 
-// startTime is how long the guest may take to boot.
-const startTime = 3 * time.Minute
-
-// Config is what a board is started with.
-type Config struct {
-	Programs map[string]string // executables, by absolute path in the guest: paths here; see Build
-	Files    map[string][]byte // by absolute path in the guest
-}
-
 // Board is a running board.
 type Board struct {
-	process *process.Process
-	monitor *monitor // QMP
-	tester  *tester  // qtest
-	shell   *shell
+	*guest
+	tester *tester // qtest
 }
 
 // kernelArguments keeps the DMA engine away, which QEMU lacks and through which the kernel would read the first serial port.
-const kernelArguments = "console=ttymxc1,115200 quiet panic=-1 initcall_blacklist=sdma_driver_init rig.time=%d"
-
-// boards numbers the boards of this test process, for the names of their logs.
-var boards atomic.Int32
+const kernelArguments = "console=ttymxc1,115200 rig.shell=ttymxc0 initcall_blacklist=sdma_driver_init"
 
 // Start boots a board, which is taken away with the test. Its console is an artifact of the test.
 func Start(t workspace.T, c Config) *Board {
 	t.Helper()
-	folder := system(t)
-	// Not the test's own folder: the path of a socket has at most 107 bytes.
-	sockets, err := os.MkdirTemp("", "rig")
-	if err != nil {
-		t.Fatalf("start the board: %v", err)
-	}
-	t.Cleanup(func() { os.RemoveAll(sockets) })
-	initramfs := filepath.Join(t.TempDir(), "initramfs")
-	if err := writeInitramfs(initramfs, filepath.Join(folder, systemFile), c); err != nil {
-		t.Fatalf("start the board: %v", err)
-	}
-	at := func(name string) string { return filepath.Join(sockets, name) }
-	cmd := exec.CommandContext(t.Context(), "qemu-system-arm",
-		"-M", "sabrelite", "-m", "512", "-accel", "tcg", "-display", "none", "-monitor", "none", "-no-reboot",
-		"-kernel", filepath.Join(folder, kernelFile), "-dtb", filepath.Join(folder, treeFile), "-initrd", initramfs,
-		"-append", fmt.Sprintf(kernelArguments, time.Now().Unix()),
-		"-serial", "unix:"+at("shell")+",server=on,wait=off", "-serial", "stdio",
-		"-netdev", "user,id=net", "-net", "nic,model=imx.enet,netdev=net",
-		"-device", fmt.Sprintf("tmp105,id=tmp105,bus=i2c-bus.0,address=%#x", TMP105),
-		"-device", fmt.Sprintf("dps310,id=dps310,bus=i2c-bus.0,address=%#x", DPS310),
-		"-device", fmt.Sprintf("tmp421,id=tmp421,bus=i2c-bus.0,address=%#x", TMP421),
-		"-device", fmt.Sprintf("emc1413,id=emc1413,bus=i2c-bus.0,address=%#x", EMC1413),
-		"-device", fmt.Sprintf("ds1338,bus=i2c-bus.0,address=%#x", DS1338),
-		"-qmp", "unix:"+at("qmp")+",server=on,wait=off",
-		"-qtest", "unix:"+at("qtest")+",server=on,wait=off", "-qtest-log", "/dev/null")
-	p := process.Start(t, cmd, workspace.Artifact(t, fmt.Sprintf("console-%d.log", boards.Add(1))))
-	b := &Board{process: p, monitor: dialMonitor(t, p, at("qmp")), tester: dialTester(t, p, at("qtest")), shell: dialShell(t, p, at("shell"))}
-	p.WaitPrefix(t, startTime, "RIG UP")
+	folder, sockets := system(t), socketFolder(t)
+	qtest := filepath.Join(sockets, "qtest")
+	g := boot(t, hardware{
+		qemu: []string{
+			"qemu-system-arm", "-M", "sabrelite", "-m", "512", "-dtb", filepath.Join(folder, treeFile),
+			"-netdev", "user,id=net", "-net", "nic,model=imx.enet,netdev=net",
+			"-device", fmt.Sprintf("tmp105,id=tmp105,bus=i2c-bus.0,address=%#x", TMP105),
+			"-device", fmt.Sprintf("dps310,id=dps310,bus=i2c-bus.0,address=%#x", DPS310),
+			"-device", fmt.Sprintf("tmp421,id=tmp421,bus=i2c-bus.0,address=%#x", TMP421),
+			"-device", fmt.Sprintf("emc1413,id=emc1413,bus=i2c-bus.0,address=%#x", EMC1413),
+			"-device", fmt.Sprintf("ds1338,bus=i2c-bus.0,address=%#x", DS1338),
+			"-qtest", "unix:" + qtest + ",server=on,wait=off", "-qtest-log", "/dev/null",
+		},
+		system: folder, arguments: kernelArguments, sockets: sockets,
+	}, c)
+	b := &Board{guest: g, tester: dialTester(t, g.process, qtest)}
+	b.WaitConsole(t, startTime, "RIG UP")
 	return b
-}
-
-// writeInitramfs puts the system and the payload one behind the other.
-func writeInitramfs(to, system string, c Config) error {
-	content, err := os.ReadFile(system)
-	if err != nil {
-		return err
-	}
-	var a archive
-	for guest, here := range c.Programs {
-		program, err := os.ReadFile(here)
-		if err != nil {
-			return err
-		}
-		a.add(guest, program)
-	}
-	for guest, file := range c.Files {
-		a.add(guest, file)
-	}
-	return os.WriteFile(to, append(content, a.finish()...), 0o600)
 }
 
 // Build compiles a package of this module for the board and returns the program's path.
@@ -112,21 +64,6 @@ func Build(t workspace.T, pkg string) string {
 		t.Fatalf("build %s for the board: %v", pkg, err)
 	}
 	return program
-}
-
-// Console returns the lines that the kernel and spawned programs printed so far.
-func (b *Board) Console() []string { return b.process.Output() }
-
-// WaitConsole waits for a line of the console that begins with prefix and returns the rest of it.
-func (b *Board) WaitConsole(t workspace.T, timeout time.Duration, prefix string) string {
-	t.Helper()
-	return b.process.WaitPrefix(t, timeout, prefix)
-}
-
-// PowerOff takes the power away, at once.
-func (b *Board) PowerOff(t workspace.T) {
-	t.Helper()
-	b.process.Kill(t)
 }
 
 // Network plugs the board's network cable in or pulls it out.

@@ -36,7 +36,7 @@ func TestClock(t *testing.T) {
 }
 
 // awaitStatus asks the board's agent for its status until that has a word, or has it no longer.
-func awaitStatus(t *testing.T, b *Board, word string, there bool) string {
+func awaitStatus(t *testing.T, b shellGuest, word string, there bool) string {
 	t.Helper()
 	for deadline := time.Now().Add(slow); ; {
 		output, status := b.Try(t, "/usr/bin/lwm2m-agent status")

@@ -1,6 +1,6 @@
 #!/bin/bash
-# fetch.sh DIR ARCHITECTURE KERNEL: downloads a Debian kernel, by the name of its newest (linux-image-armmp), and the static busybox of an
-# architecture, and unpacks them in DIR, installing nothing.
+# fetch.sh DIR ARCHITECTURE KERNEL [source]: downloads a Debian kernel, by the name of its newest (linux-image-armmp), and the static busybox of an
+# architecture, and with "source" what modules for that kernel are built from, and unpacks them in DIR, installing nothing.
 # It asks this machine's own sources, of either notation, with an apt state of its own: the system's package lists stay as they are.
 set -euo pipefail
 dir=$(realpath "$1") architecture=$2 kernel=$3
@@ -26,4 +26,10 @@ for image in $(apt-cache depends "$kernel" | sed -n 's/.*Depends: \(linux-image-
   apt-get download -qq "$image" && break # the newest may be on its way to the mirrors
 done
 apt-get download -qq busybox-static
+if [ "${4:-}" = source ]; then
+  headers=linux-headers-${image#linux-image-}
+  series=$(sed -E 's/^linux-image-([0-9]+\.[0-9]+).*/\1/' <<<"$image")
+  mapfile -t needs < <(apt-cache depends "$headers" | sed -n 's/.*Depends: \(linux-.*\)/\1/p')
+  apt-get download -qq "linux-source-$series" "$headers" "${needs[@]}"
+fi
 for package in *.deb; do dpkg-deb -x "$package" "$dir"; done

@@ -47,17 +47,22 @@ func system(t workspace.T) string {
 		return errors.Join(
 			take(packages, "vmlinuz-*", filepath.Join(dir, kernelFile)),
 			take(packages, "imx6q-sabrelite.dtb", filepath.Join(dir, treeFile)),
-			makeSystem(t, packages, filepath.Join(dir, systemFile)),
+			makeSystem(t, packages, map[string][]string{"order": modules, wireless: {wireless}}, filepath.Join(dir, systemFile)),
 		)
 	})
 }
 
-// fetch unpacks a kernel of Debian, and busybox, of an architecture below dir.
-func fetch(t workspace.T, dir, architecture, kernel string) error {
+// fetch unpacks a kernel of Debian, and busybox, of an architecture below dir; more is "source" for what out-of-tree modules are built from.
+func fetch(t workspace.T, dir, architecture, kernel string, more ...string) error {
 	t.Helper()
-	script := exec.CommandContext(t.Context(), "bash", "-s", dir, architecture, kernel)
-	script.Stdin = strings.NewReader(fetchScript)
-	return run(script)
+	return runScript(t, fetchScript, append([]string{dir, architecture, kernel}, more...)...)
+}
+
+func runScript(t workspace.T, script string, arguments ...string) error {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "bash", append([]string{"-s"}, arguments...)...)
+	cmd.Stdin = strings.NewReader(script)
+	return run(cmd)
 }
 
 // take copies the one file below dir whose name matches.
@@ -92,11 +97,11 @@ func find(dir, pattern string) (string, error) {
 	return found, err
 }
 
-// makeSystem writes an initramfs with busybox, the modules in the order they load, and the init script.
-func makeSystem(t workspace.T, packages, to string) error {
+// makeSystem writes an initramfs with busybox, modules by the file that has the order they load, and the init script.
+func makeSystem(t workspace.T, packages string, modules map[string][]string, to string) error {
 	t.Helper()
 	var a archive
-	for order, names := range map[string][]string{"order": modules, wireless: {wireless}} {
+	for order, names := range modules {
 		if err := addModules(t, &a, packages, order, names); err != nil {
 			return err
 		}

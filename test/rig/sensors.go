@@ -2,7 +2,6 @@ package rig
 
 import (
 	"fmt"
-	"math"
 
 	"lwm2m-agent/test/workspace"
 )
@@ -11,14 +10,6 @@ import (
 func (b *Board) SetTemperature(t workspace.T, celsius float64) {
 	t.Helper()
 	b.SetPart(t, "tmp105", "temperature", celsius)
-}
-
-// SetPart sets a temperature of a part, in °C: "temperature0" to "temperature2" of the tmp421 and the emc1413.
-func (b *Board) SetPart(t workspace.T, part, property string, celsius float64) {
-	t.Helper()
-	b.monitor.execute(t, "qom-set", map[string]any{
-		"path": "/machine/peripheral/" + part, "property": property, "value": int(math.Round(celsius * 1000)),
-	})
 }
 
 // AddThermometers puts the kernel's drivers on the TMP421 and the EMC1413, which then are hwmon devices of these names.

@@ -76,30 +76,3 @@ func (s *shell) run(command string) (output string, status int, err error) {
 	}
 	return string(bytes), status, nil
 }
-
-// Try runs a shell command in the guest as root and returns its output and exit status.
-func (b *Board) Try(t workspace.T, command string) (output string, status int) {
-	t.Helper()
-	output, status, err := b.shell.run(command)
-	if err != nil {
-		t.Fatalf("run %q on the board: %v", command, err)
-	}
-	return output, status
-}
-
-// Run is Try for a command that must succeed. It returns the output without the last line's end.
-func (b *Board) Run(t workspace.T, command string) string {
-	t.Helper()
-	output, status := b.Try(t, command)
-	if status != 0 {
-		t.Fatalf("run %q on the board: status %d: %s", command, status, output)
-	}
-	return strings.TrimRight(output, "\n")
-}
-
-// Spawn starts a program, with its arguments, in the guest's background. What it prints appears on the console. It returns the program's
-// process number in the guest.
-func (b *Board) Spawn(t workspace.T, command string) (pid string) {
-	t.Helper()
-	return b.Run(t, command+" </dev/null >/dev/console 2>&1 & echo $!")
-}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lwm2m-agent/test/workspace"
 )
 
 // TestWLAN has a board with an agent get wireless interfaces, join a network with one of them, and lose them: object 12 follows by what the
@@ -49,7 +51,7 @@ func TestWLAN(t *testing.T) {
 }
 
 // awaitValue asks the board's agent for a resource until it has a value.
-func awaitValue(t *testing.T, b *Board, path, want string) {
+func awaitValue(t *testing.T, b shellGuest, path, want string) {
 	t.Helper()
 	deadline := time.Now().Add(slow)
 	for {
@@ -61,4 +63,10 @@ func awaitValue(t *testing.T, b *Board, path, want string) {
 			t.Fatalf("%s: %s, want %s; everything: %s", path, output, want, b.Run(t, "/usr/bin/lwm2m-agent read /12"))
 		}
 	}
+}
+
+// shellGuest is a board or a PC.
+type shellGuest interface {
+	Run(t workspace.T, command string) string
+	Try(t workspace.T, command string) (output string, status int)
 }

@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # shellcheck shell=dash
-# The board's first process: loads the modules, brings up the network, then runs what comes over the first serial port.
-export PATH=/bin:/payload
+# A guest's first process: loads the modules, brings up the network, then runs what comes over the serial port rig.shell.
+export PATH=/bin:/usr/bin:/payload
 /bin/busybox mkdir -p /proc /sys /dev /tmp /run /etc
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
@@ -11,9 +11,10 @@ mkdir -p /dev/pts
 mount -t devpts pts /dev/pts
 mount -t tmpfs tmp /tmp
 mount -t tmpfs run /run
-time=$(cat /proc/cmdline)
-time=${time##*rig.time=}
+arguments=$(cat /proc/cmdline)
+time=${arguments##*rig.time=}
 date -s "@${time%% *}" >/dev/null
+port=${arguments##*rig.shell=}
 while read -r module; do insmod "/lib/modules/$module" 2>/dev/null; done </lib/modules/order
 ip link set lo up
 if ip link set eth0 up; then # QEMU's user network; 10.0.2.2 is the host's loopback
@@ -23,7 +24,7 @@ else
   echo "RIG HAS NO NETWORK: has every module loaded?"
 fi
 # One command a line, in base64 after a number; the answer is "NUMBER STATUS LENGTH" and LENGTH bytes of output.
-exec 4<>/dev/ttymxc0 # held open: what arrives at a closed port is lost
+exec 4<>"/dev/${port%% *}" # held open: what arrives at a closed port is lost
 stty raw -echo <&4
 echo "RIG UP"
 while read -r number command; do
