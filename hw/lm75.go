@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"time"
 )
 
 // Registers of the LM75 family (TI SNOS808 table 2, TMP102 SBOS397 table 6,
@@ -11,14 +12,19 @@ import (
 const (
 	lm75Temperature = 0x00
 	lm75Config      = 0x01
+	lm75Shutdown    = 0x01 // SD, of the first byte of the configuration
 )
+
+// lm75Conversion is the longest that a conversion of any of them takes: of the
+// LM75, SNIS153B, "Temperature-to-Digital Converter Characteristics"; of the
+// TMP105 and TMP75 at 12 bits, SBOS648 section 6.5.
+const lm75Conversion = 300 * time.Millisecond
 
 // lm75Part is what tells the members of the family apart.
 type lm75Part struct {
 	channel Channel
 	wide    bool   // the configuration has 16 bits
-	clear   byte   // bits of its first byte to clear: shutdown
-	set     byte   // bits to set: the finest resolution
+	set     byte   // bits of its first byte to set: the finest resolution
 	zero    uint16 // bits of the temperature that are always 0
 	noise   uint16 // bits of the temperature that mean nothing
 }
@@ -28,17 +34,15 @@ func lm75Channel(highest float64) Channel {
 }
 
 func lm75Driver() Driver {
-	return lm75Family("lm75", "LM75 and its copies of 9 bits: LM75A, DS75", "the data sheet's examples", lm75Part{
+	return lm75Family("lm75", "LM75 and its copies of 9 bits: TI LM75A, LM75B, LM75C, DS75", "the data sheet's examples", lm75Part{
 		channel: lm75Channel(125),
-		clear:   0x01,
 		noise:   0x007f,
 	})
 }
 
 func lm75bDriver() Driver {
-	return lm75Family("lm75b", "LM75B, PCT2075 (11 bits)", "the data sheet's examples", lm75Part{
+	return lm75Family("lm75b", "NXP LM75A, LM75B, PCT2075 (11 bits)", "the data sheet's examples", lm75Part{
 		channel: lm75Channel(127),
-		clear:   0x01,
 		noise:   0x001f,
 	})
 }
@@ -47,7 +51,6 @@ func tmp102Driver() Driver {
 	return lm75Family("tmp102", "TMP102, TMP112, TMP1075 (12 bits)", "the data sheet's examples", lm75Part{
 		channel: lm75Channel(150),
 		wide:    true,
-		clear:   0x01,
 		zero:    0x0006,
 	})
 }
@@ -55,7 +58,6 @@ func tmp102Driver() Driver {
 func tmp105Driver() Driver {
 	return lm75Family("tmp105", "TMP105, TMP75, TMP175, TMP275 (set to 12 bits)", "live emulation (QEMU), the data sheet's examples", lm75Part{
 		channel: lm75Channel(128),
-		clear:   0x01,
 		set:     0x60,
 		zero:    0x000f,
 	})
@@ -81,7 +83,8 @@ type lm75 struct {
 
 func (d *lm75) Channels() []Channel { return []Channel{d.part.channel} }
 
-// Open wakes the part and sets its resolution, and leaves its alarm settings.
+// Open wakes the part and sets its resolution, and leaves its alarm settings. One
+// that slept has an old temperature until its next conversion ends.
 func (d *lm75) Open(ctx context.Context) error {
 	dev := d.access.i2c(ctx)
 	size := 1
@@ -92,12 +95,16 @@ func (d *lm75) Open(ctx context.Context) error {
 	if err := dev.Tx([]byte{lm75Config}, config); err != nil {
 		return err
 	}
-	wanted := config[0]&^d.part.clear | d.part.set
+	wanted := config[0]&^lm75Shutdown | d.part.set
 	if wanted == config[0] {
 		return nil
 	}
+	slept := config[0]&lm75Shutdown != 0
 	config[0] = wanted
-	return dev.Tx(append([]byte{lm75Config}, config...), nil)
+	if err := dev.Tx(append([]byte{lm75Config}, config...), nil); err != nil || !slept {
+		return err
+	}
+	return pause(ctx, lm75Conversion)
 }
 
 func (d *lm75) Close(context.Context) {}

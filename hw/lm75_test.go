@@ -5,6 +5,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"periph.io/x/conn/v3/i2c"
+	"periph.io/x/conn/v3/physic"
 
 	"lwm2m-agent/hw/i2cdev"
 )
@@ -35,6 +40,40 @@ func TestLM75(t *testing.T) {
 		})
 	}
 }
+
+// The first sample of a part that slept is not what it measured before.
+func TestLM75Wakes(t *testing.T) {
+	for config, want := range map[byte]time.Duration{0x01: 300 * time.Millisecond, 0x00: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPlatform(Options{})
+			begin, read := time.Now(), time.Time{}
+			p.buses.openI2C = func(string) (i2c.BusCloser, error) {
+				return sleeper(func(w, r []byte) {
+					if len(r) == 1 {
+						r[0] = config
+					}
+					if w[0] == lm75Temperature {
+						read = time.Now()
+					}
+				}), nil
+			}
+			if _, err := p.probe(t.Context(), sensorUnit("x"), lm75Driver(), lm75At("x", bus0, 0x48)); err != nil || read.Sub(begin) != want {
+				t.Errorf("with a configuration of %#02x it is read after %v, want %v: %v", config, read.Sub(begin), want, err)
+			}
+		})
+	}
+}
+
+// sleeper is a part that answers any transfer.
+type sleeper func(w, r []byte)
+
+func (s sleeper) Tx(_ uint16, w, r []byte) error {
+	s(w, r)
+	return nil
+}
+func (sleeper) SetSpeed(physic.Frequency) error { return nil }
+func (sleeper) Close() error                    { return nil }
+func (sleeper) String() string                  { return "a part" }
 
 // The examples of the data sheet, SBOS397 table 8 (13 bits) and 9 (12 bits).
 func TestTMP102Examples(t *testing.T) {
