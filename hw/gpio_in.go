@@ -102,7 +102,15 @@ type edgeCounter struct {
 	seq      uint32 // of the last edge
 	active   int64  // edges to active
 	inactive int64  // edges to inactive
+
+	short   bool          // the last edge was taken for the end of a pulse whose beginning was not seen
+	shortAt time.Duration // when
 }
+
+// shortPulse is a time that the kernel takes at most from an edge to its look at
+// the level, which says what edge it was (Linux, drivers/gpio/gpiolib-cdev.c,
+// edge_irq_thread).
+const shortPulse = 5 * time.Millisecond
 
 // begin starts with a freshly requested line: the kernel counts from 1. If the
 // level is another than before there was an edge meanwhile, at least one.
@@ -110,13 +118,14 @@ func (c *edgeCounter) begin(level bool) {
 	if c.began && level != c.level {
 		c.bump(level, 1)
 	}
-	c.began, c.level, c.seq = true, level, 0
+	c.began, c.level, c.seq, c.short = true, level, 0, false
 }
 
 // add counts e and those before it that the kernel had no room to keep, and
 // returns how many these were. Edges alternate, so the level before and after
-// tells which they were; where the kernel saw two of a kind in a row there was
-// one between them that was too short for it.
+// tells which they were. Where the kernel saw two of a kind in a row there was one
+// between them: either it was too short to be seen, or the level was back before
+// the kernel looked, and the second that follows at once is the one it was.
 func (c *edgeCounter) add(e gpio.Event) (missed uint32) {
 	missed = e.Seq - c.seq - 1
 	if missed > 1<<31 {
@@ -129,11 +138,16 @@ func (c *edgeCounter) add(e gpio.Event) (missed uint32) {
 	if missed%2 == 1 {
 		c.level = !c.level
 	}
-	if c.level == e.Active && e.Seq != 1 { // the first may have come before the level was read
+	again := c.level == e.Active && e.Seq != 1 // the first may have come before the level was read
+	if again && missed == 0 && c.short && e.Time-c.shortAt <= shortPulse {
+		c.seq, c.short = e.Seq, false // both edges of the pulse are counted
+		return 0
+	}
+	if again {
 		c.bump(!e.Active, 1)
 	}
 	c.bump(e.Active, 1)
-	c.level, c.seq = e.Active, e.Seq
+	c.level, c.seq, c.short, c.shortAt = e.Active, e.Seq, again, e.Time
 	return missed
 }
 

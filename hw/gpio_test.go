@@ -148,7 +148,12 @@ func TestGPIOInBurst(t *testing.T) {
 }
 
 func TestEdgeCounter(t *testing.T) {
-	e := func(seq uint32, active bool) gpio.Event { return gpio.Event{Seq: seq, Active: active} }
+	e := func(seq uint32, active bool) gpio.Event {
+		return gpio.Event{Seq: seq, Active: active, Time: time.Duration(seq%1000) * time.Second}
+	}
+	soon := func(seq uint32, active bool, behind time.Duration) gpio.Event {
+		return gpio.Event{Seq: seq, Active: active, Time: e(seq-1, active).Time + behind}
+	}
 	tests := []struct {
 		name             string
 		level            bool
@@ -165,6 +170,11 @@ func TestEdgeCounter(t *testing.T) {
 		{"the first missed", false, []gpio.Event{e(2, false)}, 1, 1, 1},
 		{"too short for the controller", false, []gpio.Event{e(1, true), e(2, true)}, 0, 2, 1},
 		{"missed, and too short for the controller", false, []gpio.Event{e(1, true), e(4, true)}, 2, 3, 2},
+		{"a pulse that was over when the kernel looked", false, []gpio.Event{e(1, true), e(2, false), e(3, false), soon(4, false, time.Millisecond)}, 0, 2, 2},
+		{"two such pulses", false, []gpio.Event{e(1, true), e(2, false), e(3, false), soon(4, false, 5*time.Millisecond), e(5, false), soon(6, false, 0)}, 0, 3, 3},
+		{"two pulses too short for the controller", false, []gpio.Event{e(1, true), e(2, false), e(3, false), soon(4, false, 6*time.Millisecond)}, 0, 3, 3},
+		{"such a pulse, and the next one's beginning", false, []gpio.Event{e(1, true), e(2, false), e(3, false), soon(4, false, 0), e(5, true)}, 0, 3, 2},
+		{"such a pulse, and one that was missed at once", false, []gpio.Event{e(1, true), e(2, false), e(3, false), {Seq: 6, Active: false, Time: e(3, false).Time}}, 2, 4, 4},
 		{"numbers wrap", false, []gpio.Event{e(1<<31, false), e(1<<32-1, true), e(0, false), e(1, true)}, 1<<31 - 1 + 1<<31 - 2, 1<<31 + 1, 1 << 31},
 		{"backwards", false, []gpio.Event{e(1, true), e(2, false), e(1, true)}, 0, 2, 1},
 	}
