@@ -30,7 +30,8 @@ type Channel struct {
 	now      *request // the command under way
 	echo     string   // what is still to be echoed of it
 	dirty    bool     // an answer was given up that may still come
-	escape   bool     // the modem may wait for text
+	escape   string   // ends the wait for text or data that the modem may be at
+	holding  bool     // the modem has asked for data, and is left alone for a while
 	above    string   // the line before, if a message may stand below it
 	resync   resync
 	deadline *time.Timer
@@ -39,12 +40,12 @@ type Channel struct {
 // request is a command on its way.
 type request struct {
 	Command
-	limit   time.Duration
-	ctx     context.Context //nolint:containedctx // the caller's, who waits
-	texting bool
-	lines   []string
-	size    int
-	result  chan error
+	limit  time.Duration
+	ctx    context.Context //nolint:containedctx // the caller's, who waits
+	asked  bool            // for Data
+	lines  []string
+	size   int
+	result chan error
 }
 
 // The bounds of an answer.
@@ -72,7 +73,7 @@ func (c *Channel) Do(ctx context.Context, cmd Command) ([]string, error) {
 	if err := cmd.check(); err != nil {
 		return nil, err
 	}
-	r := &request{Command: cmd, limit: cmd.Limit, ctx: ctx, texting: cmd.Data != "", result: make(chan error, 1)}
+	r := &request{Command: cmd, limit: cmd.Limit, ctx: ctx, result: make(chan error, 1)}
 	if r.limit == 0 {
 		r.limit = DefaultLimit
 	}
@@ -177,6 +178,7 @@ func (c *Channel) begin(r *request) error {
 
 func (c *Channel) send() error {
 	c.echo = "AT" + c.now.Text
+	c.scan.counted = c.now.Counted
 	c.deadline.Reset(c.now.limit)
 	return c.write(c.echo + "\r")
 }
@@ -197,12 +199,27 @@ func (c *Channel) take(chunk []byte) error {
 		if err := c.line(line); err != nil {
 			failed = err
 		}
-	})
-	if failed == nil && c.now != nil && c.now.Data != "" && !c.dirty && c.scan.prompt() {
-		failed = c.write(c.now.Data + "\x1a")
-		c.now.Data = ""
+	}, c.data)
+	if r := c.now; failed == nil && r != nil && r.Data != "" && !r.asked && !c.dirty && c.scan.prompt(r.prompt()) {
+		r.asked = true
+		if r.Hold == 0 {
+			return c.write(r.data())
+		}
+		c.holding = true
+		c.deadline.Reset(r.Hold)
 	}
 	return failed
+}
+
+// data takes bytes of any kind, and what of their line stood before them.
+func (c *Channel) data(head, data string) {
+	if c.now == nil || c.dirty {
+		return
+	}
+	if head != "" {
+		c.gather(head)
+	}
+	c.gather(data)
 }
 
 func (c *Channel) line(line string) error {
@@ -217,7 +234,7 @@ func (c *Channel) line(line string) error {
 		c.above = line
 		c.heard(line)
 	case restarted(line):
-		c.dirty, c.escape = false, false // what was owed will not come
+		c.dirty, c.escape = false, "" // what was owed will not come
 		c.heard(line)
 		if c.now != nil {
 			c.finish(ErrRestarted)
@@ -227,7 +244,7 @@ func (c *Channel) line(line string) error {
 	case c.now == nil:
 		c.unasked(line)
 	default:
-		if err, ok := final(line, c.now.name()); ok {
+		if err, ok := c.now.Command.ended(line); ok {
 			c.ended(err)
 		} else if c.now.answers(line) {
 			c.gather(line)
@@ -294,14 +311,18 @@ func (c *Channel) gather(line string) {
 
 func (c *Channel) finish(err error) {
 	r := c.now
-	c.now, c.echo = nil, ""
+	c.now, c.echo, c.holding = nil, "", false
+	c.scan.counted, c.scan.left, c.scan.data = nil, 0, nil
 	c.deadline.Stop()
 	r.result <- err
 }
 
 // giveUp ends a command whose answer may still come.
 func (c *Channel) giveUp(err error) {
-	c.dirty, c.escape = true, c.escape || c.now.texting
+	c.dirty = true
+	if escape := c.now.escape(); escape != "" {
+		c.escape = escape
+	}
 	c.finish(fmt.Errorf("%s: %w", c.now.name(), err))
 }
 

@@ -22,7 +22,21 @@ type Command struct {
 	// TS 27.005, clause 3.4.2).
 	Below bool
 
-	Data  string        // sent after a prompt, and ended by Ctrl-Z (3GPP TS 27.005, clause 3.5.1)
+	Data string // sent after a prompt, and ended by Ctrl-Z (3GPP TS 27.005, clause 3.5.1)
+	// Exact says that Data are bytes of any kind, as many as the command has told, which
+	// nothing ends.
+	Exact bool
+	// Prompt is what the modem asks for Data with; zero is '>'. Hold is how long it then wants
+	// to be left alone.
+	Prompt byte
+	Hold   time.Duration
+	// SendResult says that SEND OK ends it, or SEND FAIL, and not OK.
+	SendResult bool
+
+	// Counted says how many bytes of any kind follow in the answer, as scanner.counted does.
+	// They stand behind their line among what Channel.Do returns.
+	Counted func(head string) int
+
 	Limit time.Duration // until the final result code; zero is DefaultLimit
 }
 
@@ -34,8 +48,8 @@ const Bare = "*"
 // DefaultLimit is how long a command may take that asks nothing of the network.
 const DefaultLimit = 10 * time.Second
 
-// maxCommand bounds a command line, in bytes.
-const maxCommand = 512
+// maxCommand bounds a command line, in bytes. The longest ones hold a datagram in hexadecimal.
+const maxCommand = 1100
 
 // name is the command without what it is given, which may be secret: "AT+CGAUTH".
 func (c *Command) name() string {
@@ -52,10 +66,56 @@ func (c *Command) check() error {
 		return fmt.Errorf("%s: the command is longer than %d bytes", c.name(), maxCommand)
 	}
 	foreign := func(r rune) bool { return r < ' ' || r > '~' }
-	if strings.ContainsFunc(c.Text, foreign) || strings.ContainsRune(c.Data, '\x1a') || strings.ContainsRune(c.Data, '\x1b') {
+	if strings.ContainsFunc(c.Text, foreign) || !c.Exact && strings.ContainsAny(c.Data, "\x1a\x1b") {
 		return fmt.Errorf("%s: what it is given has characters that cannot be sent", c.name())
 	}
 	return nil
+}
+
+// prompt is what the modem asks for Data with.
+func (c *Command) prompt() byte {
+	if c.Prompt != 0 {
+		return c.Prompt
+	}
+	return '>'
+}
+
+// data is what goes out after the prompt.
+func (c *Command) data() string {
+	if c.Exact {
+		return c.Data
+	}
+	return c.Data + "\x1a"
+}
+
+// escape is what ends the wait for Data in a modem that may still be at it: ESC discards text
+// (3GPP TS 27.005, clause 3.5.1), but counted bytes have to come, and are empty lines to a modem
+// that does not wait.
+func (c *Command) escape() string {
+	switch {
+	case c.Data == "":
+		return ""
+	case c.Exact:
+		return strings.Repeat("\r", len(c.Data))
+	}
+	return "\x1b"
+}
+
+// ended reads a final result code of this command; see final.
+func (c *Command) ended(line string) (error, bool) {
+	if !c.SendResult {
+		return final(line, c.name())
+	}
+	switch line {
+	case "SEND OK":
+		return nil, true
+	case "SEND FAIL":
+		return &Error{Command: c.name(), Result: line, Code: -1}, true
+	}
+	if err, ok := final(line, c.name()); ok && err != nil {
+		return err, true
+	}
+	return nil, false
 }
 
 // answers reports whether a line belongs to the command's answer.

@@ -3,6 +3,7 @@ package at
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"lwm2m-agent/modem"
@@ -28,6 +29,8 @@ type dialect struct {
 	sequence     map[modem.Technology]string // what a technology is called in it, two digits
 	asleep       []string                    // how lines begin that say that power is saved from now on
 	receiver     *receiver                   // nil: it has none, or none that is known
+	udp          *udp                        // likewise
+	noUDP        []string                    // as models, those that do not have it
 }
 
 // dialects is the table of them; the first that fits counts.
@@ -59,6 +62,15 @@ func dialectOf(id *modem.Identity) *dialect {
 		}
 	}
 	return &standard
+}
+
+// socketsOf returns how a model has UDP sockets, nil if it has none.
+func (d *dialect) socketsOf(id *modem.Identity) *udp {
+	model := strings.ToUpper(id.Model)
+	if slices.ContainsFunc(d.noUDP, func(m string) bool { return strings.Contains(model, m) }) {
+		return nil
+	}
+	return d.udp
 }
 
 func (d *dialect) sleeps(line string) bool {

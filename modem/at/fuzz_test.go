@@ -35,7 +35,7 @@ func newHand() *hand {
 
 func (h *hand) start(t *testing.T, cmd Command) *request {
 	t.Helper()
-	r := &request{Command: cmd, limit: time.Hour, ctx: t.Context(), texting: cmd.Data != "", result: make(chan error, 1)}
+	r := &request{Command: cmd, limit: time.Hour, ctx: t.Context(), result: make(chan error, 1)}
 	if err := h.begin(r); err != nil {
 		t.Fatal(err)
 	}

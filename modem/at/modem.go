@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"lwm2m-agent/modem"
@@ -38,6 +39,7 @@ type Modem struct {
 	jobs     chan job
 	over     chan struct{} // closed when Run has ended
 	pinTried bool          // a wrong PIN must not be tried until the card is locked
+	sockets  sockets
 	dial     func(context.Context) (Port, string, error)
 }
 
@@ -52,7 +54,7 @@ var ErrAbsent = errors.New("the modem is not there")
 
 // New returns a modem that nobody has looked for yet.
 func New(cfg Config) *Modem {
-	m := &Modem{cfg: cfg, jobs: make(chan job), over: make(chan struct{})}
+	m := &Modem{cfg: cfg, jobs: make(chan job), over: make(chan struct{}), sockets: sockets{work: make(chan struct{}, 1)}}
 	m.dial = m.open
 	return m
 }
@@ -108,6 +110,7 @@ func (m *Modem) rest(ctx context.Context, d time.Duration) bool {
 
 func (m *Modem) changed(p modem.Part) {
 	if p != 0 {
+		m.sockets.enter(&m.state)
 		m.cfg.Changed(m.state.Clone(), p)
 	}
 }
@@ -148,7 +151,9 @@ func (m *Modem) follow(ctx context.Context) error {
 	err = s.start(ctx)
 	if err == nil {
 		m.cfg.Log.Info("modem found", slog.String("port", name), slog.String("model", m.state.Identity.Model), slog.String("dialect", s.dialect.name))
+		stop := s.carry() //nolint:contextcheck // stopped below
 		err = s.serve(ctx)
+		stop()
 	}
 	if ctx.Err() != nil {
 		_ = s.stopReceiver() //nolint:contextcheck // ctx has ended; as far as it still answers
@@ -157,15 +162,41 @@ func (m *Modem) follow(ctx context.Context) error {
 	return errors.Join(err, <-ended)
 }
 
+// carry has datagrams moved for the modem's sockets until it is stopped.
+func (s *session) carry() (stop func()) {
+	m := s.m
+	family := s.dialect.socketsOf(&m.state.Identity)
+	if family == nil {
+		m.sockets.attach(nil, true)
+		return func() { m.sockets.attach(nil, false) }
+	}
+	m.state.Datagram = family.most
+	p := &pump{of: &m.sockets, family: family, log: m.cfg.Log, now: m.cfg.Now, do: s.channel.Do, open: make(map[*socket]int), unheard: make(map[*socket]bool)}
+	s.pump.Store(p)
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	go func() { // ended by cancel and waited for
+		defer close(over)
+		p.run(ctx)
+	}()
+	m.sockets.attach(p, false)
+	return func() {
+		m.sockets.attach(nil, false)
+		cancel()
+		<-over
+	}
+}
+
 // session is the time during which a port is open.
 type session struct {
 	m       *Modem
 	channel *Channel
 	dialect *dialect
-	lines   chan string   // said by the modem by itself
-	missed  chan struct{} // there were too many of them
-	due     modem.Part    // to be read again
-	changed modem.Part    // not told yet
+	pump    atomic.Pointer[pump] // nil: there are no sockets
+	lines   chan string          // said by the modem by itself
+	missed  chan struct{}        // there were too many of them
+	due     modem.Part           // to be read again
+	changed modem.Part           // not told yet
 
 	domains [len(domainNames)]registration
 	signal  *time.Timer
@@ -179,6 +210,9 @@ type session struct {
 
 // hear takes a line from the channel's goroutine.
 func (s *session) hear(line string) {
+	if p := s.pump.Load(); p != nil {
+		p.heard(line)
+	}
 	select {
 	case s.lines <- line:
 	default:

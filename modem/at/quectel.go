@@ -20,6 +20,7 @@ var quectelCat = dialect{
 	order: quectelOrder, setOrder: quectelSetOrder, sequence: map[modem.Technology]string{modem.GSM: "01", modem.LTEM: "02", modem.NBIoT: "03"},
 	asleep:   []string{"PSM POWER DOWN", "+QPSMTIMER"},
 	receiver: &quectelReceiver,
+	udp:      &quectelUDP,
 }
 
 // quectelNB are modules for NB-IoT alone (BC660K-GL AT Commands Manual): no +QCSQ, no
@@ -30,6 +31,7 @@ var quectelNB = dialect{
 	reset:        "+QRST=1",
 	technologies: map[int]modem.Technology{7: modem.NBIoT, 9: modem.NBIoT},
 	login:        cgauth, heard: quectelHeard,
+	udp: &quectelNBUDP, noUDP: []string{"BC95", "BC28"}, // whose commands are others
 	asleep: []string{`+QNBIOTEVENT: "ENTER PSM"`, `+QNBIOTEVENT:"ENTER PSM"`},
 }
 
@@ -39,8 +41,8 @@ var quectelLTE = dialect{
 	setup:  []string{`+QINDCFG="csq",1`},
 	reset:  "+CFUN=1,1",
 	signal: quectelSignal, cell: quectelCell, traffic: quectelTraffic, heard: quectelHeard, login: quectelLogin,
-	receiver: &quectelReceiver,
-	order:    quectelOrder, setOrder: quectelSetOrder, sequence: map[modem.Technology]string{modem.GSM: "01", modem.UMTS: "03", modem.LTE: "04"},
+	receiver: &quectelReceiver, udp: &quectelUDP,
+	order: quectelOrder, setOrder: quectelSetOrder, sequence: map[modem.Technology]string{modem.GSM: "01", modem.UMTS: "03", modem.LTE: "04"},
 }
 
 // quectelSetOrder takes effect at once, and is kept by the module.

@@ -36,9 +36,7 @@ func (c *Channel) probe() error {
 	c.echo = question
 	c.deadline.Reset(questionTime)
 	text := question + "\r"
-	if c.escape { // out of the prompt, without sending the text (3GPP TS 27.005, clause 3.5.1)
-		text, c.escape = "\x1b"+text, false
-	}
+	text, c.escape = c.escape+text, ""
 	return c.write(text)
 }
 
@@ -75,6 +73,10 @@ func (c *Channel) late() error {
 	switch {
 	case c.now == nil:
 		return nil
+	case c.holding:
+		c.holding = false
+		c.deadline.Reset(c.now.limit)
+		return c.write(c.now.data())
 	case !c.dirty:
 		c.giveUp(ErrSilent)
 	case c.resync.ended:

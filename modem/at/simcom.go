@@ -17,6 +17,7 @@ var simcomCat = dialect{
 	reset:        "+CFUN=1,1",
 	technologies: map[int]modem.Technology{7: modem.LTEM, 9: modem.NBIoT},
 	signal:       simcomSignal, cell: simcomCell, login: cgauth, receiver: &simcomCatReceiver, asleep: []string{`+CPSMSTATUS: "ENTER PSM"`},
+	udp: &simcomUDP, noUDP: []string{"SIM7000"}, // whose commands are others
 }
 
 // simcomLTE are modules for LTE and 5G (SIM7500/7600 Series AT Command Manual).

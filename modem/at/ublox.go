@@ -15,7 +15,7 @@ var ubloxCat = dialect{
 	setup:        []string{"+UPSMR=1"}, // URC +UUPSMR when power saving begins
 	reset:        "+CFUN=15",           // the module, and not the card
 	technologies: map[int]modem.Technology{7: modem.LTEM, 8: modem.LTEM, 9: modem.NBIoT},
-	signal:       ubloxSignal, login: ubloxLogin, receiver: &ubloxReceiver, asleep: []string{"+UUPSMR: 1"},
+	signal:       ubloxSignal, login: ubloxLogin, receiver: &ubloxReceiver, udp: &ubloxUDP, asleep: []string{"+UUPSMR: 1"},
 }
 
 // ubloxNB are modules for NB-IoT alone (SARA-N2 and SARA-N3 AT Commands Manuals).
@@ -25,6 +25,7 @@ var ubloxNB = dialect{
 	reset:        "+NRB",
 	technologies: map[int]modem.Technology{7: modem.NBIoT, 9: modem.NBIoT},
 	signal:       ubloxNBSignal, login: cgauth, asleep: []string{"+NPSMR: 1", "+NPSMR:1"},
+	udp: &ubloxUDP, noUDP: []string{"SARA-N2"}, // whose commands are others
 }
 
 // ubloxSignal asks AT+UCGED?. In mode 5, which SARA-R4 has alone, it answers

@@ -24,7 +24,15 @@ type Modem struct {
 
 type handler struct {
 	prefix string
-	answer func(rest string) string
+	answer func(rest string) Reply
+}
+
+// Reply is what a modem says to a command. With Want, it then takes so many bytes of any kind, and says
+// what Then makes of them.
+type Reply struct {
+	Chunks []string // as they go out
+	Want   int
+	Then   func(data string) []string
 }
 
 // New returns a modem that answers as the exchanges say, and "ERROR" to all else.
@@ -49,6 +57,22 @@ func (m *Modem) Set(command string, lines ...string) {
 // Handle has commands that begin with prefix answered by a function, which is given
 // what follows and returns lines parted by LF. The latest handler comes first.
 func (m *Modem) Handle(prefix string, answer func(rest string) string) {
+	m.HandleBytes(prefix, func(rest string) Reply { return Reply{Chunks: framed(strings.Split(answer(rest), "\n")...)} })
+}
+
+// framed puts CR and LF around lines.
+func framed(lines ...string) []string {
+	var out []string
+	for _, l := range lines {
+		if l != "" {
+			out = append(out, "\r\n"+l+"\r\n")
+		}
+	}
+	return out
+}
+
+// HandleBytes does the same with a function that says each byte.
+func (m *Modem) HandleBytes(prefix string, answer func(rest string) Reply) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.handlers = slices.Insert(m.handlers, 0, handler{prefix, answer})
@@ -107,17 +131,25 @@ func (m *Modem) Serve(port io.ReadWriter) {
 		defer m.mu.Unlock()
 		m.ports = slices.DeleteFunc(m.ports, func(p io.Writer) bool { return p == port })
 	}()
-	var line []byte
+	var line, data []byte
+	var reply Reply
 	buf := make([]byte, 512)
 	for {
 		n, err := port.Read(buf)
 		for _, c := range buf[:n] {
+			if reply.Want > 0 {
+				if data = append(data, c); len(data) == reply.Want {
+					m.say(port, reply.Then(string(data)))
+					reply, data = Reply{}, nil
+				}
+				continue
+			}
 			if c != '\r' && c != '\n' {
 				line = append(line, c)
 				continue
 			}
 			if text := string(bytes.Trim(line, "\x1b\x1a ")); text != "" {
-				m.command(port, text)
+				reply = m.command(port, text)
 			}
 			line = line[:0]
 		}
@@ -127,41 +159,42 @@ func (m *Modem) Serve(port io.ReadWriter) {
 	}
 }
 
-func (m *Modem) command(port io.Writer, text string) {
+// command answers one, and returns what is to come after it.
+func (m *Modem) command(port io.Writer, text string) Reply {
 	m.mu.Lock()
 	m.commands = append(m.commands, text)
 	echo, silent := m.echo, m.silent
 	m.mu.Unlock()
 	if silent {
-		return
+		return Reply{}
 	}
 	if echo {
 		_ = m.write(port, text+"\r")
 	}
-	for _, chunk := range m.answer(text) {
+	reply := m.answer(text)
+	m.say(port, reply.Chunks)
+	return reply
+}
+
+func (m *Modem) say(port io.Writer, chunks []string) {
+	for _, chunk := range chunks {
 		_ = m.write(port, chunk)
 	}
 }
 
-func (m *Modem) answer(text string) []string {
+func (m *Modem) answer(text string) Reply {
 	m.mu.Lock()
 	handlers, chunks := m.handlers, m.answers[text]
 	m.mu.Unlock()
 	for _, h := range handlers {
 		if rest, ok := strings.CutPrefix(text, h.prefix); ok {
-			var out []string
-			for line := range strings.SplitSeq(h.answer(rest), "\n") {
-				if line != "" {
-					out = append(out, "\r\n"+line+"\r\n")
-				}
-			}
-			return out
+			return h.answer(rest)
 		}
 	}
 	if chunks == nil {
-		return []string{"\r\nERROR\r\n"}
+		return Reply{Chunks: framed("ERROR")}
 	}
-	return chunks
+	return Reply{Chunks: chunks}
 }
 
 func (m *Modem) write(port io.Writer, chunk string) error {
