@@ -75,6 +75,12 @@ func (a *Agent) accountOf(host string) uint16 {
 // credentials of the account whose server is that host.
 func (a *Agent) packageServer(uri *url.URL) (client.Server, error) {
 	to := client.Server{URI: uri.Scheme + "://" + uri.Host, Credentials: client.Credentials{Mode: client.SecurityNone}}
+	servers := a.config.Load().Servers
+	for i := range servers { // over the way that leads to it
+		if s := &servers[i]; s.Modem != "" && s.URI.Hostname() == uri.Hostname() {
+			to.Interface = throughModem + s.Modem
+		}
+	}
 	if uri.Scheme != "coaps" {
 		return to, nil
 	}

@@ -22,7 +22,7 @@ import (
 // addModems makes the modems of the configuration, which is read at the start. The first
 // one has objects 10, 11, 13, 27, 10241 and 10308.
 func (a *Agent) addModems() error {
-	a.modems = &bind.Modems{Health: a.health, Log: a.log, Now: a.opts.Now, Changed: a.modemChanged, Woke: a.modemWoke, Wake: a.wake}
+	a.modems = &bind.Modems{Health: a.health, Log: a.log, Now: a.opts.Now, Changed: a.modemChanged, Woke: a.modemWoke, Used: a.usesModem, Wake: a.wake}
 	if len(a.opts.Config.Modems) > 0 {
 		a.modemTasks = append(a.modemTasks, named{"messages", a.modems.Run})
 	}
@@ -65,6 +65,7 @@ type radio struct {
 	technology     modem.Technology
 	number         string
 	reachable      time.Duration
+	ways           string // of servers that are reached through modems' own sockets
 }
 
 // modemChanged shows what is new of modems. Accounts hear of it if their times are others.
@@ -76,9 +77,28 @@ func (a *Agent) modemChanged() {
 		now.technology = s.Network.Technology
 		now.reachable, now.bound = s.Reachable(patience)
 	}
-	if old := a.radio.Swap(&now); old == nil || *old != now {
+	now.ways = a.ways()
+	old := a.radio.Swap(&now)
+	if old == nil || *old != now {
 		a.client.ParamsChanged()
 	}
+	if old == nil && now.ways != "" || old != nil && old.ways != now.ways {
+		a.client.NetworkChanged()
+	}
+}
+
+// ways tells one state of the modems that servers are reached through from another.
+func (a *Agent) ways() string {
+	var out strings.Builder
+	a.modems.Each(func(name string, s *modem.State) {
+		if a.usesModem(name) && s.Network.Registration.Registered() {
+			fmt.Fprint(&out, name, s.Datagram, s.Network.Technology)
+			for i := range s.Bearers {
+				fmt.Fprint(&out, s.Bearers[i].Addresses)
+			}
+		}
+	})
+	return out.String()
 }
 
 // modemWoke uses that the radio is on.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -113,15 +114,16 @@ func (a *Agent) params(id uint16) client.Params {
 	p := client.Params{CIDLength: cidLength}
 	var wanted config.Bearer
 	var still bool
+	var way string // the modem to go through
 	cfg := a.config.Load()
 	if id == 0 && cfg.Bootstrap != nil {
-		p.Interface = cfg.Bootstrap.Interface
+		p.Interface, way = cfg.Bootstrap.Interface, cfg.Bootstrap.Modem
 	}
 	servers := cfg.Servers
 	for i := range servers {
 		if s := &servers[i]; s.ShortServerID == id {
 			p.Version, p.QueueMode, wanted = s.Version, s.QueueMode, s.Bearer
-			p.Interface = s.Interface
+			p.Interface, way = s.Interface, s.Modem
 			p.Awake, p.Gather, still = s.Awake, s.Gather, !s.KeepAlive
 		}
 	}
@@ -130,11 +132,16 @@ func (a *Agent) params(id uint16) client.Params {
 	}
 	p.SMS = a.modems.Number()
 	inUse := objects.Bearer(a.tree.Value(lwm2m.MustPath("/4/0/0")).Int())
-	if carrier, carried := a.modems.Carrier(slices.Contains(cellularBearers, wanted)); carried {
+	carrier, through := a.through(&p, way)
+	if through {
+		wanted = cmp.Or(wanted, radioBearers[carrier.Network.Technology], config.BearerLTE)
+		sleepsWith(&p, &carrier)
+	} else if carrier, carried := a.modems.Carrier(slices.Contains(cellularBearers, wanted)); carried {
 		wanted = byModem(wanted, &carrier)
 		sleepsWith(&p, &carrier)
 	}
 	byBearer(&p, wanted, inUse, a.objects.coap)
+	suits(&p, &carrier)
 	p.KeepAlive = p.KeepAlive && !still
 	if a.opts.Params != nil {
 		a.opts.Params(&p)

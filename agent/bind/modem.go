@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -28,8 +29,9 @@ type Modems struct {
 	Health  *health.Tracker
 	Log     *slog.Logger
 	Now     func() time.Time
-	Changed func()               // after anything that Enter tells
-	Woke    func(s *modem.State) // a modem is awake again that was in power saving mode
+	Changed func()                 // after anything that Enter tells
+	Woke    func(s *modem.State)   // a modem is awake again that was in power saving mode
+	Used    func(name string) bool // servers are reached through this modem's own sockets
 
 	// Wake is told of a trigger that came by SMS, from the telephone number of its sender. It is
 	// called from Run's goroutine.
@@ -47,9 +49,10 @@ type Modems struct {
 
 // namedModem is a modem as the configuration calls it.
 type namedModem struct {
-	name  string
-	state modem.State
-	made  Modem
+	name     string
+	state    modem.State
+	made     Modem
+	datagram int // bytes of its longest, the last that was told
 }
 
 // Modem is a modem, by whatever driver.
@@ -153,6 +156,7 @@ func (m *Modems) take(i int, s modem.State) {
 	m.mu.Lock()
 	before := m.states[i].state.Presence
 	m.states[i].state = s
+	m.states[i].datagram = cmp.Or(s.Datagram, m.states[i].datagram)
 	name, first := m.states[i].name, m.first
 	m.mu.Unlock()
 	m.judge(name, &s)
@@ -163,6 +167,40 @@ func (m *Modems) take(i int, s modem.State) {
 	if before == modem.Asleep && s.Presence == modem.Ready {
 		m.Woke(&s)
 	}
+}
+
+// Sockets are the UDP sockets of a modem's own.
+type Sockets interface {
+	// DialUDP returns one that is connected to an address, "192.0.2.1:5684"; its Write does not wait.
+	DialUDP(ctx context.Context, address string) (net.Conn, error)
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+	LocalIP() (netip.Addr, bool)
+}
+
+// Sockets returns those of a modem, by its name, false if there are none.
+func (m *Modems) Sockets(name string) (Sockets, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.states {
+		if s, ok := m.states[i].made.(Sockets); ok && m.states[i].name == name {
+			return s, true
+		}
+	}
+	return nil, false
+}
+
+// State returns what is known of a modem, by its name; with the size of its datagrams also while it is away.
+func (m *Modems) State(name string) (modem.State, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.states {
+		if n := &m.states[i]; n.name == name {
+			s := n.state
+			s.Datagram = n.datagram
+			return s, true
+		}
+	}
+	return modem.State{}, false
 }
 
 // Carrier returns what is known of the modem that carries the machine's connection, or else,
@@ -220,17 +258,17 @@ func (m *Modems) Enter(c *objects.Connectivity) {
 		if !s.Network.Registration.Registered() {
 			continue
 		}
-		if enterModem(c, s) {
+		if enterModem(c, s, m.Used(m.states[i].name)) {
 			m.carrier = i + 1
 		}
 		return
 	}
 }
 
-// enterModem reports whether the modem carries the connection.
-func enterModem(c *objects.Connectivity, s *modem.State) bool {
+// enterModem reports whether the modem carries the connection, as one does that is used.
+func enterModem(c *objects.Connectivity, s *modem.State, used bool) bool {
 	own := cellularBearer(&s.Network)
-	carries := c.Bearer < objects.BearerWLAN || slices.ContainsFunc(c.Addresses, func(a netip.Addr) bool { return carriedBy(s, a) })
+	carries := used || c.Bearer < objects.BearerWLAN || slices.ContainsFunc(c.Addresses, func(a netip.Addr) bool { return carriedBy(s, a) })
 	if carries {
 		c.Available = slices.DeleteFunc(slices.Clone(c.Available), func(b objects.Bearer) bool { return b == c.Bearer })
 		c.Bearer, c.Signal, c.LinkQuality = own, whole(s.Signal.Strength()), whole(s.Signal.RSRQ)

@@ -27,7 +27,7 @@ func registered() modem.State {
 func modems(t *testing.T) (*Modems, *health.Tracker) {
 	t.Helper()
 	h := health.NewTracker(time.Now)
-	m := &Modems{Health: h, Log: slog.New(slog.DiscardHandler), Now: time.Now, Changed: func() {}, Woke: func(*modem.State) {}}
+	m := &Modems{Health: h, Log: slog.New(slog.DiscardHandler), Now: time.Now, Changed: func() {}, Woke: func(*modem.State) {}, Used: func(string) bool { return false }}
 	m.Add(&config.Modem{Name: "wwan"})
 	return m, h
 }

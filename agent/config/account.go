@@ -24,6 +24,7 @@ func (b *builder) account(n *node, title string) Account {
 		Instance:  optional(n, "instance"),
 		Secondary: get(n, "secondary_uris", []*url.URL(nil)),
 		Interface: get(n, "interface", ""),
+		Modem:     get(n, "modem", ""),
 		QueueMode: get(n, "queue_mode", false),
 		Version:   versionOf(n),
 	}
@@ -87,7 +88,7 @@ func readKeyFile(file string) (string, bool, error) {
 }
 
 // apart are the keys of a server that can be edited without making its account anew.
-var apart = []string{"rights", "awake", "gather", "keep_alive", "interface"}
+var apart = []string{"rights", "awake", "gather", "keep_alive", "interface", "modem"}
 
 // held are the keys whose content counts, wherever it was read from.
 var held = []string{"key", "key_file", "certificate_file", "private_key_file", "server_public_key_file", "server_certificate_file"}

@@ -82,6 +82,7 @@ type Account struct {
 	URI       *url.URL   // scheme "coap", "coaps", "coap+tcp" or "coaps+tcp", host and port always there
 	Secondary []*url.URL // other ways to the same server, likewise, in order
 	Interface string     // network interface to go through; "": as the routes say
+	Modem     string     // the modem through whose own UDP sockets to go; "": none
 	Security  Security
 	Identity  string     // of the pre-shared key
 	Key       Secret     // the pre-shared one; the own private one, as PKCS #8

@@ -105,10 +105,7 @@ func (b *builder) location(root *node) {
 
 // locationModem looks for the modem that has the receiver.
 func (b *builder) locationModem(l *Location) {
-	names := make([]string, 0, len(b.cfg.Modems))
-	for i := range b.cfg.Modems {
-		names = append(names, b.cfg.Modems[i].Name)
-	}
+	names := b.modemNames()
 	switch {
 	case len(names) == 0:
 		b.problems = append(b.problems, l.Problem("source", "there is no [[modem]] that could know it"))

@@ -2,6 +2,8 @@ package config
 
 import (
 	"math"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -60,6 +62,41 @@ var telephoneNumber = kind{`a telephone number of 3 to 20 digits, such as "+4915
 	return s, len(digits) >= 3 && len(digits) <= 20 && strings.Trim(digits, "0123456789") == ""
 }}
 
+// throughModem checks that an account can go through a modem's own sockets.
+func (b *builder) throughModem(a *Account) {
+	if a.Modem == "" {
+		return
+	}
+	bad := func(key, format string, args ...any) {
+		b.problems = append(b.problems, a.Problem(key, format, args...))
+	}
+	i := slices.IndexFunc(b.cfg.Modems, func(m Modem) bool { return m.Name == a.Modem })
+	switch {
+	case len(b.cfg.Modems) == 0:
+		bad("modem", "there is no [[modem]]")
+	case i < 0:
+		bad("modem", "there is no [[modem]] %q; there are: %s", a.Modem, strings.Join(b.modemNames(), ", "))
+	case b.cfg.Modems[i].Driver != ModemAT:
+		bad("modem", `only driver = "at" knows its sockets; with ModemManager the machine's own network goes through the modem`)
+	}
+	if a.Interface != "" {
+		bad("interface", "a modem's own sockets are behind no network interface; give one of interface and modem")
+	}
+	for i, uri := range append([]*url.URL{a.URI}, a.Secondary...) {
+		if uri != nil && strings.HasSuffix(uri.Scheme, "+tcp") {
+			bad([]string{"uri", "secondary_uris"}[min(i, 1)], "a modem's own sockets are for UDP; use a coap or coaps address, or leave modem out")
+		}
+	}
+}
+
+func (b *builder) modemNames() []string {
+	names := make([]string, 0, len(b.cfg.Modems))
+	for i := range b.cfg.Modems {
+		names = append(names, b.cfg.Modems[i].Name)
+	}
+	return names
+}
+
 func (b *builder) modems(root *node) {
 	for _, n := range elements(root, "modem") {
 		m := Modem{
@@ -76,5 +113,11 @@ func (b *builder) modems(root *node) {
 			b.problems = append(b.problems, m.Problem("", `port is missing; driver "at" needs it`))
 		}
 		b.cfg.Modems = append(b.cfg.Modems, m)
+	}
+	for i := range b.cfg.Servers {
+		b.throughModem(&b.cfg.Servers[i].Account)
+	}
+	if b.cfg.Bootstrap != nil {
+		b.throughModem(&b.cfg.Bootstrap.Account)
 	}
 }

@@ -107,6 +107,20 @@ func TestRefusals(t *testing.T) {
 		{"interface", "[[server]]\nshort_server_id=1\nuri='coap://h'\ninterface='a name that is too long'", []string{
 			`agent.toml:4: server 1: interface: "a name that is too long" is not valid; allowed: the name of a network interface, 1 to 15 bytes`,
 		}},
+		{"a modem that is not there", "[[server]]\nshort_server_id=1\nuri='coap://h'\nmodem='wwan'", []string{
+			"agent.toml:4: server 1: modem: there is no [[modem]]",
+		}},
+		{"another modem", "[[server]]\nshort_server_id=1\nuri='coap://h'\nmodem='wwan'\n[[modem]]\nname='a'\ndriver='modemmanager'", []string{
+			`agent.toml:4: server 1: modem: there is no [[modem]] "wwan"; there are: a`,
+		}},
+		{"a modem of ModemManager", "[bootstrap]\nuri='coap://h'\nmodem='a'\ninterface='wwan0'\n[[modem]]\nname='a'\ndriver='modemmanager'", []string{
+			`agent.toml:3: bootstrap: modem: only driver = "at" knows its sockets; with ModemManager the machine's own network goes through the modem`,
+			"agent.toml:4: bootstrap: interface: a modem's own sockets are behind no network interface; give one of interface and modem",
+		}},
+		{"a stream through a modem", "[[server]]\nshort_server_id=1\nuri='coap+tcp://h'\nsecondary_uris=['coap+tcp://g']\nmodem='a'\n[[modem]]\nname='a'\ndriver='at'\nport='/dev/ttyUSB2'", []string{
+			"agent.toml:3: server 1: uri: a modem's own sockets are for UDP; use a coap or coaps address, or leave modem out",
+			"agent.toml:4: server 1: secondary_uris: a modem's own sockets are for UDP; use a coap or coaps address, or leave modem out",
+		}},
 		{"no key", psk, []string{"agent.toml:1: server 1: key_file: missing; a pre-shared key needs it"}},
 		{"no identity", "[[server]]\nshort_server_id=1\nuri='coaps://h'\nsecurity='psk'\nkey='00'", []string{"agent.toml:1: server 1: identity: missing; a pre-shared key needs it"}},
 		{"two keys", psk + "key='00'\nkey_file='f'", []string{"agent.toml:5: server 1: key: there is a key_file as well; give one of them"}},
@@ -115,7 +129,7 @@ func TestRefusals(t *testing.T) {
 		{"identity of no use", "[[server]]\nshort_server_id=1\nuri='coap://h'\nidentity='i'\nsecurity='none'", []string{`agent.toml:4: server 1: identity: is of no use with security = "none"; leave it out`}},
 		{"kind of security that is not there", psk + "security='est'", []string{`agent.toml:5: server 1: security: "est" is not valid; allowed: "none", "psk", "rpk", "x509"`}},
 		{"bootstrap has no lifetime", "[bootstrap]\nuri='coap://h'\nlifetime='1h'", []string{
-			"agent.toml:3: bootstrap: lifetime: unknown; allowed: hold_off, instance, uri, secondary_uris, interface, security, identity, key_file, key, private_key_file, certificate_file, server_public_key_file, server_certificate_file, certificate_usage, matching_type, sni, cipher_suites, queue_mode, version",
+			"agent.toml:3: bootstrap: lifetime: unknown; allowed: hold_off, instance, uri, secondary_uris, interface, modem, security, identity, key_file, key, private_key_file, certificate_file, server_public_key_file, server_certificate_file, certificate_usage, matching_type, sni, cipher_suites, queue_mode, version",
 		}},
 
 		{"sensor without name", "[[sensor]]\ndriver='sim'", []string{"agent.toml:1: sensor: name is missing; it tells one [[sensor]] from the other"}},

@@ -14,7 +14,7 @@ import (
 var remotely = map[string][]string{
 	"server": {
 		"short_server_id", "lifetime", "instance", "bearer", "awake", "gather", "keep_alive", "sms_number",
-		"uri", "secondary_uris", "interface", "security", "identity", "key_file", "key", "sni", "cipher_suites", "queue_mode", "version",
+		"uri", "secondary_uris", "interface", "modem", "security", "identity", "key_file", "key", "sni", "cipher_suites", "queue_mode", "version",
 		"store_notifications", "confirm_notifications", "mute_send", "default_min_period", "default_max_period", "disable_timeout",
 		"priority", "failure_block", "initial_delay", "retry_count", "retry_timer", "sequence_delay", "sequence_count",
 		"bootstrap_on_failure", "transport", "profile_hash",

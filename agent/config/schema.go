@@ -47,6 +47,7 @@ var accountKeys = []key{
 	{name: "uri", kind: serverURI, required: true, help: "address of the server; the port is 5683 or, with coaps, 5684 if not given; coap and coaps are over UDP; coaps+tcp (TLS) needs certificates"},
 	{name: "secondary_uris", kind: serverURIs, fallback: "none", help: "other addresses of the same server, tried in order when uri fails (/0/x/25)"},
 	{name: "interface", kind: interfaceName, fallback: "as the routes say", help: "network interface to go through, such as \"wwan0\"; needs Linux 5.7, or CAP_NET_RAW"},
+	{name: "modem", kind: text(64), fallback: "none: the machine's own network", help: "name of the [[modem]] with driver \"at\" through whose own UDP sockets to go, where the machine has no network; docs/modems.md"},
 	{name: "security", kind: oneOf(string(SecurityNone), string(SecurityPSK), string(SecurityRPK), string(SecurityX509)), fallback: `"psk" when identity is given, "x509" with certificate_file, "rpk" with server_public_key_file, else "none"`, help: "how the connection is secured: not at all, by a pre-shared key, raw public keys, certificates"},
 	{name: "identity", kind: text(maxIdentity), help: "identity of the pre-shared key"},
 	{name: "key_file", kind: filePath, help: `file with the pre-shared key in hexadecimal, to which nobody but owner and group may have access; or "tpm-sealed:FILE", "credential:NAME" (docs/security.md)`},

@@ -352,7 +352,12 @@ func (p *pump) opened(ctx context.Context, s *socket) (int, error) {
 	if p.now().Before(p.notBefore) {
 		return 0, errNotYet
 	}
+	supposed := p.connected
 	id, err := p.create(ctx, s)
+	if supposed && refused(err) { // it may have ended a moment ago
+		p.connected = false
+		id, err = p.create(ctx, s)
+	}
 	if err != nil {
 		p.connected = false
 		p.pause = min(max(2*p.pause, firstTry), maxTry)

@@ -117,7 +117,8 @@ func nasty(most int) [][]byte {
 		every[i] = byte(i)
 	}
 	return [][]byte{
-		{0}, every, []byte("\r\nOK\r\n"), []byte("\r\nERROR\r\n> "), []byte("> @"), []byte("\r\n+QIURC: \"closed\",0\r\n"), []byte("\x1a\x1b"),
+		{0},
+		every, []byte("\r\nOK\r\n"), []byte("\r\nERROR\r\n> "), []byte("> @"), []byte("\r\n+QIURC: \"closed\",0\r\n"), []byte("\x1a\x1b"),
 		[]byte("\r\nRDY\r\n"), bytes.Repeat([]byte("\n\""), most/2),
 	}
 }

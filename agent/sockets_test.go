@@ -1,0 +1,142 @@
+package agent
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/health"
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/client"
+	"lwm2m-agent/lwm2m/server"
+	"lwm2m-agent/modem/at/attest"
+)
+
+// newModemLab is a lab whose agent reaches the server over the AT sockets of a simulated modem alone.
+func newModemLab(t *testing.T) (*lab, *config.Config, *attest.Modem, *attest.Stack) {
+	t.Helper()
+	psk := []byte("0123456789abcdef")
+	l := newSecureLab(t, "gw", psk)
+	sim, m := plugIn(t)
+	stack := sim.Connect("quectel", nil)
+	t.Cleanup(stack.Close)
+	cfg := l.config(sensor("cold room"))
+	cfg.Modems = []config.Modem{m}
+	s := &cfg.Servers[0]
+	s.Modem, s.Security, s.Identity, s.Key = m.Name, config.SecurityPSK, "gw", config.NewSecret(psk)
+	return l, cfg, sim, stack
+}
+
+// sent counts the commands that begin so.
+func sent(sim *attest.Modem, prefix string) int {
+	n := 0
+	for _, c := range sim.Commands() {
+		if strings.HasPrefix(c, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestServerThroughModem registers, is observed and updates over the UDP sockets of a modem that answers AT commands
+// at a pseudo-terminal, in a DTLS session with a Connection ID, which outlives the modem's restart.
+func TestServerThroughModem(t *testing.T) {
+	l, cfg, sim, stack := newModemLab(t)
+	cfg.Servers[0].Bearer = config.BearerEthernet // what is lost is sent again soon
+	a, stop := l.run(t, cfg)
+	l.next(t, server.Registered)
+	until(t, a, "/4/0/0", lwm2m.Integer(6)) // LTE, whatever this machine is connected by
+
+	value := lwm2m.MustPath("/3303/0/5700")
+	if _, err := l.client(t).Observe(t.Context(), value, lwm2m.FormatSenMLCBOR); err != nil {
+		t.Fatal(err)
+	}
+	relay := lwm2m.MustPath("/3306/0/5850")
+	write := func(on bool) {
+		t.Helper()
+		if err := l.client(t).Replace(t.Context(), relay, lwm2m.FormatText, []lwm2m.Node{{Path: relay, Value: lwm2m.Boolean(on)}}); err != nil {
+			t.Fatal(err)
+		}
+		until(t, a, relay.String(), lwm2m.Boolean(on))
+	}
+	write(true)
+	registration := l.client(t).Registration()
+	// A large answer needs blocks.
+	if nodes, err := l.client(t).Read(t.Context(), lwm2m.MustPath("/3")); err != nil || len(nodes) < 10 {
+		t.Errorf("object 3: %d nodes, %v", len(nodes), err)
+	}
+
+	idle := func(s client.AccountStatus) bool { return s.State == client.Registered } // it has the answer
+	await(t, a, "registered", idle)
+	update := func(why string) {
+		t.Helper()
+		if err := a.client.Update(101); err != nil {
+			t.Fatal(err)
+		}
+		if e := l.next(t, server.Registered, server.Updated); e.Kind != server.Updated || e.Registration.ID != registration.ID {
+			t.Errorf("%s: %v", why, e.Kind)
+		}
+		await(t, a, why, idle)
+	}
+	update("nothing has happened")
+	for _, harm := range []struct {
+		name string
+		do   func() error
+	}{{"the network has closed the socket", stack.Lose}, {"the connection was taken back", stack.Deactivate}, {"the modem has restarted", stack.Reboot}} {
+		before := stack.Opened()
+		if err := harm.do(); err != nil {
+			t.Fatal(err)
+		}
+		update(harm.name)
+		if stack.Opened() == before {
+			t.Errorf("%s: nothing was opened", harm.name)
+		}
+		write(harm.name != "the modem has restarted")
+	}
+
+	stop() // the session outlives the program too
+	before := stack.Opened()
+	a, _ = l.run(t, cfg)
+	if e := l.back(t); e.Kind == server.Registered {
+		t.Errorf("after a restart of the agent: %v", e.Kind)
+	}
+	if n := sent(sim, "AT+QICLOSE=0"); n == 0 || stack.Opened() == before {
+		t.Errorf("what was left is not closed: %d times", n)
+	}
+	if s := (&backend{a}).Status().Servers[0]; s.CID == "" || !strings.HasPrefix(s.Local, "10.45.0.2") {
+		t.Errorf("no Connection ID, or from elsewhere: %+v", s)
+	}
+}
+
+// TestServerThroughAbsentModem registers as soon as the modem is there.
+func TestServerThroughAbsentModem(t *testing.T) {
+	l, cfg, _, _ := newModemLab(t)
+	port := cfg.Modems[0].Port
+	cfg.Modems[0].Port = filepath.Join(l.dir, "modem")
+	a, _ := l.run(t, cfg)
+	trouble(t, a, health.ModemMissing)
+	if err := os.Symlink(port, cfg.Modems[0].Port); err != nil {
+		t.Fatal(err)
+	}
+	l.next(t, server.Registered)
+	if p := a.params(101); p.Interface != "modem:wwan" || p.CoAP.BlockSize != 1460-datagramRoom || p.CoAP.AckTimeout != profiles[config.BearerLTEM].transmission.AckTimeout {
+		t.Errorf("the parameters are not those of the modem: %+v", p)
+	}
+}
+
+// TestNoWayThroughModem shows what a server cannot be reached by.
+func TestNoWayThroughModem(t *testing.T) {
+	l, cfg, _, _ := newModemLab(t)
+	a, _ := l.run(t, cfg)
+	for _, to := range []client.Server{
+		{URI: "coap://192.0.2.1", Interface: throughModem + "another"},
+		{URI: "coap+tcp://192.0.2.1", Interface: throughModem + "wwan"},
+	} {
+		if _, err := a.dialer().Dial(t.Context(), to); !errors.Is(err, client.ErrAccount) {
+			t.Errorf("%s over %s: %v", to.URI, to.Interface, err)
+		}
+	}
+}
