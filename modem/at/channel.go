@@ -244,7 +244,7 @@ func (c *Channel) line(line string) error {
 	case c.now == nil:
 		c.unasked(line)
 	default:
-		if err, ok := c.now.Command.ended(line); ok {
+		if err, ok := c.now.ended(line); ok {
 			c.ended(err)
 		} else if c.now.answers(line) {
 			c.gather(line)

@@ -151,7 +151,7 @@ func (m *Modem) follow(ctx context.Context) error {
 	err = s.start(ctx)
 	if err == nil {
 		m.cfg.Log.Info("modem found", slog.String("port", name), slog.String("model", m.state.Identity.Model), slog.String("dialect", s.dialect.name))
-		stop := s.carry() //nolint:contextcheck // stopped below
+		stop := s.carry(running)
 		err = s.serve(ctx)
 		stop()
 	}
@@ -163,7 +163,7 @@ func (m *Modem) follow(ctx context.Context) error {
 }
 
 // carry has datagrams moved for the modem's sockets until it is stopped.
-func (s *session) carry() (stop func()) {
+func (s *session) carry(ctx context.Context) (stop func()) {
 	m := s.m
 	family := s.dialect.socketsOf(&m.state.Identity)
 	if family == nil {
@@ -173,7 +173,7 @@ func (s *session) carry() (stop func()) {
 	m.state.Datagram = family.most
 	p := &pump{of: &m.sockets, family: family, log: m.cfg.Log, now: m.cfg.Now, do: s.channel.Do, open: make(map[*socket]int), unheard: make(map[*socket]bool)}
 	s.pump.Store(p)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(ctx)
 	over := make(chan struct{})
 	go func() { // ended by cancel and waited for
 		defer close(over)

@@ -44,8 +44,8 @@ func simcomSend(ctx context.Context, p *pump, id int, _ *socket, datagram []byte
 // simcomReceive is AT+CARECV=<cid>,<length>: +CARECV: <length>,<data>.
 func simcomReceive(ctx context.Context, p *pump, id int) ([]byte, netip.AddrPort, error) {
 	lines, err := p.do(ctx, Command{Text: fmt.Sprintf("+CARECV=%d,%d", id, p.family.most), Prefix: "+CARECV:", MayBeEmpty: true, Counted: func(head string) int {
-		length, ok := strings.CutPrefix(head, "+CARECV:")
-		if length, ok = strings.CutSuffix(length, ","); !ok {
+		length, ok := strings.CutSuffix(strings.TrimPrefix(head, "+CARECV:"), ",")
+		if !ok {
 			return 0
 		}
 		n, _ := number(fields(length), 0)

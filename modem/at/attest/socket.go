@@ -107,7 +107,7 @@ func (k *Stack) end(id int, r *relay) {
 // Lose has the network close each socket, which the modem tells.
 func (k *Stack) Lose() error {
 	k.mu.Lock()
-	var lines []string
+	lines := make([]string, 0, len(k.open))
 	for id, r := range k.open {
 		k.end(id, r)
 		lines = append(lines, fmt.Sprintf(k.family.lost, id))
