@@ -266,8 +266,11 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 	if a.lock != nil {
 		tasks = append(tasks, named{"lock and wipe", a.lock.run})
 	}
-	if a.opts.Config.Metrics.Network != "" {
+	if a.opts.Config.Metrics.Listen != (config.Local{}) {
 		tasks = append(tasks, optional(a.log, named{"metrics", a.serveMetrics}))
+	}
+	if a.opts.Config.Page.Listen != (config.Local{}) {
+		tasks = append(tasks, optional(a.log, named{"page", a.servePage}))
 	}
 	if a.configuration != nil {
 		tasks = append(tasks, named{"configuration", a.configuration.run})

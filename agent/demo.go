@@ -16,7 +16,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
@@ -24,7 +23,6 @@ import (
 	"lwm2m-agent/agent/control"
 	"lwm2m-agent/agent/demo"
 	"lwm2m-agent/agent/web"
-	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/lwm2m/server"
 	"lwm2m-agent/objects/registry"
@@ -200,12 +198,11 @@ func (d *demonstration) embedServer(ctx context.Context, a *config.Account) erro
 // run runs the parts until ctx ends.
 func (d *demonstration) run(ctx context.Context) error {
 	socket := filepath.Join(d.dir, "agent.sock")
-	b := &backend{d.agent}
 	operator, follow := d.operator()
 	page, err := web.Handler(web.Config{
-		Operator: operator, Direct: d.server == nil, Definitions: d.agent.registry, Feed: d.feed,
-		Token: d.token, Addr: d.page.Addr(), Log: d.agent.log,
-		Values: control.Handler(b, func(*http.Request, control.Access) error { return nil }, control.HandlerOptions{Log: d.agent.log}),
+		Operator: operator, Direct: d.server == nil, Demo: true, Definitions: d.agent.registry, Feed: d.feed,
+		Token: d.token, Hint: "open the address that lwm2m-agent demo printed: it carries a token", Addr: d.page.Addr(), Log: d.agent.log,
+		Values: control.Handler(&backend{d.agent}, func(*http.Request, control.Access) error { return nil }, control.HandlerOptions{Log: d.agent.log}),
 	})
 	if err != nil {
 		return errors.Join(err, d.agent.Close(), d.close())
@@ -214,7 +211,7 @@ func (d *demonstration) run(ctx context.Context) error {
 		d.agent.ControlTask(control.SocketOptions{Path: socket, Log: d.opts.Log}),
 		named{"page", func(ctx context.Context) error { return servePage(ctx, d.page, demoPackages(page), d.feed) }},
 		named{"follow", follow},
-		named{"registration", func(ctx context.Context) error { return d.followStatus(ctx, b) }},
+		named{"registration", view{d.agent, d.feed}.follow},
 	}
 	if d.server != nil {
 		tasks = append(tasks,
@@ -234,91 +231,13 @@ func (d *demonstration) run(ctx context.Context) error {
 
 // operator returns how the page reaches the board, and what keeps it informed.
 func (d *demonstration) operator() (web.Operator, func(context.Context) error) {
+	registration := view{d.agent, d.feed}.registration
 	if d.server != nil {
-		r := demo.NewRemote(d.server, d.opts.Endpoint, d.registration, d.agent.log)
+		r := demo.NewRemote(d.server, d.opts.Endpoint, registration, d.agent.log)
 		return r, func(ctx context.Context) error { return r.Follow(ctx, d.feed) }
 	}
-	l := demo.NewLocal(d.agent.tree, d.registration)
+	l := web.NewLocal(d.agent.tree, registration)
 	return l, func(ctx context.Context) error { return l.Follow(ctx, d.feed) }
-}
-
-// registration is the state of the board's registration for the page.
-func (d *demonstration) registration() web.Registration {
-	for _, s := range (&backend{d.agent}).Status().Servers {
-		return registrationOf(d.agent.endpoint, &s)
-	}
-	return web.Registration{Endpoint: d.agent.endpoint, State: "there is no server"}
-}
-
-func registrationOf(endpoint string, s *control.Server) web.Registration {
-	r := web.Registration{
-		Endpoint: endpoint, Server: s.URI, State: s.Words, Registered: isRegistered(s.State), Version: s.Version,
-		Lifetime: s.Lifetime, Transport: s.Transport,
-	}
-	if s.CID != "" {
-		r.Transport += ", Connection ID " + s.CID
-	}
-	if !s.Since.IsZero() {
-		r.Since = s.Since.UTC().Format(time.RFC3339)
-	}
-	if !s.NextUpdate.IsZero() {
-		r.Update = s.NextUpdate.UTC().Format(time.RFC3339)
-	}
-	return r
-}
-
-func isRegistered(state string) bool {
-	registered := []client.State{client.Registered, client.Updating, client.Asleep}
-	return slices.ContainsFunc(registered, func(s client.State) bool { return s.String() == state })
-}
-
-// followStatus tells the page each change of the registration.
-func (d *demonstration) followStatus(ctx context.Context, b *backend) error {
-	sub := b.Subscribe(nil)
-	defer sub.Close()
-	told := "" // of the bootstrap
-	for {
-		select {
-		case <-sub.Wake():
-		case <-ctx.Done():
-			return nil
-		}
-		happened := sub.Take()
-		if happened.Firmware != nil {
-			d.feed.Note(firmwareNote(happened.Firmware))
-		}
-		if b := happened.Bootstrap; b != nil {
-			note := bootstrapNote(b)
-			if note != "" && note != told {
-				d.feed.Note(note)
-			}
-			told = note
-		}
-		for _, s := range happened.Servers {
-			d.feed.Registration(registrationOf(d.agent.endpoint, &s))
-		}
-	}
-}
-
-// servePage serves the page until ctx ends.
-func servePage(ctx context.Context, l net.Listener, h http.Handler, feed *web.Feed) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 1 << 16}
-	ended := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(ended)
-		_ = feed.Close() // it cannot fail, and ends the event streams
-		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), partingTime)
-		defer cancel()
-		if srv.Shutdown(within) != nil {
-			_ = srv.Close() // the listener is closed either way
-		}
-	})
-	err := srv.Serve(l)
-	if stop() {
-		return fmt.Errorf("serve the page: %w", err)
-	}
-	<-ended // the pages have been told
-	return nil
 }
 
 // say tells a person something; who has closed the terminal misses it.

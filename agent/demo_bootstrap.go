@@ -5,14 +5,11 @@ package agent
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"net/url"
 	"time"
 
 	"lwm2m-agent/agent/config"
-	"lwm2m-agent/agent/control"
 	"lwm2m-agent/lwm2m"
-	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/server"
 )
 
@@ -72,15 +69,4 @@ func provisions(keys *server.Keys, at *url.URL) *server.Bootstrap {
 		}
 		return nil
 	}}
-}
-
-// bootstrapNote returns what a person is told of a bootstrap, "" if there is nothing to tell.
-func bootstrapNote(b *control.Bootstrap) string {
-	switch {
-	case b.State == client.BootstrapDone.String():
-		return fmt.Sprintf("bootstrapped by %s: %s", b.URI, b.Reason)
-	case b.LastError != "" && !b.ErrorCleared:
-		return fmt.Sprintf("bootstrap at %s failed: %s", b.URI, b.LastError)
-	}
-	return ""
 }

@@ -90,6 +90,9 @@ func newSecretFolder(t *testing.T) (*secretFolder, *lab) {
 	f.write(t, "x509.der", certificate)
 	f.psk(t, "credential.psk")
 	f.key(t, "credential.pem")
+	token := strings.ToLower(rand.Text()[:16])
+	f.secrets["page.token"] = []byte(token)
+	f.write(t, "page.token", []byte(token))
 	t.Setenv(keys.CredentialsVariable, f.dir)
 	dead := "coaps://" + closedPort(t)
 	f.write(t, "agent.toml", fmt.Appendf(nil, `endpoint = "gw"
@@ -124,9 +127,13 @@ short_server_id = 106
 uri = %[1]q
 identity = "gw"
 key_file = "credential:credential.psk"
+[page]
+listen = "unix:%[3]s/p"
+token_file = "page.token"
+write = true
 [log]
 level = "debug"
-`, l.uri.String(), dead))
+`, l.uri.String(), dead, f.dir))
 	return f, l
 }
 
@@ -200,6 +207,15 @@ func TestKeysStayInside(t *testing.T) {
 	}
 	if status := fetch(t, web, "/v1/status"); !bytes.Contains(status, []byte("102")) || !bytes.Contains(status, []byte("106")) {
 		t.Errorf("the status is %s", status)
+	}
+	ask := pageAt(t, filepath.Join(f.dir, "p"))
+	for _, given := range []string{"", string(f.secrets["page.token"]), string(f.secrets["page.token"]) + "x"} {
+		for _, path := range []string{"/", "/api/state", "/api/none", "/?token=" + given, "/api/state?token=" + given + "x"} {
+			_, text := ask(http.MethodGet, path, "", given)
+			f.search(t, "the page's "+strings.Split(path, "?")[0], []byte(text))
+			_, text = ask(http.MethodPost, path, `{"path":"/0/0/5"}`, given)
+			f.search(t, "an operation of the page", []byte(text))
+		}
 	}
 	for _, path := range []string{"/3", "/1", "/20", "/0", "/0/0/5"} {
 		nodes, err := l.client(t).Read(t.Context(), lwm2m.MustPath(path))

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/control"
 	"lwm2m-agent/agent/metrics"
 )
@@ -19,21 +20,22 @@ const maxScrapers = 8
 
 // serveMetrics serves metrics where the configuration at the start says.
 func (a *Agent) serveMetrics(ctx context.Context) error {
-	to := &a.opts.Config.Metrics
-	var l net.Listener
-	var err error
-	if to.Network == "unix" {
-		var remove func()
-		if l, remove, err = control.Listen(ctx, to.Address); err == nil {
-			defer remove()
-		}
-	} else {
-		l, err = (&net.ListenConfig{}).Listen(ctx, to.Network, to.Address)
-	}
+	l, remove, err := listenLocally(ctx, a.opts.Config.Metrics.Listen)
 	if err != nil {
-		return fmt.Errorf("serve metrics at %s: %w; set another address in [metrics]", to.Address, err)
+		return fmt.Errorf("serve metrics: %w; set another address in [metrics]", err)
 	}
+	defer remove()
 	return metrics.Serve(ctx, control.Bounded(l, maxScrapers), a.snapshot)
+}
+
+// listenLocally listens where only this machine reaches. A unix socket is for members of the group
+// that may read, and remove removes it.
+func listenLocally(ctx context.Context, at config.Local) (l net.Listener, remove func(), err error) {
+	if at.Network == "unix" {
+		return control.Listen(ctx, at.Address)
+	}
+	l, err = (&net.ListenConfig{}).Listen(ctx, at.Network, at.Address)
+	return l, func() {}, err
 }
 
 // snapshot is what metrics tell.

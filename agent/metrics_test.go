@@ -21,7 +21,7 @@ func TestMetrics(t *testing.T) {
 	l := newLab(t)
 	cfg := l.config(sensor("cold room"))
 	path := filepath.Join(t.TempDir(), "metrics.sock")
-	cfg.Metrics = config.Metrics{Network: "unix", Address: path}
+	cfg.Metrics = config.Metrics{Listen: config.Local{Network: "unix", Address: path}}
 	_, stop := l.run(t, cfg)
 	l.next(t, server.Registered)
 	samples := make(map[string]float64)

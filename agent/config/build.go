@@ -38,6 +38,7 @@ func (b *builder) config(root *node) *Config {
 		}
 	}
 	b.metrics(root)
+	b.page(root)
 	b.cfg.Log = Log{Level: "info"}
 	if n := root.table["log"]; n != nil {
 		b.cfg.Log = Log{Section{n, "log"}, get(n, "level", "info")}

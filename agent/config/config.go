@@ -37,6 +37,7 @@ type Config struct {
 	LockAndWipe *LockAndWipe // nil: no object 8
 	Log         Log
 	Metrics     Metrics
+	Page        Page
 	TPM         TPM
 	Remote      []uint16 // Short Server IDs of those who may set the configuration
 

@@ -385,7 +385,7 @@ func referenceKeys(t *testing.T) keyReader {
 	t.Helper()
 	p := newPKI(t)
 	return reader(map[string]string{
-		"gw-17.psk": "00112233", "gw-17-bs.psk": "00112233", "gw-17.crt": p.certificate, "gw-17.key": p.key, "ca.crt": p.authority, "server.pub": p.public,
+		"gw-17.psk": "00112233", "gw-17-bs.psk": "00112233", "gw-17.crt": p.certificate, "gw-17.key": p.key, "ca.crt": p.authority, "server.pub": p.public, "page.token": goodToken,
 	})
 }
 

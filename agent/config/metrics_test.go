@@ -7,12 +7,12 @@ import (
 
 // TestMetrics: metrics are served where only this machine reaches them.
 func TestMetrics(t *testing.T) {
-	for listen, want := range map[string]Metrics{
+	for listen, want := range map[string]Local{
 		"127.0.0.1:9464": {Network: "tcp", Address: "127.0.0.1:9464"}, "[::1]:9464": {Network: "tcp", Address: "[::1]:9464"},
 		"127.9.9.9:1": {Network: "tcp", Address: "127.9.9.9:1"}, "unix:/run/m.sock": {Network: "unix", Address: "/run/m.sock"},
 	} {
 		cfg, err := build(sources("[metrics]\nlisten = '"+listen+"'"), Options{}, nil)
-		if err != nil || cfg.Metrics.Network != want.Network || cfg.Metrics.Address != want.Address {
+		if err != nil || cfg.Metrics.Listen != want {
 			t.Errorf("%s: %+v, %v", listen, cfg, err)
 		}
 	}
@@ -22,7 +22,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s: %v", listen, err)
 		}
 	}
-	if cfg, err := build(sources(""), Options{}, nil); err != nil || cfg.Metrics.Network != "" {
+	if cfg, err := build(sources(""), Options{}, nil); err != nil || cfg.Metrics.Listen != (Local{}) {
 		t.Errorf("by default: %+v, %v", cfg, err)
 	}
 }

@@ -187,6 +187,7 @@ var schema = section{
 		lockAndWipeSection,
 		remoteConfigurationSection,
 		metricsSection,
+		pageSection,
 		{name: "log", help: "The agent's log.", keys: []key{
 			{name: "level", kind: oneOf("debug", "info", "warn", "error"), fallback: `"info"`, help: "how much is logged"},
 		}},

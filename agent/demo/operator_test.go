@@ -345,7 +345,7 @@ func clientURI(r *remote) string { return r.client.Status()[0].URI }
 func TestLocal(t *testing.T) {
 	b := newBoard(t)
 	b.account("coap://127.0.0.1:1")
-	l := NewLocal(b.tree, func() web.Registration { return web.Registration{Endpoint: endpoint} })
+	l := web.NewLocal(b.tree, func() web.Registration { return web.Registration{Endpoint: endpoint} })
 	feed := &web.Feed{}
 	p := open(t, feed)
 	background(t, func(ctx context.Context) error { return l.Follow(ctx, feed) })

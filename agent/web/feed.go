@@ -40,9 +40,10 @@ type Feed struct {
 	history history
 	turns   atomic.Int64 // taken so far
 
-	mu      sync.Mutex
-	closed  bool
-	readers map[chan []byte]struct{}
+	mu       sync.Mutex
+	closed   bool
+	readers  map[chan []byte]struct{}
+	audience chan struct{}
 }
 
 // feedBuffer is how many events may wait for one page.
@@ -115,6 +116,30 @@ func (f *Feed) Watched() bool {
 	return len(f.readers) > 0
 }
 
+// Audience returns a channel that receives when the first page was opened or the
+// last one closed; Watched says which.
+func (f *Feed) Audience() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.change()
+}
+
+// change returns the channel of Audience. mu is held.
+func (f *Feed) change() chan struct{} {
+	if f.audience == nil {
+		f.audience = make(chan struct{}, 1)
+	}
+	return f.audience
+}
+
+// changed tells that there are pages now, or none any more. mu is held.
+func (f *Feed) changed() {
+	select {
+	case f.change() <- struct{}{}:
+	default: // the same channel says so already
+	}
+}
+
 func (f *Feed) send(event string, data any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -157,6 +182,9 @@ func (f *Feed) open() (chan []byte, bool) {
 	}
 	ch := make(chan []byte, feedBuffer)
 	f.readers[ch] = struct{}{}
+	if len(f.readers) == 1 {
+		f.changed()
+	}
 	return ch, true
 }
 
@@ -164,13 +192,16 @@ func (f *Feed) forget(ch chan []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.readers, ch)
+	if len(f.readers) == 0 {
+		f.changed()
+	}
 }
 
 // ServeHTTP streams the events to one page.
 func (f *Feed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ch, ok := f.open()
 	if !ok {
-		http.Error(w, "the demo is ending", http.StatusServiceUnavailable)
+		http.Error(w, "the program is ending", http.StatusServiceUnavailable)
 		return
 	}
 	defer f.forget(ch)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"slices"
 	"time"
 
 	"lwm2m-agent/lwm2m"
@@ -60,6 +61,8 @@ func (p *page) operate(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.Is(err, errUnknown):
 		reply(w, http.StatusNotFound, failure{err.Error()})
+	case errors.Is(err, errReadOnly):
+		reply(w, http.StatusForbidden, failure{err.Error()})
 	case err != nil:
 		// What the board refuses is no failure of this request: a browser would
 		// report another status as an error of the page.
@@ -70,9 +73,18 @@ func (p *page) operate(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-var errUnknown = errors.New("there is no such operation")
+var (
+	errUnknown  = errors.New("there is no such operation")
+	errReadOnly = errors.New("this page only shows")
+)
+
+// changing are the operations that change the board.
+var changing = []string{"write", "execute", "attributes"}
 
 func (p *page) perform(ctx context.Context, operation string, req *request) (out answer, err error) {
+	if p.ReadOnly && slices.Contains(changing, operation) {
+		return out, errReadOnly
+	}
 	out.Turn = p.Feed.turn()
 	switch operation {
 	case "discover":

@@ -43,6 +43,8 @@ type Registration struct {
 	Transport  string `json:"transport"`
 	Since      string `json:"since"`  // of the state, RFC 3339, "" if never
 	Update     string `json:"update"` // when the next Update is due, RFC 3339, "" if none is
+	// Others are further servers, each with its state in words.
+	Others []string `json:"others,omitempty"`
 }
 
 // Found is a place that Discover lists.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"crypto/rand"
 	"crypto/subtle"
 	"embed"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"lwm2m-agent/lwm2m/model"
@@ -17,12 +19,18 @@ import (
 type Config struct {
 	Operator    Operator
 	Direct      bool // the Operator acts on the board itself, not as its server
+	ReadOnly    bool // what changes the board is refused
+	Demo        bool // the page is that of a demo, which has messages on the wire
 	Definitions model.Definitions
 	Feed        *Feed
 	Values      http.Handler // the control interface, served below /v1/; nil for none
-	Token       string       // what a browser must show once
-	Addr        net.Addr     // where the page is served: requests for other hosts are refused
-	Log         *slog.Logger
+	Token       string       // what a browser must show once; "": nothing
+	Hint        string       // tells a person without the token where it is
+	// Addr is where the page is served: requests for other hosts are refused. nil: on this
+	// machine or behind a port that is forwarded to it, by names of the loopback interface
+	// with any port.
+	Addr net.Addr
+	Log  *slog.Logger
 }
 
 //go:embed page
@@ -30,8 +38,8 @@ var files embed.FS
 
 type page struct {
 	Config
-	port   string
-	cookie string // carries the token after the first request
+	port string // of Addr
+	run  string // of the program, so that a browser can tell one from the next
 }
 
 // Handler returns the handler of the page. It answers only requests whose Host
@@ -43,13 +51,12 @@ func Handler(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the page's files: %w", err)
 	}
-	_, port, err := net.SplitHostPort(cfg.Addr.String())
-	if err != nil {
-		return nil, fmt.Errorf("the address of the page: %w", err)
+	p := &page{Config: cfg, run: rand.Text()}
+	if cfg.Addr != nil {
+		if _, p.port, err = net.SplitHostPort(cfg.Addr.String()); err != nil {
+			return nil, fmt.Errorf("the address of the page: %w", err)
+		}
 	}
-	// Browsers keep one set of cookies for all ports of a host: without the port
-	// in its name, a second demo would take the first one's place.
-	p := &page{Config: cfg, port: port, cookie: "lwm2m-demo-" + port}
 	mux := http.NewServeMux()
 	mux.Handle("/", http.FileServerFS(root))
 	mux.HandleFunc("GET /api/state", p.state)
@@ -79,7 +86,7 @@ func (p *page) guard(next http.Handler) http.Handler {
 		case !ownOrigin(r):
 			http.Error(w, "requests of other pages are refused", http.StatusForbidden)
 		case !p.hasToken(r):
-			http.Error(w, "open the address that lwm2m-agent demo printed: it carries a token", http.StatusUnauthorized)
+			http.Error(w, p.Hint, http.StatusUnauthorized)
 		case r.URL.Path == "/" && r.URL.Query().Has("token"):
 			p.exchange(w, r)
 		default:
@@ -93,22 +100,40 @@ func (p *page) exchange(w http.ResponseWriter, r *http.Request) {
 	// Lax, not Strict: with Strict a browser would not show the cookie after the
 	// redirection if the address was clicked on in another page, as web
 	// terminals are. Requests of other pages are refused by their Origin.
-	http.SetCookie(w, &http.Cookie{Name: p.cookie, Value: p.Token, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}) //nolint:gosec // plain HTTP on loopback
+	http.SetCookie(w, &http.Cookie{Name: cookieName(r), Value: p.Token, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}) //nolint:gosec // plain HTTP on loopback
 	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// cookieName is the name of the cookie that carries the token after the first request.
+// Browsers keep one set of cookies for all ports of a host: without the port in its
+// name, a second page would take the first one's place.
+func cookieName(r *http.Request) string {
+	_, port := hostPort(r)
+	return "lwm2m-page-" + port
+}
+
+// hostPort is what a request says it is for, with the port of HTTP if it has none.
+func hostPort(r *http.Request) (host, port string) {
+	if host, port, err := net.SplitHostPort(r.Host); err == nil {
+		return host, port
+	}
+	return strings.Trim(r.Host, "[]"), "80"
 }
 
 // ownHost refuses names that somebody made point here (DNS rebinding). The
 // address that a request came to cannot be forged, so that a page that listens
 // on all addresses answers at each of them.
 func (p *page) ownHost(r *http.Request) bool {
+	name, port := hostPort(r)
+	if p.Addr == nil {
+		a, err := netip.ParseAddr(name)
+		return err == nil && a.Unmap().IsLoopback() || strings.EqualFold(name, "localhost")
+	}
 	own := []string{p.Addr.String(), net.JoinHostPort("localhost", p.port)}
 	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 		own = append(own, local.String())
 	}
-	host := r.Host
-	if p.port == "80" && !strings.HasSuffix(host, ":80") {
-		host += ":80"
-	}
+	host := net.JoinHostPort(name, port)
 	for _, o := range own {
 		if strings.EqualFold(host, o) {
 			return true
@@ -123,11 +148,14 @@ func ownOrigin(r *http.Request) bool {
 }
 
 func (p *page) hasToken(r *http.Request) bool {
+	if p.Token == "" {
+		return true
+	}
 	given := r.URL.Query().Get("token")
 	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		given = bearer
 	}
-	if c, err := r.Cookie(p.cookie); err == nil && given == "" {
+	if c, err := r.Cookie(cookieName(r)); err == nil && given == "" {
 		given = c.Value
 	}
 	return subtle.ConstantTimeCompare([]byte(given), []byte(p.Token)) == 1

@@ -80,17 +80,21 @@ func (b *board) Cancel(context.Context, lwm2m.Path) error {
 func (b *board) WriteAttributes(context.Context, lwm2m.Path, ...string) error { return b.refuse }
 func (b *board) Observed() []lwm2m.Path                                       { return b.observed }
 
-func serve(t *testing.T, b *board) (*httptest.Server, *Feed) {
+func serve(t *testing.T, b *board, change ...func(*Config)) (*httptest.Server, *Feed) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	feed := &Feed{}
-	h, err := Handler(Config{
+	cfg := Config{
 		Operator: b, Definitions: definitions{}, Feed: feed, Token: token, Addr: l.Addr(), Log: slog.New(slog.DiscardHandler),
 		Values: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "values") }),
-	})
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	h, err := Handler(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,11 +142,11 @@ func TestGuard(t *testing.T) {
 		{"first visit", "/?token=" + token, func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusSeeOther},
 		{"cookie", "/", func(r *http.Request) {
 			r.Header.Del("Authorization")
-			r.AddCookie(&http.Cookie{Name: "lwm2m-demo-" + port, Value: token})
+			r.AddCookie(&http.Cookie{Name: "lwm2m-page-" + port, Value: token})
 		}, http.StatusOK},
 		{"cookie of a page at another port", "/", func(r *http.Request) {
 			r.Header.Del("Authorization")
-			r.AddCookie(&http.Cookie{Name: "lwm2m-demo-1", Value: token})
+			r.AddCookie(&http.Cookie{Name: "lwm2m-page-1", Value: token})
 		}, http.StatusUnauthorized},
 		{"no token", "/api/state", func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusUnauthorized},
 		{"no token for the page itself", "/", func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusUnauthorized},
@@ -236,6 +240,48 @@ func TestRefusals(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestGuardBehindAForwardedPort: the port is not the page's own, the name still is one of this machine's.
+func TestGuardBehindAForwardedPort(t *testing.T) {
+	s, _ := serve(t, &board{}, func(c *Config) { c.Addr = nil })
+	for host, want := range map[string]int{
+		"localhost:9000": http.StatusOK, "LOCALHOST": http.StatusOK, "127.0.0.1:1": http.StatusOK, "[::1]:9000": http.StatusOK, "[::1]": http.StatusOK,
+		"evil.example:9000": http.StatusMisdirectedRequest, "192.0.2.1:9000": http.StatusMisdirectedRequest, "localhost.evil.example": http.StatusMisdirectedRequest,
+		"0.0.0.0:9000": http.StatusMisdirectedRequest, "127.0.0.1.evil.example": http.StatusMisdirectedRequest,
+	} {
+		if got, body := do(t, s, http.MethodGet, "/", "", func(r *http.Request) { r.Host = host }); got != want {
+			t.Errorf("%s: status %d (%.60s), want %d", host, got, body, want)
+		}
+	}
+	// Pages of other ports are other origins, on the same machine too.
+	for origin, want := range map[string]int{"http://localhost:9000": http.StatusOK, "http://localhost:9001": http.StatusForbidden, "https://localhost:9000": http.StatusForbidden} {
+		got, _ := do(t, s, http.MethodPost, "/api/read", `{"path":"/3306/0/5850"}`, func(r *http.Request) { r.Host = "localhost:9000"; r.Header.Set("Origin", origin) })
+		if got != want {
+			t.Errorf("from %s: status %d, want %d", origin, got, want)
+		}
+	}
+}
+
+// TestReadOnly: a page that only shows refuses what would change the board, and says so.
+func TestReadOnly(t *testing.T) {
+	b := &board{}
+	s, _ := serve(t, b, func(c *Config) { c.ReadOnly, c.Token = true, "" })
+	for operation, want := range map[string]int{
+		"read": http.StatusOK, "discover": http.StatusOK, "observe": http.StatusOK, "cancel": http.StatusOK,
+		"write": http.StatusForbidden, "execute": http.StatusForbidden, "attributes": http.StatusForbidden,
+	} {
+		got, body := do(t, s, http.MethodPost, "/api/"+operation, `{"path":"/3306/0/5850","value":"true"}`, func(r *http.Request) { r.Header.Del("Authorization") })
+		if got != want {
+			t.Errorf("%s: status %d (%s), want %d", operation, got, body, want)
+		}
+	}
+	if len(b.written) > 0 {
+		t.Errorf("it wrote %v", b.written)
+	}
+	if _, body := do(t, s, http.MethodGet, "/api/state", "", nil); !strings.Contains(body, `"readOnly":true`) {
+		t.Errorf("the state is %s", body)
 	}
 }
 

@@ -13,9 +13,12 @@ import (
 // is not asked: its resources and their values are asked for as they come into
 // view, so that neither a slow board nor one of many instances holds up the page.
 type stateOf struct {
+	Run          string              `json:"run"`
 	Turn         int64               `json:"turn"` // of the registration and of what is observed
 	Registration Registration        `json:"registration"`
 	Direct       bool                `json:"direct"`
+	ReadOnly     bool                `json:"readOnly"`
+	Demo         bool                `json:"demo"`
 	Objects      []object            `json:"objects"`
 	Observed     []lwm2m.Path        `json:"observed"`
 	History      map[string][]moment `json:"history"` // by path, the oldest first
@@ -40,7 +43,7 @@ type resource struct {
 
 func (p *page) state(w http.ResponseWriter, _ *http.Request) {
 	s := stateOf{
-		Turn: p.Feed.turn(), Registration: p.Operator.Registration(), Direct: p.Direct, Objects: []object{},
+		Run: p.run, Turn: p.Feed.turn(), Registration: p.Operator.Registration(), Direct: p.Direct, ReadOnly: p.ReadOnly, Demo: p.Demo, Objects: []object{},
 		Observed: sorted(p.Operator.Observed()), History: p.Feed.history.tell(p.Feed.now()),
 	}
 	for _, path := range p.Operator.Instances() {

@@ -105,11 +105,20 @@ func TestInstalled(t *testing.T) {
 	if err := os.WriteFile(script, nspawn, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	arguments := []string{"bash", script, filepath.Join(workspace.Cache(t), "install"), payload}
+	v := newVisitor(t)
+	arguments := []string{"bash", script, filepath.Join(workspace.Cache(t), "install"), payload, v.folder}
 	if os.Geteuid() != 0 {
 		arguments = append([]string{"sudo"}, arguments...)
 	}
-	out, err := exec.CommandContext(t.Context(), arguments[0], arguments[1:]...).CombinedOutput()
+	var out []byte
+	var err error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		out, err = exec.CommandContext(t.Context(), arguments[0], arguments[1:]...).CombinedOutput()
+	}()
+	v.visits(t, ended)
+	<-ended
 	if err != nil {
 		t.Fatalf("boot the system: %v\n%s", err, out)
 	}

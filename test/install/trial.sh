@@ -39,6 +39,18 @@ ask() {
     $s->print("{\"verb\":\"led\",\"led\":{\"name\":\"lamp\",\"attribute\":\"brightness\",\"value\":\"05\"}}\n"); my $a = <$s>; print $a; exit($a =~ /error/ ? 1 : 0)'
 }
 quiet() { local lines; lines=$(journalctl -q -p warning -u lwm2m-agent | grep -v "watchdog\|Watchdog\|signal ABRT\|core-dump\|Killing process\|Failed with result"); echo "$lines"; [ -z "$lines" ]; }
+# visited NAME: has somebody outside look at the page in a browser, and waits until it is done.
+visited() {
+  touch "/srv/outside/$1"
+  for _ in $(seq 600); do
+    [ ! -e "/srv/outside/$1.done" ] || return 0
+    sleep 0.2
+  done
+  return 1
+}
+on() { lwm2m-agent read "$1" | tee /dev/stderr | grep -q true; }
+# reaches USER NAME: whether a user can connect to a socket of the agent.
+reaches() { runuser -u "$1" -- perl -MIO::Socket::UNIX -e "IO::Socket::UNIX->new(Peer => '/run/lwm2m-agent/local/$2.sock') or die qq(\$!\n)"; }
 can_reboot() { [ "$(runuser -u lwm2m-agent -- busctl call org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager CanReboot)" = 's "yes"' ]; }
 
 /root/peer >/root/peer.log 2>&1 &
@@ -78,6 +90,32 @@ hold "reload" systemctl reload lwm2m-agent
 soon "the server sees the registration" said '^registered'
 soon "and reads from it" said '^read /3/0/0: \['
 hold "check finds nothing wrong" runuser -u lwm2m-agent -- lwm2m-agent check
+
+# The page, as somebody sees it who forwards its socket to his own machine.
+cp /root/peer /usr/local/bin/peer
+printf '[metrics]\nlisten = "unix:/run/lwm2m-agent/local/metrics.sock"\n[page]\nlisten = "unix:/run/lwm2m-agent/local/page.sock"\n[[actuator]]\nname = "relay"\ndriver = "sim"\n' >/etc/lwm2m-agent/agent.d/60-page.toml
+chgrp lwm2m-agent /etc/lwm2m-agent/agent.d/60-page.toml
+hold "restart with a page" systemctl restart lwm2m-agent
+soon "members of the group reach it" reaches reader page
+refuse "strangers do not" reaches stranger page
+hold "metrics are there as well" reaches reader metrics
+refuse "for members of the group" reaches stranger metrics
+hold "still no port is open" test -z "$(ss -Htulnp 2>/dev/null | grep lwm2m-agent)"
+setpriv --reuid reader --regid reader --init-groups peer forward /srv/outside/page.sock /run/lwm2m-agent/local/page.sock &
+forward=$!
+hold "a browser sees the page, which changes nothing" visited shown
+install -m 0640 -g lwm2m-agent /srv/outside/token /etc/lwm2m-agent/keys/page.token
+printf '[page]\ntoken_file = "../keys/page.token"\nwrite = true\n' >/etc/lwm2m-agent/agent.d/61-token.toml
+chgrp lwm2m-agent /etc/lwm2m-agent/agent.d/61-token.toml
+hold "restart with a token" systemctl restart lwm2m-agent
+soon "the page is there" reaches reader page
+hold "a browser with the token switches the relay" visited operated
+hold "which is on now" on /3306/0/5850
+refuse "the token is in no log" grep -rF "$(cat /srv/outside/token)" /var/log /run/log /root/peer.log
+rm /etc/lwm2m-agent/agent.d/60-page.toml /etc/lwm2m-agent/agent.d/61-token.toml
+hold "restart without the page" systemctl restart lwm2m-agent
+kill "$forward"
+wait "$forward"
 
 # An LED as the kernel has it: root's, and below /sys.
 mount -t tmpfs tmpfs /sys/class

@@ -1,12 +1,13 @@
 // What the page asks of its server. Every call throws an Error whose message is
 // fit for people.
+import { demo, program } from "./board.js";
 
-let over = false; // the demo has ended
+let over = false; // the program has ended
 
 async function ask(address, options) {
-  if (over) throw new Error("the demo has ended");
+  if (over) throw new Error(`${program()} has ended`);
   const response = await fetch(address, options).catch(() => {
-    throw new Error(over ? "the demo has ended" : "the demo cannot be reached");
+    throw new Error(over ? `${program()} has ended` : `${program()} cannot be reached`);
   });
   if (response.ok) return response.json();
   const text = await response.text();
@@ -32,8 +33,8 @@ export async function operate(operation, body) {
 export const state = () => ask("api/state");
 
 // events calls handlers[name](data) for each event, and handlers.link("up",
-// "down" or "over"). The browser connects again by itself, unless the demo has
-// ended or refuses (it was started anew, with another token).
+// "down" or "over"). The browser connects again by itself, unless a demo has ended
+// or the program refuses (it was started anew, with another token).
 export function events(handlers) {
   const source = new EventSource("api/events");
   const end = () => {
@@ -43,7 +44,7 @@ export function events(handlers) {
   };
   source.onopen = () => handlers.link("up");
   source.onerror = () => (source.readyState === EventSource.CLOSED ? end() : handlers.link("down"));
-  source.addEventListener("end", end);
+  source.addEventListener("end", () => { if (demo) end(); });
   for (const name of ["values", "registration", "objects", "observed", "note", "message"]) {
     source.addEventListener(name, (e) => handlers[name](JSON.parse(e.data)));
   }

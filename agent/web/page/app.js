@@ -8,6 +8,7 @@ import * as tree from "./tree.js";
 import * as wire from "./wire.js";
 
 let loading = false, again = false;
+let run = null; // of the program
 
 // load brings everything in step with the server; a call during one makes one
 // more afterwards.
@@ -17,9 +18,14 @@ async function load() {
   loading = true;
   try {
     const state = await api.state();
+    if (run && run !== state.run) location.reload(); // it knows nothing of what is observed here
+    run = state.run;
     registration.take(state.registration, state.turn);
     board.enter(state);
-    document.getElementById("direct").hidden = !board.direct;
+    document.title = document.getElementById("name").textContent = board.demo ? "lwm2m-agent demo" : "lwm2m-agent";
+    document.getElementById("direct").hidden = !board.direct || board.readOnly;
+    document.getElementById("read-only").hidden = !board.readOnly;
+    document.getElementById("wire-toggle").hidden = !board.demo;
     tree.lay();
     // Not waited for: the board may be slow.
     cards.lay(state.history);

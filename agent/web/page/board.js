@@ -10,6 +10,11 @@ const observers = new Set(); // functions that want to know what is observed
 export let observed = new Set(); // paths
 let observedTurn = 0;
 export let direct = false; // operations act on the board itself
+export let readOnly = false; // what would change the board is refused
+export let demo = false; // the board is that of a demo
+
+// program is what the page is of, in words.
+export const program = () => (demo ? "the demo" : "the agent");
 
 export const parts = (path) => path.split("/").slice(1).map(Number);
 export const resourcePath = (path) => path.split("/").slice(0, 4).join("/");
@@ -18,7 +23,7 @@ export const instancePath = (path) => path.split("/").slice(0, 3).join("/");
 // enter takes what the server knows. An empty list of objects is that of a board
 // which is away: what was known of it stays in view.
 export function enter(state) {
-  direct = state.direct;
+  ({ direct, readOnly, demo } = state);
   if (state.objects.length > 0) {
     objects.clear();
     for (const o of state.objects) {

@@ -44,7 +44,7 @@ export class Card {
     this.#binary = this.#definition.type === "Boolean";
     this.#chart = this.#isTrack ? new Track() : new Chart(this.#binary);
     const value = element("p", { className: "value" }, this.#now, " ", this.#unit);
-    if (this.#binary && this.#definition.ops.includes("W")) {
+    if (this.#binary && this.#definition.ops.includes("W") && !board.readOnly) {
       this.#switch = toggle("", (on) => operations.set(this.#path, on));
       value.append(this.#switch);
     }

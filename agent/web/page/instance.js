@@ -48,7 +48,7 @@ export class Instance {
     const label = board.nameOf(this.path);
     this.#observe = button("", "", () => (board.observed.has(this.path) ? operations.cancel(this.path) : operations.observe(this.path)));
     const box = element("div", { className: "actions" }, button("Read", `Read ${label}`, () => this.#read()), this.#observe);
-    if (!board.direct) box.append(button("Attributes", `Attributes of ${label}`, () => this.#writeAttributes()));
+    if (!board.direct && !board.readOnly) box.append(button("Attributes", `Attributes of ${label}`, () => this.#writeAttributes()));
     return box;
   }
 

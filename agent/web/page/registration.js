@@ -1,4 +1,5 @@
 // The head of the page: which board, where it is registered, how that stands.
+import { demo, program } from "./board.js";
 import { element } from "./dom.js";
 import { duration, time } from "./format.js";
 
@@ -23,6 +24,7 @@ function show(r) {
     ["Lifetime", duration(r.lifetime)],
     ["Since", r.since && time(r.since)],
     ["Next Update", r.update && time(r.update)],
+    ...(r.others ?? []).map((other) => ["Also", other]),
   ].filter(([, text]) => text).map(([term, text]) => element("div", {}, element("dt", {}, term), element("dd", {}, text))));
 }
 
@@ -34,14 +36,15 @@ function word(text, registered) {
   $("stale").textContent = registered ? "" : "The board is not registered at the moment: what you see below is what was known before.";
 }
 
-// link says how the connection to the demo is: "up", "down" or "over".
+// link says how the connection to the program is: "up", "down" or "over".
 export function link(how) {
   if (how === "up") {
     if (latest) show(latest);
     return;
   }
-  word(how === "over" ? "the demo has ended" : "the demo does not answer; trying again", false);
+  word(`${program()} ${how === "over" ? "has ended" : "does not answer; trying again"}`, false);
+  const again = demo ? "Start the demo again and open the address that it prints." : "Load the page anew when it runs again.";
   $("stale").textContent = how === "over"
-    ? "Start the demo again and open the address that it prints. What you see below is what was known at its end."
+    ? `${again} What you see below is what was known at its end.`
     : "What you see below is what was known before.";
 }

@@ -52,7 +52,8 @@ export class Row {
 
   get words() { return `${this.#definition.name} ${this.#definition.id}`.toLowerCase(); }
 
-  #can(operation) { return this.#definition.ops.includes(operation); }
+  // can says whether an operation is offered.
+  #can(operation) { return this.#definition.ops.includes(operation) && (operation === "R" || !board.readOnly); }
 
   // quick is what stays in sight: only what changes something.
   #quick() {
@@ -84,7 +85,7 @@ export class Row {
     }
     if (this.#can("W")) actions.append(button("Write", `Write ${this.#label}`, () => this.#write()));
     if (this.#can("E")) actions.append(button("Execute", `Execute ${this.#label}`, () => this.#execute()));
-    if (this.#can("R") && !board.direct) actions.append(button("Attributes", `Attributes of ${this.#label}`, () => this.#writeAttributes()));
+    if (this.#can("R") && !board.direct && !board.readOnly) actions.append(button("Attributes", `Attributes of ${this.#label}`, () => this.#writeAttributes()));
     this.#panel.append(this.#facts, actions);
     this.#showFacts();
     this.#showObserved();

@@ -1,5 +1,6 @@
 // Command peer is a LwM2M server for the trial of an installed agent: it prints a line
-// for each registration, and what it reads of a client that registers. It must not know the agent.
+// for each registration, and what it reads of a client that registers. "peer forward FROM TO" carries
+// connections between two unix sockets. It must not know the agent.
 package main
 
 import (
@@ -19,7 +20,12 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	err := serve(ctx, "127.0.0.1:5683")
+	var err error
+	if args := os.Args[1:]; len(args) == 3 && args[0] == "forward" {
+		err = forward(ctx, args[1], args[2])
+	} else {
+		err = serve(ctx, "127.0.0.1:5683")
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "peer:", err)

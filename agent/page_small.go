@@ -1,0 +1,13 @@
+//go:build small
+
+package agent
+
+import (
+	"context"
+	"errors"
+)
+
+// servePage fails: there is no page.
+func (*Agent) servePage(context.Context) error {
+	return errors.New("this small program has no page; take [page] out of the configuration")
+}
