@@ -309,6 +309,9 @@ func (a *Agent) Apply(ctx context.Context, cfg *config.Config) error {
 	if err := a.checkApps(cfg); err != nil {
 		return err
 	}
+	if err := a.setAPNs(ctx, cfg); err != nil {
+		return err
+	}
 	if err := a.apps.Apply(cfg.Apps); err != nil { // first: a sensor may take over an object of theirs
 		return err
 	}

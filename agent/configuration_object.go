@@ -164,6 +164,15 @@ func (c *configuration) commit(layout *config.Layout, by string, remote bool) er
 	return nil
 }
 
+// setAPN begins a transaction that changes the APN of a modem.
+func (c *configuration) setAPN(modem, apn string) error {
+	layout, err := c.files.DraftAPN(modem, apn, c.machine.Overlay())
+	if err != nil {
+		return lwm2m.Errorf(lwm2m.BadRequest, "%w", err)
+	}
+	return c.commit(layout, "a server, by object 11", true)
+}
+
 // notNow makes an error of the machine one that a server is answered with.
 func notNow(err error) error {
 	if errors.Is(err, transaction.ErrNotNow) {

@@ -22,21 +22,23 @@ import (
 // addModems makes the modems of the configuration, which is read at the start. The first
 // one has objects 10, 11, 13, 27, 10241 and 10308.
 func (a *Agent) addModems() error {
-	a.modems = &bind.Modems{Health: a.health, Log: a.log, Now: a.opts.Now, Changed: a.modemChanged, Woke: a.modemWoke, Used: a.usesModem, Wake: a.wake}
+	a.modems = &bind.Modems{
+		Health: a.health, Store: a.store, Log: a.log, Now: a.opts.Now, Changed: a.modemChanged, Woke: a.modemWoke, Used: a.usesModem, Wake: a.wake,
+	}
 	if len(a.opts.Config.Modems) > 0 {
 		a.modemTasks = append(a.modemTasks, named{"messages", a.modems.Run})
 	}
 	for i := range a.opts.Config.Modems {
 		section := &a.opts.Config.Modems[i]
-		m, healer := a.modems.Add(section)
-		a.modemTasks = append(a.modemTasks, named{"modem " + section.Name, m.Run})
+		m, healer, keepAPN := a.modems.Add(section)
+		a.modemTasks = append(a.modemTasks, named{"modem " + section.Name, m.Run}, named{"APN of modem " + section.Name, keepAPN})
 		if healer != nil {
 			a.modemTasks = append(a.modemTasks, named{"healer of modem " + section.Name, healer.Run})
 		}
 		if i > 0 {
 			continue
 		}
-		cellular, err := bind.NewCellular(a.tree, m, a.log)
+		cellular, err := bind.NewCellular(a.tree, m, a.apnTrial(section.Name), a.log)
 		if err != nil {
 			return fmt.Errorf("add the objects of modem %q: %w", section.Name, err)
 		}
@@ -57,6 +59,28 @@ func (a *Agent) addHostDevice() error {
 		return err
 	}
 	return a.objects.device.SetExternal(objects.HostDeviceLink())
+}
+
+// setAPNs has the modems connect with the APNs of a configuration.
+func (a *Agent) setAPNs(ctx context.Context, cfg *config.Config) error {
+	apns := make(map[string]string)
+	for i := range cfg.Modems {
+		apns[cfg.Modems[i].Name] = cfg.Modems[i].APN
+	}
+	return a.modems.SetAPNs(ctx, apns)
+}
+
+// apnTrial has an APN that a server writes into object 11 tried like one that it configures.
+func (a *Agent) apnTrial(name string) bind.APNTrial {
+	return bind.APNTrial{
+		Begin: func(cid int, apn string) (bool, error) {
+			if a.configuration == nil || !a.modems.Keeps(name, cid) {
+				return false, nil
+			}
+			return true, a.configuration.setAPN(name, apn)
+		},
+		Withdraw: func() { _ = a.configuration.machine.Object("the request that wrote the APN was taken back") }, // else it is over
+	}
 }
 
 // radio is what the times of accounts depend on.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -34,7 +35,19 @@ type Cellular struct {
 	nr        *objects.NRObject
 	seenNR    bool                            // the modem is one for 5G
 	selected  atomic.Pointer[modem.Selection] // what the modem goes by
+	bearers   atomic.Pointer[[]modem.Bearer]  // likewise
 	anew      chan renewal
+	trial     APNTrial
+	tried     atomic.Int64 // the context whose new APN is on trial, which connects it; 0: none
+}
+
+// APNTrial puts an APN that a server has written in force for a trial.
+type APNTrial struct {
+	// Begin reports whether it takes the APN of a context: it does of the one that carries the connection,
+	// if the configuration can be set.
+	Begin func(cid int, apn string) (taken bool, err error)
+	// Withdraw ends the trial that Begin has begun.
+	Withdraw func()
 }
 
 // renewal is a connection to be made anew, and the profile to go back to.
@@ -54,8 +67,9 @@ var pdnTypes = map[modem.PDNType]objects.PDNType{
 }
 
 // NewCellular adds objects 10, 11, 13, 27 and 10308 for a modem.
-func NewCellular(tree *model.Tree, m CellularModem, log *slog.Logger) (*Cellular, error) {
-	c := &Cellular{modem: m, log: log, anew: make(chan renewal, 4)}
+func NewCellular(tree *model.Tree, m CellularModem, trial APNTrial, log *slog.Logger) (*Cellular, error) {
+	c := &Cellular{modem: m, log: log, anew: make(chan renewal, 4), trial: trial}
+	c.bearers.Store(new([]modem.Bearer))
 	var err error
 	c.power, err = objects.NewCellularConnectivity(tree, objects.CellularHooks{Exact: exactTimers, SetPSM: c.setPSM, SetEDRX: c.setEDRX})
 	if err != nil {
@@ -108,14 +122,44 @@ func profileOf(apn string, t objects.PDNType) modem.Profile {
 
 func (c *Cellular) setProfile(ctx context.Context, instance uint16, apn string, t objects.PDNType, login *objects.APNLogin) error {
 	p := profileOf(apn, t)
+	cid := int(instance)
+	if i := slices.IndexFunc(*c.bearers.Load(), func(b modem.Bearer) bool { return b.CID == cid }); i >= 0 {
+		old := (*c.bearers.Load())[i]
+		if c.tried.CompareAndSwap(int64(cid), 0) && apn == old.APN {
+			c.trial.Withdraw() // the request is taken back
+			return nil
+		}
+		taken, err := c.tries(cid, apn, old.APN)
+		if err != nil || taken && p.Type == old.Type && login == nil {
+			return err
+		}
+		if taken {
+			p.APN = old.APN // the trial sets it
+		}
+	}
 	if login != nil {
 		kinds := map[objects.APNAuthentication]modem.Authentication{objects.APNPAP: modem.PAP, objects.APNCHAP: modem.CHAP, objects.APNPAPOrCHAP: modem.CHAP}
 		p.Login = &modem.Login{Authentication: kinds[login.Authentication], User: login.User, Password: modem.Secret(login.Secret)}
 	}
-	return c.modem.SetProfile(ctx, int(instance), p)
+	return c.modem.SetProfile(ctx, cid, p)
+}
+
+// tries begins the trial of an APN that is another one.
+func (c *Cellular) tries(cid int, apn, old string) (bool, error) {
+	if apn == old {
+		return false, nil
+	}
+	taken, err := c.trial.Begin(cid, apn)
+	if taken && err == nil {
+		c.tried.Store(int64(cid))
+	}
+	return taken, err
 }
 
 func (c *Cellular) changed(instance uint16, apn string, t objects.PDNType) {
+	if c.tried.CompareAndSwap(int64(instance), 0) {
+		return // the trial connects, and goes back
+	}
 	select {
 	case c.anew <- renewal{int(instance), profileOf(apn, t)}:
 	default:
@@ -186,6 +230,7 @@ func (c *Cellular) publish(s *modem.State) {
 		}
 	}
 	c.selected.Store(new(s.Selection))
+	c.bearers.Store(new(slices.Clone(s.Bearers)))
 	err := errors.Join(c.profiles.Publish(profiles), c.power.Publish(power, active), c.selection.Publish(c.selectionNow()), c.identity.Publish(identityOf(s)), c.publishNR(s))
 	if err != nil {
 		c.log.Warn("modem not published", slog.Any("error", err))

@@ -15,6 +15,7 @@ import (
 
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/health"
+	"lwm2m-agent/agent/store"
 	"lwm2m-agent/gnss"
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/modem"
@@ -27,6 +28,7 @@ import (
 // wrong with them into health.
 type Modems struct {
 	Health  *health.Tracker
+	Store   *store.Store
 	Log     *slog.Logger
 	Now     func() time.Time
 	Changed func()                 // after anything that Enter tells
@@ -52,6 +54,7 @@ type namedModem struct {
 	name     string
 	state    modem.State
 	made     Modem
+	apn      *apnKeeper
 	datagram int // bytes of its longest, the last that was told
 }
 
@@ -92,8 +95,8 @@ func ProbeModem(ctx context.Context, section *config.Modem) (modem.State, error)
 }
 
 // Add makes a modem of a section, and what heals it, nil if nothing shall; the caller runs
-// both.
-func (m *Modems) Add(section *config.Modem) (Modem, *Healer) {
+// both, and what keeps its APN.
+func (m *Modems) Add(section *config.Modem) (made Modem, healer *Healer, keepAPN func(context.Context) error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.triggers == nil {
@@ -101,18 +104,20 @@ func (m *Modems) Add(section *config.Modem) (Modem, *Healer) {
 	}
 	i := len(m.states)
 	m.states = append(m.states, namedModem{name: section.Name})
-	var healer *Healer
-	made := m.create(section, func(s modem.State, _ modem.Part) {
+	keeper := &apnKeeper{name: section.Name, want: section.APN, store: m.Store, log: m.Log, news: make(chan struct{}, 1)}
+	made = m.create(section, func(s modem.State, _ modem.Part) {
 		if healer != nil {
 			healer.Take(s)
 		}
+		keeper.take(&s)
 		m.take(i, s)
 	})
-	m.states[i].made = made
+	keeper.modem = made
+	m.states[i].made, m.states[i].apn = made, keeper
 	if section.Heal {
 		healer = NewHealer(made, section.Name, m.Log, m.Health, m.Now, rand.Float64)
 	}
-	return made, healer
+	return made, healer, keeper.run
 }
 
 // create makes a modem by its driver.

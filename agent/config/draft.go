@@ -30,7 +30,7 @@ type Layout struct {
 	Changes []string // what would change, in words, without secrets
 	Restart []string // the sections among these that are read at the start only
 
-	ServersChange bool // an account of a server that there is would change or go
+	ServersChange bool // an account of a server that there is would change or go, or what it is reached over
 }
 
 // Read returns the configuration with an overlay. The error is a Problems.
@@ -87,6 +87,30 @@ func (f Files) Draft(candidate, overlay string, remote bool) (*Layout, error) {
 		l.Checked = cfg
 	}
 	return l, err
+}
+
+// DraftAPN returns the configuration with another APN of a modem and all else as it is. The error is
+// a Problems.
+func (f Files) DraftAPN(modem, apn, overlay string) (*Layout, error) {
+	if _, ok := accessPoint.read(apn); !ok {
+		return nil, Problems{{File: CandidateName, Text: fmt.Sprintf("%.120q is not valid; allowed: %s", apn, accessPoint.words)}}
+	}
+	d, err := f.drafter(overlay)
+	if err != nil {
+		return nil, err
+	}
+	list := d.old.table["modem"]
+	if list == nil {
+		list = &node{}
+		d.old.table["modem"] = list
+	}
+	e := list.element(&modemSection, modem)
+	if e == nil {
+		e = &node{table: map[string]*node{modemSection.identity: {value: modem, raw: modem}}}
+		list.list = append(list.list, e)
+	}
+	e.table["apn"] = &node{value: apn, raw: apn}
+	return d.layout(prune(&schema, d.old, d.base))
 }
 
 func (f Files) folder() string {
@@ -391,8 +415,12 @@ func (c *comparison) changed(s *section, k *key, title string, was, is *node) {
 	if top == "" {
 		top = k.name
 	}
+	apn := s.name == "modem" && k.name == "apn"
+	if apn {
+		top = "" // of a section that is read at the start, this is not
+	}
 	c.add(top, within(title, k.name)+": "+show(was)+" becomes "+show(is))
-	if s.name == "server" && !slices.Contains(apart, k.name) {
+	if apn || s.name == "server" && !slices.Contains(apart, k.name) {
 		c.layout.ServersChange = true
 	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -217,6 +218,28 @@ func TestDraftRefuses(t *testing.T) {
 	}
 }
 
+// TestRemoteAPN: a server sets the APN of a modem that there is, neither adds one nor takes one away, and what the
+// user set of it by command stays.
+func TestRemoteAPN(t *testing.T) {
+	f := folder(t, filesText)
+	const local = "[[modem]]\nname = \"wwan\"\nheal = true\n"
+	set := f.mustDraft(t, "[[modem]]\nname = 'wwan'\napn = 'iot.lab'\n", local, true)
+	if want := "[[modem]]\nname = \"wwan\"\nheal = true\napn = \"iot.lab\"\n"; set.Overlay != want || !set.ServersChange || len(set.Restart) > 0 {
+		t.Errorf("overlay %s, servers %v, at the next start %v", set.Overlay, set.ServersChange, set.Restart)
+	}
+	if got := set.Config.Modems[0].APN; got != "iot.lab" {
+		t.Errorf("the APN is %q", got)
+	}
+	if gone := f.mustDraft(t, "[log]\nlevel = 'info'\n", set.Overlay, true); !strings.HasPrefix(gone.Overlay, local) || strings.Contains(gone.Overlay, "apn") {
+		t.Errorf("without the modem in the candidate: %s", gone.Overlay)
+	}
+	for _, candidate := range []string{"[[modem]]\nname = 'other'\napn = 'x'\n", "[[modem]]\nname = 'wwan'\napn = 'a\"b'\n", "[[modem]]\nname = 'wwan'\nheal = false\n"} {
+		if _, err := f.Draft(candidate, local, true); err == nil {
+			t.Errorf("taken: %s", candidate)
+		}
+	}
+}
+
 // TestNoServerLeft: a server cannot leave a device without any.
 func TestNoServerLeft(t *testing.T) {
 	f := folder(t, "[remote_configuration]\nservers=[101]\n")
@@ -244,7 +267,7 @@ var samples = []string{
 
 // TestRemoteKeyByKey: each key of the schema can be set remotely, or is refused.
 func TestRemoteKeyByKey(t *testing.T) {
-	f := folder(t, "")
+	f := folder(t, "[[modem]]\nname = 'wwan'\ndriver = 'modemmanager'\n") // which servers cannot add
 	d, err := f.drafter("")
 	if err != nil {
 		t.Fatal(err)
@@ -307,7 +330,11 @@ func (d *drafter) tries(t *testing.T, s *section, at string, k *key, literal str
 		}
 		text.WriteString("[[" + path + "]]\n")
 		if sub.identity != k.name || sub != s {
-			text.WriteString(sub.identity + " = " + sub.key(sub.identity).sample(t, sub.name) + "\n")
+			name := sub.key(sub.identity).sample(t, sub.name)
+			if there := elements(d.active, part); len(there) > 0 {
+				name = fmt.Sprintf("'%v'", valueOf(there[0], sub.identity))
+			}
+			text.WriteString(sub.identity + " = " + name + "\n")
 		}
 	}
 	text.WriteString(k.name + " = " + literal + "\n")

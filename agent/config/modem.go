@@ -27,6 +27,7 @@ type Modem struct {
 	Signal time.Duration // between two measurements; zero: only with other news
 	PIN    Secret        // zero: none
 	Heal   bool          // a lost link is mended
+	APN    string        // of the connection; "": what the modem has
 }
 
 // The defaults of modems.
@@ -36,7 +37,7 @@ const (
 )
 
 var modemSection = section{
-	name: "modem", identity: "name", help: "A cellular modem: its cell, signal, SIM and bearers; docs/modems.md. Read at the start.",
+	name: "modem", identity: "name", help: "A cellular modem: its cell, signal, SIM and bearers; docs/modems.md. Read at the start, but for apn.",
 	keys: []key{
 		{name: "name", kind: uniqueFor, required: true, help: "unique"},
 		{name: "driver", kind: oneOf(string(ModemAT), string(ModemManager)), required: true, help: "how it is spoken to: AT commands, or ModemManager, which owns it"},
@@ -44,6 +45,7 @@ var modemSection = section{
 		{name: "speed", kind: integer(1200, 4000000), fallback: "115200", help: "baud, of a serial port with wires; USB has none"},
 		{name: "signal", kind: duration(0, day), fallback: `"` + short(DefaultSignal) + `"`, help: `time between measurements of the signal; "0s" is only when something else has changed`},
 		{name: "heal", kind: boolean, fallback: "false", help: "mend a lost link step by step, rarely; docs/modems.md"},
+		{name: "apn", kind: accessPoint, fallback: "what the modem has", help: "APN of its connection; taken up at once, and on trial like the address of a server"},
 		{name: "pin", kind: pin, secret: true, help: "of the SIM; tried once, so that a wrong one does not lock the card"},
 	},
 }
@@ -53,6 +55,13 @@ var pin = kind{"4 to 8 digits, as text", func(v any) (any, bool) {
 	s, _ := v.(string)
 	ok := len(s) >= 4 && len(s) <= 8 && strings.Trim(s, "0123456789") == ""
 	return NewSecret([]byte(s)), ok
+}}
+
+// accessPoint takes the name of an access point (3GPP TS 23.003, clause 9.1).
+var accessPoint = kind{`an APN: 1 to 100 letters, digits, "-" and "."`, func(v any) (any, bool) {
+	s, _ := v.(string)
+	outside := func(r rune) bool { return r != '.' && (r == '_' || notInToken(r)) }
+	return s, s != "" && len(s) <= 100 && !strings.ContainsFunc(s, outside)
 }}
 
 // telephoneNumber takes a number, or a short one that a service sends from.
@@ -104,7 +113,7 @@ func (b *builder) modems(root *node) {
 			Name:    get(n, "name", ""), Driver: ModemDriver(get(n, "driver", "")), Port: get(n, "port", ""),
 			Speed:  uint32(min(get(n, "speed", int64(DefaultSpeed)), math.MaxUint32)), //nolint:gosec // within range, says its kind
 			Signal: get(n, "signal", DefaultSignal), PIN: get(n, "pin", Secret{}),
-			Heal: get(n, "heal", false),
+			Heal: get(n, "heal", false), APN: get(n, "apn", ""),
 		}
 		if pin := n.table["pin"]; pin != nil && pin.source != nil && pin.source.open {
 			b.cfg.Warnings = append(b.cfg.Warnings, m.Problem("pin", "everyone on this machine can read it; run: chmod o-rwx %s", pin.source.file))

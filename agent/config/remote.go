@@ -36,7 +36,8 @@ var remotely = map[string][]string{
 		"active", "bias", "edge", "drive", "shunt", "frequency", "range", "baud", "parity", "stop_bits", "timeout", "register", "table", "type", "word_order",
 		"unit", "wave", "min", "max", "period", "seed", "file",
 	},
-	"log": {"level"},
+	"modem": {"apn"},
+	"log":   {"level"},
 }
 
 // remoteConfigurationSection says who may write object 26241.
@@ -128,7 +129,15 @@ func (d *drafter) keep(s *section, at string, n, old *node) {
 			// Its keys are all settable.
 		default:
 			for _, e := range o.list {
-				if c := n.table[name].element(sub, e.table[sub.identity].value); c != nil {
+				c := n.at(name).element(sub, e.table[sub.identity].value)
+				if c == nil && !slices.Contains(remotely[inner], sub.identity) { // servers can neither add one nor take it away
+					c = &node{source: e.source, line: e.line, table: map[string]*node{sub.identity: e.table[sub.identity]}}
+					if n.table[name] == nil {
+						n.table[name] = &node{source: o.source, line: o.line}
+					}
+					n.table[name].list = append(n.table[name].list, c)
+				}
+				if c != nil {
 					d.keep(sub, inner, c, e)
 				}
 			}

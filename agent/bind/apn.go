@@ -1,0 +1,216 @@
+package bind
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"lwm2m-agent/agent/store"
+	"lwm2m-agent/modem"
+)
+
+// apnKeeper has a modem connect with the APN of the configuration. What the modem had before is
+// kept in the state directory, so that it comes back when the configuration has none any more: by
+// edit, or since a trial of it was reverted.
+type apnKeeper struct {
+	modem CellularModem
+	name  string
+	store *store.Store
+	log   *slog.Logger
+	news  chan struct{} // receives when the modem has come
+
+	setting sync.Mutex // held while the modem is told something
+
+	mu      sync.Mutex
+	want    string // "": what it had
+	ready   bool
+	bearers []modem.Bearer
+}
+
+// formerProfile is what a modem had before the agent set its APN.
+type formerProfile struct {
+	CID  int           `json:"cid"`
+	APN  string        `json:"apn"`
+	Type modem.PDNType `json:"type"`
+}
+
+func (k *apnKeeper) key() string { return "apn/" + k.name }
+
+// former returns what the modem had; nil if the agent has not set anything.
+func (k *apnKeeper) former() (*formerProfile, error) {
+	record, err := k.store.Bucket(store.Values).Load(k.key())
+	if err != nil || record == nil {
+		return nil, err
+	}
+	f := new(formerProfile)
+	if err := json.Unmarshal(record, f); err != nil {
+		return nil, fmt.Errorf("the former APN of modem %q: %w", k.name, err)
+	}
+	return f, nil
+}
+
+// keep saves what the modem had; nil forgets it.
+func (k *apnKeeper) keep(f *formerProfile) error {
+	var record []byte
+	if f != nil {
+		record, _ = json.Marshal(f) // numbers and a text
+	}
+	if err := k.store.Bucket(store.Values).Save(k.key(), record); err != nil {
+		return fmt.Errorf("keep the former APN of modem %q: %w", k.name, err)
+	}
+	return nil
+}
+
+// take notes what the modem says.
+func (k *apnKeeper) take(s *modem.State) {
+	k.mu.Lock()
+	came := s.Presence == modem.Ready && !k.ready
+	k.ready = s.Presence == modem.Ready
+	if k.ready {
+		k.bearers = slices.Clone(s.Bearers)
+	}
+	k.mu.Unlock()
+	if came {
+		select {
+		case k.news <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// set says which APN is wanted, and has a modem that is there connect with it.
+func (k *apnKeeper) set(ctx context.Context, apn string) error {
+	k.mu.Lock()
+	same := k.want == apn
+	k.want = apn
+	k.mu.Unlock()
+	if same {
+		return nil
+	}
+	return k.reconcile(ctx)
+}
+
+// run sets the APN of a modem that has come, until ctx ends.
+func (k *apnKeeper) run(ctx context.Context) error {
+	for {
+		select {
+		case <-k.news:
+		case <-ctx.Done():
+			return nil
+		}
+		if err := k.reconcile(ctx); err != nil && ctx.Err() == nil {
+			k.log.Error("the modem does not connect with the APN of the configuration", slog.String("modem", k.name), slog.Any("error", err))
+		}
+	}
+}
+
+// carrying is the connection whose APN is set: the one that is up, or else the first.
+func carrying(bearers []modem.Bearer) modem.Bearer {
+	if i := slices.IndexFunc(bearers, func(b modem.Bearer) bool { return b.Active }); i >= 0 {
+		return bearers[i]
+	}
+	if len(bearers) > 0 {
+		return bearers[0]
+	}
+	return modem.Bearer{CID: 1, Type: modem.IPv4v6}
+}
+
+// reconcile sets the modem's APN if it is not the one that is wanted.
+func (k *apnKeeper) reconcile(ctx context.Context) error {
+	k.setting.Lock()
+	defer k.setting.Unlock()
+	k.mu.Lock()
+	want, ready, bearers := k.want, k.ready, k.bearers
+	k.mu.Unlock()
+	if !ready {
+		return nil // when it comes
+	}
+	former, err := k.former()
+	if err != nil || want == "" && former == nil {
+		return err
+	}
+	now := carrying(bearers)
+	if former != nil {
+		if i := slices.IndexFunc(bearers, func(b modem.Bearer) bool { return b.CID == former.CID }); i >= 0 {
+			now = bearers[i]
+		}
+	}
+	next := formerProfile{now.CID, want, now.Type}
+	switch {
+	case want == "":
+		next = *former
+	case former == nil && now.APN == want:
+		return nil
+	case former == nil:
+		if err := k.keep(&formerProfile{now.CID, now.APN, now.Type}); err != nil {
+			return err
+		}
+	}
+	if err := k.connect(ctx, &next, now.APN); err != nil {
+		return err
+	}
+	if want == "" {
+		return k.keep(nil)
+	}
+	return nil
+}
+
+// connect defines a profile and has the connection made anew with it, unless it is what is there.
+func (k *apnKeeper) connect(ctx context.Context, p *formerProfile, now string) error {
+	if p.APN == now {
+		return nil
+	}
+	if err := k.modem.SetProfile(ctx, p.CID, modem.Profile{APN: p.APN, Type: p.Type}); err != nil {
+		return fmt.Errorf("set the APN %q: %w", p.APN, err)
+	}
+	k.mu.Lock()
+	for i := range k.bearers {
+		if k.bearers[i].CID == p.CID {
+			k.bearers[i].APN = p.APN // until the modem says so itself
+		}
+	}
+	k.mu.Unlock()
+	if err := k.modem.Reconnect(ctx, p.CID); err != nil {
+		return fmt.Errorf("connect with the APN %q: %w", p.APN, err)
+	}
+	k.log.Info("connected with another APN", slog.String("modem", k.name), slog.Int("context", p.CID))
+	return nil
+}
+
+// target is the number of the context whose APN is kept.
+func (k *apnKeeper) target() int {
+	if former, err := k.former(); err == nil && former != nil {
+		return former.CID
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return carrying(k.bearers).CID
+}
+
+// Keeps reports whether the APN of a modem's context is that of the configuration.
+func (m *Modems) Keeps(name string, cid int) bool {
+	m.mu.Lock()
+	i := slices.IndexFunc(m.states, func(s namedModem) bool { return s.name == name })
+	keeper := m.states[i].apn // it is there, says the configuration
+	m.mu.Unlock()
+	return keeper.target() == cid
+}
+
+// SetAPNs has each modem connect with the APN that the configuration has for it. A modem that is not
+// there does so when it comes.
+func (m *Modems) SetAPNs(ctx context.Context, apns map[string]string) error {
+	m.mu.Lock()
+	states := slices.Clone(m.states)
+	m.mu.Unlock()
+	var problems []error
+	for i := range states {
+		if err := states[i].apn.set(ctx, apns[states[i].name]); err != nil {
+			problems = append(problems, fmt.Errorf("modem %q: %w", states[i].name, err))
+		}
+	}
+	return errors.Join(problems...)
+}

@@ -1,0 +1,96 @@
+package bind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+
+	"lwm2m-agent/agent/store"
+	"lwm2m-agent/modem"
+)
+
+// profiles is a modem that notes what it is told of connections.
+type profiles struct {
+	CellularModem
+	told   []string
+	before func()
+	fail   error
+}
+
+func (p *profiles) SetProfile(_ context.Context, cid int, to modem.Profile) error {
+	p.before()
+	p.told = append(p.told, fmt.Sprintf("set %d %s", cid, to.APN))
+	return nil
+}
+
+func (p *profiles) Reconnect(_ context.Context, cid int) error {
+	p.told = append(p.told, fmt.Sprintf("connect %d", cid))
+	return p.fail
+}
+
+// TestAPNKeeper: a modem gets the APN of the configuration when it is there, and what it had before when the
+// configuration has none any more, also after a restart; what it had is on disk before it is changed.
+func TestAPNKeeper(t *testing.T) {
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	sim := &profiles{}
+	k := &apnKeeper{modem: sim, name: "wwan", store: st, log: slog.New(slog.DiscardHandler), news: make(chan struct{}, 1)}
+	sim.before = func() {
+		if f, err := k.former(); err != nil || f == nil || f.APN != "own" || f.CID != 2 {
+			t.Errorf("set before the former one is on disk: %+v, %v", f, err)
+		}
+	}
+	state := modem.State{Presence: modem.Ready, Bearers: []modem.Bearer{{CID: 1, APN: "ims"}, {CID: 2, APN: "own", Active: true}}}
+	expect := func(what string, told ...string) {
+		t.Helper()
+		if !slices.Equal(sim.told, told) {
+			t.Errorf("%s: the modem was told %q, want %q", what, sim.told, told)
+		}
+		sim.told = nil
+	}
+	set := func(apn string) {
+		t.Helper()
+		if err := k.set(t.Context(), apn); err != nil {
+			t.Error(err)
+		}
+	}
+	set("new")
+	expect("while it is missing")
+	k.take(&state)
+	<-k.news
+	if err := k.reconcile(t.Context()); err != nil {
+		t.Error(err)
+	}
+	expect("when it comes", "set 2 new", "connect 2")
+	set("newer")
+	expect("another one", "set 2 newer", "connect 2")
+	set("newer")
+	expect("the same")
+	sim.fail = errors.New("refused")
+	if err := k.set(t.Context(), "bad"); !errors.Is(err, sim.fail) {
+		t.Errorf("refused: %v", err)
+	}
+	expect("refused", "set 2 bad", "connect 2")
+	sim.fail = nil
+
+	again := &apnKeeper{modem: sim, name: "wwan", store: st, log: k.log, news: k.news} // a start without it
+	state.Bearers[1] = modem.Bearer{CID: 2, APN: "bad"}
+	again.take(&state)
+	if err := again.reconcile(t.Context()); err != nil {
+		t.Error(err)
+	}
+	expect("without an APN in the configuration", "set 2 own", "connect 2")
+	if f, err := k.former(); err != nil || f != nil {
+		t.Errorf("it remembers %+v, %v", f, err)
+	}
+	if err := again.reconcile(t.Context()); err != nil {
+		t.Error(err)
+	}
+	expect("once more")
+}
