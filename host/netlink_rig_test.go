@@ -96,8 +96,8 @@ func insideNetwork(t *testing.T) {
 		switchLoopback(t, up)
 	})
 	switchLoopback(t, true)
-	addresses, err := systemAddresses(1)
-	if err != nil || !slices.Contains(addresses, netip.MustParsePrefix("127.0.0.1/8")) {
+	addresses, err := systemAddresses()
+	if err != nil || !slices.Contains(addresses[1], netip.MustParsePrefix("127.0.0.1/8")) {
 		t.Errorf("the addresses of loopback are %v, %v", addresses, err)
 	}
 }
