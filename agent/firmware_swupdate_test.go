@@ -31,6 +31,7 @@ import (
 type onSWUpdate struct {
 	*updating
 	daemon *swupdate.Daemon
+	holds  func(slot string) (version string)
 	cfg    *config.Firmware
 	files  string                 // folder of the operating system's files
 	ill    string                 // if this file is there, the system is ill
@@ -52,6 +53,21 @@ func (s swupdateSystem) Reboot(context.Context) error {
 
 func startOnSWUpdate(t *testing.T, boot config.FirmwareBackend) *onSWUpdate {
 	t.Helper()
+	u := prepareSWUpdate(t, boot)
+	cfg := u.config()
+	cfg.Firmware = u.cfg
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(*u.served.Load()))
+	}))
+	t.Cleanup(web.Close)
+	u.uri = web.URL + "/package"
+	u.start(cfg)
+	return u
+}
+
+// prepareSWUpdate makes the system. Its agent is not started.
+func prepareSWUpdate(t *testing.T, boot config.FirmwareBackend) *onSWUpdate {
+	t.Helper()
 	dir := t.TempDir()
 	u := &onSWUpdate{updating: &updating{lab: newLab(t), T: t}, files: filepath.Join(dir, "root"), ill: filepath.Join(dir, "ill")}
 	u.cfg = &config.Firmware{
@@ -64,8 +80,6 @@ func startOnSWUpdate(t *testing.T, boot config.FirmwareBackend) *onSWUpdate {
 	}
 	u.newEnvironment(dir)
 	u.run("A", "1.0")
-	cfg := u.config()
-	cfg.Firmware = u.cfg
 	u.daemon = swupdate.Start(t, func(ctx context.Context, socket string) error {
 		u.cfg.Socket = socket
 		row := u.check(ctx)
@@ -77,12 +91,8 @@ func startOnSWUpdate(t *testing.T, boot config.FirmwareBackend) *onSWUpdate {
 		}
 		return nil
 	})
-	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(*u.served.Load()))
-	}))
-	t.Cleanup(web.Close)
-	u.uri, u.machine, u.root = web.URL+"/package", swupdateSystem{&demo.Machine{Say: func(string) {}}, u}, os.DirFS(u.files)
-	u.start(cfg)
+	u.holds = func(slot string) string { return u.daemon.Content(t, slot) }
+	u.machine, u.root = swupdateSystem{&demo.Machine{Say: func(string) {}}, u}, os.DirFS(u.files)
 	return u
 }
 
@@ -170,7 +180,7 @@ func (u *onSWUpdate) boot() {
 	u.Helper()
 	for range 10 {
 		slot := u.choose()
-		if version := u.daemon.Content(u.T, slot); version != "" {
+		if version := u.holds(slot); version != "" {
 			u.run(slot, version)
 			return
 		}

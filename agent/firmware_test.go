@@ -23,6 +23,7 @@ import (
 	"lwm2m-agent/fota/file"
 	"lwm2m-agent/host"
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/coap"
 	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/lwm2m/server"
@@ -41,8 +42,17 @@ type updating struct {
 	// machine is what is rebooted; nil: nothing is.
 	machine host.Control
 	root    fs.FS // of its files; nil: this machine's
+	params  func(*client.Params)
+	manager manager // that updates it; nil: the built-in server
 	sub     *model.Subscription
 	seen    []string // State and Update Result, as they changed
+}
+
+// manager is a server other than the built-in one.
+type manager interface {
+	registered()
+	write(path string, v lwm2m.Value) error
+	execute(path string) error
 }
 
 func newUpdating(t *testing.T, change func(*config.Config)) *updating {
@@ -65,7 +75,7 @@ func (u *updating) start(cfg *config.Config) {
 		u.machine = machine
 	}
 	var err error
-	if u.agent, err = New(Options{Config: cfg, Version: "test", Control: u.machine, Now: machine.Now, SoftReboot: true, Root: u.root}); err != nil {
+	if u.agent, err = New(Options{Config: cfg, Version: "test", Control: u.machine, Now: machine.Now, SoftReboot: true, Root: u.root, Params: u.params}); err != nil {
 		u.Fatal(err)
 	}
 	u.sub = u.agent.tree.Subscribe()
@@ -80,6 +90,10 @@ func (u *updating) start(cfg *config.Config) {
 		}
 		u.sub.Close()
 	})
+	if u.manager != nil {
+		u.manager.registered()
+		return
+	}
 	u.next(u.T, server.Registered)
 }
 
@@ -108,6 +122,9 @@ func (u *updating) until(state fota.State, result fota.Result) {
 }
 
 func (u *updating) write(path string, v lwm2m.Value) error {
+	if u.manager != nil {
+		return u.manager.write(path, v)
+	}
 	p, f := lwm2m.MustPath(path), lwm2m.FormatText
 	if v.Type() == lwm2m.TypeOpaque {
 		f = lwm2m.FormatOpaque
@@ -123,6 +140,9 @@ func (u *updating) must(err error) {
 }
 
 func (u *updating) execute(path string) error {
+	if u.manager != nil {
+		return u.manager.execute(path)
+	}
 	return u.lab.client(u.T).Execute(u.Context(), lwm2m.MustPath(path), "")
 }
 

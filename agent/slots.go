@@ -61,7 +61,7 @@ func machineSlots(c *config.Config, root fs.FS, dir string, log *slog.Logger) (f
 		return nil, fmt.Errorf("keys of firmware packages: %w", err)
 	}
 	options := plain.Options{
-		Slots: slots, Dir: dir,
+		Slots: slots, Dir: dir, Booted: booted(root, slots),
 		Trust: plain.Trust{
 			Keys: keys, Compatible: cmp.Or(images.Compatible, c.Device.Model, host.ReadIdentity(root).Model),
 			Running: host.ReadRelease(root).Version, Downgrade: images.Downgrade,
@@ -121,13 +121,18 @@ func bootOf(cfg *config.Firmware, root fs.FS, slots []plain.Slot, names []string
 	if err != nil {
 		return nil, err
 	}
-	booted := func() (string, error) {
+	return &plain.Environment{Loader: l, Names: names, Booted: booted(root, slots), Running: host.ReadRelease(root).Version}, nil
+}
+
+// booted returns what tells which slot runs: what a system's files say, or the devices of
+// this machine.
+func booted(root fs.FS, slots []plain.Slot) func() (string, error) {
+	return func() (string, error) {
 		if name, err := plain.Named(root, slots); name != "" || err != nil {
 			return name, err
 		}
 		return plain.Booted("/", slots)
 	}
-	return &plain.Environment{Loader: l, Names: names, Booted: booted, Running: host.ReadRelease(root).Version}, nil
 }
 
 // prober is a back end that can tell whether it could do an update.

@@ -82,6 +82,12 @@ func (s *Server) Stop(t workspace.T) {
 	s.process.Stop(t)
 }
 
+// Kill ends the server as a power cut does.
+func (s *Server) Kill(t workspace.T) {
+	t.Helper()
+	s.process.Kill(t)
+}
+
 // PSK lets a client in with a pre-shared key; one it had is replaced.
 func (s *Server) PSK(t workspace.T, endpoint, identity string, key []byte) {
 	t.Helper()
