@@ -162,8 +162,11 @@ func checkFirmwareOf(ctx context.Context, cfg *config.Config, root fs.FS) []Chec
 		defer cancel()
 		row.Detail, err = p.Probe(ctx)
 	}
-	if row.OK = err == nil; err != nil {
+	switch row.OK = err == nil; {
+	case err != nil:
 		row.Detail = err.Error()
+	case len(cfg.Firmware.Check) == 0:
+		row.Detail += "; there is no check: an outage of the server is taken for a failure of the new system"
 	}
 	return []CheckRow{row}
 }
