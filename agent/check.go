@@ -37,6 +37,9 @@ func Check(ctx context.Context, path, stateDir string) ([]CheckRow, error) {
 	if problems := append(bind.Check(cfg, registry.Definitions()), checkClaims(cfg)...); len(problems) > 0 {
 		return nil, problems
 	}
+	if problems := bind.Conflicts(cfg, hw.Options{}); len(problems) > 0 {
+		return nil, problems
+	}
 	var rows []CheckRow
 	for _, w := range cfg.Warnings {
 		rows = append(rows, CheckRow{Part: "configuration", Name: w.Key, Where: w.File, Detail: w.Text})

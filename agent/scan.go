@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -54,13 +55,19 @@ func Scan(ctx context.Context) ([]Finding, string) {
 	return out, configurationLines(inventory.Suggest()) + modems.String()
 }
 
+// i2cFindings names a multiplexer's channel by its place, which shows the tree.
 func i2cFindings(b *hw.I2CBus) []Finding {
-	if b.Err != nil {
-		return []Finding{{Bus: "i2c", Where: b.Path, What: b.Name, Detail: b.Err.Error()}}
+	where := cmp.Or(b.Channel, b.Path)
+	f := Finding{Bus: "i2c", Where: where, What: b.Name, Detail: fmt.Sprintf("%d devices answer", len(b.Devices))}
+	if b.Channel != "" {
+		f.Detail += ", now " + b.Path
 	}
-	out := []Finding{{Bus: "i2c", Where: b.Path, What: b.Name, Detail: fmt.Sprintf("%d devices answer", len(b.Devices))}}
+	if b.Err != nil {
+		f.Detail = b.Err.Error()
+	}
+	out := []Finding{f}
 	for _, d := range b.Devices {
-		f := Finding{Bus: "i2c", Where: fmt.Sprintf("%s 0x%02x", b.Path, d.Address), What: strings.Join(d.Drivers, ", ")}
+		f := Finding{Bus: "i2c", Where: fmt.Sprintf("%s 0x%02x", where, d.Address), What: strings.Join(d.Drivers, ", ")}
 		if d.Kernel != "" {
 			f.Detail = "held by the kernel driver " + d.Kernel
 		}

@@ -96,7 +96,7 @@ type access struct {
 func (a *access) take(id Unit, driver Driver) {
 	switch driver.Bus {
 	case BusI2C:
-		a.bus = a.buses.i2c(a.node(a.cfg.Bus))
+		a.bus = a.buses.i2c(a.i2cKey(), a.i2cPath)
 	case BusSPI:
 		a.bus = a.buses.spi(a.node(a.cfg.Bus), driver.spi)
 	case BusGPIO:
@@ -117,19 +117,42 @@ func (a *access) take(id Unit, driver Driver) {
 	}
 }
 
-// free checks that no driver of the kernel holds the part: two that talk to it
-// in turn confuse it, and an I2C transfer does not ask.
+// i2cKey is what the lane of the configured adapter is called: its node where
+// that is known without looking.
+func (a *access) i2cKey() string {
+	if node, plain := plainNode(a.cfg.Bus); plain {
+		return a.node(node)
+	}
+	return a.cfg.Bus
+}
+
+// i2cPath is the path of the configured adapter just now.
+func (a *access) i2cPath() (string, error) {
+	node, err := a.i2cNode(a.cfg.Bus)
+	return a.node(node), err
+}
+
+// free checks that no driver of the kernel holds the part, on its bus or on one
+// that a multiplexer connects it to: two that talk to it in turn confuse it, and
+// an I2C transfer does not ask.
 func (a *access) free() error {
 	if a.bus == nil || a.bus.open == nil || a.cfg.Address == 0 {
 		return nil
 	}
-	folder := a.kernelDevice(a.bus.path, a.cfg.Address)
-	driver, err := os.Readlink(filepath.Join(folder, "driver"))
+	node, err := a.i2cNode(a.cfg.Bus)
 	if err != nil {
-		return nil //nolint:nilerr // no such device in the kernel, or none that is driven
+		return err
 	}
-	text := fmt.Sprintf(`the address is %v by the kernel's driver %s; use driver = "hwmon" or "iio"`, ErrBusy, filepath.Base(driver))
-	return &fault{text, ErrBusy, unix.EBUSY}
+	adapters := a.i2cAdapters()
+	above, _ := adapters[node].above(adapters)
+	for _, adapter := range append([]string{node}, above...) {
+		driver, err := os.Readlink(filepath.Join(a.kernelDevice(adapter, a.cfg.Address), "driver"))
+		if err == nil {
+			text := fmt.Sprintf(`the address is %v by the kernel's driver %s; use driver = "hwmon" or "iio"`, ErrBusy, filepath.Base(driver))
+			return &fault{text, ErrBusy, unix.EBUSY}
+		}
+	}
+	return nil // no such device in the kernel, or none that is driven
 }
 
 // open opens the device if nobody else holds it.

@@ -49,9 +49,17 @@ type bus struct {
 // lane returns the lane for a device that is read through files.
 func (b *buses) lane(key string) *bus { return b.get(&bus{key: key}) }
 
-// i2c returns the bus at an adapter's path.
-func (b *buses) i2c(path string) *bus {
-	return b.get(&bus{key: "i2c " + path, path: path, open: b.openI2C})
+// i2c returns the bus of an adapter. find says where it is when it is opened: it
+// may come back under another number.
+func (b *buses) i2c(name string, find func() (string, error)) *bus {
+	open := func(string) (i2c.BusCloser, error) {
+		path, err := find()
+		if err != nil {
+			return nil, err
+		}
+		return b.openI2C(path)
+	}
+	return b.get(&bus{key: "i2c " + name, path: name, open: open})
 }
 
 // spi returns the part at an SPI device's path.

@@ -65,6 +65,7 @@ type Inventory struct {
 type I2CBus struct {
 	Path    string // "/dev/i2c-1"
 	Name    string // the adapter's: "21a0000.i2c"
+	Channel string // of a multiplexer's channel, what "bus" may say whatever its number is: "/dev/i2c-1/0x70/2"
 	Devices []I2CDevice
 	Err     error
 }
@@ -140,10 +141,14 @@ func (p *platform) scanI2C(ctx context.Context, open func(path string) (prober, 
 		return []I2CBus{{Path: p.dev, Err: err}}
 	}
 	slices.SortFunc(paths, naturally)
+	adapters := p.i2cAdapters()
 	found := make([]I2CBus, len(paths))
 	for i, path := range paths {
-		name, _ := readAttribute(filepath.Join(p.sys, "class/i2c-dev", filepath.Base(path), "name"))
-		found[i] = I2CBus{Path: p.shown(path), Name: name}
+		adapter := adapters[filepath.Base(path)]
+		found[i] = I2CBus{Path: p.shown(path), Name: adapter.name}
+		if adapter.parent != "" {
+			found[i].Channel = adapter.place(adapters)
+		}
 		lane := p.buses.lane("scan " + path) // an adapter that hangs ends with its own listing
 		found[i].Devices, found[i].Err = scanAdapter(ctx, lane, func() (prober, error) { return open(path) })
 		p.buses.put(lane)
@@ -152,7 +157,25 @@ func (p *platform) scanI2C(ctx context.Context, open func(path string) (prober, 
 			d.Kernel, _ = readAttribute(filepath.Join(p.kernelDevice(path, d.Address), "name"))
 		}
 	}
+	onChannels(found, adapters)
 	return found
+}
+
+// onChannels leaves to each channel of a multiplexer what is on it: what is on a
+// bus above answers there, too.
+func onChannels(found []I2CBus, adapters map[string]i2cAdapter) {
+	answers := make(map[string]bool)
+	for _, bus := range found {
+		for _, d := range bus.Devices {
+			answers[i2cPlace(filepath.Base(bus.Path), d.Address)] = true
+		}
+	}
+	for i, bus := range found {
+		above, _ := adapters[filepath.Base(bus.Path)].above(adapters)
+		found[i].Devices = slices.DeleteFunc(bus.Devices, func(d I2CDevice) bool {
+			return slices.ContainsFunc(above, func(node string) bool { return answers[i2cPlace(node, d.Address)] })
+		})
+	}
 }
 
 // scanAdapter asks every address of an adapter, those of known parts first: it
@@ -328,7 +351,7 @@ func (inv Inventory) Suggest() Setup {
 			if sensors := sensorsAt(d.Address); len(sensors) > 0 && d.Kernel == "" {
 				setup.Sensors = append(setup.Sensors, Config{
 					Name: fmt.Sprintf("%s %02x", filepath.Base(bus.Path), d.Address), Driver: sensors[0],
-					Bus: bus.Path, Address: d.Address,
+					Bus: cmp.Or(bus.Channel, bus.Path), Address: d.Address,
 				})
 			}
 		}

@@ -2,7 +2,7 @@ package hw
 
 // The settings that drivers share.
 var (
-	settingBus       = Setting{Key: "bus", Required: true, Help: "the I2C adapter, \"/dev/i2c-1\""}
+	settingBus       = Setting{Key: "bus", Required: true, Help: "the I2C adapter by node, \"/dev/i2c-1\", by name, or a multiplexer's channel, \"/dev/i2c-1/0x70/2\""}
 	settingSPI       = Setting{Key: "bus", Required: true, Help: "the part's SPI device, \"/dev/spidev0.0\""}
 	settingAddress   = Setting{Key: "address", Required: true, Help: "the I2C address, 0x48"}
 	settingInterval  = Setting{Key: "interval", Help: "time between samples; 60s"}

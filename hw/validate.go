@@ -3,7 +3,6 @@ package hw
 import (
 	"fmt"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -270,7 +269,7 @@ func (v *validator) checkPlace(driver Driver, cfg Config) {
 // checkAddress finds two units at one address, or that share a part and want
 // the same of it, or what it cannot have together.
 func (v *validator) checkAddress(driver Driver, cfg Config) {
-	at := fmt.Sprintf("%s %#02x", filepath.Base(cfg.Bus), cfg.Address)
+	at := i2cPlace(strings.TrimPrefix(cfg.Bus, "/dev/"), cfg.Address)
 	first, other := v.shared[at]
 	if !driver.Shared() || other && first.Driver != cfg.Driver {
 		v.claim("address", at)

@@ -113,7 +113,19 @@ func Check(cfg *config.Config, defs model.Definitions) config.Problems {
 	for i := range cfg.Actuators {
 		object(cfg.Actuators[i].Section, cfg.Actuators[i].Object)
 	}
-	for _, p := range hw.Validate(SetupOf(cfg)) {
+	return slices.Concat(problems, placed(cfg, hw.Validate(SetupOf(cfg))), checkProcess(cfg), checkGeofences(cfg), checkApps(cfg))
+}
+
+// Conflicts returns the parts of a configuration without problems that answer in
+// each other's place, by what the kernel knows of the buses of this machine.
+func Conflicts(cfg *config.Config, opts hw.Options) config.Problems {
+	return placed(cfg, hw.Conflicts(SetupOf(cfg), opts))
+}
+
+// placed says of problems of the hardware where in the configuration they are.
+func placed(cfg *config.Config, found []*hw.Problem) config.Problems {
+	problems := make(config.Problems, 0, len(found))
+	for _, p := range found {
 		var section config.Section
 		if p.Unit.Role == hw.RoleSensor {
 			section = cfg.Sensors[p.Index].Section
@@ -122,7 +134,7 @@ func Check(cfg *config.Config, defs model.Definitions) config.Problems {
 		}
 		problems = append(problems, section.Problem(p.Key, "%s", p.Text))
 	}
-	return slices.Concat(problems, checkProcess(cfg), checkGeofences(cfg), checkApps(cfg))
+	return problems
 }
 
 // checkApps finds applications that claim an object which the configuration

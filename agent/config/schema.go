@@ -91,7 +91,7 @@ var deviceKeys = []key{
 	{name: "driver", kind: uniqueFor, required: true, help: "what serves the part; docs/drivers.md lists them"},
 	{name: "instance", kind: integer(0, maxID), fallback: "the next free one, then kept for this name", help: "object instance"},
 	{name: "application_type", kind: anyText, fallback: "the name", help: "Application Type (5750), until a server writes it"},
-	{name: "bus", kind: anyText, driver: true, help: `the bus's device node, such as "/dev/i2c-1", or that of a part on SPI, "/dev/spidev0.0"`},
+	{name: "bus", kind: anyText, driver: true, help: `the bus's device node, such as "/dev/i2c-1", its name, or a multiplexer's channel, "/dev/i2c-1/0x70/2"; the node of a part on SPI, "/dev/spidev0.0"`},
 	{name: "address", kind: address, driver: true, help: "7-bit I2C address"},
 	{name: "chip", kind: anyText, driver: true, help: `GPIO chip, such as "/dev/gpiochip0"`},
 	{name: "line", kind: lineName, driver: true, help: "line of the chip"},
