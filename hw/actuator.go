@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"os"
 	"time"
@@ -28,6 +29,7 @@ type keeper interface {
 // job is something to be done to an actuator by its goroutine.
 type job struct {
 	do   func(ctx context.Context, a actuator) error
+	sets bool       // somebody is in charge of the output
 	done chan error // holds one
 }
 
@@ -38,6 +40,8 @@ const endLimit = 2 * time.Second
 func (u *unit) runActuator(ctx context.Context, a actuator) {
 	due := u.schedule.add(0)
 	defer u.schedule.remove(due)
+	watchdog := newWatchdog(u.cfg.Watchdog) // also over what a former process has left
+	defer watchdog.Stop()
 	open := false
 	for {
 		select {
@@ -50,10 +54,27 @@ func (u *unit) runActuator(ctx context.Context, a actuator) {
 			if !open {
 				_ = u.serve(ctx, a, &open, due, nil) // told to the sink and the log
 			}
+		case <-watchdog.C:
+			if open { // else it is opened into its safe state
+				u.log.Warn("an output was not set again in time and takes its safe state", slog.String("actuator", u.id.Name))
+				_ = u.serve(ctx, a, &open, due, u.makeSafe)
+			}
 		case j := <-u.jobs:
+			if j.sets && u.cfg.Watchdog > 0 {
+				watchdog.Reset(u.cfg.Watchdog)
+			}
 			j.done <- u.serve(ctx, a, &open, due, j.do)
 		}
 	}
+}
+
+// newWatchdog returns a timer that ends when d has passed; never, if d is 0.
+func newWatchdog(d time.Duration) *time.Timer {
+	timer := time.NewTimer(d)
+	if d == 0 {
+		timer.Stop()
+	}
+	return timer
 }
 
 // serve opens a if it is not open, does what is asked, and tells the sink what
@@ -135,7 +156,15 @@ var errGaveUp = errors.New("given up")
 
 // ask has do done by the unit's goroutine, with a context that ends with ctx.
 func (u *unit) ask(ctx context.Context, do func(context.Context, actuator) error) error {
-	j := job{done: make(chan error, 1)}
+	return u.hand(ctx, job{done: make(chan error, 1)}, do)
+}
+
+// set is ask for what sets the output.
+func (u *unit) set(ctx context.Context, do func(context.Context, actuator) error) error {
+	return u.hand(ctx, job{sets: true, done: make(chan error, 1)}, do)
+}
+
+func (u *unit) hand(ctx context.Context, j job, do func(context.Context, actuator) error) error {
 	j.do = func(inner context.Context, a actuator) error {
 		inner, cancel := context.WithCancelCause(inner)
 		defer cancel(nil)

@@ -37,6 +37,7 @@ type Config struct {
 	Edge     Edge          // "edge" that is counted
 	Drive    Drive         // "drive" of an output line
 	Safe     Safe          // "safe" state of an actuator
+	Watchdog time.Duration // "watchdog" of an actuator: how long it stays as set without being set again; 0 is for ever
 
 	// Channels are those that the configuration speaks of. A device whose
 	// channels vary has them before it is seen, and must have them then. All

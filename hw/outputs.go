@@ -18,7 +18,7 @@ func (b *Board) Set(ctx context.Context, name, channel string, v Value) error {
 	if v, err = c.fits(v); err != nil {
 		return newError(u.id, u.cfg, err)
 	}
-	return u.ask(ctx, func(ctx context.Context, a actuator) error { return a.Set(ctx, channel, v) })
+	return u.set(ctx, func(ctx context.Context, a actuator) error { return a.Set(ctx, channel, v) })
 }
 
 // CanSet says without touching the device whether Set would be tried: the

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func TestActuator(t *testing.T) {
@@ -41,6 +42,57 @@ func TestActuator(t *testing.T) {
 			t.Errorf("after the end: %v", err)
 		}
 	})
+}
+
+// What is not set again in time takes its safe state, once, also when nothing was
+// set at all; being set to what it is counts.
+func TestActuatorWatchdog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pump := actuatorUnit("pump")
+		b, r, end := runBoard(t, nil, Options{}, Setup{Actuators: []Config{{
+			Name: "pump", Driver: "sim", Safe: Safe{Value: Bool(false)}, Watchdog: 10 * time.Minute,
+		}}})
+		<-b.Ready()
+		for range 5 {
+			if err := b.Set(t.Context(), "pump", "state", Bool(true)); err != nil {
+				t.Fatal(err)
+			}
+			sleep(t, 9*time.Minute)
+			if got := r.last(t, pump, "state"); got.Value != Bool(true) {
+				t.Fatalf("set in time: %+v", got)
+			}
+		}
+		if err := b.Set(t.Context(), "pump", "state", Float(1)); err == nil { // which is none
+			t.Fatal("a number was set")
+		}
+		sleep(t, 2*time.Minute)
+		if got := r.last(t, pump, "state"); got.Value != Bool(false) || got.Quality != Good {
+			t.Errorf("after eleven minutes: %+v", got)
+		}
+		told := len(r.of(pump, "state"))
+		sleep(t, 24*time.Hour)
+		if now := len(r.of(pump, "state")); now != told {
+			t.Errorf("%d readings more in a day of nothing", now-told)
+		}
+		if err := b.Set(t.Context(), "pump", "state", Bool(true)); err != nil {
+			t.Fatal(err)
+		}
+		sleep(t, 11*time.Minute)
+		if got := r.last(t, pump, "state"); got.Value != Bool(false) {
+			t.Errorf("the second time: %+v", got)
+		}
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, setup := range []Setup{
+		{Actuators: []Config{{Name: "x", Driver: "sim", Safe: Safe{Keep: true}, Watchdog: time.Minute}}},
+		{Sensors: []Config{{Name: "x", Driver: "sim", Watchdog: time.Minute}}},
+	} {
+		if problems := Validate(setup); len(problems) != 1 || problems[0].Key != "watchdog" {
+			t.Errorf("%+v: %v", setup, problems)
+		}
+	}
 }
 
 func TestSetRefuses(t *testing.T) {

@@ -191,6 +191,9 @@ func (v *validator) checkValues(driver Driver, cfg Config) {
 		v.problem("line", "a line is a number from 0, or a name")
 	}
 	v.checkSerial(cfg)
+	if cfg.Watchdog != 0 && (cfg.Safe.Keep || v.unit.Role == RoleSensor) {
+		v.problem("watchdog", `a watchdog needs a safe state of an output to lead to; safe is not "keep" then`)
+	}
 	if !(cfg.Shunt >= 0 && cfg.Shunt <= 1e6) {
 		v.problem("shunt", "shunt is a resistance in Ohm, not %v", cfg.Shunt)
 	}

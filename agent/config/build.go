@@ -135,7 +135,7 @@ func (b *builder) devices(root *node) {
 			Name:    get(n, "name", ""), Driver: get(n, "driver", ""),
 			Object: id(n, "object"), Instance: optional(n, "instance"),
 			ApplicationType: get(n, "application_type", ""), Settings: settings(n),
-			Safe: get(n, "safe", Safe{}),
+			Safe: get(n, "safe", Safe{}), Watchdog: get(n, "watchdog", time.Duration(0)),
 		}
 		a.Settings.Register = b.register(n, a.title)
 		b.driver(a.Section, a.Driver, "actuator", func(d Driver) bool { return d.Actuator })

@@ -191,6 +191,7 @@ type Actuator struct {
 	ApplicationType string
 	Settings        Settings
 	Safe            Safe
+	Watchdog        time.Duration // 0 is none
 }
 
 // Settings are the keys that drivers share. Which of them a driver takes is in
