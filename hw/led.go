@@ -20,7 +20,7 @@ func ledDriver() Driver {
 		Summary:  "an LED or a backlight of the kernel's LED class, dimmed where it can be",
 		Channels: dimmerChannels(),
 		Settings: []Setting{{Key: "device", Required: true, Help: "its name below /sys/class/leds"}, settingSafe},
-		Proof:    "files as the kernel has them",
+		Proof:    "live emulation (QEMU: a PCA9552 behind the kernel's driver), files as the kernel has them",
 		newActuator: func(a *access) (actuator, error) {
 			if strings.ContainsAny(a.cfg.Device, "/") {
 				return nil, errors.New("device is the LED's name, without a folder")

@@ -49,8 +49,9 @@ func StartDemo(t workspace.T, o Options) *Server {
 	line := p.WaitLine(t, startTime, "its addresses", demoAddresses.MatchString)
 	web := p.WaitLine(t, startTime, "its web address", func(line string) bool { return strings.Contains(line, "Web server started at") })
 	_, port, _ := strings.Cut(web, "http://localhost:")
+	page := "http://127.0.0.1:" + strings.TrimRight(port, "/.")
 	d := &demoServer{
-		url:    "http://127.0.0.1:" + strings.TrimRight(port, "/.") + "/api",
+		url:    page + "/api",
 		models: map[uint16]model.Definition{},
 		more:   make(chan struct{}),
 	}
@@ -59,7 +60,7 @@ func StartDemo(t workspace.T, o Options) *Server {
 	}
 	d.watch(t)
 	addresses := demoAddresses.FindStringSubmatch(line)
-	return &Server{CoAP: "coap://" + addresses[1], CoAPS: "coaps://" + addresses[2], process: p, backend: d}
+	return &Server{CoAP: "coap://" + addresses[1], CoAPS: "coaps://" + addresses[2], Page: page, process: p, backend: d}
 }
 
 // watch opens the event stream and reads it until the test ends.

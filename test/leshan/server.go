@@ -44,6 +44,7 @@ type Identity struct {
 type Server struct {
 	CoAP  string // its URI without security: coap://127.0.0.1:PORT
 	CoAPS string // its URI over DTLS: coaps://127.0.0.1:PORT
+	Page  string // the address of its web page, of the demo server: http://127.0.0.1:PORT
 
 	process *process.Process
 	backend backend

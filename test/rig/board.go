@@ -19,6 +19,9 @@ const (
 	TMP421  = 0x4c
 	EMC1413 = 0x5c
 	DS1338  = 0x68
+	PCA9552 = 0x60
+	LSM303  = 0x1e // the magnetometer of an LSM303DLHC
+	AT24C   = 0x50
 )
 
 // Board is a running board.
@@ -44,6 +47,9 @@ func Start(t workspace.T, c Config) *Board {
 			"-device", fmt.Sprintf("tmp421,id=tmp421,bus=i2c-bus.0,address=%#x", TMP421),
 			"-device", fmt.Sprintf("emc1413,id=emc1413,bus=i2c-bus.0,address=%#x", EMC1413),
 			"-device", fmt.Sprintf("ds1338,bus=i2c-bus.0,address=%#x", DS1338),
+			"-device", fmt.Sprintf("pca9552,id=pca9552,bus=i2c-bus.0,address=%#x", PCA9552),
+			"-device", fmt.Sprintf("lsm303dlhc_mag,id=lsm303,bus=i2c-bus.0,address=%#x", LSM303),
+			"-device", fmt.Sprintf("at24c-eeprom,bus=i2c-bus.0,address=%#x,rom-size=256", AT24C),
 			"-qtest", "unix:" + qtest + ",server=on,wait=off", "-qtest-log", "/dev/null",
 		},
 		system: folder, arguments: kernelArguments, sockets: sockets,

@@ -132,11 +132,11 @@ func (g *guest) PowerOff(t workspace.T) {
 	g.process.Kill(t)
 }
 
-// SetPart sets a temperature of an emulated part, in °C: "temperature" of the tmp105, "temperature0" to "temperature2" of the tmp421 and the
-// emc1413.
-func (g *guest) SetPart(t workspace.T, part, property string, celsius float64) {
+// SetPart sets what an emulated part measures, which QEMU counts in thousandths: "temperature" of the tmp105, "temperature0" to "temperature2"
+// of the tmp421 and the emc1413, in °C.
+func (g *guest) SetPart(t workspace.T, part, property string, value float64) {
 	t.Helper()
 	g.monitor.execute(t, "qom-set", map[string]any{
-		"path": "/machine/peripheral/" + part, "property": property, "value": int(math.Round(celsius * 1000)),
+		"path": "/machine/peripheral/" + part, "property": property, "value": int(math.Round(value * 1000)),
 	})
 }

@@ -23,7 +23,7 @@ var guestInit string
 
 // modules are what the board needs; those that a kernel has built in are left out by modprobe. The network's driver of Linux 6.12 waits for
 // the fuses (nvmem-imx-ocotp), where its address could be.
-var modules = []string{"i2c-imx", "i2c-dev", "lm75", "tmp102", "dps310", "gpio-mxc", "imx2_wdt", "nvmem-imx-ocotp", "fec", "tmp421", "emc1403", "pwm-imx27"}
+var modules = []string{"i2c-imx", "i2c-dev", "lm75", "tmp102", "dps310", "gpio-mxc", "imx2_wdt", "nvmem-imx-ocotp", "fec", "tmp421", "emc1403", "pwm-imx27", "leds-pca955x", "st_magn_i2c", "at24"}
 
 // wireless is loaded by Board.AddWLAN.
 const wireless = "mac80211_hwsim"
@@ -38,7 +38,7 @@ const (
 // system returns a folder with the kernel, the board's device tree and the initramfs without a payload.
 func system(t workspace.T) string {
 	t.Helper()
-	inputs := append([]string{fetchScript, guestInit, wireless}, modules...)
+	inputs := append([]string{fetchScript, guestInit, wireless, fmt.Sprint(leds)}, modules...)
 	return workspace.Cached(t, "rig", inputs, func(dir string) error {
 		packages := t.TempDir()
 		if err := fetch(t, packages, "armhf", "linux-image-armmp"); err != nil {
@@ -46,7 +46,7 @@ func system(t workspace.T) string {
 		}
 		return errors.Join(
 			take(packages, "vmlinuz-*", filepath.Join(dir, kernelFile)),
-			take(packages, "imx6q-sabrelite.dtb", filepath.Join(dir, treeFile)),
+			takeTree(packages, filepath.Join(dir, treeFile)),
 			makeSystem(t, packages, map[string][]string{"order": modules, wireless: {wireless}}, filepath.Join(dir, systemFile)),
 		)
 	})
@@ -76,6 +76,32 @@ func take(dir, pattern, to string) error {
 		return err
 	}
 	return os.WriteFile(to, content, 0o600)
+}
+
+// leds are the LEDs that a PCA9552 drives: without them in the device tree its driver has nothing to do (Linux,
+// Documentation/devicetree/bindings/leds/leds-pca955x.txt).
+var leds = treeNode{
+	name: fmt.Sprintf("leds@%x", PCA9552),
+	properties: map[string][]byte{
+		"compatible": []byte("nxp,pca9552\x00"), "reg": {0, 0, 0, PCA9552}, "#address-cells": {0, 0, 0, 1}, "#size-cells": {0, 0, 0, 0},
+	},
+	children: []treeNode{{name: "led@0", properties: map[string][]byte{"reg": {0, 0, 0, 0}, "label": []byte("lamp\x00")}}},
+}
+
+// takeTree copies the board's device tree, with the PCA9552 added to the bus.
+func takeTree(packages, to string) error {
+	from, err := find(packages, "imx6q-sabrelite.dtb")
+	if err != nil {
+		return err
+	}
+	tree, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if tree, err = addNode(tree, "i2c@21a0000", leds); err != nil {
+		return err
+	}
+	return os.WriteFile(to, tree, 0o600)
 }
 
 // find returns the first file below dir whose name matches.

@@ -96,16 +96,44 @@ func (b *Board) DriveLine(t workspace.T, chip, line int, high bool) {
 	b.tester.ask(t, fmt.Sprintf("set_irq_in %s unnamed-gpio-in %d %d", chipPath(chip), line, level))
 }
 
+// The registers of chip 0 for its interrupts (i.MX 6Dual/6Quad reference manual, chapter 28).
+const (
+	maskRegister   = 0x0209c014 // GPIO1_IMR
+	statusRegister = 0x0209c018 // GPIO1_ISR
+)
+
+// Pulse drives an input of chip 0 high and low again, so many times, with a period or more: an edge waits until the kernel has taken the one
+// before, which the controller has latched, and looked at the level, after which it lets the next one in.
+func (b *Board) Pulse(t workspace.T, line, times int, period time.Duration) {
+	t.Helper()
+	half := time.NewTicker(period / 2)
+	defer half.Stop()
+	set := func(register int) bool { return b.register(t, register)>>line&1 == 1 }
+	for edge := range 2 * times {
+		<-half.C
+		for set(statusRegister) || !set(maskRegister) {
+			<-half.C
+		}
+		b.DriveLine(t, 0, line, edge%2 == 0)
+	}
+}
+
 // OutputLevel returns the level that the board's GPIO data register holds for a line (i.MX 6Dual/6Quad reference manual, chapter 28:
 // GPIO1_DR at 0x0209C000, the next chip 0x4000 after it).
 func (b *Board) OutputLevel(t workspace.T, chip, line int) bool {
 	t.Helper()
-	answer := b.tester.ask(t, fmt.Sprintf("readl %#x", 0x0209c000+0x4000*chip))
-	register, err := strconv.ParseUint(strings.TrimPrefix(answer, "0x"), 16, 64)
+	return b.register(t, 0x0209c000+0x4000*chip)>>line&1 == 1
+}
+
+// register reads a register of the board.
+func (b *Board) register(t workspace.T, address int) uint64 {
+	t.Helper()
+	answer := b.tester.ask(t, fmt.Sprintf("readl %#x", address))
+	value, err := strconv.ParseUint(strings.TrimPrefix(answer, "0x"), 16, 64)
 	if err != nil {
-		t.Fatalf("read GPIO chip %d: %q", chip, answer)
+		t.Fatalf("read the register %#x: %q", address, answer)
 	}
-	return register>>line&1 == 1
+	return value
 }
 
 // WaitOutput waits until an output of chip 0 has switched to a level, as a relay on it would see.
