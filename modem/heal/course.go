@@ -8,10 +8,11 @@ import (
 // Course is what is remembered of a link's healing. The zero Course is a link that is
 // well. It is a value: Next returns the next one.
 type Course struct {
-	State State
-	next  Stage // that comes next, if it is allowed and helps
-	round int   // how often all stages have been gone through
-	tried []attempt
+	State   State
+	Servers int   // that are told after an attachment; 0 counts as one
+	next    Stage // that comes next, if it is allowed and helps
+	round   int   // how often all stages have been gone through
+	tried   []attempt
 }
 
 // attempt is one that was made in the last 24 hours. The rules bound how many there are.
@@ -80,6 +81,10 @@ func spread(d time.Duration, random float64) time.Duration {
 // act chooses the first stage that helps and is allowed, and rests if none is.
 func (c *Course) act(fault Fault, has func(Stage) bool, now time.Time, random float64) Order {
 	soonest := 24 * time.Hour
+	if free := c.affordable(now); free > 0 {
+		c.State = Resting
+		return Order{After: spread(free, random)}
+	}
 	for _, s := range c.helps(fault, has) {
 		free := c.free(s, now)
 		if free > 0 {
@@ -97,6 +102,28 @@ func (c *Course) act(fault Fault, has func(Stage) bool, now time.Time, random fl
 	}
 	c.State = Resting
 	return Order{After: spread(soonest, random)}
+}
+
+// Spent returns what attempts of the last 24 hours may have cost.
+func (c *Course) Spent(now time.Time) Budget {
+	n := 0
+	for _, a := range c.tried {
+		if now.Sub(a.at) < 24*time.Hour {
+			n++
+		}
+	}
+	return Budget{Attachments: n, Bytes: n * c.bytes()}
+}
+
+func (c *Course) bytes() int { return max(c.Servers, 1) * AttachmentBytes }
+
+// affordable returns how long nothing is allowed, as the budget is used up.
+func (c *Course) affordable(now time.Time) time.Duration {
+	most := max(min(PerDay.Attachments, PerDay.Bytes/c.bytes()), 1)
+	if c.Spent(now).Attachments < most {
+		return 0
+	}
+	return 24*time.Hour - now.Sub(c.tried[len(c.tried)-most].at)
 }
 
 // free returns how long a stage is not allowed yet.

@@ -63,8 +63,127 @@ func picture() string {
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString("\n")
+	total := func(name string, of func(done [stageCount]int) int, most int) {
+		fmt.Fprintf(&b, "| %s, of %d |", name, most)
+		for _, f := range kinds {
+			fmt.Fprintf(&b, " %d |", of(day(f, 0.5)))
+		}
+		b.WriteString("\n")
+	}
+	total("**attachments**", attachments, PerDay.Attachments)
+	total("**bytes**", func(done [stageCount]int) int { return attachments(done) * AttachmentBytes }, PerDay.Bytes)
+	mixed().print(&b)
 	return b.String()
+}
+
+func attachments(done [stageCount]int) int {
+	n := 0
+	for _, d := range done {
+		n += d
+	}
+	return n
+}
+
+// hours is a day of faults, by the hour.
+type hours struct {
+	faults [24]Fault
+	done   [stageCount][24]int
+	spent  Budget
+}
+
+// mixed has faults come and go for a day, each for some hours.
+func mixed() *hours {
+	r := rand.New(rand.NewPCG(20, 6))
+	h := &hours{}
+	begin := time.Unix(0, 0)
+	now, end := begin, begin.Add(24*time.Hour)
+	var c Course
+	for fault := Fault(0); now.Before(end); {
+		fault = []Fault{NoCell, NoBearer, NoAnswer, NoBearer}[r.IntN(4)]
+		until := now.Add(time.Hour + time.Duration(r.Int64N(int64(4*time.Hour))))
+		c2, order := c.Next(Lost, fault, all, now, r.Float64())
+		for c = c2; now.Before(until) && now.Before(end); {
+			h.faults[int(now.Sub(begin).Hours())] |= fault
+			if now = now.Add(order.After); now.Before(until) && now.Before(end) {
+				if c, order = c.Next(Elapsed, fault, all, now, r.Float64()); order.Act {
+					h.done[order.Stage][int(now.Sub(begin).Hours())]++
+				}
+			}
+		}
+		now = until
+		c, _ = c.Next(Back, 0, all, now, r.Float64())
+		now = now.Add(time.Duration(r.Int64N(int64(2 * time.Hour))))
+	}
+	h.spent = c.Spent(end)
+	return h
+}
+
+// print draws the day, a column for each hour.
+func (h *hours) print(b *strings.Builder) {
+	b.WriteString("\nA day of faults that come and go, a column for each hour (c no cell, b no bearer, a no answer):\n\n")
+	line := func(name string, of func(hour int) string) {
+		fmt.Fprintf(b, "    %-22s ", name)
+		for hour := range 24 {
+			b.WriteString(of(hour))
+		}
+		b.WriteString("\n")
+	}
+	line("fault", func(hour int) string {
+		for i, letter := range "cba" {
+			if h.faults[hour]&(1<<i) != 0 {
+				return string(letter)
+			}
+		}
+		return "."
+	})
+	for s := range stageCount {
+		line(s.String(), func(hour int) string {
+			if n := h.done[s][hour]; n > 0 {
+				return fmt.Sprint(n)
+			}
+			return "."
+		})
+	}
+	resets := 0
+	for hour := range 24 {
+		resets += h.done[Reset][hour] + h.done[PowerCycle][hour]
+	}
+	fmt.Fprintf(b, "\n    %d resets of %d, %d attachments of %d, %d bytes of %d\n\n", resets, rules[Reset].day+rules[PowerCycle].day,
+		h.spent.Attachments, PerDay.Attachments, h.spent.Bytes, PerDay.Bytes)
+}
+
+// TestDayOfFaults holds the day that is drawn, and harder ones, within the budget.
+func TestDayOfFaults(t *testing.T) {
+	if h := mixed(); h.spent.Attachments < 5 || h.spent.Attachments > PerDay.Attachments || h.spent.Bytes > PerDay.Bytes {
+		t.Errorf("spent %+v", h.spent)
+	}
+	for servers := range 6 {
+		most := max(min(PerDay.Attachments, PerDay.Bytes/AttachmentBytes/max(servers, 1)), 1)
+		r := rand.New(rand.NewPCG(5, uint64(servers)))
+		now := time.Unix(0, 0)
+		c := Course{Servers: servers}
+		var acts []time.Time
+		for range 3000 {
+			fault := Fault(1 << r.IntN(3))
+			var order Order
+			c, order = c.Next(Lost, fault, all, now, r.Float64())
+			for range 3 {
+				now = now.Add(order.After)
+				if c, order = c.Next(Elapsed, fault, all, now, r.Float64()); order.Act {
+					acts = append(acts, now)
+				}
+			}
+			c, _ = c.Next(Back, 0, all, now, 0)
+		}
+		for i := range acts {
+			if j := i - most; j >= 0 && acts[i].Sub(acts[j]) < 24*time.Hour {
+				t.Fatalf("%d servers: %d attachments in a day", servers, most+1)
+			}
+		}
+		if len(acts) < 100 {
+			t.Errorf("%d servers: %d attempts", servers, len(acts))
+		}
+	}
 }
 
 func faults(f Fault) string {

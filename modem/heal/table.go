@@ -116,6 +116,20 @@ type rule struct {
 	day     int           // attempts in any 24 hours
 }
 
+// Budget is what all stages together may cost in any 24 hours. Each attempt has the modem attach to the network
+// anew, and then servers may have to be told everything again.
+type Budget struct {
+	Attachments int
+	Bytes       int
+}
+
+// PerDay is the budget that holds.
+var PerDay = Budget{Attachments: 36, Bytes: 48 << 10}
+
+// AttachmentBytes is what an attachment may cost for each server: a handshake, a Register and an Observe
+// (docs/queue-mode.md has 956 bytes for them), with a message that is repeated.
+const AttachmentBytes = 1280
+
 // rules keep the sum of what a modem asks of a network low: a lost cell never leads to a
 // reset (TS.34, 4.0_REQ_034 and 036), resets are few (REQ_019), attempts are counted
 // (REQ_012). The numbers are ours; TS.34 leaves them to the device.
