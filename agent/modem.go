@@ -24,6 +24,7 @@ import (
 func (a *Agent) addModems() error {
 	a.modems = &bind.Modems{
 		Health: a.health, Store: a.store, Log: a.log, Now: a.opts.Now, Changed: a.modemChanged, Woke: a.modemWoke, Used: a.usesModem, Wake: a.wake,
+		Servers: func() int { return len(a.config.Load().Servers) }, Power: a.switchPower,
 	}
 	if len(a.opts.Config.Modems) > 0 {
 		a.modemTasks = append(a.modemTasks, named{"messages", a.modems.Run})
@@ -47,6 +48,16 @@ func (a *Agent) addModems() error {
 			return fmt.Errorf("add the objects of modem %q: %w", section.Name, err)
 		}
 		a.modemTasks = append(a.modemTasks, named{"modem profiles", cellular.Run})
+	}
+	return nil
+}
+
+// switchPower switches a modem's power, whoever has locked the device: a modem without power is no use to them.
+func (a *Agent) switchPower(ctx context.Context, actuator string, on bool) error {
+	const channel = "state"
+	err := a.board.Hardware().Set(ctx, actuator, channel, hw.Bool(on))
+	if err != nil {
+		return fmt.Errorf("switch the modem's power: %w", err)
 	}
 	return nil
 }

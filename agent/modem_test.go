@@ -330,3 +330,21 @@ func TestTimesFollowModem(t *testing.T) {
 		want(tt.timer, tt.want)
 	}
 }
+
+// TestModemPower has an actuator switched that a modem has its power from.
+func TestModemPower(t *testing.T) {
+	l := newLab(t)
+	cfg := l.config()
+	cfg.Actuators[0].Safe = config.Safe{On: true, Level: 100}
+	a, _ := l.run(t, cfg)
+	l.next(t, server.Registered)
+	for _, on := range []bool{false, true} {
+		if err := a.switchPower(t.Context(), "relay", on); err != nil {
+			t.Fatal(err)
+		}
+		until(t, a, "/3306/0/5850", lwm2m.Boolean(on))
+	}
+	if err := a.switchPower(t.Context(), "nothing", true); err == nil {
+		t.Error("what is not there was switched")
+	}
+}

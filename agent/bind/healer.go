@@ -13,14 +13,18 @@ import (
 )
 
 // Healer has the lost link of a modem mended: it does what package heal says, and tells
-// what it did and why. One stage is not there: nothing switches the modem's power.
+// what it did and why.
 type Healer struct {
 	Modem  Modem
 	Name   string
 	Log    *slog.Logger
 	Health *health.Tracker
 	Now    func() time.Time
-	Random func() float64 // in [0,1)
+	Random func() float64                           // in [0,1)
+	Power  func(ctx context.Context, on bool) error // switches the modem's power; nil: nothing does
+
+	// Servers returns how many are told after an attachment; nil is one.
+	Servers func() int
 
 	states chan modem.State // the latest, if it was not looked at
 	link   linkState
@@ -139,11 +143,14 @@ func (l linkState) after(s *modem.State) linkState {
 }
 
 // has reports whether a stage can be gone through.
-func (h *Healer) has(s heal.Stage) bool { return s != heal.PowerCycle }
+func (h *Healer) has(s heal.Stage) bool { return s != heal.PowerCycle || h.Power != nil }
 
 // next goes on with an event.
 func (h *Healer) next(ctx context.Context, e heal.Event) {
 	before := h.course.State
+	if h.Servers != nil {
+		h.course.Servers = h.Servers()
+	}
 	course, order := h.course.Next(e, h.link.fault, h.has, h.Now(), h.Random())
 	h.course = course
 	if course.State == before && order == (heal.Order{}) {
@@ -179,6 +186,9 @@ func (h *Healer) tell(order heal.Order) {
 	if h.last != "" {
 		detail += "; done: " + h.last
 	}
+	if spent := h.course.Spent(h.Now()); spent.Attachments > 0 {
+		detail += fmt.Sprintf("; attempts in 24 hours: %d of %d, for up to %d bytes of %d", spent.Attachments, heal.PerDay.Attachments, spent.Bytes, heal.PerDay.Bytes)
+	}
 	if order.After > 0 {
 		detail += fmt.Sprintf("; looked at again in %v", order.After.Round(time.Second))
 	}
@@ -186,9 +196,11 @@ func (h *Healer) tell(order heal.Order) {
 }
 
 // actTime bounds an attempt; flightTime is how long the radio stays off.
+// powerTime is how long the power stays off, so that what is charged in the module is not any more.
 const (
 	actTime    = 4 * time.Minute
 	flightTime = 5 * time.Second
+	powerTime  = 10 * time.Second
 )
 
 // act makes an attempt.
@@ -202,10 +214,11 @@ func (h *Healer) act(ctx context.Context, stage heal.Stage) {
 	case heal.Reconnect:
 		err = h.Modem.Reconnect(ctx, h.link.cid)
 	case heal.FlightMode:
-		err = h.flight(ctx)
+		err = offAndOn(ctx, h.Modem.SetRadio, flightTime)
 	case heal.Reset:
 		err = h.Modem.Reset(ctx)
 	case heal.PowerCycle:
+		err = offAndOn(ctx, h.Power, powerTime)
 	}
 	h.last = stage.String()
 	log := []any{slog.String("stage", stage.String()), slog.String("why", faults[h.link.fault])}
@@ -216,14 +229,14 @@ func (h *Healer) act(ctx context.Context, stage heal.Stage) {
 	h.Log.Warn("the link is mended", log...)
 }
 
-// flight switches the radio off and on, whatever happens in between.
-func (h *Healer) flight(ctx context.Context) error {
-	off := h.Modem.SetRadio(ctx, false)
+// offAndOn switches something off and, whatever happens in between, on.
+func offAndOn(ctx context.Context, set func(ctx context.Context, on bool) error, pause time.Duration) error {
+	off := set(ctx, false)
 	select {
-	case <-time.After(flightTime):
+	case <-time.After(pause):
 	case <-ctx.Done():
 	}
 	on, cancel := context.WithTimeout(context.WithoutCancel(ctx), actTime/4)
 	defer cancel()
-	return errors.Join(off, h.Modem.SetRadio(on, true))
+	return errors.Join(off, set(on, true))
 }

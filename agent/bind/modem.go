@@ -34,6 +34,10 @@ type Modems struct {
 	Changed func()                 // after anything that Enter tells
 	Woke    func(s *modem.State)   // a modem is awake again that was in power saving mode
 	Used    func(name string) bool // servers are reached through this modem's own sockets
+	Servers func() int             // how many there are
+
+	// Power switches what an actuator gives power to.
+	Power func(ctx context.Context, actuator string, on bool) error
 
 	// Wake is told of a trigger that came by SMS, from the telephone number of its sender. It is
 	// called from Run's goroutine.
@@ -116,6 +120,10 @@ func (m *Modems) Add(section *config.Modem) (made Modem, healer *Healer, keepAPN
 	m.states[i].made, m.states[i].apn = made, keeper
 	if section.Heal {
 		healer = NewHealer(made, section.Name, m.Log, m.Health, m.Now, rand.Float64)
+		healer.Servers = m.Servers
+		if section.Power != "" {
+			healer.Power = func(ctx context.Context, on bool) error { return m.Power(ctx, section.Power, on) }
+		}
 	}
 	return made, healer, keeper.run
 }

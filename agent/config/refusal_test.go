@@ -107,6 +107,15 @@ func TestRefusals(t *testing.T) {
 		{"interface", "[[server]]\nshort_server_id=1\nuri='coap://h'\ninterface='a name that is too long'", []string{
 			`agent.toml:4: server 1: interface: "a name that is too long" is not valid; allowed: the name of a network interface, 1 to 15 bytes`,
 		}},
+		{"power from nowhere", "[[modem]]\nname='a'\ndriver='modemmanager'\nheal=true\npower='rail'", []string{
+			`agent.toml:5: modem "a": power: there is no [[actuator]] "rail"`,
+		}},
+		{"power that is off at the start", "[[actuator]]\nname='rail'\ndriver='sim'\nsafe='off'\n[[modem]]\nname='a'\ndriver='modemmanager'\nheal=true\npower='rail'", []string{
+			`agent.toml:4: actuator "rail": safe: modem "a" has its power from here; allowed: "on", "keep"`,
+		}},
+		{"power without healing", "[[actuator]]\nname='rail'\ndriver='sim'\nsafe='on'\n[[modem]]\nname='a'\ndriver='modemmanager'\npower='rail'", []string{
+			`agent.toml:8: modem "a": power: is of no use without heal = true; leave it out`,
+		}},
 		{"a modem that is not there", "[[server]]\nshort_server_id=1\nuri='coap://h'\nmodem='wwan'", []string{
 			"agent.toml:4: server 1: modem: there is no [[modem]]",
 		}},

@@ -29,6 +29,7 @@ type Config struct {
 	Received func(modem.Message) bool
 	Log      *slog.Logger
 	Now      func() time.Time
+	Dial     func(context.Context) (Port, error) // nil: opens Port
 }
 
 // Modem is a modem at a port. Run is the only writer of what is known of it; the
@@ -62,6 +63,10 @@ func New(cfg Config) *Modem {
 // open opens the port, or that of several at which AT is answered.
 func (m *Modem) open(ctx context.Context) (Port, string, error) {
 	name := m.cfg.Port
+	if m.cfg.Dial != nil {
+		port, err := m.cfg.Dial(ctx)
+		return port, name, err
+	}
 	if found := Candidates(name); len(found) != 1 || found[0] != name {
 		var err error
 		if name, err = Find(ctx, name, m.cfg.Speed); err != nil {

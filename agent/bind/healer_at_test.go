@@ -1,0 +1,184 @@
+package bind
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lwm2m-agent/agent/health"
+	"lwm2m-agent/modem"
+	"lwm2m-agent/modem/at"
+	"lwm2m-agent/modem/at/attest"
+	"lwm2m-agent/modem/heal"
+)
+
+// atWard is a BG95 that a healer looks after by AT commands, with a power line, in the time of a bubble.
+type atWard struct {
+	sim    *attest.Modem
+	health *health.Tracker
+	log    bytes.Buffer
+
+	mu      sync.Mutex
+	ports   []net.Conn
+	powered bool
+	cuts    []time.Time
+	stuck   bool // but for its power
+}
+
+func newATWard(t *testing.T) *atWard {
+	t.Helper()
+	f, err := os.Open("../../modem/at/testdata/module/bg95.at")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	exchanges, err := attest.Read(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &atWard{sim: attest.New(exchanges), health: health.NewTracker(time.Now), powered: true}
+	log := slog.New(slog.NewTextHandler(&w.log, nil))
+	var wait sync.WaitGroup
+	dial := func(context.Context) (at.Port, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if !w.powered {
+			return nil, errors.New("there is no such port")
+		}
+		near, far := net.Pipe()
+		w.ports = append(w.ports, far)
+		wait.Go(func() { w.sim.Serve(far) })
+		return near, nil
+	}
+	var h *Healer
+	m := at.New(at.Config{Port: "/dev/ttyUSB2", Log: log, Now: time.Now, Dial: dial, Changed: func(s modem.State, _ modem.Part) { h.Take(s) }})
+	h = NewHealer(m, "wwan", log, w.health, time.Now, func() float64 { return 0.5 })
+	h.Power = w.power
+	ctx, cancel := context.WithCancel(t.Context())
+	for _, run := range []func(context.Context) error{m.Run, h.Run} {
+		wait.Go(func() {
+			if err := run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Cleanup(func() {
+		cancel()
+		wait.Wait()
+	})
+	synctest.Wait()
+	return w
+}
+
+// power is what the power line does: without it the ports vanish, and what hangs is over.
+func (w *atWard) power(_ context.Context, on bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.powered = on
+	if on {
+		if w.stuck {
+			w.sim.Silence(false)
+		}
+		return nil
+	}
+	w.cuts = append(w.cuts, time.Now())
+	for _, p := range w.ports {
+		_ = p.Close()
+	}
+	w.ports = nil
+	return nil
+}
+
+func (w *atWard) count(prefix string) int {
+	n := 0
+	for _, c := range w.sim.Commands() {
+		if strings.HasPrefix(c, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *atWard) trouble() string {
+	for _, tr := range w.health.Troubles() {
+		if tr.Code == health.LinkLost {
+			return tr.Detail
+		}
+	}
+	return ""
+}
+
+// TestHungModemIsSwitched has a modem answer no more: its power is switched off for ten seconds, and it is back.
+func TestHungModemIsSwitched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newATWard(t)
+		w.stuck = true
+		w.sim.Silence(true)
+		_ = w.sim.Say("+QIND: \"csq\",20,99") // it is asked for the signal, and says nothing
+		time.Sleep(20 * time.Minute)
+		synctest.Wait()
+		if text := w.trouble(); len(w.cuts) != 0 || !strings.Contains(text, "does not answer") {
+			t.Fatalf("cut %d times: %q", len(w.cuts), text)
+		}
+		time.Sleep(40 * time.Minute)
+		synctest.Wait()
+		if len(w.cuts) != 1 || w.trouble() != "" || !strings.Contains(w.log.String(), `stage="power off and on" why="the modem does not answer"`) {
+			t.Errorf("cut %d times: %q\n%s", len(w.cuts), w.trouble(), &w.log)
+		}
+	})
+}
+
+// TestDayOfHungModem has nothing help for a day: the power is switched twice, and the budget is told.
+func TestDayOfHungModem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newATWard(t)
+		w.sim.Silence(true)
+		_ = w.sim.Say("+QIND: \"csq\",20,99")
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		if len(w.cuts) != 2 || !w.powered {
+			t.Errorf("cut %v", w.cuts)
+		}
+		if text := w.trouble(); !strings.Contains(text, "attempts in 24 hours: 2 of 36, for up to 2560 bytes of 49152") {
+			t.Errorf("told: %q", text)
+		}
+	})
+}
+
+// TestDayWithoutBearerByAT leaves a modem without its connection for a day: what is sent to it stays within the
+// limits of each step and within the budget.
+func TestDayWithoutBearerByAT(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newATWard(t)
+		w.sim.Set("AT+CGACT?", "+CGACT: 1,0", "OK")
+		w.sim.Set("AT+CGCONTRDP=1", "OK")
+		w.sim.Set("AT+CGATT=0", "OK")
+		w.sim.Set("AT+CGATT=1", "ERROR")
+		w.sim.Set("AT+CFUN=4", "OK")
+		w.sim.Set("AT+CFUN=1", "OK")
+		w.sim.Set("AT+CFUN=1,1", "OK")
+		_ = w.sim.Say("+CGEV: NW DETACH")
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		got := map[string]int{"reconnected": w.count("AT+CGATT=1"), "flight mode": w.count("AT+CFUN=4"), "reset": w.count("AT+CFUN=1,1"), "power": len(w.cuts)}
+		for what, most := range map[string]int{"reconnected": 24, "flight mode": 8, "reset": 3, "power": 2} {
+			if n := got[what]; n < 1 || n > most {
+				t.Errorf("%s %d times, want 1 to %d", what, n, most)
+			}
+		}
+		if n := got["reconnected"] + got["flight mode"] + got["reset"] + got["power"]; n > heal.PerDay.Attachments {
+			t.Errorf("%d attachments: %v", n, got)
+		}
+		if text := w.trouble(); !strings.Contains(text, "attempts in 24 hours: ") {
+			t.Errorf("told: %q", text)
+		}
+	})
+}
