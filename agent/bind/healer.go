@@ -22,6 +22,7 @@ type Healer struct {
 	Now    func() time.Time
 	Random func() float64                           // in [0,1)
 	Power  func(ctx context.Context, on bool) error // switches the modem's power; nil: nothing does
+	Bearer func(ctx context.Context) error          // has whoever owns the connection make it anew; nil: the modem does
 
 	// Servers returns how many are told after an attachment; nil is one.
 	Servers func() int
@@ -212,7 +213,7 @@ func (h *Healer) act(ctx context.Context, stage heal.Stage) {
 	case heal.Register:
 		err = h.Modem.Register(ctx)
 	case heal.Reconnect:
-		err = h.Modem.Reconnect(ctx, h.link.cid)
+		err = h.reconnect(ctx)
 	case heal.FlightMode:
 		err = offAndOn(ctx, h.Modem.SetRadio, flightTime)
 	case heal.Reset:
@@ -227,6 +228,13 @@ func (h *Healer) act(ctx context.Context, stage heal.Stage) {
 		log = append(log, slog.Any("error", err))
 	}
 	h.Log.Warn("the link is mended", log...)
+}
+
+func (h *Healer) reconnect(ctx context.Context) error {
+	if h.Bearer != nil {
+		return h.Bearer(ctx)
+	}
+	return h.Modem.Reconnect(ctx, h.link.cid)
 }
 
 // offAndOn switches something off and, whatever happens in between, on.

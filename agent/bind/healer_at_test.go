@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"lwm2m-agent/agent/health"
+	"lwm2m-agent/host"
 	"lwm2m-agent/modem"
 	"lwm2m-agent/modem/at"
 	"lwm2m-agent/modem/at/attest"
@@ -33,7 +35,7 @@ type atWard struct {
 	stuck   bool // but for its power
 }
 
-func newATWard(t *testing.T) *atWard {
+func newATWard(t *testing.T, change ...func(*Healer)) *atWard {
 	t.Helper()
 	f, err := os.Open("../../modem/at/testdata/module/bg95.at")
 	if err != nil {
@@ -62,6 +64,9 @@ func newATWard(t *testing.T) *atWard {
 	m := at.New(at.Config{Port: "/dev/ttyUSB2", Log: log, Now: time.Now, Dial: dial, Changed: func(s modem.State, _ modem.Part) { h.Take(s) }})
 	h = NewHealer(m, "wwan", log, w.health, time.Now, func() float64 { return 0.5 })
 	h.Power = w.power
+	for _, c := range change {
+		c(h)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	for _, run := range []func(context.Context) error{m.Run, h.Run} {
 		wait.Go(func() {
@@ -153,19 +158,50 @@ func TestDayOfHungModem(t *testing.T) {
 	})
 }
 
+// TestDayWithoutBearerOfNetifd has netifd own the connection: it is asked to make it anew, and the modem is not.
+func TestDayWithoutBearerOfNetifd(t *testing.T) {
+	dir := t.TempDir()
+	log := filepath.Join(dir, "log")
+	t.Setenv("PATH", dir+":/usr/bin:/bin")
+	if err := os.WriteFile(filepath.Join(dir, "ubus"), []byte("#!/bin/sh\necho \"$@\" >> "+log+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newATWard(t, func(h *Healer) {
+			h.Bearer = func(ctx context.Context) error { return host.Reconnect(ctx, "wwan") }
+		})
+		w.loseBearer()
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		if n := w.count("AT+CGATT="); n != 0 {
+			t.Errorf("the modem was told %d times", n)
+		}
+	})
+	asked, err := os.ReadFile(log)
+	pair := "call network.interface.wwan down\ncall network.interface.wwan up\n"
+	if n := strings.Count(string(asked), pair); err != nil || n < 5 || n > 24 || string(asked) != strings.Repeat(pair, n) {
+		t.Errorf("netifd was asked %d times: %v, %q", n, err, asked)
+	}
+}
+
+// loseBearer takes the connection back for good.
+func (w *atWard) loseBearer() {
+	w.sim.Set("AT+CGACT?", "+CGACT: 1,0", "OK")
+	w.sim.Set("AT+CGCONTRDP=1", "OK")
+	w.sim.Set("AT+CGATT=0", "OK")
+	w.sim.Set("AT+CGATT=1", "ERROR")
+	w.sim.Set("AT+CFUN=4", "OK")
+	w.sim.Set("AT+CFUN=1", "OK")
+	w.sim.Set("AT+CFUN=1,1", "OK")
+	_ = w.sim.Say("+CGEV: NW DETACH")
+}
+
 // TestDayWithoutBearerByAT leaves a modem without its connection for a day: what is sent to it stays within the
 // limits of each step and within the budget.
 func TestDayWithoutBearerByAT(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newATWard(t)
-		w.sim.Set("AT+CGACT?", "+CGACT: 1,0", "OK")
-		w.sim.Set("AT+CGCONTRDP=1", "OK")
-		w.sim.Set("AT+CGATT=0", "OK")
-		w.sim.Set("AT+CGATT=1", "ERROR")
-		w.sim.Set("AT+CFUN=4", "OK")
-		w.sim.Set("AT+CFUN=1", "OK")
-		w.sim.Set("AT+CFUN=1,1", "OK")
-		_ = w.sim.Say("+CGEV: NW DETACH")
+		w.loseBearer()
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
 		got := map[string]int{"reconnected": w.count("AT+CGATT=1"), "flight mode": w.count("AT+CFUN=4"), "reset": w.count("AT+CFUN=1,1"), "power": len(w.cuts)}

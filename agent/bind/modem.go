@@ -17,6 +17,7 @@ import (
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/agent/store"
 	"lwm2m-agent/gnss"
+	"lwm2m-agent/host"
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/modem"
 	"lwm2m-agent/modem/at"
@@ -121,6 +122,9 @@ func (m *Modems) Add(section *config.Modem) (made Modem, healer *Healer, keepAPN
 	if section.Heal {
 		healer = NewHealer(made, section.Name, m.Log, m.Health, m.Now, rand.Float64)
 		healer.Servers = m.Servers
+		if section.Netifd != "" {
+			healer.Bearer = func(ctx context.Context) error { return host.Reconnect(ctx, section.Netifd) }
+		}
 		if section.Power != "" {
 			healer.Power = func(ctx context.Context, on bool) error { return m.Power(ctx, section.Power, on) }
 		}

@@ -28,6 +28,7 @@ type Modem struct {
 	PIN    Secret        // zero: none
 	Heal   bool          // a lost link is mended
 	APN    string        // of the connection; "": what the modem has
+	Netifd string        // the interface of OpenWrt's that makes the connection; "": none
 	Power  string        // the actuator that the modem has its power from; "": none is known
 }
 
@@ -47,6 +48,7 @@ var modemSection = section{
 		{name: "signal", kind: duration(0, day), fallback: `"` + short(DefaultSignal) + `"`, help: `time between measurements of the signal; "0s" is only when something else has changed`},
 		{name: "heal", kind: boolean, fallback: "false", help: "mend a lost link step by step, rarely; docs/modems.md"},
 		{name: "apn", kind: accessPoint, fallback: "what the modem has", help: "APN of its connection; taken up at once, and on trial like the address of a server"},
+		{name: "netifd", kind: interfaceName, fallback: "none", help: `OpenWrt: the interface ("wwan") whose connection goes through the modem: heal has netifd reconnect it`},
 		{name: "power", kind: text(64), fallback: "none", help: `name of the [[actuator]] that gives the modem its power, for the last step of heal; its safe must be "on" or "keep"; docs/modems.md`},
 		{name: "pin", kind: pin, secret: true, help: "of the SIM; tried once, so that a wrong one does not lock the card"},
 	},
@@ -73,8 +75,13 @@ var telephoneNumber = kind{`a telephone number of 3 to 20 digits, such as "+4915
 	return s, len(digits) >= 3 && len(digits) <= 20 && strings.Trim(digits, "0123456789") == ""
 }}
 
-// powerLine checks that the modem's power can be switched.
-func (b *builder) powerLine(m *Modem) {
+// healing checks that what heals the modem is there, and is used.
+func (b *builder) healing(m *Modem) {
+	for _, key := range []string{"power", "netifd"} {
+		if m.Given(key) && !m.Heal {
+			b.problems = append(b.problems, m.Problem(key, "is of no use without heal = true; leave it out"))
+		}
+	}
 	if m.Power == "" {
 		return
 	}
@@ -84,8 +91,6 @@ func (b *builder) powerLine(m *Modem) {
 		b.problems = append(b.problems, m.Problem("power", "there is no [[actuator]] %q", m.Power))
 	case !b.cfg.Actuators[i].Safe.On && !b.cfg.Actuators[i].Safe.Keep:
 		b.problems = append(b.problems, b.cfg.Actuators[i].Problem("safe", `modem %q has its power from here; allowed: "on", "keep"`, m.Name))
-	case !m.Heal:
-		b.problems = append(b.problems, m.Problem("power", "is of no use without heal = true; leave it out"))
 	}
 }
 
@@ -131,7 +136,7 @@ func (b *builder) modems(root *node) {
 			Name:    get(n, "name", ""), Driver: ModemDriver(get(n, "driver", "")), Port: get(n, "port", ""),
 			Speed:  uint32(min(get(n, "speed", int64(DefaultSpeed)), math.MaxUint32)), //nolint:gosec // within range, says its kind
 			Signal: get(n, "signal", DefaultSignal), PIN: get(n, "pin", Secret{}),
-			Heal: get(n, "heal", false), APN: get(n, "apn", ""), Power: get(n, "power", ""),
+			Heal: get(n, "heal", false), APN: get(n, "apn", ""), Power: get(n, "power", ""), Netifd: get(n, "netifd", ""),
 		}
 		if pin := n.table["pin"]; pin != nil && pin.source != nil && pin.source.open {
 			b.cfg.Warnings = append(b.cfg.Warnings, m.Problem("pin", "everyone on this machine can read it; run: chmod o-rwx %s", pin.source.file))
@@ -139,7 +144,7 @@ func (b *builder) modems(root *node) {
 		if m.Driver == ModemAT && m.Port == "" {
 			b.problems = append(b.problems, m.Problem("", `port is missing; driver "at" needs it`))
 		}
-		b.powerLine(&m)
+		b.healing(&m)
 		b.cfg.Modems = append(b.cfg.Modems, m)
 	}
 	for i := range b.cfg.Servers {

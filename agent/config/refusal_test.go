@@ -116,6 +116,9 @@ func TestRefusals(t *testing.T) {
 		{"power without healing", "[[actuator]]\nname='rail'\ndriver='sim'\nsafe='on'\n[[modem]]\nname='a'\ndriver='modemmanager'\npower='rail'", []string{
 			`agent.toml:8: modem "a": power: is of no use without heal = true; leave it out`,
 		}},
+		{"netifd without healing", "[[modem]]\nname='a'\ndriver='modemmanager'\nnetifd='wwan'", []string{
+			`agent.toml:4: modem "a": netifd: is of no use without heal = true; leave it out`,
+		}},
 		{"a modem that is not there", "[[server]]\nshort_server_id=1\nuri='coap://h'\nmodem='wwan'", []string{
 			"agent.toml:4: server 1: modem: there is no [[modem]]",
 		}},
