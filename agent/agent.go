@@ -210,6 +210,7 @@ func (a *Agent) compose() error {
 		Log: a.log, Now: a.opts.Now, OnStatus: a.accountChanged, OnBootstrap: a.bootstrapChanged, Together: a.together,
 		OnAlert: a.alert, Trace: a.trace,
 	})
+	a.continueStatistics()
 	a.board = bind.NewBoard(bind.BoardConfig{
 		Tree: a.tree, Definitions: a.registry, Store: a.store, Health: a.health, Location: a.objects.location,
 		Hardware: a.opts.Hardware, Locked: a.lock.Locked, Log: a.log, Now: a.opts.Now,
@@ -290,6 +291,8 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 	})
 	if a.resetting.Load() {
 		err = errors.Join(ErrReset, err)
+	} else {
+		a.keepStatistics()
 	}
 	return errors.Join(err, a.store.Close())
 }

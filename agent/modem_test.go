@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -328,6 +329,31 @@ func TestTimesFollowModem(t *testing.T) {
 		grant(i+1, tt.timer)
 		until(t, a, "/4/0/12", lwm2m.Integer(int64(i+1)))
 		want(tt.timer, tt.want)
+	}
+}
+
+// TestStatisticsOutlive has an agent go on with what object 7 collects.
+func TestStatisticsOutlive(t *testing.T) {
+	l := newLab(t)
+	a, stop := l.run(t, l.config())
+	l.next(t, server.Registered)
+	period := lwm2m.MustPath("/7/0/8")
+	c := l.client(t)
+	if err := errors.Join(
+		c.Replace(t.Context(), period, lwm2m.FormatText, []lwm2m.Node{{Path: period, Value: lwm2m.Integer(3600)}}),
+		c.Execute(t.Context(), lwm2m.MustPath("/7/0/6"), "")); err != nil {
+		t.Fatal(err)
+	}
+	l.read(t, "/3/0/0")
+	before := a.objects.statistics.Counted()
+	stop()
+	a, _ = l.run(t, l.config())
+	now := a.objects.statistics.Counted()
+	if before.Traffic.Messages == 0 || !now.Running || now.Traffic.Messages < before.Traffic.Messages || now.Max < before.Max || now.Left <= 0 || now.Left > time.Hour {
+		t.Errorf("%+v, then %+v", before, now)
+	}
+	if v := a.Tree().Value(period); v != lwm2m.Integer(3600) {
+		t.Errorf("the collection period is %v", v)
 	}
 }
 

@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -48,7 +49,7 @@ func (a *Agent) addObjects() error {
 	if o.location, err = objects.NewLocation(a.tree); err != nil {
 		return err
 	}
-	if o.statistics, err = objects.NewStatistics(a.tree, a.counters, nil); err != nil {
+	if err := a.addStatistics(); err != nil {
 		return err
 	}
 	if err := a.addTraffic(); err != nil {
@@ -82,6 +83,51 @@ func (a *Agent) addTraffic() error {
 		total, today := a.client.Traffic()
 		return octets(today[purpose]), octets(total[purpose])
 	})
+}
+
+// Where object 7 is kept: its collection period, and what it has collected.
+const (
+	keyStatistics = "statistics"
+	keyCollection = "statistics/collection"
+)
+
+func (a *Agent) addStatistics() error {
+	kept := bind.Kept{Store: a.store, Key: keyStatistics}
+	var err error
+	if a.objects.statistics, err = objects.NewStatistics(a.tree, a.counters, kept.Save); err != nil {
+		return err
+	}
+	a.restore(kept, a.objects.statistics.Restore)
+	return nil
+}
+
+// continueStatistics goes on with what the former process has collected.
+func (a *Agent) continueStatistics() {
+	record := a.store.Small(keyCollection)
+	if record == nil {
+		return
+	}
+	var c objects.Counted
+	if err := json.Unmarshal(record, &c); err != nil {
+		a.log.Warn("the collection of object 7 begins anew", slog.Any("error", err))
+		return
+	}
+	a.objects.statistics.Continue(c)
+}
+
+// keepStatistics has what was collected outlive the process. It does not wait for the disk.
+func (a *Agent) keepStatistics() {
+	c := a.objects.statistics.Counted()
+	if c == (objects.Counted{}) && a.store.Small(keyCollection) == nil {
+		return // nobody has ever asked for it
+	}
+	record, err := json.Marshal(c)
+	if err == nil {
+		err = a.store.DeferSmall(keyCollection, record)
+	}
+	if err != nil {
+		a.log.Warn("the collection of object 7 is not kept", slog.Any("error", err))
+	}
 }
 
 // keyCoAPConfig is where object 500 is kept.

@@ -54,6 +54,7 @@ func (f *statusFeed) each(tell func(*backendSubscription)) {
 // accountChanged is client.Config.OnStatus.
 func (a *Agent) accountChanged(s client.AccountStatus) {
 	a.status.send(serverStatus(s))
+	a.keepStatistics()
 	if a.firmware != nil {
 		a.firmware.heard(s)
 	}

@@ -151,6 +151,47 @@ func TestStatistics(t *testing.T) {
 	f.has(map[string]string{"/7/0/2": "3", "/7/0/0": "0"})
 }
 
+// TestStatisticsContinue goes on with a collection in another process, whose counters begin at 0.
+func TestStatisticsContinue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		c := &counters{is: Traffic{TxBytes: 1_000_000}}
+		s, err := NewStatistics(f.tree, c, nil)
+		f.check(err)
+		f.check(s.Restore([]lwm2m.Node{{Path: lwm2m.MustPath("/7/0/8"), Value: lwm2m.Integer(60)}}))
+		if kept := s.Counted(); kept != (Counted{}) {
+			t.Errorf("before Start: %+v", kept)
+		}
+		f.check(f.execute("/7/0/6", ""))
+		c.is, c.max = Traffic{TxBytes: 1_005_000, RxSMS: 2, Messages: 3, MessageBytes: 300}, 150
+		<-time.After(20 * time.Second)
+		kept := s.Counted()
+		if want := (Counted{Running: true, Traffic: Traffic{TxBytes: 5000, RxSMS: 2, Messages: 3, MessageBytes: 300}, Max: 150, Left: 40 * time.Second}); kept != want {
+			t.Errorf("kept %+v, want %+v", kept, want)
+		}
+		s.Close()
+
+		f = newFixture(t)
+		c = &counters{}
+		s, err = NewStatistics(f.tree, c, nil)
+		f.check(err)
+		defer s.Close()
+		s.Continue(kept)
+		c.is, c.max = Traffic{TxBytes: 2000, RxSMS: 1, Messages: 1, MessageBytes: 20}, 20
+		f.has(map[string]string{"/7/0/1": "3", "/7/0/2": "7", "/7/0/4": "150", "/7/0/5": "80"})
+		<-time.After(41 * time.Second)
+		c.is.RxSMS = 9
+		f.has(map[string]string{"/7/0/1": "3"})
+		if kept := s.Counted(); kept.Running || kept.Traffic.RxSMS != 3 || kept.Left != 0 {
+			t.Errorf("after its end: %+v", kept)
+		}
+		s.Continue(s.Counted())
+		f.has(map[string]string{"/7/0/1": "3"})
+		f.check(f.execute("/7/0/6", ""))
+		f.has(map[string]string{"/7/0/1": "0", "/7/0/2": "0"})
+	})
+}
+
 func TestCollectionPeriod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)

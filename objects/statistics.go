@@ -69,8 +69,10 @@ type Statistics struct {
 	mu      sync.Mutex
 	running bool
 	began   Traffic     // while running
+	before  collected   // while running: what a former process has collected
 	counted collected   // while stopped
 	timer   *time.Timer // ends the collection period, nil if there is none
+	ends    time.Time   // when it does
 	starts  uint64      // numbers the timers
 }
 
@@ -123,7 +125,7 @@ func (s *Statistics) collected() collected {
 	if !s.running {
 		return s.counted
 	}
-	return collected{s.counters.Traffic().since(s.began), s.counters.MaxMessage()}
+	return collected{s.counters.Traffic().since(s.began).plus(s.before.traffic), max(s.counters.MaxMessage(), s.before.max)}
 }
 
 // Restore sets what Save was given: the collection period.
@@ -183,13 +185,7 @@ func (s *Statistics) start() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.halt()
-	s.counters.ResetMaxMessage()
-	s.began, s.running = s.counters.Traffic(), true
-	if period > 0 && period < math.MaxInt64/int64(time.Second) { // beyond 292 years there is no end
-		s.starts++
-		start := s.starts
-		s.timer = time.AfterFunc(time.Duration(period)*time.Second, func() { s.expire(start) })
-	}
+	s.begin(collected{}, collectionTime(period))
 }
 
 // expire ends a collection, but no later one.
