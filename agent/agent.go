@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -43,6 +44,8 @@ type Options struct {
 	Hardware hw.Options
 	Now      func() time.Time
 
+	// DialUDP, when not nil, makes sockets in place of the network; see client.DefaultDialer.
+	DialUDP func(ctx context.Context, address string) (net.Conn, error)
 	// Simulated says that Root is no real machine's: there are no events of the kernel
 	// to watch.
 	Simulated bool
@@ -107,6 +110,7 @@ type Agent struct {
 	lock     *lockAndWipe // nil: no object 8
 
 	configuration *configuration // nil: it is not in files
+	rehoming      *rehoming
 	wlan          *bind.WLAN
 	modems        *bind.Modems
 	radio         atomic.Pointer[radio] // that accounts go by
@@ -128,6 +132,7 @@ func New(opts Options) (*Agent, error) {
 		opts: opts, log: opts.Log, started: opts.Now(), registry: registry.Definitions(),
 		health: health.NewTracker(opts.Now), deferred: make(chan func(context.Context), 8), ownLog: own,
 	}
+	a.rehoming = newRehoming(a)
 	a.config.Store(opts.Config)
 	var err error
 	a.store, err = store.Open(opts.Config.StateDir, store.Options{
@@ -207,7 +212,7 @@ func (a *Agent) compose() error {
 	a.client = client.New(client.Config{
 		Endpoint: a.endpoint, Tree: a.tree, Dialer: a.dialer(), Store: a.store.Bucket(store.Client),
 		Journal: a.store.SmallBucket("client/"), Mark: a.mark(), Params: a.params,
-		Log: a.log, Now: a.opts.Now, OnStatus: a.accountChanged, OnBootstrap: a.bootstrapChanged, Together: a.together,
+		Log: a.log, Now: a.opts.Now, OnStatus: a.accountChanged, OnBootstrap: a.bootstrapChanged, Together: a.rehoming.together,
 		OnAlert: a.alert, Trace: a.trace,
 	})
 	a.continueStatistics()
@@ -257,6 +262,7 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 		named{"health", a.showErrors},
 		named{"deferred work", a.runDeferred},
 		named{"event log", a.eventLog.Run},
+		named{"new accounts", a.rehoming.run},
 	}, slices.Concat(a.followed, a.modemTasks, more)...)
 	if a.receiver != nil {
 		tasks = append(tasks, named{"receiver", a.receiver.Run})

@@ -100,12 +100,15 @@ func (l *lab) config(sensors ...config.Sensor) *config.Config {
 }
 
 // run runs an agent until the returned function is called.
-func (l *lab) run(t *testing.T, cfg *config.Config) (*Agent, func()) {
+func (l *lab) run(t *testing.T, cfg *config.Config, change ...func(*Agent)) (*Agent, func()) {
 	t.Helper()
 	machine := &demo.Machine{Say: func(string) {}}
 	a, err := New(Options{Config: cfg, Version: "test", Control: machine, Now: machine.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range change {
+		f(a)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

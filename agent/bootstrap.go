@@ -1,12 +1,10 @@
 package agent
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	"lwm2m-agent/agent/bind"
 	"lwm2m-agent/agent/control"
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/lwm2m"
@@ -21,11 +19,6 @@ func (a *Agent) bootstrap(by uint16) error {
 		return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%w: add a [bootstrap] section to the configuration", err)
 	}
 	return err
-}
-
-// together is client.Config.Together.
-func (a *Agent) together(ctx context.Context) (within context.Context, keep func() error) {
-	return bind.Together(ctx, a.store)
 }
 
 // bootstrapChanged is client.Config.OnBootstrap.

@@ -165,12 +165,7 @@ func newTrial(before, now []client.AccountStatus) *trial {
 }
 
 // heard has run look whether the servers have been reached. It does not block.
-func (c *configuration) heard() {
-	select {
-	case c.news <- struct{}{}:
-	default:
-	}
-}
+func (c *configuration) heard() { nudge(c.news) }
 
 // judge ends a trial whose servers have been reached, or refuse its keys.
 func (c *configuration) judge() {
@@ -229,10 +224,15 @@ func (c *configuration) missing() string {
 		before, known := t.received[s.ShortServerID]
 		wanted := known && (t.any || slices.Contains(t.wanted, s.ShortServerID))
 		if wanted && (!registered(&s) || s.ReceivedMessages <= before) {
-			reasons = append(reasons, fmt.Sprintf("server %d was not reached at %s: %s", s.ShortServerID, s.URI, cmp.Or(s.LastError, s.Words)))
+			reasons = append(reasons, notReached(&s))
 		}
 	}
 	return strings.Join(reasons, "; ")
+}
+
+// notReached says of a server why it was not.
+func notReached(s *client.AccountStatus) string {
+	return fmt.Sprintf("server %d was not reached at %s: %s", s.ShortServerID, s.URI, cmp.Or(s.LastError, s.Words))
 }
 
 // redact is transaction.Config.Redact. What cannot be read is not kept.

@@ -3,10 +3,13 @@ package agent
 import (
 	"context"
 	"errors"
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"lwm2m-agent/agent/health"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/server"
 )
@@ -66,10 +69,87 @@ func TestRehoming(t *testing.T) {
 	if got := a.tree.Instances(1); !slices.Equal(got, []uint16{7}) {
 		t.Errorf("accounts %v", got)
 	}
+	for limit := time.After(generous); a.accounts.Superseding(); {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-limit:
+			t.Fatal("the former accounts are not forgotten")
+		}
+	}
 	stop()
 	a, _ = other.run(t, cfg)
 	other.back(t)
 	if got := a.tree.Instances(1); !slices.Equal(got, []uint16{7}) {
 		t.Errorf("accounts after a restart %v", got)
+	}
+}
+
+// registers waits until the agent knows that its first server has it.
+func registers(t *testing.T, a *Agent) {
+	t.Helper()
+	for limit := time.After(generous); ; {
+		if all := a.client.Status(); len(all) > 0 && registered(&all[0]) {
+			return
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-limit:
+			t.Fatal("the agent does not register")
+		}
+	}
+}
+
+// deafAccounts is a script whose account leads to where nobody answers.
+func deafAccounts(t *testing.T) *func(ctx context.Context, b *server.Bootstrapping) error {
+	t.Helper()
+	nobody := &lab{uri: &url.URL{Scheme: "coap", Host: closedPort(t)}}
+	return new(func(ctx context.Context, b *server.Bootstrapping) error {
+		return errors.Join(b.Delete(ctx, lwm2m.Path{}), nobody.writeAccount(ctx, b, 7, 201), b.Finish(ctx))
+	})
+}
+
+// TestRehomingGoesBack: none of the new accounts registers in time, so the former ones are back, over a
+// restart in between too, and one that was tried leaves nothing.
+func TestRehomingGoesBack(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		l := newBootstrapLab(t)
+		soon := func(a *Agent) { a.rehoming.limit = 2 * time.Second }
+		a, stop := l.run(t, l.config(), soon)
+		l.bootstrapped(t, server.Registered)
+		registers(t, a)
+		l.script.Store(deafAccounts(t))
+		if err := (&backend{a}).Bootstrap(); err != nil {
+			t.Fatal(err)
+		}
+		if e := l.bootstrap.next(t, server.Bootstrapped); e.Err != nil {
+			t.Fatal(e.Err)
+		}
+		if restart {
+			stop()
+			a, _ = l.run(t, l.config(), soon)
+			if got := a.accounts.Wanted(); !slices.Equal(got, []uint16{201}) {
+				t.Errorf("after the restart these are waited for: %v", got)
+			}
+		}
+		if got := a.tree.Instances(1); !slices.Equal(got, []uint16{7}) {
+			t.Errorf("accounts on trial: %v", got)
+		}
+		if tr := trouble(t, a, health.AccountsReverted); !strings.Contains(tr.Detail, "server 201 was not reached at coap://127.0.0.1:") || !strings.HasSuffix(tr.Detail, ", within 2s") {
+			t.Errorf("%+v", tr)
+		}
+		l.next(t, server.Registered)
+		if got := a.tree.Instances(1); !slices.Equal(got, []uint16{4}) || a.accounts.Superseding() {
+			t.Errorf("accounts afterwards: %v, superseding is %v", got, a.accounts.Superseding())
+		}
+		l.script.Store(nil)
+		if err := (&backend{a}).Bootstrap(); err != nil { // the same as before: nothing is to be tried
+			t.Fatal(err)
+		}
+		if e := l.bootstrap.next(t, server.Bootstrapped); e.Err != nil {
+			t.Fatal(e.Err)
+		}
+		if a.accounts.Superseding() {
+			t.Error("accounts that have not changed are tried")
+		}
 	}
 }

@@ -58,6 +58,7 @@ func (a *Agent) accountChanged(s client.AccountStatus) {
 	if a.firmware != nil {
 		a.firmware.heard(s)
 	}
+	nudge(a.rehoming.news)
 	if a.configuration != nil {
 		a.configuration.heard()
 	}

@@ -129,6 +129,11 @@ func (a *Accounts) seed(
 			return err
 		}
 	}
+	if !slices.Equal(saved[objectSecurity], wanted[objectSecurity]) && a.Superseding() { // the configuration replaces what was tried
+		if err := a.Forget(); err != nil {
+			return err
+		}
+	}
 	return a.keep(wanted[objectSecurity], wanted[objectServer], now)
 }
 

@@ -7,6 +7,7 @@ const (
 	ServerIdentity        Code = "server-identity"
 	ServerMissing         Code = "server-missing"
 	BootstrapFailing      Code = "bootstrap-failing"
+	AccountsReverted      Code = "accounts-reverted"
 	SensorFailing         Code = "sensor-failing"
 	ActuatorFailing       Code = "actuator-failing"
 	ConfigurationInvalid  Code = "configuration-invalid"
@@ -58,6 +59,11 @@ var kinds = []Kind{
 		Code: BootstrapFailing, Severity: Error,
 		Text:   "the bootstrap has failed; accounts stay as they were",
 		Remedy: "The text says what went wrong. Check address, `identity` and key of `[bootstrap]`, and what the bootstrap server has for this endpoint: at least one server with object 0 and object 1. It is tried again with growing pauses; `lwm2m-agent bootstrap` tries at once.",
+	},
+	{
+		Code: AccountsReverted, Severity: Error,
+		Text:   "the accounts of the last bootstrap have not registered; the former ones are back",
+		Remedy: "The text names the servers that were not reached. Correct what the bootstrap server gives out, or what the new server knows of this endpoint, then `lwm2m-agent bootstrap`. The entry goes when the accounts of a bootstrap have registered.",
 	},
 	{
 		Code: SensorFailing, Severity: Error, Subject: "sensor", Device: PeripheralFault,
