@@ -16,7 +16,8 @@ import (
 // dialer makes sessions with keys from where they are held, and judges certificates by
 // the last time known to be right.
 func (a *Agent) dialer() dialer {
-	return dialer{client.DefaultDialer{DTLS: dtls.Config{Now: a.clock.Now}, Key: a.privateKey, PSK: a.preSharedKey, Bind: host.BindTo}, a.modems}
+	base := client.DefaultDialer{DialUDP: a.opts.DialUDP, DTLS: dtls.Config{Now: a.clock.Now}, Key: a.privateKey, PSK: a.preSharedKey, Bind: host.BindTo}
+	return dialer{base, a.modems}
 }
 
 func (a *Agent) holder() *keys.Holder { return &keys.Holder{Device: a.config.Load().TPM.Device} }
