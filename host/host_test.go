@@ -204,7 +204,7 @@ func TestOfPower(t *testing.T) {
 
 func TestReadBoot(t *testing.T) {
 	base := map[string]string{"proc/uptime": "12345.67 45678.90\n", "proc/sys/kernel/random/boot_id": "b0076a7d-0000-4000-8000-000000000000\n"}
-	wd, pstore, soc := "sys/class/watchdog/watchdog0/bootstatus", "sys/fs/pstore/dmesg-ramoops-0", "sys/devices/platform/ahb/fffffe00.rstc/power_on_reason"
+	wd, pstore, soc := "sys/class/watchdog/watchdog0/bootstatus", "sys/fs/pstore/dmesg-ramoops-0", "sys/bus/platform/devices/fffffe00.rstc/power_on_reason"
 	for _, c := range []struct {
 		what   string
 		files  map[string]string
