@@ -8,31 +8,47 @@ import (
 	"time"
 )
 
-// TestAB boots a PC whose GRUB has two slots, with the agent in them, and updates it from a server with a system that cannot register,
-// and with one that cannot be loaded. A good one is in TestABCuts.
+// outcome is how an update to a system ends.
+type outcome struct {
+	name    string
+	system  SlotConfig
+	console []string // what it says on the way
+	end     string   // State and Update Result
+	runs    string   // version
+}
+
+var (
+	mute = outcome{
+		name: "cannot register", system: SlotConfig{Version: "3.0", Mute: true}, end: "0/8", runs: "1.0",
+		console: []string{"RIG SLOT B 3.0", "the new system is not registered after"},
+	}
+	unbootable = outcome{
+		name: "cannot be loaded", system: SlotConfig{Version: "4.0", Unboot: true}, end: "0/8", runs: "1.0",
+		console: []string{"Slot B cannot be loaded."},
+	}
+)
+
+// TestAB boots machines with two slots and the agent in them, and updates them from a server with systems that cannot register, and that
+// cannot be loaded. A good one for the PC is in TestABCuts.
 func TestAB(t *testing.T) {
 	t.Parallel()
-	d := newDepot(t)
-	pc := NewPC(t, "ab", Disk(t, d.slot(t, SlotConfig{Version: "1.0"})))
-	pc.On(t)
-	d.awaitState(t, pc, "0/0")
-	pc.Await(t, patience, "RIG SLOT A 1.0")
-	for _, c := range []struct {
-		name    string
-		system  SlotConfig
-		console []string
-	}{
-		{"cannot register", SlotConfig{Version: "3.0", Mute: true}, []string{"RIG SLOT B 3.0", "the new system is not registered after"}},
-		{"cannot be loaded", SlotConfig{Version: "4.0", Unboot: true}, []string{"Slot B cannot be loaded."}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			uri := d.publish(t, c.system)
-			d.begin(t, pc, c.system.Version)
-			d.drive(t, pc, uri, nil)
-			for _, line := range c.console {
-				pc.Await(t, patience, line)
+	checkAB(t, PC, mute, unbootable)
+}
+
+func checkAB(t *testing.T, p *Platform, outcomes ...outcome) {
+	t.Helper()
+	d := newDepot(t, p)
+	m := d.machine(t, "ab")
+	m.Await(t, patience, "RIG SLOT A 1.0")
+	for _, o := range outcomes {
+		t.Run(o.name, func(t *testing.T) {
+			uri := d.publish(t, o.system)
+			d.begin(t, m, o.system.Version)
+			d.drive(t, m, uri, nil)
+			for _, line := range o.console {
+				m.Await(t, patience, line)
 			}
-			d.wantEnd(t, "0/8", "1.0")
+			d.wantEnd(t, o.end, o.runs)
 		})
 	}
 }
@@ -44,26 +60,24 @@ func TestABCuts(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	d := newDepot(t)
-	pc := NewPC(t, "cuts", Disk(t, d.slot(t, SlotConfig{Version: "1.0"})))
-	pc.On(t)
+	d := newDepot(t, PC)
+	m := d.machine(t, "cuts")
 	uri := d.publish(t, SlotConfig{Version: "2.0"})
-	d.awaitState(t, pc, "0/0")
-	d.begin(t, pc, "2.0")
+	d.begin(t, m, "2.0")
 	cut := func(within time.Duration) {
 		after := time.Duration(random.Int64N(int64(within)))
-		d.drive(t, pc, uri, time.After(after))
-		t.Logf("cut after %s at State/Result %s; the console ends with %q", after.Round(time.Millisecond), d.now(), last(pc.Console(), 1))
-		pc.Cut(t)
-		pc.On(t)
+		d.drive(t, m, uri, time.After(after))
+		t.Logf("cut after %s at State/Result %s; the console ends with %q", after.Round(time.Millisecond), d.now(), last(m.Console(), 1))
+		m.Cut(t)
+		m.On(t)
 	}
-	d.drive(t, pc, uri, nil, "1/0", "2/0", "3/0")
+	d.drive(t, m, uri, nil, "1/0", "2/0", "3/0")
 	cut(8 * time.Second)
-	d.drive(t, pc, uri, nil, "3/0")
+	d.drive(t, m, uri, nil, "3/0")
 	cut(10 * time.Second)
-	d.drive(t, pc, uri, nil, "3/0")
-	pc.Await(t, patience, "GRUB starts slot B")
+	d.drive(t, m, uri, nil, "3/0")
+	m.Await(t, patience, "GRUB starts slot B")
 	cut(15 * time.Second)
-	d.drive(t, pc, uri, nil)
+	d.drive(t, m, uri, nil)
 	d.wantEnd(t, "0/1", "2.0")
 }

@@ -25,21 +25,20 @@ import (
 )
 
 const gatewayToml = `
-endpoint = "pc"
+endpoint = "gateway"
 
 [device]
-model = "rig-pc"
+model = "rig"
 
 [[server]]
 uri             = "coaps://%s:%d"
 short_server_id = 101
 lifetime        = "1h"
-identity        = "pc"
+identity        = "gateway"
 key             = "%x"
 
 [firmware]
-backend         = "grub"
-environment     = "/boot/grub/grubenv"
+%s
 keys            = ["/etc/lwm2m-agent/firmware.pub"]
 allow_downgrade = true
 confirm         = "20s"
@@ -53,6 +52,11 @@ confirm         = "20s"
   devices = ["system=/dev/vda3"]
 `
 
+// backends are the lines of the configuration that name the back end.
+var backends = map[*Platform]string{
+	PC: `backend = "grub"` + "\n" + `environment = "/boot/grub/grubenv"`,
+}
+
 // The paths of object 5.
 const (
 	packageURI     = "/5/0/1"
@@ -62,17 +66,18 @@ const (
 	runningVersion = "/3/0/3"
 )
 
-const pcEndpoint = "pc"
+const gatewayEndpoint = "gateway"
 
-// patience is how long a step of a PC may take: it is emulated, and the machine may have other things to do.
+// patience is how long a step of a machine may take: it is emulated, and the machine may have other things to do.
 const patience = 10 * time.Minute
 
-// depot is what a PC updates from: a server with observations, packages by HTTP, and the key that signs them.
+// depot is what a machine updates from: a server with observations, packages by HTTP, and the key that signs them.
 type depot struct {
-	server *server.Server
-	port   int
-	web    *httptest.Server
-	agent  string
+	platform *Platform
+	server   *server.Server
+	port     int
+	web      *httptest.Server
+	agent    string
 
 	mu       sync.Mutex
 	packages map[string][]byte
@@ -86,22 +91,22 @@ type depot struct {
 	verified int64         // bytes of it that had been fetched when it was found good
 }
 
-func newDepot(t *testing.T) *depot {
+func newDepot(t *testing.T, p *Platform) *depot {
 	t.Helper()
-	if runtime.GOARCH != "amd64" {
+	if p == PC && runtime.GOARCH != "amd64" {
 		t.Skip("the PC takes GRUB and grub-editenv from this machine, which is no x86-64")
 	}
 	keys := &server.Keys{}
-	keys.Add(pcEndpoint, presharedKey, pcEndpoint)
+	keys.Add(gatewayEndpoint, presharedKey, gatewayEndpoint)
 	s := server.New(server.Config{Keys: keys})
 	listener, err := s.ListenSecure(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := &depot{
-		server: s, port: listener.Addr().(*net.UDPAddr).Port,
+		platform: p, server: s, port: listener.Addr().(*net.UDPAddr).Port,
 		packages: map[string][]byte{}, fetched: map[string]int64{}, changed: make(chan struct{}),
-		agent: gateway.Binary(t, "GOARCH=amd64"),
+		agent: gateway.Binary(t, p.Go...),
 	}
 	d.web = httptest.NewServer(http.HandlerFunc(d.serve))
 	events, stop := d.server.Events(1000)
@@ -173,7 +178,7 @@ func (d *depot) follow(ctx context.Context, events <-chan server.Event) {
 }
 
 func (d *depot) observe(ctx context.Context) {
-	c, ok := d.server.Client(pcEndpoint)
+	c, ok := d.server.Client(gatewayEndpoint)
 	for _, path := range []string{firmwareResult, firmwareState} {
 		if !ok {
 			return
@@ -211,7 +216,7 @@ func (d *depot) note(f func()) {
 }
 
 // await waits until something is so.
-func (d *depot) await(t *testing.T, pc *PC, what string, is func() bool) {
+func (d *depot) await(t *testing.T, m *Machine, what string, is func() bool) {
 	t.Helper()
 	for limit := time.After(patience); ; {
 		d.mu.Lock()
@@ -222,10 +227,10 @@ func (d *depot) await(t *testing.T, pc *PC, what string, is func() bool) {
 		}
 		select {
 		case <-changed:
-		case <-pc.process.Done():
-			t.Fatalf("QEMU has ended: %v", pc.Console())
+		case <-m.process.Done():
+			t.Fatalf("QEMU has ended: %v", m.Console())
 		case <-limit:
-			t.Fatalf("no %s within %s; the server saw %s; the console ends with\n%s", what, patience, seen, strings.Join(last(pc.Console(), 40), "\n"))
+			t.Fatalf("no %s within %s; the server saw %s; the console ends with\n%s", what, patience, seen, strings.Join(last(m.Console(), 40), "\n"))
 		}
 	}
 }
@@ -233,9 +238,9 @@ func (d *depot) await(t *testing.T, pc *PC, what string, is func() bool) {
 func last(lines []string, n int) []string { return lines[max(0, len(lines)-n):] }
 
 // awaitState waits for a State and an Update Result.
-func (d *depot) awaitState(t *testing.T, pc *PC, want string) {
+func (d *depot) awaitState(t *testing.T, m *Machine, want string) {
 	t.Helper()
-	d.await(t, pc, "State/Result "+want, func() bool { return d.state+"/"+d.result == want })
+	d.await(t, m, "State/Result "+want, func() bool { return d.state+"/"+d.result == want })
 }
 
 // ask repeats a request until the client has answered it: one that is starting does not listen yet.
@@ -245,7 +250,7 @@ func (d *depot) ask(t *testing.T, what string, f func(c *server.Client) error) {
 	defer again.Stop()
 	for deadline := time.Now().Add(patience); ; <-again.C {
 		err := errors.New("not registered")
-		if c, ok := d.server.Client(pcEndpoint); ok {
+		if c, ok := d.server.Client(gatewayEndpoint); ok {
 			err = f(c)
 		}
 		if err == nil {
@@ -278,7 +283,7 @@ func (d *depot) running(t *testing.T) (version string) {
 	return version
 }
 
-// presharedKey is the PC's. Its session has a Connection ID, so that the server follows it when the emulator has another port.
+// presharedKey is the machine's. Its session has a Connection ID, so that the server follows it when the emulator has another port.
 var presharedKey = []byte("0123456789abcdef")
 
 // signer signs the packages.
@@ -287,9 +292,18 @@ var signer = plaintest.NewSigner("rig-key1")
 // slot makes a system that updates from the depot.
 func (d *depot) slot(t *testing.T, c SlotConfig) string {
 	t.Helper()
-	c.Agent, c.Config = d.agent, fmt.Sprintf(gatewayToml, Host, d.port, presharedKey)
+	c.Agent, c.Config = d.agent, fmt.Sprintf(gatewayToml, Host, d.port, presharedKey, backends[d.platform])
 	c.Files = map[string][]byte{"/etc/lwm2m-agent/firmware.pub": signer.PublicKey()}
-	return Slot(t, c)
+	return d.platform.Slot(t, c)
+}
+
+// machine makes a machine with version 1.0, and starts it.
+func (d *depot) machine(t *testing.T, name string) *Machine {
+	t.Helper()
+	m := NewMachine(t, d.platform, name, d.slot(t, SlotConfig{Version: "1.0"}))
+	m.On(t)
+	d.awaitState(t, m, "0/0")
+	return m
 }
 
 // publish makes a package of a system and returns its URI.
@@ -299,7 +313,7 @@ func (d *depot) publish(t *testing.T, c SlotConfig) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	archive := plaintest.Compose(signer, c.Version, []plaintest.Image{{Name: "system", Content: image}}, "compatible = rig-pc")
+	archive := plaintest.Compose(signer, c.Version, []plaintest.Image{{Name: "system", Content: image}}, "compatible = rig")
 	d.mu.Lock()
 	d.packages[c.Version] = archive
 	d.mu.Unlock()
@@ -310,7 +324,7 @@ func (d *depot) publish(t *testing.T, c SlotConfig) string {
 
 // drive does what a server does until an update is over or in one of some states, or stop receives, which is false: it gives the URI, and
 // has the package installed, again where the power was cut before the client had noted it.
-func (d *depot) drive(t *testing.T, pc *PC, uri string, stop <-chan time.Time, states ...string) bool {
+func (d *depot) drive(t *testing.T, m *Machine, uri string, stop <-chan time.Time, states ...string) bool {
 	t.Helper()
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
@@ -319,7 +333,7 @@ func (d *depot) drive(t *testing.T, pc *PC, uri string, stop <-chan time.Time, s
 	gave, told := 0, 0 // in which life
 	for {
 		d.mu.Lock()
-		now, life, changed, seen := d.state+"/"+d.result, d.lives+pc.boots, d.changed, fmt.Sprint(d.seen)
+		now, life, changed, seen := d.state+"/"+d.result, d.lives+m.boots, d.changed, fmt.Sprint(d.seen)
 		d.mu.Unlock()
 		switch {
 		case slices.Contains(states, now), now == "0/1", now == "0/8":
@@ -340,7 +354,7 @@ func (d *depot) drive(t *testing.T, pc *PC, uri string, stop <-chan time.Time, s
 		case <-stop:
 			return false
 		case <-limit.C:
-			t.Fatalf("the update is not over within %s; the server saw %s; the console ends with\n%s", patience, seen, strings.Join(last(pc.Console(), 40), "\n"))
+			t.Fatalf("the update is not over within %s; the server saw %s; the console ends with\n%s", patience, seen, strings.Join(last(m.Console(), 40), "\n"))
 		}
 	}
 }
@@ -364,7 +378,7 @@ func (d *depot) give(ctx context.Context, c *server.Client, uri string) error {
 // answered reports whether the client has answered a request, if only to refuse it since it has got it before.
 func (d *depot) answered(t *testing.T, f func(ctx context.Context, c *server.Client) error) bool {
 	t.Helper()
-	c, ok := d.server.Client(pcEndpoint)
+	c, ok := d.server.Client(gatewayEndpoint)
 	if !ok {
 		return false
 	}
@@ -375,10 +389,10 @@ func (d *depot) answered(t *testing.T, f func(ctx context.Context, c *server.Cli
 }
 
 // begin forgets the update before, and notes which one comes.
-func (d *depot) begin(t *testing.T, pc *PC, version string) {
+func (d *depot) begin(t *testing.T, m *Machine, version string) {
 	t.Helper()
 	d.write(t, packageURI, "")
-	d.awaitState(t, pc, "0/0")
+	d.awaitState(t, m, "0/0")
 	d.note(func() { d.seen, d.current, d.verified, d.fetched[version] = nil, version, 0, 0 })
 }
 

@@ -1,9 +1,11 @@
 #!/bin/bash
-# fetch.sh DIR ARCHITECTURE KERNEL [source]: downloads a Debian kernel, by the name of its newest (linux-image-armmp), and the static busybox of an
-# architecture, and with "source" what modules for that kernel are built from, and unpacks them in DIR, installing nothing.
+# fetch.sh DIR ARCHITECTURE KERNEL [source] [PACKAGE...]: downloads a Debian kernel, by the name of its newest (linux-image-armmp), the static
+# busybox of an architecture, with "source" what modules for that kernel are built from, and packages with what they depend on, and unpacks
+# them in DIR, installing nothing.
 # It asks this machine's own sources, of either notation, with an apt state of its own: the system's package lists stay as they are.
 set -euo pipefail
 dir=$(realpath "$1") architecture=$2 kernel=$3
+shift 3
 apt=$(mktemp -d)
 trap 'rm -rf "$apt"' EXIT
 mkdir -p "$apt"/{state,lists/partial,cache/archives/partial,parts}
@@ -26,10 +28,15 @@ for image in $(apt-cache depends "$kernel" | sed -n 's/.*Depends: \(linux-image-
   apt-get download -qq "$image" && break # the newest may be on its way to the mirrors
 done
 apt-get download -qq busybox-static
-if [ "${4:-}" = source ]; then
+if [ "${1:-}" = source ]; then
+  shift
   headers=linux-headers-${image#linux-image-}
   series=$(sed -E 's/^linux-image-([0-9]+\.[0-9]+).*/\1/' <<<"$image")
   mapfile -t needs < <(apt-cache depends "$headers" | sed -n 's/.*Depends: \(linux-.*\)/\1/p')
   apt-get download -qq "linux-source-$series" "$headers" "${needs[@]}"
+fi
+if [ $# -gt 0 ]; then
+  mapfile -t packages < <(apt-cache depends --recurse --important "$@" | grep '^[a-z0-9]')
+  apt-get download -qq "${packages[@]}"
 fi
 for package in *.deb; do dpkg-deb -x "$package" "$dir"; done

@@ -52,7 +52,8 @@ func system(t workspace.T) string {
 	})
 }
 
-// fetch unpacks a kernel of Debian, and busybox, of an architecture below dir; more is "source" for what out-of-tree modules are built from.
+// fetch unpacks a kernel of Debian, and busybox, of an architecture below dir; more is "source" for what out-of-tree modules are built from,
+// and packages, which come with what they depend on.
 func fetch(t workspace.T, dir, architecture, kernel string, more ...string) error {
 	t.Helper()
 	return runScript(t, fetchScript, append([]string{dir, architecture, kernel}, more...)...)

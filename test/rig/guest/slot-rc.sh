@@ -1,12 +1,13 @@
 #!/bin/sh
 # shellcheck shell=dash
-# What busybox's init runs first in a slot of the PC.
+# What busybox's init runs first in a slot.
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t tmpfs tmp /tmp
 mount -t tmpfs run /run
-mount -t ext4 /dev/vda1 /boot/grub
+mkdir -p /run/lock
+mount -t ext4 /dev/vda1 /boot/grub 2>/dev/null # U-Boot's environment is in no file system
 mount -t ext4 /dev/vda4 /var/lib/lwm2m-agent
 ip link set lo up
 if [ ! -e /etc/mute ]; then # QEMU's user network; 10.0.2.2 is the host's loopback
