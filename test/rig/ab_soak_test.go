@@ -23,7 +23,7 @@ func TestSoakPowerCuts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, p := range []*Platform{PC} {
+	for _, p := range []*Platform{PC, ARM} {
 		t.Run(p.Name, func(t *testing.T) { soakCuts(t, newDepot(t, p), cuts) })
 	}
 }

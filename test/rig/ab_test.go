@@ -18,6 +18,10 @@ type outcome struct {
 }
 
 var (
+	good = outcome{
+		name: "good", system: SlotConfig{Version: "2.0"}, end: "0/1", runs: "2.0",
+		console: []string{"RIG SLOT B 2.0"},
+	}
 	mute = outcome{
 		name: "cannot register", system: SlotConfig{Version: "3.0", Mute: true}, end: "0/8", runs: "1.0",
 		console: []string{"RIG SLOT B 3.0", "the new system is not registered after"},
@@ -33,6 +37,12 @@ var (
 func TestAB(t *testing.T) {
 	t.Parallel()
 	checkAB(t, PC, mute, unbootable)
+}
+
+// TestABUBoot does the same on an ARM machine, with a good one at the end.
+func TestABUBoot(t *testing.T) {
+	t.Parallel()
+	checkAB(t, ARM, mute, unbootable, good)
 }
 
 func checkAB(t *testing.T, p *Platform, outcomes ...outcome) {

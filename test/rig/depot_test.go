@@ -54,7 +54,8 @@ confirm         = "20s"
 
 // backends are the lines of the configuration that name the back end.
 var backends = map[*Platform]string{
-	PC: `backend = "grub"` + "\n" + `environment = "/boot/grub/grubenv"`,
+	PC:  `backend = "grub"` + "\n" + `environment = "/boot/grub/grubenv"`,
+	ARM: `backend = "uboot"`,
 }
 
 // The paths of object 5.
