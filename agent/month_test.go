@@ -47,7 +47,7 @@ func newHub() *hub {
 func (h *hub) dial(context.Context, string) (net.Conn, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	from := netip.AddrPortFrom(netip.MustParseAddr("192.0.2.2"), uint16(1024+len(h.ports))) //nolint:gosec // a few
+	from := netip.AddrPortFrom(netip.MustParseAddr("192.0.2.2"), uint16(1024+len(h.ports)))
 	s := &station{in: make(chan []byte, 64), closed: make(chan struct{})}
 	h.ports[from] = s
 	return hubConn{s, h, from}, nil
