@@ -114,6 +114,7 @@ func TestIndustrialPC(t *testing.T) {
 
 // checkScan finds what is there; the display's memory at an LM75's address is read through the chipset as one.
 func checkScan(t *testing.T, p *IndustrialPC) {
+	t.Helper()
 	scan := strings.Join(strings.Fields(p.Run(t, "lwm2m-agent scan")), " ")
 	for _, want := range []string{
 		"i2c /dev/i2c-0 SMBus I801 adapter at 0700 9 devices answer", "i2c /dev/i2c-0 0x57",
@@ -138,6 +139,7 @@ func record(t *testing.T, p *IndustrialPC, driver, bus string, address uint16) s
 
 // checkRegisters reads a part through SMBus commands and compares with the readings of its recording.
 func checkRegisters(t *testing.T, p *IndustrialPC, driver string, address uint16, file *playback.File) {
+	t.Helper()
 	got := record(t, p, driver, RegistersBus, address)
 	for _, want := range file.Steps[1].Readings {
 		if strings.HasPrefix(want, memoryOf[driver]) && !strings.Contains(got+"\n", want+"\n") {
@@ -148,6 +150,7 @@ func checkRegisters(t *testing.T, p *IndustrialPC, driver string, address uint16
 
 // checkCheck tells what works from a line that is in use and from a part that an adapter for SMBus commands cannot read.
 func checkCheck(t *testing.T, p *IndustrialPC) {
+	t.Helper()
 	output, status := p.Try(t, "lwm2m-agent check")
 	check := strings.Join(strings.Fields(output), " ")
 	for _, want := range []string{
