@@ -98,8 +98,8 @@ func mixed() *hours {
 	begin := time.Unix(0, 0)
 	now, end := begin, begin.Add(24*time.Hour)
 	var c Course
-	for fault := Fault(0); now.Before(end); {
-		fault = []Fault{NoCell, NoBearer, NoAnswer, NoBearer}[r.IntN(4)]
+	for now.Before(end) {
+		fault := []Fault{NoCell, NoBearer, NoAnswer, NoBearer}[r.IntN(4)]
 		until := now.Add(time.Hour + time.Duration(r.Int64N(int64(4*time.Hour))))
 		c2, order := c.Next(Lost, fault, all, now, r.Float64())
 		for c = c2; now.Before(until) && now.Before(end); {
