@@ -31,7 +31,7 @@ type atWard struct {
 	mu      sync.Mutex
 	ports   []net.Conn
 	powered bool
-	cuts    []time.Time
+	cuts    int
 	stuck   bool // but for its power
 }
 
@@ -94,12 +94,28 @@ func (w *atWard) power(_ context.Context, on bool) error {
 		}
 		return nil
 	}
-	w.cuts = append(w.cuts, time.Now())
+	w.cuts++
 	for _, p := range w.ports {
 		_ = p.Close()
 	}
 	w.ports = nil
 	return nil
+}
+
+// switched returns how often the power was cut, and whether it is on.
+func (w *atWard) switched() (cuts int, on bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.cuts, w.powered
+}
+
+// hang has the modem answer no more, or not before its power was off.
+func (w *atWard) hang(untilSwitched bool) {
+	w.mu.Lock()
+	w.stuck = untilSwitched
+	w.mu.Unlock()
+	w.sim.Silence(true)
+	_ = w.sim.Say("+QIND: \"csq\",20,99") // it is asked for the signal, and says nothing
 }
 
 func (w *atWard) count(prefix string) int {
@@ -125,18 +141,17 @@ func (w *atWard) trouble() string {
 func TestHungModemIsSwitched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newATWard(t)
-		w.stuck = true
-		w.sim.Silence(true)
-		_ = w.sim.Say("+QIND: \"csq\",20,99") // it is asked for the signal, and says nothing
+		w.hang(true)
 		time.Sleep(20 * time.Minute)
 		synctest.Wait()
-		if text := w.trouble(); len(w.cuts) != 0 || !strings.Contains(text, "does not answer") {
-			t.Fatalf("cut %d times: %q", len(w.cuts), text)
+		text := w.trouble()
+		if cuts, _ := w.switched(); cuts != 0 || !strings.Contains(text, "does not answer") {
+			t.Fatalf("cut %d times: %q", cuts, text)
 		}
 		time.Sleep(40 * time.Minute)
 		synctest.Wait()
-		if len(w.cuts) != 1 || w.trouble() != "" || !strings.Contains(w.log.String(), `stage="power off and on" why="the modem does not answer"`) {
-			t.Errorf("cut %d times: %q\n%s", len(w.cuts), w.trouble(), &w.log)
+		if cuts, _ := w.switched(); cuts != 1 || w.trouble() != "" || !strings.Contains(w.log.String(), `stage="power off and on" why="the modem does not answer"`) {
+			t.Errorf("cut %d times: %q\n%s", cuts, w.trouble(), &w.log)
 		}
 	})
 }
@@ -145,12 +160,11 @@ func TestHungModemIsSwitched(t *testing.T) {
 func TestDayOfHungModem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newATWard(t)
-		w.sim.Silence(true)
-		_ = w.sim.Say("+QIND: \"csq\",20,99")
+		w.hang(false)
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
-		if len(w.cuts) != 2 || !w.powered {
-			t.Errorf("cut %v", w.cuts)
+		if cuts, on := w.switched(); cuts != 2 || !on {
+			t.Errorf("cut %d times, on: %v", cuts, on)
 		}
 		if text := w.trouble(); !strings.Contains(text, "attempts in 24 hours: 2 of 36, for up to 2560 bytes of 49152") {
 			t.Errorf("told: %q", text)
@@ -204,7 +218,8 @@ func TestDayWithoutBearerByAT(t *testing.T) {
 		w.loseBearer()
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
-		got := map[string]int{"reconnected": w.count("AT+CGATT=1"), "flight mode": w.count("AT+CFUN=4"), "reset": w.count("AT+CFUN=1,1"), "power": len(w.cuts)}
+		cuts, _ := w.switched()
+		got := map[string]int{"reconnected": w.count("AT+CGATT=1"), "flight mode": w.count("AT+CFUN=4"), "reset": w.count("AT+CFUN=1,1"), "power": cuts}
 		for what, most := range map[string]int{"reconnected": 24, "flight mode": 8, "reset": 3, "power": 2} {
 			if n := got[what]; n < 1 || n > most {
 				t.Errorf("%s %d times, want 1 to %d", what, n, most)
