@@ -144,14 +144,14 @@ func (p *platform) input(ctx context.Context, a *access) (*input, error) {
 	defer p.buses.put(lane)
 	// If this comes too late the line is held for when a asks again.
 	return blocking(ctx, &access{bus: lane}, func() (*input, error) {
-		err := p.requestWanted(chip, a, offset)
+		err := p.requestWanted(ctx, chip, a, offset)
 		return p.inputs.of(a), errors.Join(err, chip.Close())
 	})
 }
 
 // requestWanted takes the line of a, and with it those that others want on its
 // chip. It runs in the lane of the chip's inputs, as all that asks for these.
-func (p *platform) requestWanted(chip *gpio.Chip, a *access, offset int) error {
+func (p *platform) requestWanted(ctx context.Context, chip *gpio.Chip, a *access, offset int) error {
 	if p.inputs.of(a) != nil {
 		return nil // taken while this waited for its turn
 	}
@@ -166,7 +166,7 @@ func (p *platform) requestWanted(chip *gpio.Chip, a *access, offset int) error {
 		}
 		_ = c.Close() // was only asked
 	}
-	err := p.requestInputs(chip, members[:min(len(members), gpio.MaxInputs)])
+	err := p.requestInputs(ctx, chip, members[:min(len(members), gpio.MaxInputs)])
 	if errors.Is(err, unix.EBUSY) {
 		return busyLine(chip, offset, err)
 	}
@@ -189,14 +189,14 @@ func (s *inputs) missing(a *access) []*access {
 // requestInputs takes the lines of members in as few requests as it can: where
 // one is in the way, each half is tried without the other. The error is why the
 // first member has no line.
-func (p *platform) requestInputs(chip *gpio.Chip, members []*input) error {
-	err := p.requestGroup(chip, members)
+func (p *platform) requestInputs(ctx context.Context, chip *gpio.Chip, members []*input) error {
+	err := p.requestGroup(ctx, chip, members)
 	if err == nil || len(members) == 1 || !dividing(err) {
 		return err
 	}
 	half := (len(members) + 1) / 2
-	err = p.requestInputs(chip, members[:half])
-	_ = p.requestInputs(chip, members[half:]) // is said when their sensors ask
+	err = p.requestInputs(ctx, chip, members[:half])
+	_ = p.requestInputs(ctx, chip, members[half:]) // is said when their sensors ask
 	return err
 }
 
@@ -212,7 +212,7 @@ func dividing(err error) bool {
 }
 
 // requestGroup takes the lines of members in one request.
-func (p *platform) requestGroup(chip *gpio.Chip, members []*input) error {
+func (p *platform) requestGroup(ctx context.Context, chip *gpio.Chip, members []*input) error {
 	lines := make([]gpio.Input, len(members))
 	for i, in := range members {
 		lines[i] = in.line
@@ -234,12 +234,12 @@ func (p *platform) requestGroup(chip *gpio.Chip, members []*input) error {
 		in.group, in.active = g, active[i]
 	}
 	p.inputs.hold(g)
-	p.buses.wg.Go(func() { p.readInputs(g) })
+	p.buses.wg.Go(func() { p.readInputs(context.WithoutCancel(ctx), g) })
 	return nil
 }
 
 // readInputs passes on the edges of g until it ends, and frees its lines.
-func (p *platform) readInputs(g *inputGroup) {
+func (p *platform) readInputs(ctx context.Context, g *inputGroup) {
 	defer p.buses.put(g.lane)
 	var events []gpio.Event
 	var err error
@@ -254,9 +254,9 @@ func (p *platform) readInputs(g *inputGroup) {
 	for orderly {
 		events, _ = g.lines.Rest(events) // none where it fails
 		g.pass(events)
-		orderly = len(events) > 0
+		orderly = err == nil && len(events) > 0
 	}
-	(&access{bus: g.lane}).discard(context.Background(), g.lines)
+	(&access{bus: g.lane}).discard(ctx, g.lines)
 	p.inputs.mu.Lock()
 	for _, in := range g.members {
 		if p.inputs.held[in.owner] == in {

@@ -166,7 +166,7 @@ func Conflicts(setup Setup, opts Options) []*Problem {
 			for i, cfg := range configs {
 				node, err := p.i2cNode(cfg.Bus)
 				if drivers[cfg.Driver].Bus == BusI2C && err == nil {
-					f(Unit{Role(role), cfg.Name}, i, cfg, node) //nolint:gosec // one of two
+					f(Unit{Role(role), cfg.Name}, i, cfg, node)
 				}
 			}
 		}

@@ -133,7 +133,7 @@ func TestMultiplexedSensor(t *testing.T) {
 }
 
 func TestConflicts(t *testing.T) {
-	at := func(name, bus string, address uint16) Config { return lm75At(name, bus, address) }
+	at := lm75At
 	tests := []struct {
 		name string
 		cfg  []Config
@@ -191,8 +191,9 @@ func TestScanMultiplexers(t *testing.T) {
 	}
 	p := newPlatform(Options{Sys: muxes(t, 5), Dev: dev})
 	inv := p.scan(t.Context(), func(path string) (prober, error) { return adapters[filepath.Base(path)], nil })
-	var got []string
-	for _, s := range inv.Suggest().Sensors {
+	suggested := inv.Suggest().Sensors
+	got := make([]string, 0, len(suggested))
+	for _, s := range suggested {
 		got = append(got, s.Where())
 	}
 	if diff := cmp.Diff([]string{"/dev/i2c-1 0x76", "/dev/i2c-1/0x70/0 0x48", "/dev/i2c-1/0x70/2 0x48"}, got); diff != "" {

@@ -235,7 +235,7 @@ func (p *platform) shown(path string) string {
 func (p *platform) scanSPI() []SPIDevice {
 	paths, _ := filepath.Glob(filepath.Join(p.dev, "spidev*")) // the pattern is well formed
 	slices.SortFunc(paths, naturally)
-	var found []SPIDevice
+	found := make([]SPIDevice, 0, len(paths))
 	for _, path := range paths {
 		alias, _ := readAttribute(filepath.Join(p.sys, "class/spidev", filepath.Base(path), "device/modalias"))
 		found = append(found, SPIDevice{Path: p.shown(path), Name: strings.TrimPrefix(alias, "spi:")})

@@ -178,7 +178,7 @@ func TestScanSys(t *testing.T) {
 
 func TestScanOfNothing(t *testing.T) {
 	inv := Scan(t.Context(), Options{Sys: t.TempDir(), Dev: t.TempDir()})
-	if diff := cmp.Diff(Inventory{I2C: []I2CBus{}, GPIO: []GPIOChip{}}, inv); diff != "" {
+	if diff := cmp.Diff(Inventory{I2C: []I2CBus{}, SPI: []SPIDevice{}, GPIO: []GPIOChip{}}, inv); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -14,7 +14,7 @@ import (
 // MaxInputs is how many lines one request takes (GPIO_V2_LINES_MAX).
 const MaxInputs = 64
 
-// ErrAttributes: the lines differ in more ways than one request can say.
+// ErrAttributes says that lines differ in more ways than one request can say.
 var ErrAttributes = errors.New("too many different settings for one request")
 
 // Bias of an input line.

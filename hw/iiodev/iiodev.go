@@ -121,7 +121,7 @@ func NewLayout(channels []Format) (Layout, error) {
 	largest := 1
 	for _, f := range channels {
 		size := f.size()
-		if !f.sound() || bits.OnesCount(uint(size)) != 1 { //nolint:gosec // positive
+		if !f.sound() || bits.OnesCount(uint(size)) != 1 {
 			return Layout{}, fmt.Errorf("a channel of %d times %d bits cannot be laid out", f.Repeat, f.Storage)
 		}
 		l.fields = append(l.fields, field{f, align(l.size, size)})

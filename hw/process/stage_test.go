@@ -192,7 +192,7 @@ func TestBatch(t *testing.T) {
 		Derived:  []Derived{{Name: "rms", Kind: RMS, Inputs: []Input{{"s", "a"}}, Window: time.Hour}, {Name: "peak", Kind: Peak, Inputs: []Input{{"s", "a"}}, Window: time.Hour}},
 	}, memory{}, hw.Channel{Name: "a", Kind: hw.KindFloat}, hw.Channel{Name: "b", Kind: hw.KindFloat})
 	r.lines = nil
-	var batch []hw.Reading
+	batch := make([]hw.Reading, 0, 9)
 	for i, x := range []float64{1, -5, 2, 4, 5, -2, 2, -1} { // deviations from a mean of 0.75
 		batch = append(batch, hw.Reading{Channel: "a", Value: hw.Float(x), Time: time.Unix(int64(i), 0), Quality: hw.Good})
 	}
