@@ -28,7 +28,7 @@ func (c *Conn) Ping(ctx context.Context) error {
 		return c.pingStream(ctx)
 	}
 	o := &outgoing{confirmable: true, datagram: appendEmpty(nil, CON, 0)}
-	_, err := c.wait(ctx, o)
+	err := c.wait(ctx, o)
 	if err != nil && !errors.Is(err, ErrReset) {
 		return fmt.Errorf("ping: %w", err)
 	}
@@ -72,14 +72,14 @@ func (c *Conn) ask(ctx context.Context, r once) (*call, error) {
 	})
 }
 
-// wait submits o and waits for its end.
-func (c *Conn) wait(ctx context.Context, o *outgoing) (*Message, error) {
+// wait submits what has no response, and waits for its end.
+func (c *Conn) wait(ctx context.Context, o *outgoing) error {
 	k, err := c.call(ctx, o)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	m, _, err := k.wait(ctx)
-	return m, err
+	_, _, err = k.wait(ctx)
+	return err
 }
 
 // call is something that was submitted and whose end is awaited.

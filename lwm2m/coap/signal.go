@@ -200,7 +200,7 @@ func (c *Conn) pingStream(ctx context.Context) error {
 	if err := c.ready(ctx); err != nil {
 		return err
 	}
-	_, err := c.wait(ctx, &outgoing{datagram: pingMessage(), pinged: true})
+	err := c.wait(ctx, &outgoing{datagram: pingMessage(), pinged: true})
 	return err
 }
 
