@@ -345,7 +345,7 @@ func leshanUpdatesRAUC(t *testing.T, l byLeshan) {
 	u := &updating{lab: newLab(t), T: t, machine: raucMachine{&demo.Machine{Say: func(string) {}}, t, system}}
 	b := newBox(u, l, &config.Firmware{Backend: config.FirmwareRAUC, RAUCConfig: system.Config}, func(f fault) []byte {
 		bundle := rauc.Bundle{Noise: true, Stranger: f == stranger, Size: 20_000}
-		switch f {
+		switch f { //nolint:exhaustive // the others are made otherwise
 		case otherBoard:
 			bundle.Compatible = "other-gw"
 		case large:
@@ -369,7 +369,7 @@ func leshanUpdatesSWUpdate(t *testing.T, l byLeshan) {
 	u := prepareSWUpdate(t, config.FirmwareUBoot)
 	b := newBox(u.updating, l, u.cfg, func(f fault) []byte {
 		p := swupdate.Package{Stranger: f == stranger, Size: 40_000}
-		switch f {
+		switch f { //nolint:exhaustive // the others are made otherwise
 		case otherBoard:
 			p.Board = "2.0"
 		case large:
@@ -417,7 +417,7 @@ func leshanUpdatesGRUB(t *testing.T, l byLeshan) {
 	u.machine, u.root = swupdateSystem{&demo.Machine{Say: func(string) {}}, u}, os.DirFS(u.files)
 	b := newBox(u.updating, l, u.cfg, func(f fault) []byte {
 		signer, compatible, size := vendor, "lab-gw", 40_000
-		switch f {
+		switch f { //nolint:exhaustive // the others are made otherwise
 		case stranger:
 			signer = plaintest.NewSigner("stranger")
 		case otherBoard:

@@ -139,7 +139,7 @@ func fetchInRealTime() (end realTimeEnd) {
 	if err != nil {
 		return realTimeEnd{err: err}
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // of a test
+	defer os.RemoveAll(dir)
 	image := make([]byte, slowSize)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(image)
 	content := file.Compose("gateway", "2.0", image)
