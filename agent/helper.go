@@ -17,7 +17,7 @@ const helperUser = "lwm2m-agent"
 
 // Helper is the root process behind its socket unit, until ctx ends or nobody asks any more.
 func Helper(ctx context.Context, w io.Writer) error {
-	log := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: journalTime}))
+	log := newLogger(w, slog.LevelInfo)
 	l, err := inherited()
 	if err != nil {
 		return err

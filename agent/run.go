@@ -103,7 +103,7 @@ func runOnce(ctx context.Context, opts RunOptions, socket net.Listener, kept err
 		return err
 	}
 	setLevel(level, cfg)
-	log := slog.New(slog.NewTextHandler(opts.Log, &slog.HandlerOptions{Level: level, ReplaceAttr: journalTime}))
+	log := newLogger(opts.Log, level)
 	if reset {
 		log.Warn("reset to factory defaults")
 	}
@@ -140,14 +140,6 @@ func setLevel(level *slog.LevelVar, cfg *config.Config) {
 	if err := level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
 		level.Set(slog.LevelInfo)
 	}
-}
-
-// journalTime leaves the time of a line to the journal, if that takes it.
-func journalTime(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && a.Key == slog.TimeKey && os.Getenv("JOURNAL_STREAM") != "" {
-		return slog.Attr{}
-	}
-	return a
 }
 
 // inherited returns the control socket that the service supervisor opened, if

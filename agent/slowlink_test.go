@@ -140,11 +140,11 @@ func servingPackage(content []byte) coap.Handler {
 	}
 }
 
-// journal is one in memory.
-type journal struct{ record []byte }
+// memoryJournal is a journal in memory.
+type memoryJournal struct{ record []byte }
 
-func (j *journal) Load(string) ([]byte, error)        { return j.record, nil }
-func (j *journal) Save(_ string, record []byte) error { j.record = record; return nil }
+func (j *memoryJournal) Load(string) ([]byte, error)        { return j.record, nil }
+func (j *memoryJournal) Save(_ string, record []byte) error { j.record = record; return nil }
 
 // fetchSlowly has an update fetch a package of a size.
 func fetchSlowly(t *testing.T, w *weather, size int) {
@@ -162,7 +162,7 @@ func fetchSlowly(t *testing.T, w *weather, size int) {
 	over := make(chan struct{})
 	var once sync.Once
 	u := fota.New(fota.Config{
-		Key: "k", Backend: slots, Journal: &journal{}, Dir: filepath.Join(dir, "download"), BootID: "1", Fetchers: map[string]fota.Fetcher{"coap": f},
+		Key: "k", Backend: slots, Journal: &memoryJournal{}, Dir: filepath.Join(dir, "download"), BootID: "1", Fetchers: map[string]fota.Fetcher{"coap": f},
 		OnChange: func(s fota.Status) {
 			if s.Phase == fota.Ready || s.Result != fota.Initial {
 				once.Do(func() { close(over) })

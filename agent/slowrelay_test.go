@@ -156,7 +156,7 @@ func fetchInRealTime() (end realTimeEnd) {
 	if err != nil {
 		return realTimeEnd{err: err}
 	}
-	began, record := time.Now(), &journal{}
+	began, record := time.Now(), &memoryJournal{}
 	uri := fmt.Sprintf("coap://%s/package", r.near.LocalAddr())
 	for interrupted := true; interrupted; {
 		end.status, interrupted, end.err = r.life(fota.Config{

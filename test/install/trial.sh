@@ -39,6 +39,8 @@ ask() {
     $s->print("{\"verb\":\"led\",\"led\":{\"name\":\"lamp\",\"attribute\":\"brightness\",\"value\":\"05\"}}\n"); my $a = <$s>; print $a; exit($a =~ /error/ ? 1 : 0)'
 }
 quiet() { local lines; lines=$(journalctl -q -p warning -u lwm2m-agent | grep -v "watchdog\|Watchdog\|signal ABRT\|core-dump\|Killing process\|Failed with result"); echo "$lines"; [ -z "$lines" ]; }
+# logged MATCH...: whether the agent has registered, by the fields of the journal.
+logged() { journalctl -q -o cat -u lwm2m-agent "$@" | grep '^registered short_server_id=101 '; }
 # visited NAME: has somebody outside look at the page in a browser, and waits until it is done.
 visited() {
   touch "/srv/outside/$1"
@@ -89,6 +91,7 @@ chgrp lwm2m-agent /etc/lwm2m-agent/agent.d/50-server.toml
 hold "reload" systemctl reload lwm2m-agent
 soon "the server sees the registration" said '^registered'
 soon "and reads from it" said '^read /3/0/0: \['
+soon "the journal has it under the server's number, and as a notice of the right weight" logged -p info..info LWM2M_SHORT_SERVER_ID=101
 hold "check finds nothing wrong" runuser -u lwm2m-agent -- lwm2m-agent check
 
 # The page, as somebody sees it who forwards its socket to his own machine.
