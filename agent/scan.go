@@ -65,7 +65,7 @@ func i2cFindings(b *hw.I2CBus) []Finding {
 	if b.Err != nil {
 		f.Detail = b.Err.Error()
 	}
-	out := []Finding{f}
+	out := append(make([]Finding, 0, 1+len(b.Devices)), f)
 	for _, d := range b.Devices {
 		f := Finding{Bus: "i2c", Where: fmt.Sprintf("%s 0x%02x", where, d.Address), What: strings.Join(d.Drivers, ", ")}
 		if d.Kernel != "" {

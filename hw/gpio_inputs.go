@@ -252,7 +252,7 @@ func (p *platform) readInputs(ctx context.Context, g *inputGroup) {
 	orderly := errors.Is(g.reason, errRegroup)
 	p.inputs.mu.Unlock()
 	for orderly {
-		events, _ = g.lines.Rest(events) // none where it fails
+		events, err = g.lines.Rest(events)
 		g.pass(events)
 		orderly = err == nil && len(events) > 0
 	}

@@ -167,6 +167,7 @@ func checkCheck(t *testing.T, p *IndustrialPC) {
 
 // checkDebounce has a door that bounces before it is opened and before it is closed: it was closed once.
 func checkDebounce(t *testing.T, p *IndustrialPC) {
+	t.Helper()
 	p.Drive(t, 0, 5, false, true)
 	p.Drive(t, 0, 1, false)
 	awaitValue(t, p, "/3200/0/5500", "false")
@@ -178,6 +179,7 @@ func checkDebounce(t *testing.T, p *IndustrialPC) {
 
 // checkEdges counts edges, and those too that the kernel had no room to keep while the agent stood still.
 func checkEdges(t *testing.T, p *IndustrialPC, pid string) {
+	t.Helper()
 	p.Drive(t, 1, 200, true, false)
 	awaitValue(t, p, "/3200/1/5501", "200")
 	p.Run(t, "kill -STOP "+pid)
@@ -190,6 +192,7 @@ func checkEdges(t *testing.T, p *IndustrialPC, pid string) {
 
 // checkOutputs switches a line and a PWM channel, and sees the line in its safe state behind the agent's end.
 func checkOutputs(t *testing.T, p *IndustrialPC, pid string) {
+	t.Helper()
 	p.Run(t, "lwm2m-agent write /3306/0/5850 true && lwm2m-agent write /3306/1/5851 50")
 	if !p.Level(t, 2) {
 		t.Error("the pump is off")

@@ -15,7 +15,7 @@ func forward(ctx context.Context, from, to string) error {
 		return err
 	}
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
-	if err := os.Chmod(from, 0o666); err != nil { //nolint:gosec // in a container, for the test outside
+	if err := os.Chmod(from, 0o666); err != nil {
 		return err
 	}
 	for {
@@ -31,12 +31,12 @@ func forward(ctx context.Context, from, to string) error {
 }
 
 func carry(ctx context.Context, c net.Conn, to string) {
-	defer c.Close() //nolint:errcheck // it carries what is left of a connection
+	defer c.Close()
 	other, err := new(net.Dialer).DialContext(ctx, "unix", to)
 	if err != nil {
 		return
 	}
-	defer other.Close() //nolint:errcheck // likewise
+	defer other.Close()
 	go func() {
 		_, _ = io.Copy(other, c)
 		_ = other.Close()
