@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +15,9 @@ import (
 // rehomingLimit is how long accounts that a bootstrap server wrote may take to register once.
 const rehomingLimit = time.Hour
 
-// rehoming goes back to the accounts that a bootstrap has replaced, if none of the new ones registers.
+// rehoming goes back to the accounts that a bootstrap has replaced, if none of the new ones registers; to the new ones
+// again, if none of the former does; and so on: neither a mistake at the new server, nor a network that is down, leaves
+// a device alone.
 type rehoming struct {
 	agent *Agent
 	limit time.Duration
@@ -45,7 +48,7 @@ func (r *rehoming) together(ctx context.Context) (within context.Context, keep f
 		}
 	}
 	return within, func() error {
-		if err := a.accounts.Supersede(within, standing); err != nil {
+		if err := a.accounts.Supersede(within, standing, a.opts.Now().Add(r.limit)); err != nil {
 			return err
 		}
 		err := save()
@@ -56,18 +59,15 @@ func (r *rehoming) together(ctx context.Context) (within context.Context, keep f
 	}
 }
 
-// run watches new accounts until ctx ends. After a restart they have all of the time again.
+// run watches accounts that are on trial until ctx ends.
 func (r *rehoming) run(ctx context.Context) error {
-	timer := time.NewTimer(r.limit)
+	timer := time.NewTimer(0)
 	defer timer.Stop()
-	t := r.trial(ctx)
+	t := r.trial(ctx, timer)
 	for {
 		select {
 		case <-r.begun:
-			before := t
-			if t = r.trial(ctx); before == nil {
-				timer.Reset(r.limit)
-			}
+			t = r.trial(ctx, timer)
 		case <-r.news:
 			if t == nil {
 				continue
@@ -78,8 +78,8 @@ func (r *rehoming) run(ctx context.Context) error {
 			}
 		case <-timer.C:
 			if t != nil {
-				t = nil
-				r.goBack(ctx, r.missing())
+				r.swap(ctx)
+				t = r.trial(ctx, timer)
 			}
 		case <-ctx.Done():
 			return nil
@@ -87,69 +87,78 @@ func (r *rehoming) run(ctx context.Context) error {
 	}
 }
 
-// trial begins to wait for one of the new accounts, nil if there is none to wait for.
-func (r *rehoming) trial(ctx context.Context) *trial {
+// trial begins to wait for one of the accounts on trial, nil if there are none. The timer ends it: at the time that was
+// set when it began, which outlives a restart, but not after more than the limit, if the clock was set.
+func (r *rehoming) trial(ctx context.Context, timer *time.Timer) *trial {
 	a := r.agent
-	wanted := a.accounts.Wanted()
-	if len(wanted) == 0 {
+	p, ok := a.accounts.OnTrial()
+	if !ok {
 		return nil
 	}
-	t := &trial{received: make(map[uint16]uint64), any: true}
+	received := make(map[uint16]uint64)
 	if a.client.Settle(ctx) == nil { // else the client has just started
 		for _, s := range a.client.Status() {
-			t.received[s.ShortServerID] = s.ReceivedMessages
+			received[s.ShortServerID] = s.ReceivedMessages
 		}
 	}
-	all := t.received
-	t.received = make(map[uint16]uint64)
-	for _, ssid := range wanted {
-		t.received[ssid] = all[ssid]
+	t := &trial{received: make(map[uint16]uint64), any: true}
+	for _, ssid := range p.Wanted {
+		t.received[ssid] = received[ssid]
 		_ = a.client.Update(ssid) // it may be gone again
 	}
+	timer.Reset(max(0, min(p.Until.Sub(a.opts.Now()), r.limit)))
 	nudge(r.news)
 	return t
 }
 
-// keep forgets the former accounts.
+// keep forgets the accounts that are not in force.
 func (r *rehoming) keep(reached string) {
 	a := r.agent
-	a.log.Info("the accounts of the bootstrap are kept, the former ones forgotten", slog.String("why", reached))
+	p, _ := a.accounts.OnTrial()
+	a.log.Info("one of the accounts on trial has registered: they are kept, the others forgotten", slog.Bool("former", p.Former), slog.String("why", reached))
 	if err := a.accounts.Forget(); err != nil {
-		a.log.Error("the former accounts are not forgotten yet", slog.Any("error", err))
+		a.log.Error("the other accounts are not forgotten yet", slog.Any("error", err))
 		return
 	}
-	a.health.Clear(health.AccountsReverted, "")
-	if err := a.store.Scrub(); err != nil {
-		a.log.Warn("keys that are out of use may still be on disk", slog.Any("error", err))
+	if !p.Former {
+		a.health.Clear(health.AccountsReverted, "")
+	}
+	r.scrub()
+}
+
+func (r *rehoming) scrub() {
+	if err := r.agent.store.Scrub(); err != nil {
+		r.agent.log.Warn("keys that are out of use may still be on disk", slog.Any("error", err))
 	}
 }
 
-// missing says why the new accounts are given up.
-func (r *rehoming) missing() string {
+// missing says why accounts are given up.
+func (r *rehoming) missing(p bind.Trial) string {
 	var reasons []string
-	wanted := r.agent.accounts.Wanted()
 	for _, s := range r.agent.client.Status() {
-		for _, ssid := range wanted {
-			if s.ShortServerID == ssid {
-				reasons = append(reasons, notReached(&s))
-			}
+		if slices.Contains(p.Wanted, s.ShortServerID) {
+			reasons = append(reasons, notReached(&s))
 		}
 	}
 	return strings.Join(reasons, "; ") + fmt.Sprintf(", within %v", r.limit)
 }
 
-// goBack puts the former accounts in force again.
-func (r *rehoming) goBack(ctx context.Context, why string) {
+// swap puts the other accounts in force.
+func (r *rehoming) swap(ctx context.Context) {
 	a := r.agent
-	a.log.Warn("the former accounts are back: those of the bootstrap have not registered", slog.String("why", why))
-	if err := a.accounts.GoBack(a.tree, a.objects.security, a.objects.server); err != nil {
-		a.log.Error("the former accounts do not come back", slog.Any("error", err))
+	p, _ := a.accounts.OnTrial()
+	why := slog.String("why", r.missing(p))
+	if p.Former {
+		a.log.Warn("the accounts of the bootstrap are tried again: the former ones have not registered", why)
+	} else {
+		a.log.Warn("the former accounts are back: those of the bootstrap have not registered", why)
+		a.health.Set(health.AccountsReverted, "", why.Value.String())
+	}
+	if err := a.accounts.Swap(a.tree, a.objects.security, a.objects.server, a.opts.Now().Add(r.limit)); err != nil {
+		a.log.Error("the other accounts do not come back", slog.Any("error", err))
 	}
 	if err := a.access.Provision(ctx, a.config.Load(), true); err != nil {
-		a.log.Error("the former servers have no rights yet", slog.Any("error", err))
+		a.log.Error("their servers have no rights yet", slog.Any("error", err))
 	}
-	a.health.Set(health.AccountsReverted, "", why)
-	if err := a.store.Scrub(); err != nil {
-		a.log.Warn("keys that are out of use may still be on disk", slog.Any("error", err))
-	}
+	r.scrub()
 }

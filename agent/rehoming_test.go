@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"errors"
+	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -11,7 +13,9 @@ import (
 
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/lwm2m/server"
+	"lwm2m-agent/objects/registry"
 )
 
 // TestRehoming: a device goes to another operator, whose bootstrap server replaces the one in the
@@ -69,18 +73,27 @@ func TestRehoming(t *testing.T) {
 	if got := a.tree.Instances(1); !slices.Equal(got, []uint16{7}) {
 		t.Errorf("accounts %v", got)
 	}
-	for limit := time.After(generous); a.accounts.Superseding(); {
-		select {
-		case <-time.After(time.Millisecond):
-		case <-limit:
-			t.Fatal("the former accounts are not forgotten")
-		}
-	}
+	decided(t, a)
 	stop()
 	a, _ = other.run(t, cfg)
 	other.back(t)
 	if got := a.tree.Instances(1); !slices.Equal(got, []uint16{7}) {
 		t.Errorf("accounts after a restart %v", got)
+	}
+}
+
+// decided waits until there are no other accounts any more.
+func decided(t *testing.T, a *Agent) {
+	t.Helper()
+	for limit := time.After(generous); ; {
+		if _, onTrial := a.accounts.OnTrial(); !onTrial {
+			return
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-limit:
+			t.Fatal("the accounts are still on trial")
+		}
 	}
 }
 
@@ -99,13 +112,14 @@ func registers(t *testing.T, a *Agent) {
 	}
 }
 
-// deafAccounts is a script whose account leads to where nobody answers.
-func deafAccounts(t *testing.T) *func(ctx context.Context, b *server.Bootstrapping) error {
+// deafAccounts is a script whose account leads to an address where nobody answers.
+func deafAccounts(t *testing.T) (script *func(ctx context.Context, b *server.Bootstrapping) error, address string) {
 	t.Helper()
-	nobody := &lab{uri: &url.URL{Scheme: "coap", Host: closedPort(t)}}
+	address = closedPort(t)
+	nobody := &lab{uri: &url.URL{Scheme: "coap", Host: address}}
 	return new(func(ctx context.Context, b *server.Bootstrapping) error {
 		return errors.Join(b.Delete(ctx, lwm2m.Path{}), nobody.writeAccount(ctx, b, 7, 201), b.Finish(ctx))
-	})
+	}), address
 }
 
 // TestRehomingGoesBack: none of the new accounts registers in time, so the former ones are back, over a
@@ -117,7 +131,8 @@ func TestRehomingGoesBack(t *testing.T) {
 		a, stop := l.run(t, l.config(), soon)
 		l.bootstrapped(t, server.Registered)
 		registers(t, a)
-		l.script.Store(deafAccounts(t))
+		script, _ := deafAccounts(t)
+		l.script.Store(script)
 		if err := (&backend{a}).Bootstrap(); err != nil {
 			t.Fatal(err)
 		}
@@ -127,8 +142,8 @@ func TestRehomingGoesBack(t *testing.T) {
 		if restart {
 			stop()
 			a, _ = l.run(t, l.config(), soon)
-			if got := a.accounts.Wanted(); !slices.Equal(got, []uint16{201}) {
-				t.Errorf("after the restart these are waited for: %v", got)
+			if p, _ := a.accounts.OnTrial(); !slices.Equal(p.Wanted, []uint16{201}) || p.Former {
+				t.Errorf("after the restart these are waited for: %+v", p)
 			}
 		}
 		if got := a.tree.Instances(1); !slices.Equal(got, []uint16{7}) {
@@ -138,8 +153,9 @@ func TestRehomingGoesBack(t *testing.T) {
 			t.Errorf("%+v", tr)
 		}
 		l.next(t, server.Registered)
-		if got := a.tree.Instances(1); !slices.Equal(got, []uint16{4}) || a.accounts.Superseding() {
-			t.Errorf("accounts afterwards: %v, superseding is %v", got, a.accounts.Superseding())
+		decided(t, a)
+		if got := a.tree.Instances(1); !slices.Equal(got, []uint16{4}) {
+			t.Errorf("accounts afterwards: %v", got)
 		}
 		l.script.Store(nil)
 		if err := (&backend{a}).Bootstrap(); err != nil { // the same as before: nothing is to be tried
@@ -148,8 +164,42 @@ func TestRehomingGoesBack(t *testing.T) {
 		if e := l.bootstrap.next(t, server.Bootstrapped); e.Err != nil {
 			t.Fatal(e.Err)
 		}
-		if a.accounts.Superseding() {
+		if _, onTrial := a.accounts.OnTrial(); onTrial {
 			t.Error("accounts that have not changed are tried")
+		}
+	}
+}
+
+// TestRehomingTriesAgain: neither the new nor the former server is reached, as in an outage; the new one when its turn comes again.
+func TestRehomingTriesAgain(t *testing.T) {
+	l := newBootstrapLab(t)
+	a, _ := l.run(t, l.config(), func(a *Agent) { a.rehoming.limit = time.Second })
+	l.bootstrapped(t, server.Registered)
+	registers(t, a)
+	script, address := deafAccounts(t)
+	l.script.Store(script)
+	l.die()
+	if err := (&backend{a}).Bootstrap(); err != nil {
+		t.Fatal(err)
+	}
+	if e := l.bootstrap.next(t, server.Bootstrapped); e.Err != nil {
+		t.Fatal(e.Err)
+	}
+	trouble(t, a, health.AccountsReverted)
+	pc, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(address)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := server.New(server.Config{Shapes: model.Shapes(registry.Definitions())})
+	other := serving(t, s, "coap", pc.LocalAddr(), func(ctx context.Context) error { return s.Serve(ctx, pc) })
+	other.next(t, server.Registered)
+	decided(t, a)
+	if got := a.tree.Instances(1); !slices.Equal(got, []uint16{7}) {
+		t.Errorf("accounts afterwards: %v", got)
+	}
+	for _, tr := range a.health.Troubles() {
+		if tr.Code == health.AccountsReverted {
+			t.Errorf("%+v", tr)
 		}
 	}
 }

@@ -129,7 +129,7 @@ func (a *Accounts) seed(
 			return err
 		}
 	}
-	if !slices.Equal(saved[objectSecurity], wanted[objectSecurity]) && a.Superseding() { // the configuration replaces what was tried
+	if _, onTrial := a.OnTrial(); onTrial && !slices.Equal(saved[objectSecurity], wanted[objectSecurity]) { // the configuration replaces what was tried
 		if err := a.Forget(); err != nil {
 			return err
 		}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"time"
 
 	"lwm2m-agent/agent/store"
 	"lwm2m-agent/lwm2m"
@@ -15,15 +17,22 @@ import (
 
 // Keys of the records of superseded accounts, in the bucket of accounts.
 const (
-	keySuperseded         = "superseded" // the Short Server IDs that one of has to register
+	keySuperseded         = "superseded" // a Trial
 	keySupersededSecurity = "superseded/security"
 	keySupersededServer   = "superseded/server"
 )
 
+// Trial is what accounts have to show of which there are others to go back to.
+type Trial struct {
+	Wanted []uint16  `json:"wanted"`           // the servers of which one has to register
+	Until  time.Time `json:"until"`            // then the others are tried
+	Former bool      `json:"former,omitempty"` // the others are those of the bootstrap
+}
+
 // Supersede adds to what is kept under a context of Together the accounts that are replaced by it, to
 // be gone back to: if one of them stands, and there are new or other ones, which have to show first
-// that they can register. Accounts that are superseded already stay.
-func (a *Accounts) Supersede(within context.Context, standing []uint16) error {
+// that they can register until a time. Former accounts that are superseded already stay, with their time.
+func (a *Accounts) Supersede(within context.Context, standing []uint16, until time.Time) error {
 	t, ok := within.Value(togetherKey{}).(*together)
 	if !ok {
 		return nil
@@ -42,31 +51,46 @@ func (a *Accounts) Supersede(within context.Context, standing []uint16) error {
 		}
 	}
 	old, now := contents(before), contents(*next)
-	var wanted []uint16
+	p := Trial{Until: until}
 	for ssid, content := range now {
 		if old[ssid] != content {
-			wanted = append(wanted, ssid)
+			p.Wanted = append(p.Wanted, ssid)
 		}
 	}
+	slices.Sort(p.Wanted)
 	stays := slices.ContainsFunc(standing, func(ssid uint16) bool { return old[ssid] != "" && old[ssid] == now[ssid] })
+	earlier, superseding := a.OnTrial()
 	switch {
-	case len(wanted) == 0 || stays:
+	case len(p.Wanted) == 0 || stays:
 		return nil // there is nothing to try, or somebody who can put it right
-	case !a.Superseding() && !slices.ContainsFunc(standing, func(ssid uint16) bool { return old[ssid] != "" }):
+	case superseding && !earlier.Former:
+		p.Until, before = earlier.Until, [2][]lwm2m.Node{}
+	case !superseding && !slices.ContainsFunc(standing, func(ssid uint16) bool { return old[ssid] != "" }):
 		return nil // there is nothing to go back to
 	}
-	slices.Sort(wanted)
-	ids, _ := json.Marshal(wanted) // numbers
-	records := map[string][]byte{keySuperseded: ids}
-	if !a.Superseding() {
-		for key, nodes := range map[string][]lwm2m.Node{keySupersededSecurity: before[objectSecurity], keySupersededServer: before[objectServer]} {
-			if records[key], err = encodeNodes(nodes); err != nil {
-				return err
-			}
+	records, err := p.records(before)
+	if err == nil {
+		t.add(store.Accounts, records)
+	}
+	return err
+}
+
+// records are those of a trial and of the accounts to go back to; none for these keeps those that there are.
+func (p *Trial) records(others [2][]lwm2m.Node) (map[string][]byte, error) {
+	trial, err := json.Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	records := map[string][]byte{keySuperseded: trial}
+	for oid, key := range [2]string{keySupersededSecurity, keySupersededServer} {
+		if others[oid] == nil {
+			continue
+		}
+		if records[key], err = encodeNodes(others[oid]); err != nil {
+			return nil, err
 		}
 	}
-	t.add(store.Accounts, records)
-	return nil
+	return records, nil
 }
 
 // accounts returns what objects 0 and 1 are to be, nil each that is not written; nil if neither is.
@@ -116,54 +140,49 @@ func contents(objects [2][]lwm2m.Node) map[uint16]string {
 	return out
 }
 
-// Superseding reports whether there are accounts to go back to.
-func (a *Accounts) Superseding() bool { return len(a.Wanted()) > 0 }
-
-// Wanted are the servers of which one has to register for the superseded accounts to be forgotten.
-func (a *Accounts) Wanted() []uint16 {
+// OnTrial returns what the accounts in force have to show, false if there are no others.
+func (a *Accounts) OnTrial() (Trial, bool) {
 	record, err := a.store.Bucket(store.Accounts).Load(keySuperseded)
-	var ids []uint16
-	if err != nil || json.Unmarshal(record, &ids) != nil {
-		return nil
+	var p Trial
+	if err != nil || json.Unmarshal(record, &p) != nil {
+		return Trial{}, false
 	}
-	return ids
+	return p, len(p.Wanted) > 0
 }
 
-// forgotten removes the records of superseded accounts.
-func forgotten(records map[string][]byte) map[string][]byte {
-	for _, key := range []string{keySuperseded, keySupersededSecurity, keySupersededServer} {
-		records[key] = nil
-	}
-	return records
-}
-
-// Forget forgets the superseded accounts.
+// Forget forgets the accounts that are not in force.
 func (a *Accounts) Forget() error {
-	return a.store.Bucket(store.Accounts).SaveAll(forgotten(make(map[string][]byte)))
+	return a.store.Bucket(store.Accounts).SaveAll(map[string][]byte{keySuperseded: nil, keySupersededSecurity: nil, keySupersededServer: nil})
 }
 
-// GoBack puts the superseded accounts in force.
-func (a *Accounts) GoBack(tree *model.Tree, security *objects.Security, server *objects.Server) error {
-	var saved [2][]lwm2m.Node
-	records := make(map[string][]byte)
-	var err error
-	for oid, key := range [2]string{keySupersededSecurity, keySupersededServer} {
-		if saved[oid], err = a.load(key); err != nil {
+// Swap puts the other accounts in force, until a time: those that were are the others now.
+func (a *Accounts) Swap(tree *model.Tree, security *objects.Security, server *objects.Server, until time.Time) error {
+	p, _ := a.OnTrial()
+	var inForce, others [2][]lwm2m.Node
+	for oid, keys := range [2][2]string{{keySecurity, keySupersededSecurity}, {keyServer, keySupersededServer}} {
+		var errs [2]error
+		inForce[oid], errs[0] = a.load(keys[0])
+		others[oid], errs[1] = a.load(keys[1])
+		if err := errors.Join(errs[:]...); err != nil {
 			return err
 		}
 	}
-	if saved[objectServer] == nil {
-		return errors.Join(fmt.Errorf("there are no accounts to go back to"), a.Forget())
+	if others[objectServer] == nil {
+		return errors.Join(errors.New("there are no accounts to go back to"), a.Forget())
 	}
-	if records[keySecurity], err = encodeNodes(saved[objectSecurity]); err != nil {
+	p = Trial{Until: until, Former: !p.Former, Wanted: slices.Sorted(maps.Keys(contents(others)))}
+	records, err := p.records(inForce)
+	if err != nil {
 		return err
 	}
-	if records[keyServer], err = encodeNodes(saved[objectServer]); err != nil {
-		return err
+	for oid, key := range [2]string{keySecurity, keyServer} {
+		if records[key], err = encodeNodes(others[oid]); err != nil {
+			return err
+		}
 	}
-	// First on disk: a cut leaves a trial that goes on, or one that is over.
-	if err := a.store.Bucket(store.Accounts).SaveAll(forgotten(records)); err != nil {
+	// First on disk: after a cut the one or the other accounts are on trial.
+	if err := a.store.Bucket(store.Accounts).SaveAll(records); err != nil {
 		return fmt.Errorf("keep the accounts: %w", err)
 	}
-	return errors.Join(security.Restore(saved[objectSecurity]), server.Restore(saved[objectServer]))
+	return errors.Join(security.Restore(others[objectSecurity]), server.Restore(others[objectServer]))
 }

@@ -62,8 +62,8 @@ var kinds = []Kind{
 	},
 	{
 		Code: AccountsReverted, Severity: Error,
-		Text:   "the accounts of the last bootstrap have not registered; the former ones are back",
-		Remedy: "The text names the servers that were not reached. Correct what the bootstrap server gives out, or what the new server knows of this endpoint, then `lwm2m-agent bootstrap`. The entry goes when the accounts of a bootstrap have registered.",
+		Text:   "the accounts of the last bootstrap have not registered; the former ones are back, or have been",
+		Remedy: "The text names the servers that were not reached. Both have an hour each in turn until one of them is. Correct what the bootstrap server gives out, or what the new server knows of this endpoint, then `lwm2m-agent bootstrap`. The entry goes when the accounts of a bootstrap have registered.",
 	},
 	{
 		Code: SensorFailing, Severity: Error, Subject: "sensor", Device: PeripheralFault,
