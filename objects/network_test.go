@@ -180,6 +180,7 @@ func TestStatisticsContinue(t *testing.T) {
 		c.is, c.max = Traffic{TxBytes: 2000, RxSMS: 1, Messages: 1, MessageBytes: 20}, 20
 		f.has(map[string]string{"/7/0/1": "3", "/7/0/2": "7", "/7/0/4": "150", "/7/0/5": "80"})
 		<-time.After(41 * time.Second)
+		synctest.Wait()
 		c.is.RxSMS = 9
 		f.has(map[string]string{"/7/0/1": "3"})
 		if kept := s.Counted(); kept.Running || kept.Traffic.RxSMS != 3 || kept.Left != 0 {
