@@ -253,7 +253,7 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 		return errors.Join(err, a.store.Close())
 	}
 	tasks := append([]Task{
-		named{"client", a.client.Run},
+		named{"client", a.runClient},
 		a.board.Hardware(),
 		named{"store", a.store.Run},
 		named{"clock", a.clock.Run},
@@ -301,6 +301,15 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 		a.keepStatistics()
 	}
 	return errors.Join(err, a.store.Close())
+}
+
+// runClient talks to servers as soon as the board runs: what a server writes at once must reach an actuator.
+func (a *Agent) runClient(ctx context.Context) error {
+	select {
+	case <-a.board.Hardware().Running():
+	case <-ctx.Done():
+	}
+	return a.client.Run(ctx)
 }
 
 // begin does what must be done before servers are talked to.

@@ -86,6 +86,7 @@ type Board struct {
 	platform *platform
 	schedule *schedule
 	ready    chan struct{}
+	running  chan struct{}
 	keep     atomic.Bool
 	applying chan struct{} // holds one element while Apply, or the beginning or end of Run, changes the units
 
@@ -111,6 +112,7 @@ func NewBoard(sink Sink, opts Options) *Board {
 		platform: newPlatform(opts),
 		schedule: newSchedule(),
 		ready:    make(chan struct{}),
+		running:  make(chan struct{}),
 		applying: make(chan struct{}, 1),
 		units:    make(map[Unit]*unit),
 	}
@@ -130,6 +132,7 @@ func (b *Board) Run(ctx context.Context) error {
 	b.pending = len(b.units)
 	units := b.inOrder()
 	b.mu.Unlock()
+	close(b.running)
 	b.closeUnclaimed()
 	var scheduling sync.WaitGroup
 	scheduling.Go(func() { b.schedule.run(ctx) })
@@ -156,6 +159,9 @@ func (b *Board) stop(ctx context.Context) error {
 	}
 	return errors.Join(append(errs, b.platform.buses.wait(ctx))...)
 }
+
+// Running is closed when Run has begun: from here on actuators can be set.
+func (b *Board) Running() <-chan struct{} { return b.running }
 
 // Ready is closed when every sensor and actuator of the first setup was tried
 // once and the sink knows the outcome; whatever hangs counts as tried when its
