@@ -13,8 +13,9 @@ import (
 )
 
 // startTime is how long after it is ready the agent still does what it does only once:
-// connections are made, first values read. Until then nothing is collected or given back.
-const startTime = time.Second
+// connections are made, first values read, sessions saved a second later. Until then nothing
+// is collected or given back.
+const startTime = 3 * time.Second
 
 // gcPercent keeps the heap, which is about a megabyte, from growing to the four
 // that the runtime would otherwise let it; a collection takes well under a

@@ -26,7 +26,8 @@ const (
 	starts          = 10
 	javaStarts      = 3
 	idleTime        = 2 * time.Minute
-	patience        = time.Minute // with anything that should answer at once
+	settled         = 5 * time.Second // from the registration until starting has left nothing to do
+	patience        = time.Minute     // with anything that should answer at once
 )
 
 // bench is one run. It is the workspace.T of what it starts.
@@ -37,10 +38,8 @@ type bench struct {
 	cleanups []func()
 	temp     string
 	rows     []row
-	// Reads a second of the message layer alone.
-	layer, layerInside float64
-	bare               timing // of two bare sockets
-	agent              string // path of the binary that is measured
+	layer    []string // reads a second of the message layer alone: on one processor, and as the kernel places the processes
+	agent    string   // path of the binary that is measured
 }
 
 var _ workspace.T = (*bench)(nil)

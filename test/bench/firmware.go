@@ -16,6 +16,7 @@ import (
 	"lwm2m-agent/fota/file"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/test/process"
 )
 
 // How large packages are, in bytes, and how often one is pushed.
@@ -39,14 +40,11 @@ func (b *bench) firmware() {
 		{"UDP", 20e6, b.plainPeer},
 		{"DTLS-PSK", 6e6, b.securePeer},
 	} {
-		apart := b.pull(kind.listen, b.launchUpdating, content)
-		inside := b.pull(kind.listen, b.insideUpdating, content)
-		goal := rateOf(kind.goal)
+		rate := b.pull(kind.listen, content)
 		b.add(row{
 			fmt.Sprintf("pull of a package of %s by CoAP, %s, blocks of 1,024 bytes", mega(pullSize), kind.what),
-			fmt.Sprintf("%s; one block after the other, the bare sockets bring %s", rateOf(apart), rateOf(ceiling)), goal, "–", apart >= kind.goal,
+			fmt.Sprintf("%s; one block after the other, the bare sockets bring %s", rateOf(rate), rateOf(ceiling)), rateOf(kind.goal), "–", rate >= kind.goal,
 		})
-		b.add(row{"the same, both ends in one process", rateOf(inside), goal, "–", inside >= kind.goal})
 	}
 	b.pullByHTTP(content)
 	b.pushed()
@@ -63,25 +61,21 @@ func (b *bench) composePackage(size int) []byte {
 func rateOf(bytes float64) string { return mega(bytes) + "/s" }
 
 // launchUpdating starts the agent with slots that are files.
-func (b *bench) launchUpdating(p *peer) { b.launch(b.configureUpdating(p)) }
-
-func (b *bench) insideUpdating(p *peer) { b.runInside(b.configureUpdating(p)) }
-
-func (b *bench) configureUpdating(p *peer) (path string) {
-	path = b.configure(10, p)
+func (b *bench) launchUpdating(p *peer) *process.Process {
+	path := b.configure(10, p)
 	text, err := os.ReadFile(path)
 	b.must(err, "read the configuration")
 	b.must(os.WriteFile(path, append(text, "[firmware]\nbackend = \"file\"\n"...), 0o600), "write the configuration")
-	return path
+	return b.launch(path)
 }
 
 // pull returns how many bytes a second come from the write of the URI to the State Downloaded. The package comes from a server of its
 // own, since a connection has been made to it by nobody before.
-func (b *bench) pull(listen func() *peer, start func(*peer), content []byte) (rate float64) {
+func (b *bench) pull(listen func() *peer, content []byte) (rate float64) {
 	b.during(func() {
 		p, depot := listen(), listen()
 		depot.content.Store(&content)
-		start(p)
+		b.launchUpdating(p)
 		u := b.updates(p.await().conn)
 		rate = float64(len(content)) / u.pull(depot.uri+"/package").Seconds()
 	})
@@ -151,7 +145,7 @@ func (b *bench) pullByHTTP(content []byte) {
 	b.during(func() {
 		uri := b.serveHTTP(&given)
 		p := b.plainPeer()
-		agent := b.launch(b.configureUpdating(p))
+		agent := b.launchUpdating(p)
 		u := b.updates(p.await().conn)
 		given.Store(&small)
 		u.pull(uri)
@@ -196,34 +190,29 @@ func (b *bench) diskSpeed(content []byte) float64 {
 // pushed times a push, from the first block to the answer to the last, when the package is on disk.
 func (b *bench) pushed() {
 	content := b.composePackage(pushSize)
-	measure := func(start func(*peer)) (took time.Duration) {
-		b.during(func() {
-			p := b.plainPeer()
-			start(p)
-			u := b.updates(p.await().conn)
-			params := coap.DefaultParams()
-			params.BlockSize = pushBlock
-			u.conn.SetParams(params)
-			took = median(pushes, func() time.Duration {
-				begin := time.Now()
-				u.write("/5/0/0", lwm2m.FormatOpaque, content)
-				took := time.Since(begin)
-				u.downloaded()
-				u.reset()
-				return took
-			})
+	var took time.Duration
+	b.during(func() {
+		p := b.plainPeer()
+		b.launchUpdating(p)
+		u := b.updates(p.await().conn)
+		params := coap.DefaultParams()
+		params.BlockSize = pushBlock
+		u.conn.SetParams(params)
+		took = median(pushes, func() time.Duration {
+			begin := time.Now()
+			u.write("/5/0/0", lwm2m.FormatOpaque, content)
+			took := time.Since(begin)
+			u.downloaded()
+			u.reset()
+			return took
 		})
-		return took
-	}
-	const limit = 150 * time.Millisecond
-	apart, inside := measure(b.launchUpdating), measure(b.insideUpdating)
+	})
 	exchanges := (len(content) + pushBlock - 1) / pushBlock
 	floor := time.Duration(float64(exchanges) / b.roundTrips(pushBlock) * float64(time.Second))
 	b.add(row{
 		fmt.Sprintf("push of a package of %s, blocks of %d bytes", mega(pushSize), pushBlock),
-		fmt.Sprintf("%s in %d exchanges, for which the bare sockets take %s", micro(apart), exchanges, micro(floor)), "0.15 s", "–", apart <= limit,
+		fmt.Sprintf("%s in %d exchanges, for which the bare sockets take %s", micro(took), exchanges, micro(floor)), "0.15 s", "–", took <= 150*time.Millisecond,
 	})
-	b.add(row{"the same, both ends in one process", micro(inside), "0.15 s", "–", inside <= limit})
 }
 
 // highWater is the most resident memory that a process has had, in bytes.

@@ -132,7 +132,7 @@ func (b *bench) perServer() {
 			for _, p := range peers {
 				p.await()
 			}
-			b.pause(2 * time.Second)
+			b.pause(settled)
 			anonymous = b.anonymous(agent.PID())
 		})
 		return anonymous

@@ -31,21 +31,20 @@ const (
 )
 
 func (b *bench) readsPlain() {
-	apart := b.turns(b.startConstant, func(p *peer) { b.startAgent(p, 10) })
-	inside := b.turns(b.constantInside, func(p *peer) { b.startInside(p, 10) })
-	b.layer, b.layerInside = apart.layer.rate, inside.layer.rate
 	const goal = "80 % of the message layer alone, 24,000/s"
-	b.add(row{"sequential reads of /3/0/0, UDP", apart.String(), goal, b.javaReads(b.plainPeer).String(), apart.meets()})
-	b.add(row{"the same, both ends in one process", inside.String(), goal, "–", inside.meets()})
+	b.placed("sequential reads of /3/0/0, UDP", func(name string) {
+		ours := b.turns(b.startConstant, func(p *peer) { b.startAgent(p, 10) })
+		b.layer = append(b.layer, thousands(ours.layer.rate))
+		b.add(row{name, ours.String(), goal, b.javaReads(b.plainPeer).String(), ours.meets()})
+	})
 }
 
 func (b *bench) readsSecure() {
 	meets := func(t timing) bool { return t.rate >= 16_000 && t.p50 <= 55*time.Microsecond }
-	apart := b.readsOf(b.securePeer, func(p *peer) { b.startAgent(p, 10) })
-	inside := b.readsOf(b.securePeer, func(p *peer) { b.startInside(p, 10) })
-	const goal = "16,000/s, p50 55 µs"
-	b.add(row{"sequential reads of /3/0/0, DTLS-PSK", apart.String(), goal, b.javaReads(b.securePeer).String(), meets(apart)})
-	b.add(row{"the same, both ends in one process", inside.String(), goal, "–", meets(inside)})
+	b.placed("sequential reads of /3/0/0, DTLS-PSK", func(name string) {
+		ours := b.readsOf(b.securePeer, func(p *peer) { b.startAgent(p, 10) })
+		b.add(row{name, ours.String(), "16,000/s, p50 55 µs", b.javaReads(b.securePeer).String(), meets(ours)})
+	})
 }
 
 // readsOf times reads of what start starts.
@@ -93,7 +92,7 @@ func (b *bench) memory() {
 		p := b.securePeer()
 		agent := b.startAgent(p, 10)
 		conn := p.await().conn
-		b.pause(2 * time.Second)
+		b.pause(settled)
 		first = b.rss(agent.PID())
 		conn = b.exercise(p, conn, growthReads/10, growthRegisters/10)
 		warm = b.rss(agent.PID())
@@ -104,7 +103,7 @@ func (b *bench) memory() {
 		p := b.securePeer()
 		client := b.startJava(p)
 		p.await()
-		b.pause(2 * time.Second)
+		b.pause(settled)
 		java = b.rss(client.PID())
 	})
 	b.add(row{
@@ -140,14 +139,14 @@ func (b *bench) wakeUps() {
 		p := b.securePeer()
 		agent := b.startAgent(p, 10)
 		p.await()
-		b.pause(5 * time.Second)
+		b.pause(settled)
 		ours = b.wakes(agent.PID())
 	})
 	b.during(func() {
 		p := b.securePeer()
 		client := b.startJava(p)
 		p.await()
-		b.pause(5 * time.Second)
+		b.pause(settled)
 		java = b.wakes(client.PID())
 	})
 	b.add(row{
@@ -156,26 +155,24 @@ func (b *bench) wakeUps() {
 }
 
 func (b *bench) bigObject() {
-	read := func(start func(p *peer)) (t timing, size int) {
+	read := func() (took time.Duration, size int) {
 		b.during(func() {
 			p := b.plainPeer()
-			start(p)
+			b.startAgent(p, bigInstances)
 			conn := p.await().conn
 			m := get("/3303")
 			m.SetAccept(uint16(lwm2m.FormatSenMLCBOR))
-			t = repeat(bigReads, func() { size = len(b.do(conn, m).Payload) })
+			took = repeat(bigReads, func() { size = len(b.do(conn, m).Payload) }).p50
 		})
-		return t, size
+		return took, size
 	}
-	apart, size := read(func(p *peer) { b.startAgent(p, bigInstances) })
-	inside, _ := read(func(p *peer) { b.startInside(p, bigInstances) })
-	const limit = 10 * time.Millisecond
-	b.add(row{
-		fmt.Sprintf("reading an object of %d instances (SenML CBOR)", bigInstances),
-		fmt.Sprintf("%s for %s bytes in %d exchanges, for which the bare sockets take %s",
-			micro(apart.p50), thousands(float64(size)), blocks(size), micro(time.Duration(blocks(size))*b.bare.p50)), "10 ms", "–", apart.p50 <= limit,
+	b.placed(fmt.Sprintf("reading an object of %d instances (SenML CBOR)", bigInstances), func(name string) {
+		took, size := read()
+		b.add(row{
+			name, fmt.Sprintf("%s for %s bytes in %d exchanges", micro(took), thousands(float64(size)), blocks(size)),
+			"10 ms", "–", took <= 10*time.Millisecond,
+		})
 	})
-	b.add(row{"the same, both ends in one process", micro(inside.p50), "10 ms", "–", inside.p50 <= limit})
 }
 
 // blocks is how many exchanges a body takes in blocks of 1,024 bytes.

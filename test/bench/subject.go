@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"lwm2m-agent/agent"
 	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/objects/registry"
 	"lwm2m-agent/test/leshan"
@@ -57,23 +55,6 @@ func (b *bench) launch(path string) *process.Process {
 	dir := filepath.Dir(path)
 	cmd := exec.CommandContext(b.ctx, b.agent, "run", "-config", path, "-state", filepath.Join(dir, "state"), "-socket", filepath.Join(dir, "agent.sock"))
 	return process.Start(b, cmd, filepath.Join(dir, "agent.log"))
-}
-
-// startInside runs the agent in this process.
-func (b *bench) startInside(p *peer, sensors int) { b.runInside(b.configure(sensors, p)) }
-
-func (b *bench) runInside(path string) {
-	dir := filepath.Dir(path)
-	cfg, err := agent.Load(path, filepath.Join(dir, "state"), filepath.Join(dir, "agent.sock"))
-	b.must(err, "load the configuration")
-	a, err := agent.New(agent.Options{Config: cfg})
-	b.must(err, "make the agent")
-	b.background(func(ctx context.Context) { _ = a.Run(ctx) }, func() {})
-}
-
-// constantInside runs a client of nothing but the message layer in this process.
-func (b *bench) constantInside(p *peer) {
-	b.background(func(ctx context.Context) { _ = serveConstant(ctx, p.address()) }, func() {})
 }
 
 // startConstant starts this program as a client of nothing but the message layer.
