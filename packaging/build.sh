@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds lwm2m-agent as it ships: packaging/build.sh FILE [TAG...]
-# GOARCH, GOARM and GOMIPS choose another machine; the tag "small" leaves out demo and embedded server.
+# GOARCH, GOARM and GOMIPS choose another machine; the tag "small" leaves out demo and embedded server. PROGRAM names another program.
 set -eu
 [ $# -gt 0 ] || { sed -n '2,3s/^# //p' "$0" >&2; exit 2; }
 cd "$(dirname "$0")/.." # FILE is named from where the caller stands
@@ -19,4 +19,4 @@ built=$(date -u -d "@$seconds" +%Y-%m-%dT%H:%M:%SZ)
 CGO_ENABLED=0 go build -trimpath -tags "$tags" -ldflags "-s -w -X main.built=$built" \
   -gcflags all=-l -gcflags runtime= -gcflags 'internal/...=' -gcflags 'sync/...=' \
   -gcflags 'github.com/plgd-dev/go-coap/...=' -gcflags 'lwm2m-agent/lwm2m/...=' -gcflags lwm2m-agent/lwm2m/server=-l \
-  -o "$file" ./cmd/lwm2m-agent
+  -o "$file" "${PROGRAM:-./cmd/lwm2m-agent}"

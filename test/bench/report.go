@@ -47,6 +47,7 @@ over loopback; Leshan's Java client (its newest release on Maven Central that re
 - A pull takes from the write of the URI to the notification that the package is there and verified (the back end is `+"`file`"+`, the image random); "one block
   after the other" is what the bare sockets make of datagrams that long when each waits for the one before. The disk's speed is that of writing the same
   bytes in one call and syncing them, just before. A push ends with the answer to its last block, and is the median of %d.
+- "The libraries alone" is `+"`test/bench/libraries`"+`, built in the same way: HTTP, TLS, JSON, TOML, bbolt and D-Bus, each used once.
 - Start-up is the median of %d starts (%d of Leshan's client), from before the process is made to the arrival of its Register.
 `, readCount, readTurns, handshakeCount, readTurns, sampleTime, pushes, starts, javaStarts)
 	if len(b.layer) == 2 {
