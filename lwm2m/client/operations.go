@@ -84,14 +84,17 @@ func (a *account) change(r *request) {
 	ctx, cancel := context.WithTimeoutCause(a.ctx, r.connection.requestTime, errSlow)
 	defer cancel()
 	a.undertake(r)
-	stop := context.AfterFunc(ctx, func() {
-		a.answer(r, a.refusal(r.exchange, lwm2m.Errorf(lwm2m.ServiceUnavailable, "%s: %w", r.path, context.Cause(ctx))))
-	})
-	m, err := a.carryOut(ctx, r)
-	if !stop() {
-		return // it was answered when its time was over
+	late := func() *coap.Message {
+		return a.refusal(r.exchange, lwm2m.Errorf(lwm2m.ServiceUnavailable, "%s: %w", r.path, context.Cause(ctx)))
 	}
-	if err != nil {
+	stop := context.AfterFunc(ctx, func() { a.answer(r, late()) })
+	m, err := a.carryOut(ctx, r)
+	switch {
+	case !stop():
+		return // it was answered when its time was over
+	case err != nil && ctx.Err() != nil: // the owner of what it changes was the first to notice
+		m = late()
+	case err != nil:
 		m = a.refusal(r.exchange, err)
 	}
 	a.answer(r, m)
