@@ -105,21 +105,22 @@ func (d *iioBuffer) Close(ctx context.Context) {
 // Watch hands over what the buffer has at each interval, or sooner when there is
 // much of it. A sample is a reading of each channel at its own time.
 func (d *iioBuffer) Watch(ctx context.Context, deliver func([]Reading)) error {
-	if d.file == nil {
+	file := d.file
+	if file == nil {
 		deliver(nil) // looked at: it is there, and would run
 		return ctx.Err()
 	}
-	defer context.AfterFunc(ctx, func() { _ = d.file.SetReadDeadline(time.Unix(1, 0)) })()
+	defer context.AfterFunc(ctx, func() { _ = file.SetReadDeadline(time.Unix(1, 0)) })()
 	records := newRecordReader(d.scan)
 	last := time.Now()
 	for {
-		if err := d.file.SetReadDeadline(time.Now().Add(d.access.cfg.interval())); err != nil {
+		if err := file.SetReadDeadline(time.Now().Add(d.access.cfg.interval())); err != nil {
 			return nodeError(d.access.cfg.Device, err)
 		}
 		if ctx.Err() != nil { // its deadline was the one before
 			return context.Cause(ctx)
 		}
-		raw, err := records.fill(d.file)
+		raw, err := records.fill(file)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
