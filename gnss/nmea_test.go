@@ -194,7 +194,11 @@ func FuzzNMEA(f *testing.F) {
 		if c.Bytes != uint64(len(data)) || c.Good+c.Bad > c.Bytes || uint64(len(fixes)) > c.Good {
 			t.Errorf("%+v, %d fixes", c, len(fixes))
 		}
-		for _, f := range fixes {
+		last, heard := Snapshot(data)
+		if last != nil && !heard {
+			t.Errorf("a fix of nobody: %+v", last)
+		}
+		for _, f := range append(fixes, last) {
 			if f == nil {
 				continue
 			}

@@ -61,16 +61,12 @@ const maxSentences = 16 << 10
 // more, else its degrees; false if there is neither.
 func reportOf(places map[uint32]dbus.Variant) (gnss.Report, bool) {
 	if text, ok := places[locationNMEA].Value().(string); ok && text != "" && len(text) <= maxSentences {
-		r, heard := gnss.Report{Why: gnss.ErrNoFix}, false
-		n := gnss.NewNMEA(func(f *gnss.Fix) {
-			if heard = true; f != nil {
-				r = gnss.Report{Fix: f}
-			}
-		})
-		_, _ = n.Write([]byte(text)) // takes everything
-		n.Flush()
+		f, heard := gnss.Snapshot([]byte(text))
+		if f != nil {
+			return gnss.Report{Fix: f}, true
+		}
 		if heard {
-			return r, true
+			return gnss.Report{Why: gnss.ErrNoFix}, true
 		}
 	}
 	raw, ok := places[locationRaw].Value().(map[string]dbus.Variant)
