@@ -26,18 +26,19 @@ const (
 	ifaceBearer    = service + ".Bearer"
 	ifaceSMS       = service + ".Sms"
 
-	bus            = "org.freedesktop.DBus"
-	objectManager  = bus + ".ObjectManager"
-	busProperties  = bus + ".Properties"
-	ownerChanged   = bus + ".NameOwnerChanged"
-	added          = objectManager + ".InterfacesAdded"
-	removed        = objectManager + ".InterfacesRemoved"
-	changed        = busProperties + ".PropertiesChanged"
-	messageAdded   = ifaceMessaging + ".Added"
-	answerTime     = 20 * time.Second // of what ModemManager answers from memory
-	commandTime    = 2 * time.Minute  // of what it asks the modem, and that the network
-	maxObjects     = 64               // whose properties are kept
-	maxMessageSize = 4096             // bytes of a binary message that are handed on
+	bus             = "org.freedesktop.DBus"
+	objectManager   = bus + ".ObjectManager"
+	busProperties   = bus + ".Properties"
+	ownerChanged    = bus + ".NameOwnerChanged"
+	added           = objectManager + ".InterfacesAdded"
+	removed         = objectManager + ".InterfacesRemoved"
+	changed         = busProperties + ".PropertiesChanged"
+	messageAdded    = ifaceMessaging + ".Added"
+	profilesUpdated = ifaceProfiles + ".Updated"
+	answerTime      = 20 * time.Second // of what ModemManager answers from memory
+	commandTime     = 2 * time.Minute  // of what it asks the modem, and that the network
+	maxObjects      = 64               // whose properties are kept
+	maxMessageSize  = 4096             // bytes of a binary message that are handed on
 )
 
 // object is what is known of an object: interface, property, value.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
+	"sync"
 
 	"github.com/godbus/dbus/v5"
 
@@ -43,18 +45,53 @@ var families = map[modem.PDNType]uint32{modem.IPv4: 1, modem.IPv6: 2, modem.IPv4
 // authentications are the numbers of MMBearerAllowedAuth.
 var authentications = map[modem.Authentication]uint32{modem.AuthenticationNone: 1, modem.PAP: 1 << 1, modem.CHAP: 1 << 2}
 
-// SetProfile changes a profile that the modem keeps. Who makes the connection may have
-// settings of their own, which come first.
+// ErrOwnAPN says that a connection does not go by the profile in the modem.
+var ErrOwnAPN = errors.New(`whoever makes the connection has its APN; set it there (NetworkManager: "nmcli connection modify NAME gsm.apn APN"; netifd: option apn)`)
+
+// SetProfile changes a profile that the modem keeps. That of a bearer which is made with an APN of its own would
+// change nothing: it gives ErrOwnAPN. That of a bearer which is up takes effect with Reconnect.
 func (m *Modem) SetProfile(ctx context.Context, cid int, p modem.Profile) error {
+	here, err := m.here()
+	if err != nil {
+		return err
+	}
+	if own := here.own[cid]; own != "" && own != p.APN {
+		return fmt.Errorf("change profile %d: %w", cid, ErrOwnAPN)
+	}
+	id, known := here.profiles[cid]
+	if !known {
+		id = cid
+	}
 	settings := map[string]dbus.Variant{
-		"profile-id": dbus.MakeVariant(int32(cid)), //nolint:gosec // a number of two digits
+		"profile-id": dbus.MakeVariant(int32(id)), //nolint:gosec // a number of two digits
 		"apn":        dbus.MakeVariant(p.APN), "ip-type": dbus.MakeVariant(families[p.Type]),
 	}
 	if p.Login != nil {
 		settings["allowed-auth"] = dbus.MakeVariant(authentications[p.Login.Authentication])
 		settings["user"], settings["password"] = dbus.MakeVariant(p.Login.User), dbus.MakeVariant(string(p.Login.Password))
 	}
-	return m.do(ctx, fmt.Sprintf("change profile %d", cid), ifaceProfiles+".Set", settings)
+	m.later.Lock()
+	defer m.later.Unlock()
+	delete(m.later.profiles, cid)
+	err = call(ctx, here.conn, here.path, ifaceProfiles+".Set", commandTime, settings).Err
+	if e, ok := errors.AsType[dbus.Error](err); ok && e.Name == errorName+"Core.Connected" {
+		if m.later.profiles == nil {
+			m.later.profiles = make(map[int]map[string]dbus.Variant)
+		}
+		m.later.profiles[cid] = settings
+		return nil
+	}
+	if err != nil {
+		return explain(fmt.Sprintf("change profile %d", cid), err)
+	}
+	m.stale.Store(true)
+	return nil
+}
+
+// later are settings of profiles that ModemManager takes only while the bearer is down.
+type later struct {
+	sync.Mutex
+	profiles map[int]map[string]dbus.Variant // by the number of the bearer
 }
 
 // Reconnect takes a bearer down, if it is up, and up again. Whoever made it goes on owning
@@ -68,12 +105,46 @@ func (m *Modem) Reconnect(ctx context.Context, cid int) error {
 	if !ok {
 		return fmt.Errorf("reconnect bearer %d: ModemManager has none; whoever makes the connection has to make it", cid)
 	}
-	for _, method := range []string{"Disconnect", "Connect"} {
-		if err := call(ctx, here.conn, p, ifaceBearer+"."+method, commandTime).Err; err != nil {
+	m.later.Lock()
+	settings := m.later.profiles[cid]
+	delete(m.later.profiles, cid)
+	m.later.Unlock()
+	steps := []func() *dbus.Call{
+		func() *dbus.Call { return call(ctx, here.conn, p, ifaceBearer+".Disconnect", commandTime) },
+		func() *dbus.Call { return call(ctx, here.conn, p, ifaceBearer+".Connect", commandTime) },
+	}
+	if settings != nil {
+		set := func() *dbus.Call {
+			c := call(ctx, here.conn, here.path, ifaceProfiles+".Set", commandTime, settings)
+			m.relist(ctx)
+			return c
+		}
+		steps = slices.Insert(steps, 1, set)
+	}
+	for _, step := range steps {
+		if err := step().Err; err != nil {
 			return explain(fmt.Sprintf("reconnect bearer %d", cid), err)
 		}
 	}
 	return nil
+}
+
+// relist waits until the profiles have been asked for anew: whoever is told that the connection is refused
+// has to know which APN was.
+func (m *Modem) relist(ctx context.Context) {
+	m.stale.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	done := make(chan struct{})
+	select {
+	case m.looks <- done:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
 }
 
 // SetOperators gives ErrNoOperators.

@@ -45,14 +45,19 @@ type Modem struct {
 	follower atomic.Pointer[follower] // of the receiver; nil: nobody
 	pinTried bool                     // a wrong PIN must not be tried until the card is locked
 	quiet    bool                     // only looks
+	later    later
+	stale    atomic.Bool        // the profiles were changed here, of which ModemManager does not tell
+	looks    chan chan struct{} // has Run look at all, and close what it gets
 }
 
 // present is what commands need to know of a modem that is there.
 type present struct {
-	conn    *dbus.Conn
-	path    dbus.ObjectPath
-	bearers map[int]dbus.ObjectPath // by the number that a bearer has here
-	modes   []mode
+	conn     *dbus.Conn
+	path     dbus.ObjectPath
+	bearers  map[int]dbus.ObjectPath // by the number that a bearer has here
+	own      map[int]string          // likewise: the APN that it is made with, "" if it goes by a profile
+	profiles map[int]int             // likewise: the number of its profile in the modem, if that is known
+	modes    []mode
 }
 
 // ErrAbsent says that there is no modem to do what was asked for.
@@ -65,7 +70,7 @@ func New(cfg Config) *Modem {
 			return dbus.ConnectSystemBus(dbus.WithContext(ctx), dbus.WithSignalHandler(dbus.NewSequentialSignalHandler()))
 		}
 	}
-	return &Modem{cfg: cfg}
+	return &Modem{cfg: cfg, looks: make(chan chan struct{})}
 }
 
 // Run follows the modem until ctx ends, which gives nil.

@@ -388,7 +388,7 @@ func TestMessagesBefore(t *testing.T) {
 func TestControl(t *testing.T) {
 	in(t, nil, func(t *testing.T, d *desk) {
 		t.Helper()
-		d.look()
+		byProfileOne(d, "iot.lab")
 		before := len(d.Calls())
 		ctx := t.Context()
 		login := &modem.Login{Authentication: modem.CHAP, User: "u", Password: "hunter2"}

@@ -37,8 +37,8 @@ const (
 var errFailed = errors.New(`ModemManager cannot use the modem; its log says why ("journalctl -u ModemManager")`)
 
 // read makes the state of the modem, false while ModemManager is finding out what it is.
-// bearers is filled with the paths by number.
-func (s *session) read(o object, bearers map[int]dbus.ObjectPath) (modem.State, bool) {
+// here gets the bearers by their numbers.
+func (s *session) read(o object, here *present) (modem.State, bool) {
 	state := get[int32](o, ifaceModem, "State")
 	if state == stateUnknown || state == stateInitializing {
 		return modem.State{}, false
@@ -58,7 +58,7 @@ func (s *session) read(o object, bearers map[int]dbus.ObjectPath) (modem.State, 
 		out.Network.Registration = modem.Unregistered
 	}
 	out.Selection = readSelection(o)
-	s.readBearers(o, &out, bearers)
+	s.readBearers(o, &out, here)
 	return out, true
 }
 
@@ -236,9 +236,16 @@ func (n *numbers) of(p dbus.ObjectPath, profile int, apn string, used map[int]db
 // pdnTypes are the bits of MMBearerIpFamily.
 var pdnTypes = map[uint32]modem.PDNType{1: modem.IPv4, 2: modem.IPv6, 3: modem.IPv4v6, 4: modem.IPv4v6, 8: modem.NonIP}
 
+// byProfile returns the number of the profile that a bearer takes its APN from, false if it has one of its own.
+func byProfile(part object) (int, bool) {
+	settings := get[map[string]dbus.Variant](part, ifaceBearer, "Properties")
+	id := field[int32](settings, "profile-id")
+	return int(id), id > 0 && field[string](settings, "apn") == ""
+}
+
 // readBearers reads the bearers that somebody has made. They are in the order of their
 // numbers.
-func (s *session) readBearers(o object, out *modem.State, paths map[int]dbus.ObjectPath) {
+func (s *session) readBearers(o object, out *modem.State, here *present) {
 	for _, p := range s.numbers.known(get[[]dbus.ObjectPath](o, ifaceModem, "Bearers")) {
 		part := s.parts[p]
 		if part == nil {
@@ -249,8 +256,16 @@ func (s *session) readBearers(o object, out *modem.State, paths map[int]dbus.Obj
 			APN: field[string](settings, "apn"), Type: pdnTypes[field[uint32](settings, "ip-type")],
 			Active: get[bool](part, ifaceBearer, "Connected"), Since: s.m.cfg.Now(),
 		}
-		b.CID = s.numbers.of(p, int(get[int32](part, ifaceBearer, "ProfileId")), b.APN, paths)
-		paths[b.CID] = p
+		profile := int(get[int32](part, ifaceBearer, "ProfileId"))
+		own := b.APN
+		if id, by := byProfile(part); by {
+			profile, b.APN, b.Type = id, s.profiles[id].APN, s.profiles[id].Type
+		}
+		b.CID = s.numbers.of(p, profile, b.APN, here.bearers)
+		here.bearers[b.CID], here.own[b.CID] = p, own
+		if profile > 0 {
+			here.profiles[b.CID] = profile
+		}
 		for _, property := range []string{"Ip4Config", "Ip6Config"} {
 			enterAddresses(&b, get[map[string]dbus.Variant](part, ifaceBearer, property))
 		}

@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"github.com/godbus/dbus/v5"
+
+	"lwm2m-agent/modem"
 )
 
 // session is the time of one connection with the bus.
@@ -20,16 +22,18 @@ type session struct {
 	conn    *dbus.Conn
 	signals chan *dbus.Signal
 
-	modems  map[dbus.ObjectPath]object // that ModemManager has; its object manager tells of no other objects
-	parts   map[dbus.ObjectPath]object // SIM and bearers of ours, asked for by their paths
-	since   map[dbus.ObjectPath]dbus.Sequence
-	partial map[dbus.ObjectPath]bool // text messages of which parts are still to come
-	numbers numbers
-	path    dbus.ObjectPath // of the modem that is followed
-	ready   bool            // what has to be set up once the modem is enabled is
-	running sync.WaitGroup
-	undo    map[string]undo // what was set up, by method
-	looked  bool            // at the messages that were there
+	modems map[dbus.ObjectPath]object // that ModemManager has; its object manager tells of no other objects
+	parts  map[dbus.ObjectPath]object // SIM and bearers of ours, asked for by their paths
+	since  map[dbus.ObjectPath]dbus.Sequence
+
+	profiles map[int]modem.Profile    // in the modem; nil: to be asked for, if a bearer goes by one
+	partial  map[dbus.ObjectPath]bool // text messages of which parts are still to come
+	numbers  numbers
+	path     dbus.ObjectPath // of the modem that is followed
+	ready    bool            // what has to be set up once the modem is enabled is
+	running  sync.WaitGroup
+	undo     map[string]undo // what was set up, by method
+	looked   bool            // at the messages that were there
 }
 
 // maxWaiting bounds the signals between the connection and Run; the connection keeps
@@ -62,6 +66,9 @@ func (m *Modem) follow(ctx context.Context) error {
 				return errors.New("the connection has ended")
 			}
 			s.hear(ctx, signal)
+		case done := <-m.looks:
+			s.settle(ctx)
+			close(done)
 		case <-conn.Context().Done():
 			return errors.New("the connection has ended")
 		case <-ctx.Done():
@@ -137,6 +144,8 @@ func (s *session) hear(ctx context.Context, signal *dbus.Signal) {
 		if !s.change(ctx, signal) {
 			return
 		}
+	case profilesUpdated:
+		s.profiles = nil
 	case messageAdded:
 		s.messageCame(ctx, signal)
 		return
@@ -176,6 +185,9 @@ func (s *session) change(ctx context.Context, signal *dbus.Signal) bool {
 	o := s.modems[signal.Path]
 	if o == nil {
 		o = s.parts[signal.Path]
+		if _, is := values["Connected"]; is {
+			s.profiles = nil // who connects may have changed it
+		}
 	}
 	if o == nil {
 		return false
@@ -197,7 +209,7 @@ func (s *session) change(ctx context.Context, signal *dbus.Signal) bool {
 func (s *session) settle(ctx context.Context) {
 	p := s.choose()
 	if p != s.path {
-		s.path, s.parts, s.ready, s.undo, s.looked = p, nil, false, nil, false
+		s.path, s.parts, s.profiles, s.ready, s.undo, s.looked = p, nil, nil, false, nil, false
 	}
 	if p == "" {
 		s.m.absent(s.noModem())
@@ -208,8 +220,8 @@ func (s *session) settle(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	here := &present{conn: s.conn, path: p, bearers: make(map[int]dbus.ObjectPath)}
-	state, ok := s.read(o, here.bearers)
+	here := &present{conn: s.conn, path: p, bearers: make(map[int]dbus.ObjectPath), own: make(map[int]string), profiles: make(map[int]int)}
+	state, ok := s.read(o, here)
 	if !ok {
 		return // it is not known yet what it is
 	}
@@ -285,6 +297,29 @@ func (s *session) gather(ctx context.Context, o object) {
 		if values, ok := s.properties(ctx, p, iface); ok {
 			s.parts[p] = object{iface: values}
 		}
+	}
+	s.gatherProfiles(ctx)
+}
+
+// gatherProfiles asks for the profiles in the modem if a bearer goes by one.
+func (s *session) gatherProfiles(ctx context.Context) {
+	wanted := false
+	for _, part := range s.parts {
+		_, by := byProfile(part)
+		wanted = wanted || by
+	}
+	if !wanted || s.profiles != nil && !s.m.stale.Load() {
+		return
+	}
+	s.m.stale.Store(false)
+	s.profiles = make(map[int]modem.Profile)
+	var all []map[string]dbus.Variant
+	if err := call(ctx, s.conn, s.path, ifaceProfiles+".List", answerTime).Store(&all); err != nil {
+		s.m.cfg.Log.Warn("the APN of a connection is not known", slog.Any("error", explain("list the modem's profiles", err)))
+		return
+	}
+	for _, p := range all[:min(len(all), maxObjects)] {
+		s.profiles[int(field[int32](p, "profile-id"))] = modem.Profile{APN: field[string](p, "apn"), Type: pdnTypes[field[uint32](p, "ip-type")]}
 	}
 }
 

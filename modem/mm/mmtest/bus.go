@@ -301,5 +301,9 @@ func (b *Bus) body(path dbus.ObjectPath, method string, args []any) ([]any, erro
 		return []any{Dict(b.objects[path][iface])}, nil
 	}
 	b.calls = append(b.calls, fmt.Sprint(strings.TrimPrefix(method, service+"."), args))
+	if iface, ok := strings.CutSuffix(method, ".List"); ok { // the profiles in the modem
+		all, _ := b.objects[path][iface]["Profiles"].([]map[string]dbus.Variant)
+		return []any{all}, nil
+	}
 	return nil, nil
 }

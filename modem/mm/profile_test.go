@@ -1,0 +1,122 @@
+package mm
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/godbus/dbus/v5"
+
+	"lwm2m-agent/modem"
+	"lwm2m-agent/modem/mm/mmtest"
+)
+
+// byProfileOne has the bearer go by a profile in the modem, which has an APN.
+func byProfileOne(d *desk, apn string) (modem.State, modem.Part) {
+	d.Set(mmtest.ModemPath, ifaceProfiles, map[string]any{"Profiles": []map[string]dbus.Variant{
+		mmtest.Dict(map[string]any{"profile-id": int32(1), "apn": apn, "ip-type": uint32(4)}),
+	}})
+	d.Set(mmtest.BearerPath, ifaceBearer, map[string]any{"Properties": mmtest.Dict(map[string]any{"profile-id": int32(1)}), "Connected": true})
+	return d.look()
+}
+
+// TestProfile: the APN of a bearer is its own, which nobody changes here, or that of a profile in the modem, which is asked for when it
+// may be another one, and only then.
+func TestProfile(t *testing.T) {
+	in(t, nil, func(t *testing.T, d *desk) {
+		t.Helper()
+		d.look()
+		if err := d.SetProfile(t.Context(), 1, modem.Profile{APN: "other"}); !errors.Is(err, ErrOwnAPN) {
+			t.Errorf("an APN of its own: %v", err)
+		}
+		if err := d.SetProfile(t.Context(), 1, modem.Profile{APN: "iot.lab"}); err != nil {
+			t.Errorf("the same APN: %v", err)
+		}
+		lists := func() (n int) {
+			for _, c := range d.Calls() {
+				if strings.HasPrefix(c, "Modem.Modem3gpp.ProfileManager.List") {
+					n++
+				}
+			}
+			return n
+		}
+		if n := lists(); n != 0 {
+			t.Errorf("asked %d times for nobody", n)
+		}
+		s, p := byProfileOne(d, "by.profile")
+		if len(s.Bearers) != 1 || s.Bearers[0].CID != 1 || s.Bearers[0].APN != "by.profile" || s.Bearers[0].Type != modem.IPv4v6 || p&modem.PartBearers == 0 {
+			t.Errorf("%+v, %b", s.Bearers, p)
+		}
+		d.Set(mmtest.ModemPath, ifaceModem, map[string]any{"AccessTechnologies": uint32(1 << 5)})
+		d.look()
+		if n := lists(); n != 1 {
+			t.Errorf("asked %d times", n)
+		}
+		d.Set(mmtest.ModemPath, ifaceProfiles, map[string]any{"Profiles": []map[string]dbus.Variant{mmtest.Dict(map[string]any{"profile-id": int32(1), "apn": "updated"})}})
+		d.Emit(mmtest.ModemPath, ifaceProfiles, "Updated")
+		if s, _ := d.look(); s.Bearers[0].APN != "updated" || s.Bearers[0].CID != 1 || lists() != 2 {
+			t.Errorf("%+v, asked %d times", s.Bearers, lists())
+		}
+		d.Handle(ifaceProfiles+".List", func(dbus.ObjectPath, []any) error { return dbus.Error{Name: errorName + "Core.Failed"} })
+		d.Emit(mmtest.ModemPath, ifaceProfiles, "Updated")
+		if s, _ := d.look(); len(s.Bearers) != 1 || s.Bearers[0].APN != "" || !strings.Contains(d.log.String(), "the APN of a connection is not known") {
+			t.Errorf("not listed: %+v: %s", s.Bearers, d.log.String())
+		}
+	})
+}
+
+// TestProfileInUse: ModemManager takes a profile that a bearer is connected by only once that is down.
+func TestProfileInUse(t *testing.T) {
+	in(t, nil, func(t *testing.T, d *desk) {
+		t.Helper()
+		byProfileOne(d, "by.profile")
+		before := len(d.Calls())
+		down := false
+		d.Handle(ifaceBearer+".Disconnect", func(dbus.ObjectPath, []any) error { down = true; return nil })
+		d.Handle(ifaceProfiles+".Set", func(dbus.ObjectPath, []any) error {
+			if down {
+				return nil
+			}
+			return dbus.Error{Name: errorName + "Core.Connected", Body: []any{"Cannot use profile 1: found an already connected bearer"}}
+		})
+		if err := d.SetProfile(t.Context(), 1, modem.Profile{APN: "other"}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := d.Reconnect(t.Context(), 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		calls := d.Calls()[before:]
+		got := make([]string, 0, len(calls))
+		for _, c := range calls {
+			got = append(got, strings.SplitN(c, "[", 2)[0])
+		}
+		const profiles = "Modem.Modem3gpp.ProfileManager."
+		if want := []string{"Bearer.Disconnect", profiles + "Set", profiles + "List", "Bearer.Connect", "Bearer.Disconnect", "Bearer.Connect"}; !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}
+
+// TestProfileOfBearer: a bearer whose number another one has is still made by its profile in the modem.
+func TestProfileOfBearer(t *testing.T) {
+	in(t, nil, func(t *testing.T, d *desk) {
+		t.Helper()
+		byProfileOne(d, "by.profile")
+		d.Set(mmtest.BearerPath, ifaceBearer, map[string]any{"Properties": mmtest.Dict(map[string]any{"apn": "old"}), "ProfileId": int32(-1), "Connected": false})
+		d.Add(root+"/Bearer/4", mmtest.Object{ifaceBearer: {"Connected": true, "ProfileId": int32(1), "Properties": mmtest.Dict(map[string]any{"profile-id": int32(1)})}})
+		d.Set(mmtest.ModemPath, ifaceModem, map[string]any{"Bearers": []dbus.ObjectPath{mmtest.BearerPath, root + "/Bearer/4"}})
+		s, _ := d.look()
+		if len(s.Bearers) != 2 || s.Bearers[1].CID != 2 || s.Bearers[1].APN != "by.profile" {
+			t.Fatalf("%+v", s.Bearers)
+		}
+		if err := d.SetProfile(t.Context(), 2, modem.Profile{APN: "third"}); err != nil {
+			t.Error(err)
+		}
+		if c := d.Calls(); !strings.Contains(c[len(c)-1], "profile-id:1") {
+			t.Errorf("%q", c)
+		}
+	})
+}
