@@ -29,6 +29,7 @@ type ModemManager struct {
 	manager *process.Process
 	folder  string
 	sockets []*socket
+	bus     *bus // nil: only Plug brings a modem
 	network network
 
 	messages *attest.Messages
@@ -57,7 +58,12 @@ const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
 // Start starts bus and ModemManager. There is no modem until Plug.
 func Start(t workspace.T) *ModemManager {
 	t.Helper()
-	m := &ModemManager{folder: t.TempDir()}
+	return start(t, nil)
+}
+
+func start(t workspace.T, b *bus) *ModemManager {
+	t.Helper()
+	m := &ModemManager{folder: t.TempDir(), bus: b}
 	socket := filepath.Join(m.folder, "bus")
 	m.Bus = "unix:path=" + socket
 	config := filepath.Join(m.folder, "bus.conf")
@@ -83,7 +89,8 @@ func (m *ModemManager) Restart(t workspace.T) {
 	if path := "/usr/sbin/" + program; exec.Command(path, "--version").Run() == nil {
 		program = path // where sbin is not on the PATH
 	}
-	cmd := exec.CommandContext(t.Context(), program, "--test-no-suspend-resume", "--test-no-udev", "--test-enable", "--debug")
+	command := m.bus.wrap([]string{program, "--test-no-suspend-resume", "--test-no-udev", "--test-enable", "--debug"})
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+m.Bus)
 	m.manager = process.Start(t, cmd, workspace.Artifact(t, "ModemManager.log"))
 	m.manager.WaitLine(t, limit, "its name", func(line string) bool { return strings.Contains(line, "'"+service+"' was acquired") })
@@ -174,8 +181,8 @@ func (s *socket) close() {
 	s.served.Wait()
 }
 
-// Plug brings the modem of the transcript, which is registered at home, and waits until ModemManager has it.
-func (m *ModemManager) Plug(t workspace.T) {
+// simulate makes the modem of the transcript, which is registered at home.
+func (m *ModemManager) simulate(t workspace.T) {
 	t.Helper()
 	file, err := os.Open(filepath.Join(workspace.Root(t), "test", "modemmanager", "testdata", "modem.at"))
 	if err != nil {
@@ -189,6 +196,12 @@ func (m *ModemManager) Plug(t workspace.T) {
 	m.Modem = attest.New(exchanges)
 	m.network.of(m.Modem)
 	m.messages = m.Modem.Keep(20)
+}
+
+// Plug brings the modem, by the plugin "generic", and waits until ModemManager has it.
+func (m *ModemManager) Plug(t workspace.T) {
+	t.Helper()
+	m.simulate(t)
 	names := make([]string, 0, 2)
 	for i := range 2 { // a port for the data, and one for commands meanwhile
 		name := fmt.Sprintf("%s-%d-%d", filepath.Base(filepath.Dir(m.folder)), os.Getpid(), i)
@@ -225,10 +238,26 @@ func (m *ModemManager) Enable(t workspace.T) {
 	m.call(t, m.path(), service+".Modem.Enable", true)
 }
 
-// Connect has ModemManager make a connection, as NetworkManager does, and returns its bearer.
+// TellPosition has ModemManager tell a position of satellites each so many seconds.
+func (m *ModemManager) TellPosition(t workspace.T, seconds uint32) {
+	t.Helper()
+	m.call(t, m.path(), service+".Modem.Location.SetGpsRefreshRate", seconds)
+}
+
+// Connect has ModemManager make a connection with an APN, as NetworkManager does, and returns its bearer.
 func (m *ModemManager) Connect(t workspace.T, apn string) dbus.ObjectPath {
 	t.Helper()
-	settings := map[string]dbus.Variant{"apn": dbus.MakeVariant(apn)}
+	return m.connect(t, map[string]dbus.Variant{"apn": dbus.MakeVariant(apn)})
+}
+
+// ConnectBy is Connect by a profile in the modem.
+func (m *ModemManager) ConnectBy(t workspace.T, profile int32) dbus.ObjectPath {
+	t.Helper()
+	return m.connect(t, map[string]dbus.Variant{"profile-id": dbus.MakeVariant(profile)})
+}
+
+func (m *ModemManager) connect(t workspace.T, settings map[string]dbus.Variant) dbus.ObjectPath {
+	t.Helper()
 	var bearer dbus.ObjectPath
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
@@ -242,6 +271,12 @@ func (m *ModemManager) Connect(t workspace.T, apn string) dbus.ObjectPath {
 func (m *ModemManager) Disconnect(t workspace.T, bearer dbus.ObjectPath) {
 	t.Helper()
 	m.call(t, m.path(), service+".Modem.Simple.Disconnect", bearer)
+}
+
+// Remove takes a connection down and its bearer away, as NetworkManager does.
+func (m *ModemManager) Remove(t workspace.T, bearer string) {
+	t.Helper()
+	m.call(t, m.path(), service+".Modem.DeleteBearer", dbus.ObjectPath(bearer))
 }
 
 func (m *ModemManager) call(t workspace.T, path dbus.ObjectPath, method string, args ...any) {

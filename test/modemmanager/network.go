@@ -2,6 +2,9 @@ package modemmanager
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -15,13 +18,15 @@ type network struct {
 	stat       int // 3GPP TS 27.007, clause 10.1.22
 	rsrp, rsrq int
 	plmn, name string
-	numeric    bool // the form of +COPS? (clause 7.3)
+	numeric    bool           // the form of +COPS? (clause 7.3)
+	contexts   map[int]string // APNs (clause 10.1.1)
 }
 
 // of has a modem answer by it.
 func (n *network) of(m *attest.Modem) {
 	n.mu.Lock()
 	n.stat, n.rsrp, n.rsrq, n.plmn, n.name = 1, -97, -11, "26201", "Lab LTE"
+	n.contexts = map[int]string{1: served}
 	n.mu.Unlock()
 	answer := func(f func() string) func(string) string {
 		return func(string) string {
@@ -54,13 +59,49 @@ func (n *network) of(m *attest.Modem) {
 		}
 		return fmt.Sprintf(`+COPS: 0,0,"%s",7`, n.name)
 	}))
-	m.Handle("AT+CGDCONT=", func(rest string) string {
-		if rest == "?" {
-			return "+CGDCONT: (1-15),\"IP\",,,(0-2),(0-4)\n+CGDCONT: (1-15),\"IPV6\",,,(0-2),(0-4)\n+CGDCONT: (1-15),\"IPV4V6\",,,(0-2),(0-4)\nOK"
+	m.Handle("AT+CGDCONT?", answer(func() string {
+		var out strings.Builder
+		for _, cid := range slices.Sorted(maps.Keys(n.contexts)) {
+			fmt.Fprintf(&out, "+CGDCONT: %d,\"IP\",%q,\"0.0.0.0\",0,0\n", cid, n.contexts[cid])
 		}
-		return "OK"
-	})
-	m.Handle("ATD*99", func(string) string { return "CONNECT" })
+		return strings.TrimSuffix(out.String(), "\n")
+	}))
+	m.Handle("AT+CGDCONT=", n.define)
+	m.Handle("ATD*99***", n.dial)
+}
+
+// served is the only APN of the network.
+const served = "iot.lab"
+
+// define answers AT+CGDCONT=<cid>,<PDP type>,<APN>, and without a type forgets the context.
+func (n *network) define(rest string) string {
+	if rest == "?" {
+		return "+CGDCONT: (1-15),\"IP\",,,(0-2),(0-4)\n+CGDCONT: (1-15),\"IPV6\",,,(0-2),(0-4)\n+CGDCONT: (1-15),\"IPV4V6\",,,(0-2),(0-4)\nOK"
+	}
+	number, rest, _ := strings.Cut(rest, ",")
+	_, apn, typed := strings.Cut(rest, ",")
+	apn, _, _ = strings.Cut(apn, ",")
+	cid, err := strconv.Atoi(number)
+	if err != nil {
+		return "ERROR"
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if delete(n.contexts, cid); typed {
+		n.contexts[cid] = strings.Trim(apn, `"`)
+	}
+	return "OK"
+}
+
+// dial answers ATD*99***<cid># (clause 10.2.1.1).
+func (n *network) dial(rest string) string {
+	cid, _ := strconv.Atoi(strings.TrimSuffix(rest, "#"))
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.contexts[cid] != served {
+		return "NO CARRIER"
+	}
+	return "CONNECT"
 }
 
 // place is what +CEREG tells.

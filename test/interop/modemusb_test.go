@@ -1,0 +1,161 @@
+//go:build interop
+
+package interop
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/test/gateway"
+	"lwm2m-agent/test/leshan"
+	"lwm2m-agent/test/modemmanager"
+	"lwm2m-agent/test/workspace"
+)
+
+// TestLeshanModemOnUSB: a modem on USB, which the real ModemManager takes by its rules and its plugin for Quectel, with a receiver for
+// satellites. Leshan follows its position, its signal, its bearer, its SIM and the modem itself, as they are lost and come back, and commits
+// an APN that the network does not know: the former one returns by itself, with the cause.
+func TestLeshanModemOnUSB(t *testing.T) {
+	t.Parallel()
+	rig := modemmanager.StartUSB(t)
+	description, err := os.ReadFile(filepath.Join(workspace.Root(t), "objects/registry/xml/26241.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := leshan.Start(t, leshan.Options{Models: definitionsOf(t, 1, 3, 4, 6, 7, 10, 11, 13, 10308), Descriptions: [][]byte{description}})
+	s := peer{l, "gw-usb", true}
+	a := gateway.StartIn(t, fmt.Sprintf("endpoint = %q\n", s.endpoint)+`
+[[modem]]
+name   = "wwan"
+driver = "modemmanager"
+signal = "1s"
+
+[location]
+source   = "modem"
+device   = "wwan"
+interval = "1s"
+
+[remote_configuration]
+servers = [101]
+`+server(s.CoAP, false, ""), "DBUS_SYSTEM_BUS_ADDRESS="+rig.Bus)
+	s.AwaitRegistered(t, s.endpoint, patience)
+	rig.PlugUSB(t, receiver(t))
+	rig.Enable(t)
+	rig.TellPosition(t, 1)
+	awaitModem(t, a, "home", "EC25", "SIM ready", "home, LTE, Lab LTE 26201", "-97 dBm")
+	awaitPosition(t, a)
+	s.within(t, "/6/0/0", 47+17.114/60, 1e-5)
+	s.within(t, "/6/0/1", 8+30.1/60, 1e-5)
+
+	s.checkAPN(t, a, rig)
+	s.checkLosses(t, a, rig)
+	a.Stop(t)
+}
+
+// within compares a number.
+func (s peer) within(t *testing.T, path string, want, most float64) {
+	t.Helper()
+	c := must(t, "2.05", s.Read(t, s.endpoint, path, lwm2m.FormatText)).Content
+	if got := number(t, c[path]); got < want-most || got > want+most {
+		t.Errorf("%s is %v, want %v", path, got, want)
+	}
+}
+
+// checkAPN commits an APN that the network does not know, for a connection that has its own and for one that goes by a
+// profile in the modem.
+func (s peer) checkAPN(t *testing.T, a *gateway.Agent, rig *modemmanager.ModemManager) {
+	t.Helper()
+	s.set(t, 10, "10")
+	wrong := strings.Replace(s.get(t, 0), `name = "wwan"`, "name = \"wwan\"\napn = \"wrong.lab\"", 1)
+	for _, c := range []struct {
+		connect func() string
+		why     string
+	}{
+		{func() string { return string(rig.Connect(t, "iot.lab")) }, "whoever makes the connection has its APN"},
+		{func() string { return string(rig.ConnectBy(t, 1)) }, `connect with the APN "wrong.lab"`},
+	} {
+		bearer := c.connect()
+		awaitModem(t, a, "a connection", "connected: iot.lab")
+		s.set(t, 1, wrong)
+		s.run(t, 3, "2.04", "")
+		s.state(t, "5", c.why)
+		awaitModem(t, a, "the former APN", "connected: iot.lab")
+		s.want(t, "/11/1/1", "iot.lab")
+		rig.Remove(t, bearer)
+		awaitModem(t, a, "no connection", "!connected")
+	}
+}
+
+// checkLosses has Leshan, which observes, told what is lost, and looks at it when it is back.
+func (s peer) checkLosses(t *testing.T, a *gateway.Agent, rig *modemmanager.ModemManager) {
+	t.Helper()
+	must(t, "2.05", s.Observe(t, s.endpoint, "/4/0/10", lwm2m.FormatText))
+	must(t, "2.05", s.Observe(t, s.endpoint, "/10308/0/2", lwm2m.FormatText))
+	bearer := rig.Connect(t, "iot.lab")
+	awaitModem(t, a, "a connection", "connected: iot.lab")
+	must(t, "2.05", s.Observe(t, s.endpoint, "/11/1/1", lwm2m.FormatText))
+	after := s.Now(t)
+	rig.Remove(t, string(bearer))
+	s.awaitGone(t, after, "/11/1/1")
+
+	after = s.Now(t)
+	rig.SIM(t, false)
+	s.awaitGone(t, after, "/10308/0/2")
+	s.awaitGone(t, after, "/4/0/10")
+	awaitTrouble(t, a, "sim-missing", "no card")
+	rig.SIM(t, true)
+	awaitModem(t, a, "the SIM is back", "SIM ready")
+	rig.Enable(t)
+	awaitModem(t, a, "home again", "home, LTE")
+	s.want(t, "/10308/0/2", "262011234567890")
+	must(t, "2.05", s.Observe(t, s.endpoint, "/4/0/10", lwm2m.FormatText))
+
+	after = s.Now(t)
+	rig.Unplug(t)
+	s.awaitGone(t, after, "/4/0/10")
+	awaitTrouble(t, a, "modem-missing", "it has none at all")
+	awaitTrouble(t, a, "receiver-failing", "ModemManager has no such modem")
+	rig.PlugUSB(t, receiver(t))
+	rig.Enable(t)
+	rig.TellPosition(t, 1)
+	awaitModem(t, a, "the modem is back", "home, LTE")
+	s.want(t, "/4/0/10", "262")
+	a.AwaitStatus(t, "the receiver is back", func(g gateway.Status) bool { return trouble(g, "receiver-failing") == "" })
+}
+
+// awaitGone waits until the server, which observes a resource, is told that it is no more.
+func (s peer) awaitGone(t *testing.T, after int64, path string) {
+	t.Helper()
+	s.Await(t, after, patience, path+" is gone", func(e leshan.Event) bool {
+		return e.Type == "notification" && e.Endpoint == s.endpoint && e.Path == path && e.Code == "4.04"
+	})
+}
+
+// TestLeshanWakesByMessage: an agent sleeps in queue mode, and Leshan cannot reach it. A short message, which the real ModemManager takes from
+// the modem, has it send the Update that lets the requests in.
+func TestLeshanWakesByMessage(t *testing.T) {
+	t.Parallel()
+	rig := modemmanager.Start(t)
+	s := peer{leshan.Start(t, leshan.Options{Models: definitionsOf(t, 1, 3)}), "gw-sms", true}
+	s.AwakeTime(t, time.Second)
+	account := strings.ReplaceAll(server(s.CoAP, false, "queue_mode = true\nawake = \"1s\"\nsms_number = \"+491511234567\""), `"5m"`, `"1h"`)
+	a := gateway.StartIn(t, fmt.Sprintf("endpoint = %q\n[[modem]]\nname = \"wwan\"\ndriver = \"modemmanager\"\n", s.endpoint)+account,
+		"DBUS_SYSTEM_BUS_ADDRESS="+rig.Bus)
+	rig.Plug(t)
+	rig.Enable(t)
+	awaitModem(t, a, "home", "home, LTE")
+	for after := int64(0); s.Read(t, s.endpoint, "/3/0/0", lwm2m.FormatText).Failure != "ClientSleepingException"; after = s.Now(t) {
+		s.AwaitType(t, after, patience, "sleeping", s.endpoint)
+	}
+	after := s.Now(t)
+	rig.Receives(t, trigger)
+	s.AwaitType(t, after, patience, "awake", s.endpoint)
+	must(t, "2.05", s.Read(t, s.endpoint, "/3/0/0", lwm2m.FormatText))
+	a.AwaitStatus(t, "the trigger is counted", func(g gateway.Status) bool { return g.SMS.Woken == 1 })
+	a.Stop(t)
+}
