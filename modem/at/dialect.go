@@ -35,8 +35,8 @@ type dialect struct {
 
 // dialects is the table of them; the first that fits counts.
 var dialects = []*dialect{
-	&quectelCat, &quectelNB, &quectelLTE,
-	&ubloxCat, &ubloxNB,
+	&quectelCat, &quectelNeul, &quectelNB, &quectelLTE,
+	&ubloxCat, &ubloxN2, &ubloxN3,
 	&simcomCat, &simcomLTE,
 }
 

@@ -26,13 +26,26 @@ var quectelCat = dialect{
 // quectelNB are modules for NB-IoT alone (BC660K-GL AT Commands Manual): no +QCSQ, no
 // counters of traffic.
 var quectelNB = dialect{
-	name: "Quectel BC660, BC66, BC95", manufacturer: "QUECTEL", models: []string{"BC"},
+	name: "Quectel BC660, BC66", manufacturer: "QUECTEL", models: []string{"BC"},
 	setup:        []string{"+QNBIOTEVENT=1,1"},
 	reset:        "+QRST=1",
 	technologies: map[int]modem.Technology{7: modem.NBIoT, 9: modem.NBIoT},
 	login:        cgauth, heard: quectelHeard,
-	udp: &quectelNBUDP, noUDP: []string{"BC95", "BC28"}, // whose commands are others
+	udp:    &quectelNBUDP,
 	asleep: []string{`+QNBIOTEVENT: "ENTER PSM"`, `+QNBIOTEVENT:"ENTER PSM"`},
+}
+
+// quectelNeul are modules for NB-IoT alone whose commands are those of SARA-N2 rather than of BC660 (BC95-G & BC68 AT Commands
+// Manual, chapter 5: AT+NRB, AT+NUESTATS, AT+NPSMR).
+var quectelNeul = dialect{
+	name: "Quectel BC95, BC28, BC68", manufacturer: "QUECTEL", models: []string{"BC95", "BC28", "BC68"},
+	setup:        []string{"+NPSMR=1"},
+	reset:        "+NRB",
+	technologies: map[int]modem.Technology{7: modem.NBIoT, 9: modem.NBIoT},
+	signal: func(ctx context.Context, s *session) (modem.Signal, error) {
+		return radioStatistics(ctx, s, "+NUESTATS=RADIO")
+	},
+	login: cgauth, asleep: []string{"+NPSMR: 1", "+NPSMR:1"}, udp: neulUDP(""),
 }
 
 // quectelLTE are modules for LTE and 5G (EC25 & EC21, RG500Q & RM500Q AT Commands Manuals).

@@ -98,7 +98,13 @@ func (s *session) identify(ctx context.Context) error {
 		}
 		*q.to = text
 	}
-	id.IMEI = modem.IMEIOf(id.IMEI)
+	if id.IMEI = modem.IMEIOf(id.IMEI); id.IMEI == "" { // +CGSN alone is a serial number, the IMEI if the maker wants
+		f, err := s.one(ctx, "+CGSN=1")
+		if err != nil {
+			return err
+		}
+		id.IMEI = modem.IMEIOf(field(f, 0))
+	}
 	if id != s.m.state.Identity {
 		s.m.state.Identity = id
 		s.changed |= modem.PartIdentity

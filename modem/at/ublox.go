@@ -3,7 +3,6 @@ package at
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"lwm2m-agent/modem"
@@ -18,14 +17,21 @@ var ubloxCat = dialect{
 	signal:       ubloxSignal, login: ubloxLogin, receiver: &ubloxReceiver, udp: &ubloxUDP, asleep: []string{"+UUPSMR: 1"},
 }
 
-// ubloxNB are modules for NB-IoT alone (SARA-N2 and SARA-N3 AT Commands Manuals).
-var ubloxNB = dialect{
-	name: "u-blox SARA-N2, SARA-N3", manufacturer: "U-BLOX", models: []string{"SARA-N"},
-	setup:        []string{"+NPSMR=1"},
-	reset:        "+NRB",
-	technologies: map[int]modem.Technology{7: modem.NBIoT, 9: modem.NBIoT},
-	signal:       ubloxNBSignal, login: cgauth, asleep: []string{"+NPSMR: 1", "+NPSMR:1"},
-	udp: &ubloxUDP, noUDP: []string{"SARA-N2"}, // whose commands are others
+// ubloxN2 and ubloxN3 are modules for NB-IoT alone (SARA-N2 / SARA-N3 AT commands manual, UBX-16014887).
+var (
+	ubloxN2 = ubloxNB("u-blox SARA-N2", "SARA-N2", neulUDP(`"`))
+	ubloxN3 = ubloxNB("u-blox SARA-N3", "SARA-N", &ubloxUDP)
+)
+
+func ubloxNB(name, model string, sockets *udp) dialect {
+	return dialect{
+		name: name, manufacturer: "U-BLOX", models: []string{model},
+		setup: []string{"+NPSMR=1"}, reset: "+NRB", technologies: map[int]modem.Technology{7: modem.NBIoT, 9: modem.NBIoT},
+		signal: func(ctx context.Context, s *session) (modem.Signal, error) {
+			return radioStatistics(ctx, s, `+NUESTATS="RADIO"`)
+		},
+		login: cgauth, asleep: []string{"+NPSMR: 1", "+NPSMR:1"}, udp: sockets,
+	}
 }
 
 // ubloxSignal asks AT+UCGED?. In mode 5, which SARA-R4 has alone, it answers
@@ -50,40 +56,6 @@ func ubloxSignal(ctx context.Context, s *session) (modem.Signal, error) {
 			sig.RSRP = decibels(f, 2)
 		case "+RSRQ":
 			sig.RSRQ = decibels(f, 2)
-		}
-	}
-	return sig, nil
-}
-
-// ubloxNBSignal asks AT+NUESTATS="RADIO", which answers lines of a name and a number:
-// powers in tenths of dBm, ratios in tenths of a decibel, the coverage level.
-func ubloxNBSignal(ctx context.Context, s *session) (modem.Signal, error) {
-	var sig modem.Signal
-	lines, err := s.do(ctx, Command{Text: `+NUESTATS="RADIO"`, Prefix: "NUESTATS:", MayBeEmpty: true})
-	if err != nil && !refused(err) {
-		return sig, err
-	}
-	for _, l := range lines {
-		_, rest, _ := strings.Cut(l, ":")
-		f := fields(rest) // "RADIO","Signal power",-965
-		n, err := strconv.Atoi(field(f, len(f)-1))
-		if err != nil || n < -2000 {
-			continue
-		}
-		tenth := float64(n) / 10
-		switch strings.ToLower(field(f, len(f)-2)) {
-		case "signal power":
-			sig.RSRP = &tenth
-		case "total power":
-			sig.RSSI = &tenth
-		case "snr":
-			sig.SNR = &tenth
-		case "rsrq":
-			sig.RSRQ = &tenth
-		case "ecl":
-			if n >= 0 && n <= 3 {
-				sig.Coverage = new(int64(n))
-			}
 		}
 	}
 	return sig, nil

@@ -54,13 +54,17 @@ var families = map[string]family{
 		most: 1024, again: true, lost: "+UUSOCL: %d", down: "+UUPSDD: 0", serve: (*Stack).ublox,
 		arrived: func(id int, d string) string { return fmt.Sprintf("+UUSORF: %d,%d", id, len(d)) },
 	},
+	"neul": {
+		most: 512, lost: "+NSOCLI: %d", down: "+CGEV: NW PDN DEACT 0", serve: (*Stack).neul,
+		arrived: func(id int, d string) string { return fmt.Sprintf("+NSONMI: %d,%d", id, len(d)) },
+	},
 	"simcom": {
 		most: 1460, lost: "+CASTATE: %d,0", down: "+APP PDP: 0,DEACTIVE", serve: (*Stack).simcom,
 		arrived: func(id int, _ string) string { return fmt.Sprintf("+CADATAIND: %d", id) },
 	},
 }
 
-// Connect gives a modem a stack as the modules of a family have it: "quectel", "bc660", "ublox", "simcom". dial makes
+// Connect gives a modem a stack as the modules of a family have it: "quectel", "bc660", "ublox", "neul", "simcom". dial makes
 // the sockets that datagrams go through; nil is those of this machine. The caller ends it with Close.
 func (m *Modem) Connect(name string, dial func(address string) (net.Conn, error)) *Stack {
 	if dial == nil {
@@ -382,6 +386,37 @@ func (k *Stack) ublox() {
 			return `+UDNSRN: "` + a + "\"\nOK"
 		}
 		return "+CME ERROR: 31"
+	})
+}
+
+func (k *Stack) neul() {
+	m := k.modem
+	m.Handle("AT+NSOCR=", func(string) string {
+		if id, ok := k.create(-1, ""); ok {
+			return fmt.Sprintf("%d\nOK", id)
+		}
+		return "ERROR"
+	})
+	m.Handle("AT+NSOCL=", k.shut)
+	m.Handle("AT+NSOST=", func(rest string) string {
+		f := params(rest)
+		id := integer(f[0])
+		d, err := hex.DecodeString(f[4])
+		if err != nil || len(d) != integer(f[3]) || !k.known(id) || !k.send(id, net.JoinHostPort(f[1], f[2]), string(d)) {
+			return "ERROR"
+		}
+		return fmt.Sprintf("%d,%d\nOK", id, len(d))
+	})
+	m.Handle("AT+NSORF=", func(rest string) string {
+		id := integer(params(rest)[0])
+		d, host, port, ok := k.take(id)
+		switch {
+		case !ok:
+			return "ERROR"
+		case d == "":
+			return "OK"
+		}
+		return fmt.Sprintf("%d,%s,%s,%d,%X,0\nOK", id, host, port, len(d), d)
 	})
 }
 
