@@ -38,6 +38,7 @@ var dialects = []*dialect{
 	&quectelCat, &quectelNeul, &quectelNB, &quectelLTE,
 	&ubloxCat, &ubloxN2, &ubloxN3,
 	&simcomCat, &simcomLTE,
+	&telitCat,
 }
 
 // standard is for modules that are not in the table.

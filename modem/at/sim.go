@@ -81,14 +81,28 @@ func (s *session) unlock(ctx context.Context) (modem.SIMState, error) {
 	return s.simState(ctx)
 }
 
-// cards are the commands for the number of the card, which 3GPP TS 27.007 has none
-// for; the first that answers counts.
+// cards are the commands of vendors for the number of the card; the first that answers counts.
 var cards = []Command{
 	{Text: "+CCID", Prefix: Bare},
 	{Text: "+ICCID", Prefix: Bare},
 	{Text: "+QCCID", Prefix: Bare},
 	{Text: "+CICCID", Prefix: "+ICCID:"},
 	{Text: "+NCCID", Prefix: Bare},
+}
+
+// readICCID is AT+CRSM=<READ BINARY>,<EF ICCID>,<P1>,<P2>,<length> (3GPP TS 27.007, clause 8.18; ETSI TS 102 221, clause 13.2).
+const readICCID = "+CRSM=176,12258,0,0,10"
+
+// iccidOfFile reads <sw1>,<sw2>,<response>: in each octet the second digit comes first.
+func iccidOfFile(f []string) string {
+	file := []byte(field(f, 2))
+	if field(f, 0) != "144" || len(file)%2 != 0 {
+		return ""
+	}
+	for i := 0; i < len(file); i += 2 {
+		file[i], file[i+1] = file[i+1], file[i]
+	}
+	return modem.ICCIDOf(string(file))
 }
 
 // readCard reads the numbers: of the card, of the subscription (clause 5.6), and the
@@ -105,6 +119,13 @@ func (s *session) readCard(ctx context.Context, sim *modem.SIM) error {
 		if sim.ICCID != "" {
 			break
 		}
+	}
+	if sim.ICCID == "" {
+		f, err := s.one(ctx, readICCID)
+		if err != nil {
+			return err
+		}
+		sim.ICCID = iccidOfFile(f)
 	}
 	imsi, err := s.text(ctx, "+CIMI")
 	if err != nil {
