@@ -24,7 +24,13 @@ import (
 // plugIn makes a simulated BG95 at a pseudo-terminal, and a [[modem]] for it.
 func plugIn(t *testing.T) (*attest.Modem, config.Modem) {
 	t.Helper()
-	f, err := os.Open("../modem/at/testdata/module/bg95.at")
+	return plugInModule(t, "bg95")
+}
+
+// plugInModule is plugIn of one of the modules that there are transcripts of.
+func plugInModule(t *testing.T, name string) (*attest.Modem, config.Modem) {
+	t.Helper()
+	f, err := os.Open("../modem/at/testdata/module/" + name + ".at")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,10 +18,16 @@ import (
 // newModemLab is a lab whose agent reaches the server over the AT sockets of a simulated modem alone.
 func newModemLab(t *testing.T) (*lab, *config.Config, *attest.Modem, *attest.Stack) {
 	t.Helper()
+	return newModuleLab(t, "bg95", "quectel")
+}
+
+// newModuleLab is newModemLab with another module, and the family of its sockets.
+func newModuleLab(t *testing.T, module, family string) (*lab, *config.Config, *attest.Modem, *attest.Stack) {
+	t.Helper()
 	psk := []byte("0123456789abcdef")
 	l := newSecureLab(t, "gw", psk)
-	sim, m := plugIn(t)
-	stack := sim.Connect("quectel", nil)
+	sim, m := plugInModule(t, module)
+	stack := sim.Connect(family, nil)
 	t.Cleanup(stack.Close)
 	cfg := l.config(sensor("cold room"))
 	cfg.Modems = []config.Modem{m}
@@ -108,6 +114,36 @@ func TestServerThroughModem(t *testing.T) {
 	}
 	if s := (&backend{a}).Status().Servers[0]; s.CID == "" || !strings.HasPrefix(s.Local, "10.45.0.2") {
 		t.Errorf("no Connection ID, or from elsewhere: %+v", s)
+	}
+}
+
+// TestServerThroughModules registers, is observed and updates over the sockets of the other families.
+func TestServerThroughModules(t *testing.T) {
+	for module, family := range map[string]string{"bc660": "bc660", "bc95": "neul", "sara-n2": "neul", "sara-n3": "ublox", "sim7080": "simcom"} {
+		t.Run(module, func(t *testing.T) {
+			l, cfg, sim, stack := newModuleLab(t, module, family)
+			sim.Set("AT+CEREG?", `+CEREG: 5,1,"1816","0A3392C5",9`, "OK")
+			cfg.Servers[0].Bearer = config.BearerEthernet // what is lost is sent again soon
+			a, _ := l.run(t, cfg)
+			l.next(t, server.Registered)
+			registration := l.client(t).Registration()
+			if _, err := l.client(t).Observe(t.Context(), lwm2m.MustPath("/3303/0/5700"), lwm2m.FormatSenMLCBOR); err != nil {
+				t.Fatal(err)
+			}
+			if nodes, err := l.client(t).Read(t.Context(), lwm2m.MustPath("/3")); err != nil || len(nodes) < 10 { // in blocks
+				t.Errorf("object 3: %d nodes, %v", len(nodes), err)
+			}
+			await(t, a, "registered", func(s client.AccountStatus) bool { return s.State == client.Registered })
+			if err := a.client.Update(101); err != nil {
+				t.Fatal(err)
+			}
+			if e := l.next(t, server.Registered, server.Updated); e.Kind != server.Updated || e.Registration.ID != registration.ID {
+				t.Errorf("%v of %s", e.Kind, e.Registration.ID)
+			}
+			if stack.Opened() == 0 {
+				t.Error("the modem has opened no socket")
+			}
+		})
 	}
 }
 
