@@ -59,6 +59,10 @@ func (u *unit) runActuator(ctx context.Context, a actuator) {
 				u.log.Warn("an output was not set again in time and takes its safe state", slog.String("actuator", u.id.Name))
 				_ = u.serve(ctx, a, &open, due, u.makeSafe)
 			}
+		case <-u.trip: // also if it is over already: it was unsafe
+			if open {
+				_ = u.serve(ctx, a, &open, due, u.makeSafe)
+			}
 		case j := <-u.jobs:
 			if j.sets && u.cfg.Watchdog > 0 {
 				watchdog.Reset(u.cfg.Watchdog)
@@ -94,7 +98,7 @@ func (u *unit) serve(ctx context.Context, a actuator, open *bool, due *entry, do
 			u.works()
 			u.deliver(state)
 			return nil
-		case errors.Is(err, ErrUnfit), errors.Is(err, errGaveUp):
+		case errors.Is(err, ErrUnfit), errors.Is(err, ErrInterlocked), errors.Is(err, errGaveUp):
 			return newError(u.id, u.cfg, err)
 		}
 		if *open {
@@ -115,6 +119,11 @@ func (u *unit) attempt(ctx context.Context, a actuator, open *bool, do func(cont
 			return nil, err
 		}
 		*open = true
+		if u.held() != "" { // a line that a former process kept may be on
+			if err := u.makeSafe(ctx, a); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if do != nil {
 		if err := do(ctx, a); err != nil {

@@ -16,7 +16,7 @@ import (
 
 // Sink takes what a [Board] has to say. Its methods are called from several
 // goroutines at once, in order for one sensor; they must return promptly and
-// must not call the Board.
+// must not call the Board, but for its Interlock.
 type Sink interface {
 	// Describe says which channels a sensor or actuator has: once when it is
 	// applied if that is known then, and again when its device shows others.
@@ -93,8 +93,9 @@ type Board struct {
 	mu      sync.Mutex
 	order   []Unit
 	units   map[Unit]*unit
-	run     context.Context // Run's; nil before
-	pending int             // units of the first setup that were not tried yet; -1 when told
+	locks   map[string]string // why an actuator is held in its safe state; "" is not, none is not known yet
+	run     context.Context   // Run's; nil before
+	pending int               // units of the first setup that were not tried yet; -1 when told
 }
 
 // NewBoard returns a board that hands everything to sink.
@@ -115,6 +116,7 @@ func NewBoard(sink Sink, opts Options) *Board {
 		running:  make(chan struct{}),
 		applying: make(chan struct{}, 1),
 		units:    make(map[Unit]*unit),
+		locks:    make(map[string]string),
 	}
 }
 
@@ -298,6 +300,8 @@ func (b *Board) newUnit(id Unit, w wantedUnit) (*unit, error) {
 		tried:    sync.OnceFunc(func() { b.tried(true) }),
 		changed:  func(Status) {},
 		keep:     b.keep.Load,
+		held:     func() string { return "" },
+		trip:     make(chan struct{}, 1),
 		cancel:   func() {},
 		last:     make(map[string]Value),
 		jobs:     make(chan job),
@@ -306,6 +310,9 @@ func (b *Board) newUnit(id Unit, w wantedUnit) (*unit, error) {
 	}
 	if b.opts.Changed != nil {
 		u.changed = b.opts.Changed
+	}
+	if w.cfg.Interlocked {
+		u.held = func() string { return b.held(id.Name) }
 	}
 	if id.Role == RoleActuator {
 		u.access.inherited = b.opts.Handles[id.Name]

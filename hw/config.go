@@ -39,6 +39,9 @@ type Config struct {
 	Safe     Safe          // "safe" state of an actuator
 	Watchdog time.Duration // "watchdog" of an actuator: how long it stays as set without being set again; 0 is for ever
 
+	// Interlocked actuators stay in their safe state until [Board.Interlock] releases them.
+	Interlocked bool
+
 	// Channels are those that the configuration speaks of. A device whose
 	// channels vary has them before it is seen, and must have them then. All
 	// others it has are fed as well.

@@ -24,6 +24,8 @@ var (
 	ErrAdapter = errors.New("the bus cannot carry what this part needs")
 	// ErrPermission: this user may not open the device node.
 	ErrPermission = errors.New("permission denied")
+	// ErrInterlocked: the actuator is held in its safe state.
+	ErrInterlocked = errors.New("interlocked")
 	// ErrNotKnown: no such actuator or channel in the setup.
 	ErrNotKnown = errors.New("not known")
 	// ErrUnfit: the value does not fit the channel.

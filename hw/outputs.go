@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 )
 
@@ -18,7 +19,21 @@ func (b *Board) Set(ctx context.Context, name, channel string, v Value) error {
 	if v, err = c.fits(v); err != nil {
 		return newError(u.id, u.cfg, err)
 	}
-	return u.set(ctx, func(ctx context.Context, a actuator) error { return a.Set(ctx, channel, v) })
+	return u.set(ctx, func(ctx context.Context, a actuator) error {
+		if err := u.allows(c, v); err != nil {
+			return err
+		}
+		return a.Set(ctx, channel, v)
+	})
+}
+
+// allows refuses what is not the safe state of an actuator that is held in it.
+// The error is ErrInterlocked.
+func (u *unit) allows(c Channel, v Value) error {
+	if reason := u.held(); reason != "" && v != u.cfg.Safe.value(c) {
+		return fmt.Errorf("%w, %s", ErrInterlocked, reason)
+	}
+	return nil
 }
 
 // CanSet says without touching the device whether Set would be tried: the
@@ -31,10 +46,55 @@ func (b *Board) CanSet(name, channel string, v Value) error {
 	if status, _ := u.snapshot(); status.Err != nil {
 		return status.Err
 	}
-	if _, err = c.fits(v); err != nil {
+	if v, err = c.fits(v); err == nil {
+		err = u.allows(c, v)
+	}
+	if err != nil {
 		return newError(u.id, u.cfg, err)
 	}
 	return nil
+}
+
+// Interlock holds the actuator of that name in its safe state and says why,
+// or, with an empty reason, releases it: then it stays safe until it is set
+// again. It returns at once and concerns actuators whose Config is Interlocked;
+// one that was never released is held.
+func (b *Board) Interlock(name, reason string) {
+	b.mu.Lock()
+	before, known := b.locks[name]
+	b.locks[name] = reason
+	u := b.units[Unit{RoleActuator, name}]
+	b.mu.Unlock()
+	if u == nil || !u.cfg.Interlocked {
+		return
+	}
+	switch {
+	case reason == "" && before != "":
+		b.opts.Log.Info("an output may be set again", slog.String("actuator", name))
+	case reason != "" && before == "":
+		b.opts.Log.Warn("an output must be in its safe state", slog.String("actuator", name), slog.String("why", reason))
+		if known { // else it has been since it was opened
+			u.makeSafeSoon()
+		}
+	}
+}
+
+// makeSafeSoon has the unit's goroutine make an output safe.
+func (u *unit) makeSafeSoon() {
+	select {
+	case u.trip <- struct{}{}:
+	default: // it has yet to obey the one before
+	}
+}
+
+// held returns why an actuator must be in its safe state, or "".
+func (b *Board) held(name string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if reason, known := b.locks[name]; known {
+		return reason
+	}
+	return "its inputs are not known yet"
 }
 
 // Safe puts the actuator of that name into its safe state.

@@ -141,3 +141,78 @@ func TestSetRefuses(t *testing.T) {
 }
 
 func nan() float64 { zero := 0.0; return zero / zero }
+
+// What is interlocked is safe until its inputs are known, while they say so, and
+// afterwards until it is set again.
+func TestInterlock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pump := actuatorUnit("pump")
+		b, r, end := runBoard(t, nil, Options{}, Setup{Actuators: []Config{
+			{Name: "pump", Driver: "sim", Interlocked: true}, {Name: "fan", Driver: "sim"},
+		}})
+		<-b.Ready()
+		on := func() error { return b.Set(t.Context(), "pump", "state", Bool(true)) }
+		refused := func(when, why string) {
+			t.Helper()
+			want := `actuator "pump": sim: interlocked, ` + why + "; set it again when that is over"
+			for _, err := range []error{on(), b.CanSet("pump", "state", Bool(true))} {
+				if !errors.Is(err, ErrInterlocked) || err.Error() != want {
+					t.Errorf("%s: %v, want %s", when, err, want)
+				}
+			}
+			if err := b.Set(t.Context(), "pump", "state", Bool(false)); err != nil {
+				t.Errorf("%s its safe state is refused: %v", when, err)
+			}
+			if got := r.last(t, pump, "state"); got.Value != Bool(false) || got.Quality != Good {
+				t.Errorf("%s: %+v", when, got)
+			}
+		}
+		refused("at start", "its inputs are not known yet")
+		b.Interlock("pump", "")
+		if err := on(); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Set(t.Context(), "pump", "level", Float(40)); err != nil {
+			t.Fatal(err)
+		}
+		b.Interlock("fan", "it has no interlock")
+		if err := b.Set(t.Context(), "fan", "state", Bool(true)); err != nil {
+			t.Error(err)
+		}
+		b.Interlock("pump", `"door/state" is on`)
+		synctest.Wait()
+		if got := r.last(t, pump, "level"); got.Value != Float(0) {
+			t.Errorf("level %+v", got)
+		}
+		b.Interlock("pump", `"door/state" is invalid`)
+		refused("held", `"door/state" is invalid`)
+		b.Interlock("pump", "")
+		synctest.Wait()
+		if got := r.last(t, pump, "state"); got.Value != Bool(false) {
+			t.Errorf("released, it was set by itself: %+v", got)
+		}
+		if err := on(); err != nil {
+			t.Errorf("released: %v", err)
+		}
+		b.Interlock("pump", "a moment") // what was unsafe for a moment was unsafe
+		b.Interlock("pump", "")
+		synctest.Wait()
+		if got := r.last(t, pump, "state"); got.Value != Bool(false) {
+			t.Errorf("after a moment: %+v", got)
+		}
+		if s := b.Status()[0]; s.Err != nil {
+			t.Errorf("to be held is no failure: %v", s.Err)
+		}
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, setup := range []Setup{
+		{Actuators: []Config{{Name: "x", Driver: "sim", Safe: Safe{Keep: true}, Interlocked: true}}},
+		{Sensors: []Config{{Name: "x", Driver: "sim", Interlocked: true}}},
+	} {
+		if problems := Validate(setup); len(problems) != 1 || problems[0].Key != "interlock" {
+			t.Errorf("%+v: %v", setup, problems)
+		}
+	}
+}

@@ -54,10 +54,12 @@ type unit struct {
 	backoff  *backoff
 	sink     Sink
 	log      *slog.Logger
-	tried    func()       // when the device was tried, and the sink knows; only the first call counts
-	changed  func(Status) // when Status.Err is another
-	keep     func() bool  // outputs stay as they are at the end
-	jobs     chan job     // of an actuator
+	tried    func()        // when the device was tried, and the sink knows; only the first call counts
+	changed  func(Status)  // when Status.Err is another
+	keep     func() bool   // outputs stay as they are at the end
+	jobs     chan job      // of an actuator
+	held     func() string // why an actuator must be in its safe state; "": it need not
+	trip     chan struct{} // receives when held has a reason; holds one
 
 	cancel  context.CancelFunc
 	started bool

@@ -194,6 +194,9 @@ func (v *validator) checkValues(driver Driver, cfg Config) {
 	if cfg.Watchdog != 0 && (cfg.Safe.Keep || v.unit.Role == RoleSensor) {
 		v.problem("watchdog", `a watchdog needs a safe state of an output to lead to; safe is not "keep" then`)
 	}
+	if cfg.Interlocked && (cfg.Safe.Keep || v.unit.Role == RoleSensor) {
+		v.problem("interlock", `an interlock needs a safe state of an output to lead to; safe is not "keep" then`)
+	}
 	if !(cfg.Shunt >= 0 && cfg.Shunt <= 1e6) {
 		v.problem("shunt", "shunt is a resistance in Ohm, not %v", cfg.Shunt)
 	}

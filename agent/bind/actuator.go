@@ -5,9 +5,20 @@ import (
 	"errors"
 	"fmt"
 
+	"lwm2m-agent/agent/health"
 	"lwm2m-agent/hw"
 	"lwm2m-agent/lwm2m"
 )
+
+// hold is the process.Hold of the board's actuators.
+func (b *Board) hold(actuator, reason string) {
+	b.board.Interlock(actuator, reason)
+	if reason == "" {
+		b.cfg.Health.Clear(health.ActuatorInterlocked, actuator)
+		return
+	}
+	b.cfg.Health.Set(health.ActuatorInterlocked, actuator, reason)
+}
 
 // setter drives the channels of one actuator for a smart object.
 type setter struct {
@@ -56,6 +67,8 @@ func refusal(err error) error {
 		return nil
 	case errors.Is(err, hw.ErrUnfit):
 		return lwm2m.Errorf(lwm2m.BadRequest, "%w", err)
+	case errors.Is(err, hw.ErrInterlocked):
+		return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%w", err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, hw.ErrHung):
 		return lwm2m.Errorf(lwm2m.ServiceUnavailable, "%w", err)
 	default:

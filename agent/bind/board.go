@@ -71,7 +71,7 @@ type target struct {
 // NewBoard returns a board without sensors.
 func NewBoard(cfg BoardConfig) *Board {
 	b := &Board{cfg: cfg, objects: make(map[uint16]*objects.SmartObject), units: make(map[hw.Unit]*bound), counts: make(map[string]map[string]*Count)}
-	b.stage = process.NewStage(b, totals{cfg.Store})
+	b.stage = process.NewStage(b, totals{cfg.Store}, b.hold)
 	b.board = hw.NewBoard(b.stage, cfg.Hardware)
 	return b
 }

@@ -2,6 +2,7 @@ package bind
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -27,6 +28,14 @@ func ProcessOf(cfg *config.Config) process.Setup {
 			out.Inputs = append(out.Inputs, inputOf(cfg, text))
 		}
 		setup.Derived = append(setup.Derived, out)
+	}
+	for i := range cfg.Actuators {
+		for _, l := range cfg.Actuators[i].Interlocks {
+			setup.Interlocks = append(setup.Interlocks, process.Interlock{
+				Actuator: cfg.Actuators[i].Name, Input: inputOf(cfg, l.Input), Off: l.Off,
+				Limits: process.Alarm{Low: l.Below, High: l.Above, Hysteresis: l.Hysteresis},
+			})
+		}
 	}
 	return setup
 }
@@ -87,7 +96,7 @@ func checkProcess(cfg *config.Config) config.Problems {
 	for i := range setup.Derived {
 		problems = append(problems, checkDerived(&cfg.Derived[i], setup.Derived[i], known)...)
 	}
-	return problems
+	return append(problems, checkInterlocks(cfg, known)...)
 }
 
 // checkDerived checks a derived sensor, and adds it to those that are known.
@@ -101,17 +110,12 @@ func checkDerived(at *config.Derived, d process.Derived, known map[string][]hw.C
 	}
 	inputs := make([]hw.Channel, 0, len(d.Inputs))
 	for i, in := range d.Inputs {
-		channels, there := known[in.Sensor]
-		if !there {
-			return config.Problems{at.Problem("inputs", "%q: there is no sensor %q, and no derived one above; write \"sensor/channel\"", at.Inputs[i], in.Sensor)}
+		c, err := channelOf(known, in)
+		if err != nil {
+			return config.Problems{at.Problem("inputs", "%q: %v", at.Inputs[i], err)}
 		}
-		c := slices.IndexFunc(channels, func(k hw.Channel) bool { return k.Name == in.Channel })
-		switch {
-		case len(channels) == 0: // seen at run time
-		case c < 0:
-			return config.Problems{at.Problem("inputs", "%q: sensor %q has no channel %q; it has: %s", at.Inputs[i], in.Sensor, in.Channel, channelNames(channels))}
-		default:
-			inputs = append(inputs, channels[c])
+		if c != nil {
+			inputs = append(inputs, *c)
 		}
 	}
 	if len(inputs) < len(d.Inputs) {
@@ -123,6 +127,60 @@ func checkDerived(at *config.Derived, d process.Derived, known map[string][]hw.C
 	}
 	known[d.Name] = []hw.Channel{c}
 	return nil
+}
+
+// channelOf returns the channel that an input names, nil if it is seen at run
+// time only.
+func channelOf(known map[string][]hw.Channel, in process.Input) (*hw.Channel, error) {
+	channels, there := known[in.Sensor]
+	if !there {
+		return nil, fmt.Errorf("there is no sensor %q, and no derived one above; write \"sensor/channel\"", in.Sensor)
+	}
+	c := slices.IndexFunc(channels, func(k hw.Channel) bool { return k.Name == in.Channel })
+	switch {
+	case len(channels) == 0:
+		return nil, nil //nolint:nilnil // nothing is wrong, and nothing known
+	case c < 0:
+		return nil, fmt.Errorf("sensor %q has no channel %q; it has: %s", in.Sensor, in.Channel, channelNames(channels))
+	}
+	return &channels[c], nil
+}
+
+// checkInterlocks holds the interlocks of actuators against the channels of
+// sensors.
+func checkInterlocks(cfg *config.Config, known map[string][]hw.Channel) config.Problems {
+	var problems config.Problems
+	setup := ProcessOf(cfg).Interlocks
+	for i := range cfg.Actuators {
+		for j := range cfg.Actuators[i].Interlocks {
+			at, interlock := &cfg.Actuators[i].Interlocks[j], setup[0]
+			setup = setup[1:]
+			kind, err := inputKind(cfg, known, interlock.Input)
+			if err != nil {
+				problems = append(problems, at.Problem("input", "%v", err))
+			} else if key, err := interlock.Check(kind); err != nil {
+				problems = append(problems, at.Problem(key, "%v", err))
+			}
+		}
+	}
+	return problems
+}
+
+// inputKind returns the kind of what an interlock looks at, KindNone where it is
+// seen at run time.
+func inputKind(cfg *config.Config, known map[string][]hw.Channel, in process.Input) (hw.Kind, error) {
+	at := slices.IndexFunc(cfg.Sensors, func(s config.Sensor) bool { return s.Name == in.Sensor })
+	if at >= 0 && strings.HasSuffix(in.Channel, process.AlarmSuffix) {
+		if _, there := alarmOf(&cfg.Sensors[at], in.Channel); !there {
+			return hw.KindNone, fmt.Errorf("sensor %q has no %q; alarm_low or alarm_high of the channel makes it", in.Sensor, in.Channel)
+		}
+		return hw.KindBool, nil
+	}
+	c, err := channelOf(known, in)
+	if err != nil || c == nil {
+		return hw.KindNone, err
+	}
+	return c.Kind, nil
 }
 
 func driverChannels(driver string) []hw.Channel {

@@ -40,6 +40,7 @@ func SetupOf(cfg *config.Config) hw.Setup {
 	for i := range cfg.Actuators {
 		a := &cfg.Actuators[i]
 		c := hardwareConfig(a.Name, a.Driver, &a.Settings)
+		c.Interlocked = len(a.Interlocks) > 0
 		c.Safe, c.Watchdog = hw.Safe{Keep: a.Safe.Keep, Value: hw.Bool(a.Safe.On)}, a.Watchdog
 		if a.Safe.Level != 0 {
 			c.Safe.Value = hw.Float(a.Safe.Level)

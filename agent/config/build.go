@@ -138,6 +138,7 @@ func (b *builder) devices(root *node) {
 			Safe: get(n, "safe", Safe{}), Watchdog: get(n, "watchdog", time.Duration(0)),
 		}
 		a.Settings.Register = b.register(n, a.title)
+		a.Interlocks = interlocks(n, a.title)
 		b.driver(a.Section, a.Driver, "actuator", func(d Driver) bool { return d.Actuator })
 		u.check(b, a.Section, a.Settings, b.opts.Drivers[a.Driver].Shared)
 		b.cfg.Actuators = append(b.cfg.Actuators, a)

@@ -192,6 +192,16 @@ type Actuator struct {
 	Settings        Settings
 	Safe            Safe
 	Watchdog        time.Duration // 0 is none
+	Interlocks      []Interlock
+}
+
+// Interlock is one [[actuator.interlock]]: when the output must be in its safe state.
+type Interlock struct {
+	Section
+	Input        string   // "sensor/channel", or a derived one's name
+	Off          bool     // of a state: it must be on
+	Above, Below *float64 // of a number: from where on
+	Hysteresis   float64
 }
 
 // Settings are the keys that drivers share. Which of them a driver takes is in

@@ -157,12 +157,16 @@ func processing(n *node) Processing {
 		Filter: get(n, "filter", ""), FilterSize: int(get(n, "filter_size", int64(0))), FilterTime: get(n, "filter_time", time.Duration(0)),
 		DeadBand: get(n, "dead_band", 0.0), AlarmHysteresis: get(n, "alarm_hysteresis", 0.0),
 	}
-	for key, limit := range map[string]**float64{"alarm_low": &p.AlarmLow, "alarm_high": &p.AlarmHigh} {
-		if n.table[key] != nil {
-			*limit = new(get(n, key, 0.0))
-		}
-	}
+	p.AlarmLow, p.AlarmHigh = limit(n, "alarm_low"), limit(n, "alarm_high")
 	return p
+}
+
+// limit returns a number, nil where it is not given.
+func limit(n *node, key string) *float64 {
+	if n.table[key] == nil {
+		return nil
+	}
+	return new(get(n, key, 0.0))
 }
 
 func (b *builder) derived(root *node) {

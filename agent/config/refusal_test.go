@@ -167,6 +167,10 @@ func TestRefusals(t *testing.T) {
 		{"safe", "[[actuator]]\nname='a'\ndriver='gpio-out'\nchip='c'\nline=1\nsafe='maybe'", []string{
 			`agent.toml:6: actuator "a": safe: "maybe" is not valid; allowed: "off", "on", "keep", or a level from 0 to 100`,
 		}},
+		{"interlock", "[[actuator]]\nname='a'\ndriver='sim'\n[[actuator.interlock]]\ninput='door/state'\nwhile='open'\n[[actuator.interlock]]\nabove=1", []string{
+			`agent.toml:6: actuator "a": interlock "door/state": while: "open" is not valid; allowed: "on", "off"`,
+			`agent.toml:7: actuator "a": interlock: input is missing; it tells one [[interlock]] from the other`,
+		}},
 		{"inline tables", "device = {model = 3}\nsensor = [{name='a', driver='sim', line=-1}]", []string{
 			"agent.toml:1: device: model: 3 is not valid; allowed: text of 1 to 255 bytes",
 			`agent.toml:2: sensor "a": line: -1 is not valid; allowed: a number from 0 to 1023 or the line's name`,

@@ -177,7 +177,7 @@ var schema = section{
 			{name: "object", kind: integer(1, maxID), fallback: "3306, Actuation", help: "object that drives it"},
 			{name: "safe", kind: safeState, fallback: `"off"`, help: "state at start and when the agent ends in order"},
 			{name: "watchdog", kind: duration(time.Second, 7*day), fallback: "none", help: "how long the output stays as a server has set it without being set again; then it takes its safe state"},
-		}, deviceKeys...)},
+		}, deviceKeys...), sections: []section{interlockSection}},
 		{name: "event_log", identity: "name", help: "A log that servers can read, beside the agent's own, which is instance 0: object 20. Read at the start.", keys: eventLogKeys},
 		modemSection,
 		appSection,

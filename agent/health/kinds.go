@@ -10,6 +10,7 @@ const (
 	AccountsReverted      Code = "accounts-reverted"
 	SensorFailing         Code = "sensor-failing"
 	ActuatorFailing       Code = "actuator-failing"
+	ActuatorInterlocked   Code = "actuator-interlocked"
 	ConfigurationInvalid  Code = "configuration-invalid"
 	ConfigurationReverted Code = "configuration-reverted"
 	ConfigurationUnsafe   Code = "configuration-unsafe"
@@ -74,6 +75,11 @@ var kinds = []Kind{
 		Code: ActuatorFailing, Severity: Error, Subject: "actuator", Device: PeripheralFault,
 		Text:   "the actuator cannot be driven",
 		Remedy: "Check chip and line, and with `lwm2m-agent scan` whether the kernel or another program uses the line.",
+	},
+	{
+		Code: ActuatorInterlocked, Severity: Warning, Subject: "actuator",
+		Text:   "an interlock holds the output in its safe state; servers cannot set another",
+		Remedy: "The text says which input is to blame: see to what it watches, or to the input itself if it fails. Then the output can be set again; it does not go back by itself.",
 	},
 	{
 		Code: ConfigurationInvalid, Severity: Error, Device: ConfigurationRefused,

@@ -47,6 +47,23 @@ const AlarmSuffix = " alarm"
 // Given reports whether there is something to watch for.
 func (a Alarm) Given() bool { return a.Low != nil || a.High != nil }
 
+// narrow reports whether there is no value within both limits.
+func (a Alarm) narrow() bool {
+	return a.Low != nil && a.High != nil && !(*a.Low+a.Hysteresis < *a.High-a.Hysteresis)
+}
+
+// side returns -1 for a value below, 1 for one above the limits, and 0 for one
+// within; before is the side of the value before.
+func (a Alarm) side(x float64, before int) int {
+	switch {
+	case a.Low != nil && (x < *a.Low || before < 0 && x < *a.Low+a.Hysteresis):
+		return -1
+	case a.High != nil && (x > *a.High || before > 0 && x > *a.High-a.Hysteresis):
+		return 1
+	}
+	return 0
+}
+
 // MaxSize bounds filters by samples.
 const MaxSize = 255
 
@@ -74,7 +91,7 @@ func (c Channel) Check() (key string, err error) {
 		return "alarm_hysteresis", errors.New("alarm_hysteresis belongs to alarm_low or alarm_high")
 	case c.Alarm.Hysteresis < 0:
 		return "alarm_hysteresis", errors.New("alarm_hysteresis is not negative")
-	case c.Alarm.Low != nil && c.Alarm.High != nil && !(*c.Alarm.Low+c.Alarm.Hysteresis < *c.Alarm.High-c.Alarm.Hysteresis):
+	case c.Alarm.narrow():
 		return "alarm_high", errors.New("alarm_low and alarm_high leave no room between them for a value without alarm")
 	case c.From != "" && c.Unit != "":
 		if _, err := conversion(c.From, c.Unit); err != nil {
@@ -249,15 +266,7 @@ func (c *chain) alarm(r hw.Reading) hw.Reading {
 		r.Value, r.Quality = hw.Value{}, hw.Invalid
 		return r
 	}
-	a := c.Alarm
-	switch {
-	case a.Low != nil && (x < *a.Low || c.alarmed < 0 && x < *a.Low+a.Hysteresis):
-		c.alarmed = -1
-	case a.High != nil && (x > *a.High || c.alarmed > 0 && x > *a.High-a.Hysteresis):
-		c.alarmed = 1
-	default:
-		c.alarmed = 0
-	}
+	c.alarmed = c.Alarm.side(x, c.alarmed)
 	r.Value = hw.Bool(c.alarmed != 0)
 	return r
 }

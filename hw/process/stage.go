@@ -3,6 +3,7 @@ package process
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 
 	"lwm2m-agent/hw"
@@ -10,19 +11,24 @@ import (
 
 // Setup is what is done to the readings of a board.
 type Setup struct {
-	Channels map[Input]Channel
-	Derived  []Derived // each after those that are its inputs
+	Channels   map[Input]Channel
+	Derived    []Derived // each after those that are its inputs
+	Interlocks []Interlock
 }
 
 // Stage stands between a hw.Board and the sink that takes what it says.
 type Stage struct {
 	next hw.Sink
 	keep Keep
+	hold Hold
 
 	mu      sync.Mutex // held while next is called, which keeps the order
 	setup   Setup
 	sensors map[string]*sensor
 	workers map[string]*worker
+	latest  map[Input]hw.Reading // after processing
+	guards  []*guard
+	held    map[string]string // why an actuator must be safe, as it was told; one without interlocks is not in it
 }
 
 var _ hw.Sink = (*Stage)(nil)
@@ -34,9 +40,13 @@ type sensor struct {
 	chains map[string]*chain
 }
 
-// NewStage returns a stage that changes nothing yet.
-func NewStage(next hw.Sink, keep Keep) *Stage {
-	return &Stage{next: next, keep: keep, sensors: make(map[string]*sensor), workers: make(map[string]*worker)}
+// NewStage returns a stage that changes nothing yet. A nil hold is for setups
+// without interlocks.
+func NewStage(next hw.Sink, keep Keep, hold Hold) *Stage {
+	return &Stage{
+		next: next, keep: keep, hold: hold, sensors: make(map[string]*sensor), workers: make(map[string]*worker),
+		latest: make(map[Input]hw.Reading), held: make(map[string]string),
+	}
 }
 
 // Apply makes the setup the stage's. What has not changed keeps its memory.
@@ -52,14 +62,17 @@ func (s *Stage) Apply(setup Setup) {
 		}
 	}
 	for name, sn := range s.sensors {
-		for _, c := range sn.raw {
-			if at := (Input{name, c.Name}); !reflect.DeepEqual(old.Channels[at], setup.Channels[at]) {
-				s.describe(name, sn.raw)
-				break
-			}
+		changed := func(at Input) bool {
+			at.Channel = strings.TrimSuffix(at.Channel, AlarmSuffix)
+			return at.Sensor == name && !reflect.DeepEqual(old.Channels[at], setup.Channels[at])
+		}
+		if slices.ContainsFunc(sn.raw, func(c hw.Channel) bool { return changed(Input{name, c.Name}) }) {
+			s.unknow(changed)
+			s.describe(name, sn.raw)
 		}
 	}
 	s.derive("")
+	s.interlock(setup.Interlocks)
 }
 
 func sensorUnit(name string) hw.Unit { return hw.Unit{Role: hw.RoleSensor, Name: name} }
@@ -72,6 +85,7 @@ func (s *Stage) Describe(u hw.Unit, channels []hw.Channel) {
 		s.next.Describe(u, channels)
 		return
 	}
+	s.unknow(func(at Input) bool { return at.Sensor == u.Name })
 	s.describe(u.Name, channels)
 	s.derive(u.Name)
 }
@@ -107,6 +121,7 @@ func (s *Stage) derive(changed string) {
 			continue
 		}
 		anew[d.Name] = true
+		s.unknow(func(at Input) bool { return at.Sensor == d.Name })
 		w, c := newWorker(d, inputs, s.keep)
 		s.workers[d.Name] = w
 		s.sensors[d.Name] = &sensor{out: []hw.Channel{c}}
@@ -137,6 +152,7 @@ func (s *Stage) Deliver(u hw.Unit, readings []hw.Reading) {
 	defer s.mu.Unlock()
 	if sn := s.sensors[u.Name]; u.Role == hw.RoleSensor && sn != nil {
 		readings = sn.step(readings)
+		s.guarded(u.Name, readings) // first: an output is to be safe before anybody is told
 	}
 	s.next.Deliver(u, thin(readings))
 	if u.Role == hw.RoleSensor {
@@ -227,6 +243,7 @@ func (s *Stage) follow(name string, readings []hw.Reading) {
 		}
 		if r, ok := w.result(); ok {
 			news[d.Name] = []hw.Reading{r}
+			s.guarded(d.Name, news[d.Name])
 			s.next.Deliver(sensorUnit(d.Name), []hw.Reading{r})
 		}
 	}
@@ -252,6 +269,7 @@ func (s *Stage) Removed(u hw.Unit) {
 }
 
 func (s *Stage) forget(name string) {
+	s.unknow(func(at Input) bool { return at.Sensor == name })
 	delete(s.sensors, name)
 	delete(s.workers, name)
 }

@@ -62,7 +62,7 @@ func (t *total) Add(n int64)  { t.n += n }
 // fed is a stage with one sensor "s" of these channels.
 func fed(setup Setup, keep Keep, channels ...hw.Channel) (*Stage, *record) {
 	r := &record{}
-	s := NewStage(r, keep)
+	s := NewStage(r, keep, nil)
 	s.Apply(setup)
 	s.Describe(sensorUnit("s"), channels)
 	return s, r

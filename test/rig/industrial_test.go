@@ -38,6 +38,10 @@ name   = "pump"
 driver = "gpio-out"
 line   = "PUMP"
 
+  [[actuator.interlock]]
+  input = "door/state"
+  while = "off"
+
 [[sensor]]
 name   = "taken"
 driver = "gpio-in"
@@ -108,6 +112,7 @@ func TestIndustrialPC(t *testing.T) {
 	})
 	t.Run("debounce", func(t *testing.T) { checkDebounce(t, p) })
 	t.Run("edges", func(t *testing.T) { checkEdges(t, p, pid) })
+	t.Run("interlock", func(t *testing.T) { checkInterlock(t, p) })
 	t.Run("outputs", func(t *testing.T) { checkOutputs(t, p, pid) })
 	p.PowerOff(t)
 }
@@ -188,6 +193,29 @@ func checkEdges(t *testing.T, p *IndustrialPC, pid string) {
 	awaitValue(t, p, "/3200/1/5501", "800")
 	const lost = "176 edges came faster than they were read" // of 1200, 1024 were kept
 	p.process.WaitLine(t, slow, lost, func(line string) bool { return strings.Contains(line, "unit=pulses") && strings.Contains(line, lost) })
+}
+
+// checkInterlock has the door stop the pump, which stays so when it says nothing any more, and without any server.
+func checkInterlock(t *testing.T, p *IndustrialPC) {
+	t.Helper()
+	p.Run(t, "lwm2m-agent write /3306/0/5850 true")
+	if !p.Level(t, 2) {
+		t.Error("the pump is off")
+	}
+	p.Drive(t, 0, 1, false)
+	awaitValue(t, p, "/3306/0/5850", "false")
+	if p.Level(t, 2) {
+		t.Error("the pump is on behind the door")
+	}
+	output, status := p.Try(t, "lwm2m-agent write /3306/0/5850 true 2>&1")
+	if want := `"door/state" is off`; status == 0 || !strings.Contains(output, "interlocked") || !strings.Contains(output, want) || p.Level(t, 2) {
+		t.Errorf("status %d, no %q in %s, pump %v", status, want, output, p.Level(t, 2))
+	}
+	p.Drive(t, 0, 1, true)
+	awaitValue(t, p, "/3200/0/5500", "true")
+	if p.Level(t, 2) {
+		t.Error("the pump went on by itself")
+	}
 }
 
 // checkOutputs switches a line and a PWM channel, and sees the line in its safe state behind the agent's end.
