@@ -129,12 +129,15 @@ type Agent struct {
 func New(opts Options) (*Agent, error) {
 	own := fillIn(&opts)
 	a := &Agent{
-		opts: opts, log: opts.Log, started: opts.Now(), registry: registry.Definitions(),
+		opts: opts, log: opts.Log, started: opts.Now(),
 		health: health.NewTracker(opts.Now), deferred: make(chan func(context.Context), 8), ownLog: own,
 	}
 	a.rehoming = newRehoming(a)
 	a.config.Store(opts.Config)
 	var err error
+	if a.registry, err = definitions(opts.Config); err != nil {
+		return nil, err
+	}
 	a.store, err = store.Open(opts.Config.StateDir, store.Options{
 		Log: opts.Log, RefuseVolatile: opts.RefuseVolatile, OnFailure: a.storeFailure, BeforeWrite: opts.BeforeWrite,
 	})

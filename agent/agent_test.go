@@ -94,7 +94,7 @@ func (l *lab) config(sensors ...config.Sensor) *config.Config {
 		Endpoint: "gw", TestObject: true,
 		Servers:   []config.Server{{Account: config.Account{URI: l.uri, Security: config.SecurityNone, Instance: config.NoInstance, Fingerprint: "1"}, ShortServerID: 101, Lifetime: time.Hour}},
 		Sensors:   sensors,
-		Actuators: []config.Actuator{{Name: "relay", Driver: "sim", Instance: config.NoInstance}},
+		Actuators: []config.Actuator{{Name: "relay", Driver: "sim", Resource: config.NoResource, Instance: config.NoInstance}},
 		StateDir:  filepath.Join(l.dir, "state"),
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/keys"
 	"lwm2m-agent/hw"
-	"lwm2m-agent/objects/registry"
 )
 
 // CheckRow is what Check found about one part.
@@ -34,7 +33,11 @@ func Check(ctx context.Context, path, stateDir string) ([]CheckRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	if problems := append(bind.Check(cfg, registry.Definitions()), checkClaims(cfg)...); len(problems) > 0 {
+	known, err := definitions(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if problems := append(bind.Check(cfg, known), checkClaims(cfg)...); len(problems) > 0 {
 		return nil, problems
 	}
 	if problems := bind.Conflicts(cfg, hw.Options{}); len(problems) > 0 {

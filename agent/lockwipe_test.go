@@ -28,7 +28,7 @@ func newLockLab(t *testing.T) *lockLab {
 	t.Helper()
 	l := &lockLab{lab: newLab(t), folder: filepath.Join(t.TempDir(), "data")}
 	l.cfg = l.config()
-	l.cfg.Actuators = append(l.cfg.Actuators, config.Actuator{Name: "pump", Driver: "sim", Instance: config.NoInstance})
+	l.cfg.Actuators = append(l.cfg.Actuators, config.Actuator{Name: "pump", Driver: "sim", Resource: config.NoResource, Instance: config.NoInstance})
 	l.cfg.LockAndWipe = &config.LockAndWipe{Folders: []string{l.folder}}
 	return l
 }

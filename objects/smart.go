@@ -109,7 +109,7 @@ func NewSmartObject(tree *model.Tree, oid uint16, hooks SmartHooks) (*SmartObjec
 	}
 	main, ok := Main(def)
 	if !ok {
-		return nil, fmt.Errorf("object %d (%s) has no resource that a sensor or an actuator could have for its value", oid, def.Name)
+		main = lwm2m.MaxID // which is none: instances say what they feed
 	}
 	if hooks.Now == nil {
 		hooks.Now = time.Now

@@ -86,7 +86,7 @@ func TestEveryIPSOObject(t *testing.T) {
 			}
 		}
 		o := f.smart(e.ID, SmartHooks{}, in)
-		f.check(o.Publish(0, 0, good(value[def.Resource(main).Type], start)))
+		f.check(o.Publish(0, o.main, good(value[def.Resource(main).Type], start)))
 		if _, err := f.tree.Read(model.FromServer(1), lwm2m.NewPath(e.ID, 0), nil); err != nil {
 			t.Errorf("object %d (%s): %v", e.ID, e.Name, err)
 		}

@@ -9,7 +9,7 @@ import (
 	"lwm2m-agent/lwm2m/model"
 )
 
-// Publish enters a reading of one resource; 0 is the main one. Numbers are
+// Publish enters a reading of one resource. Numbers are
 // brought to the resource's type. A value that the definition or the instance
 // says is impossible becomes uncertain. It is an error if the instance is not
 // there, the resource is not among its feeds, or the value is of another kind.
@@ -17,9 +17,6 @@ func (o *SmartObject) Publish(iid, rid uint16, r Reading) error {
 	in, err := o.instance(iid)
 	if err != nil {
 		return err
-	}
-	if rid == 0 {
-		rid = o.main
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()

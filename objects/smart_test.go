@@ -59,9 +59,9 @@ func TestSensor(t *testing.T) {
 	before := f.listed("/3303/2")
 	f.has(map[string]string{"/3303/2/5700": "", "/3303/2/5518": "", "/3303/2/5601": "", "/3303/2/6042": ""})
 
-	f.check(o.Publish(2, 0, good(lwm2m.Float(21.5), start)))
-	f.check(o.Publish(2, 0, good(lwm2m.Float(19), start.Add(time.Second))))
-	f.check(o.Publish(2, 0, good(lwm2m.Float(20), start.Add(2*time.Second))))
+	f.check(o.Publish(2, o.main, good(lwm2m.Float(21.5), start)))
+	f.check(o.Publish(2, o.main, good(lwm2m.Float(19), start.Add(time.Second))))
+	f.check(o.Publish(2, o.main, good(lwm2m.Float(20), start.Add(2*time.Second))))
 	want := map[string]string{
 		"/3303/2/5700": "20", "/3303/2/5601": "19", "/3303/2/5602": "21.5", "/3303/2/5603": "-40", "/3303/2/5604": "85",
 		"/3303/2/5701": "Cel", "/3303/2/5750": "Cold Room", // the object has no 5751
@@ -97,7 +97,7 @@ func TestQuality(t *testing.T) {
 		{"uncertain", Reading{Value: lwm2m.Float(1), Time: start, Quality: model.Uncertain}, "1 uncertain", "3", "50", "1", "90", "1767323045"},
 		{"back", good(lwm2m.Integer(21), start.Add(2*time.Second)), "21", "4", "100", "1", "90", "1767323047"},
 	} {
-		if err := o.Publish(0, 0, c.reading); err != nil {
+		if err := o.Publish(0, o.main, c.reading); err != nil {
 			t.Fatalf("%s: %v", c.what, err)
 		}
 		got := f.values("/3303/0")
@@ -117,11 +117,11 @@ func TestQuality(t *testing.T) {
 func TestResetWhileAway(t *testing.T) {
 	f := newFixture(t)
 	o := f.smart(3303, SmartHooks{}, SmartInstance{})
-	f.check(o.Publish(0, 0, good(lwm2m.Float(20), start)))
-	f.check(o.Publish(0, 0, Reading{Quality: model.Invalid}))
+	f.check(o.Publish(0, o.main, good(lwm2m.Float(20), start)))
+	f.check(o.Publish(0, o.main, Reading{Quality: model.Invalid}))
 	f.check(f.execute("/3303/0/5605", ""))
 	f.has(map[string]string{"/3303/0/5601": "", "/3303/0/5602": "", "/3303/0/5700": "20 invalid"})
-	f.check(o.Publish(0, 0, good(lwm2m.Float(25), start)))
+	f.check(o.Publish(0, o.main, good(lwm2m.Float(25), start)))
 	f.has(map[string]string{"/3303/0/5601": "25", "/3303/0/5602": "25"})
 }
 
@@ -129,9 +129,9 @@ func TestPublishRefusals(t *testing.T) {
 	f := newFixture(t)
 	o := f.smart(3303, SmartHooks{}, SmartInstance{Name: "cold room"})
 	for want, err := range map[string]error{
-		"has no instance 1":                       o.Publish(1, 0, good(lwm2m.Float(1), start)),
+		"has no instance 1":                       o.Publish(1, o.main, good(lwm2m.Float(1), start)),
 		"readings of resource 5518 are not expec": o.Publish(0, 5518, good(lwm2m.UnixTime(1), start)),
-		"is no Float":                             o.Publish(0, 0, good(lwm2m.String("warm"), start)),
+		"is no Float":                             o.Publish(0, o.main, good(lwm2m.String("warm"), start)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v; want %s", err, want)
@@ -148,7 +148,7 @@ func TestDigitalInput(t *testing.T) {
 		Values:  map[uint16]lwm2m.Value{5502: lwm2m.Boolean(true), 5503: lwm2m.Integer(20), 5504: lwm2m.Integer(3)},
 		Offsets: map[uint16]float64{5501: 1000},
 	})
-	f.check(o.Publish(0, 0, good(lwm2m.Boolean(true), start)))
+	f.check(o.Publish(0, o.main, good(lwm2m.Boolean(true), start)))
 	f.check(o.Publish(0, 5501, good(lwm2m.Integer(7), start)))
 	f.has(map[string]string{"/3200/0/5500": "1", "/3200/0/5501": "1007", "/3200/0/5502": "1", "/3200/0/5503": "20", "/3200/0/5504": "3"})
 
@@ -310,7 +310,7 @@ func TestSeveralFeeds(t *testing.T) {
 func TestEnergy(t *testing.T) {
 	f := newFixture(t)
 	o := f.smart(3305, SmartHooks{}, SmartInstance{Feeds: []uint16{5800, 5805}, Offsets: map[uint16]float64{5805: 10.5}})
-	f.check(o.Publish(0, 0, good(lwm2m.Float(100), start)))
+	f.check(o.Publish(0, o.main, good(lwm2m.Float(100), start)))
 	f.check(o.Publish(0, 5805, good(lwm2m.Float(2), start)))
 	f.has(map[string]string{"/3305/0/5800": "100", "/3305/0/5801": "100", "/3305/0/5805": "12.5"})
 	f.check(f.execute("/3305/0/5822", ""))
@@ -335,8 +335,8 @@ func TestExecuteThroughSetter(t *testing.T) {
 func TestDescribedAnew(t *testing.T) {
 	f := newFixture(t)
 	o := f.smart(3303, SmartHooks{}, SmartInstance{Name: "a", Unit: "Cel", Min: 0, Max: 40})
-	f.check(o.Publish(0, 0, good(lwm2m.Float(20), start)))
-	f.check(o.Publish(0, 0, good(lwm2m.Float(22), start)))
+	f.check(o.Publish(0, o.main, good(lwm2m.Float(20), start)))
+	f.check(o.Publish(0, o.main, good(lwm2m.Float(22), start)))
 	s := f.tree.Subscribe()
 	defer s.Close()
 	f.check(o.Add(SmartInstance{Name: "a", Unit: "K"}))
@@ -344,13 +344,13 @@ func TestDescribedAnew(t *testing.T) {
 		t.Error("the instance came or went")
 	}
 	f.has(map[string]string{"/3303/0/5700": "22", "/3303/0/5601": "20", "/3303/0/5701": "K", "/3303/0/5603": "", "/3303/0/5518": "1767323045"})
-	f.check(o.Publish(0, 0, good(lwm2m.Float(21), start.Add(time.Second))))
+	f.check(o.Publish(0, o.main, good(lwm2m.Float(21), start.Add(time.Second))))
 	f.has(map[string]string{"/3303/0/5601": "20", "/3303/0/5602": "22", "/3303/0/5518": "1767323046"})
 	f.check(o.Remove(0))
 	if got := f.tree.Instances(3303); len(got) != 0 {
 		t.Errorf("instances %v are left", got)
 	}
-	if err := o.Publish(0, 0, good(lwm2m.Float(1), start)); err == nil {
+	if err := o.Publish(0, o.main, good(lwm2m.Float(1), start)); err == nil {
 		t.Error("a reading of what is gone was taken")
 	}
 }
@@ -407,7 +407,7 @@ func BenchmarkPublish(b *testing.B) {
 	for b.Loop() {
 		n++
 		at = at.Add(time.Second)
-		if err := o.Publish(0, 0, Reading{Value: lwm2m.Float(float64(n % 40)), Time: at}); err != nil {
+		if err := o.Publish(0, o.main, Reading{Value: lwm2m.Float(float64(n % 40)), Time: at}); err != nil {
 			b.Fatal(err)
 		}
 		buf = s.Take(buf).Changes
@@ -424,8 +424,8 @@ func TestAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 2 {
 		for _, act := range []func(i int) error{
-			func(i int) error { return o.Publish(0, 0, good(lwm2m.Boolean(i%2 == 0), start)) },
-			func(int) error { return o.Publish(0, 0, Reading{Quality: model.Invalid}) },
+			func(i int) error { return o.Publish(0, o.main, good(lwm2m.Boolean(i%2 == 0), start)) },
+			func(int) error { return o.Publish(0, o.main, Reading{Quality: model.Invalid}) },
 			func(int) error { _, err := f.tree.Readings(model.FromServer(1), at); return err },
 			func(i int) error { return f.write("/3306/0/5850", lwm2m.Boolean(i%2 == 0)) },
 			func(int) error { return f.write("/3306/0/5852", lwm2m.Integer(0)) },

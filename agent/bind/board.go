@@ -128,7 +128,7 @@ func (b *Board) describe(unit hw.Unit, channels []hw.Channel) error {
 	case unit.Role == hw.RoleSensor && s != nil:
 		next.groups = arrange(b.cfg.Definitions, unit.Name, channels, sensorWish(s))
 	case unit.Role == hw.RoleActuator && a != nil:
-		next.groups = arrange(b.cfg.Definitions, unit.Name, channels, actuatorWish(a))
+		next.groups = arrange(b.cfg.Definitions, unit.Name, channels, actuatorWish(b.cfg.Definitions, a, channels))
 	default:
 		return nil // no longer configured: Removed comes next
 	}

@@ -20,7 +20,7 @@ func TestInterlockedActuator(t *testing.T) {
 	cfg := &config.Config{
 		Sensors: []config.Sensor{{Name: "door", Driver: "gpio-in", Instance: config.NoInstance, Settings: config.Settings{Chip: "/dev/no-such-chip", Line: config.Line{Given: true}}}},
 		Actuators: []config.Actuator{{
-			Name: "pump", Driver: "sim", Instance: config.NoInstance, Interlocks: []config.Interlock{{Input: "door/state"}},
+			Name: "pump", Driver: "sim", Resource: config.NoResource, Instance: config.NoInstance, Interlocks: []config.Interlock{{Input: "door/state"}},
 		}},
 	}
 	f := newFixture(t, t.TempDir(), nil, nil)

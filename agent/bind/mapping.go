@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"cmp"
+
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/hw"
 	"lwm2m-agent/lwm2m"
@@ -9,10 +11,13 @@ import (
 )
 
 // mainResource stands for the resource that carries an object's main value.
-const mainResource = 0
+const mainResource = config.NoResource
 
 // place is an object and a resource of it.
-type place struct{ oid, rid uint16 }
+type place struct {
+	oid uint16
+	rid int
+}
 
 // places says under which object and resource an operator looks for a quantity.
 // What is missing is a Generic Sensor.
@@ -56,17 +61,18 @@ func placeOf(c hw.Channel) place {
 }
 
 // objectActuation is the object of an actuator if nothing is configured.
-const objectActuation = 3306
+const objectActuation uint16 = 3306
 
 // dimmer is the resource for the level of an output.
 const dimmer = 5851
 
 // actuatorPlace returns where a channel of an actuator belongs.
-func actuatorPlace(oid uint16, c hw.Channel) place {
-	if oid == 0 {
-		oid = objectActuation
-	}
-	if c.Quantity == hw.Level {
+func actuatorPlace(a *config.Actuator, c hw.Channel) place {
+	oid := cmp.Or(a.Object, objectActuation)
+	switch {
+	case a.Resource != config.NoResource:
+		return place{oid, a.Resource}
+	case c.Quantity == hw.Level:
 		return place{oid, dimmer}
 	}
 	return place{oid, mainResource}
@@ -164,7 +170,7 @@ func fitting(groups []*group, w wish, rid uint16) *group {
 // resourceOf returns the resource that a place names, 0 if there is none.
 func resourceOf(defs model.Definitions, p place) uint16 {
 	if p.rid != mainResource {
-		return p.rid
+		return uint16(p.rid) //nolint:gosec // checked by config
 	}
 	if def, ok := defs.Object(p.oid); ok {
 		if rid, ok := objects.Main(def); ok {
@@ -205,7 +211,7 @@ func (w *wish) apply(c *config.Channel) {
 		w.place = place{c.Object, mainResource}
 	}
 	if c.Resource != config.NoResource {
-		w.place.rid = uint16(c.Resource) //nolint:gosec // checked by config
+		w.place.rid = c.Resource
 	}
 	if c.Instance != config.NoInstance {
 		w.instance = c.Instance
@@ -215,10 +221,18 @@ func (w *wish) apply(c *config.Channel) {
 	}
 }
 
-// actuatorWish returns what is configured for the channels of an actuator.
-func actuatorWish(a *config.Actuator) func(hw.Channel) (wish, bool) {
+// actuatorWish returns what is configured for the channels of an actuator. Where
+// a resource is named, it is for the channel that has its type: one that is
+// switched or one that is set.
+func actuatorWish(defs model.Definitions, a *config.Actuator, channels []hw.Channel) func(hw.Channel) (wish, bool) {
+	switched := false
+	if def, ok := defs.Object(cmp.Or(a.Object, objectActuation)); ok && a.Resource != config.NoResource {
+		r := def.Resource(uint16(a.Resource)) //nolint:gosec // checked by config
+		switched = r != nil && r.Type == lwm2m.TypeBoolean
+	}
 	return func(c hw.Channel) (wish, bool) {
-		return wish{place: actuatorPlace(a.Object, c), instance: a.Instance, appType: a.ApplicationType}, true
+		fits := a.Resource == config.NoResource || len(channels) == 1 || switched == (c.Kind == hw.KindBool)
+		return wish{place: actuatorPlace(a, c), instance: a.Instance, appType: a.ApplicationType}, fits
 	}
 }
 

@@ -63,7 +63,7 @@ safe     = 20
 	if len(groups) != 1 || groups[0].oid != 3305 || groups[0].channels["power"] != 5800 {
 		t.Errorf("%+v", groups)
 	}
-	place := actuatorPlace(cfg.Actuators[0].Object, hw.Channel{Name: "value", Quantity: hw.Generic})
+	place := actuatorPlace(&cfg.Actuators[0], hw.Channel{Name: "value", Quantity: hw.Generic})
 	if place.oid != 3308 || resourceOf(registry.Definitions(), place) != 5900 {
 		t.Errorf("%+v", place)
 	}

@@ -2,11 +2,13 @@ package bind
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/hw"
 	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/objects"
 )
 
 // Drivers returns the table of drivers as the configuration wants it.
@@ -94,27 +96,56 @@ func lineOf(l config.Line) hw.Line {
 // does not have, settings that do not fit their driver.
 func Check(cfg *config.Config, defs model.Definitions) config.Problems {
 	var problems config.Problems
-	object := func(s config.Section, oid uint16) {
-		if oid == 0 {
-			return
-		}
-		if _, ok := defs.Object(oid); !ok {
-			problems = append(problems, s.Problem("object", "object %d is not in the registry", oid))
+	check := func(s config.Section, p place, ops model.Ops) {
+		if key, err := checkPlace(defs, p, ops); err != nil {
+			problems = append(problems, s.Problem(key, "%v", err))
 		}
 	}
 	for i := range cfg.Sensors {
-		object(cfg.Sensors[i].Section, cfg.Sensors[i].Object)
-		for _, c := range cfg.Sensors[i].Channels {
-			object(c.Section, c.Object)
+		s := &cfg.Sensors[i]
+		if _, known := defs.Object(s.Object); s.Object != 0 && !known || len(s.Channels) == 0 {
+			check(s.Section, place{s.Object, mainResource}, model.OpRead)
+			continue
+		}
+		for _, c := range s.Channels {
+			check(c.Section, place{cmp.Or(c.Object, s.Object), c.Resource}, model.OpRead)
 		}
 	}
 	for i := range cfg.Derived {
-		object(cfg.Derived[i].Section, cfg.Derived[i].Object)
+		check(cfg.Derived[i].Section, place{cfg.Derived[i].Object, cfg.Derived[i].Resource}, model.OpRead)
 	}
 	for i := range cfg.Actuators {
-		object(cfg.Actuators[i].Section, cfg.Actuators[i].Object)
+		a := &cfg.Actuators[i]
+		check(a.Section, place{cmp.Or(a.Object, objectActuation), a.Resource}, model.OpWrite|model.OpExecute)
 	}
 	return slices.Concat(problems, placed(cfg, hw.Validate(SetupOf(cfg))), checkProcess(cfg), checkGeofences(cfg), checkApps(cfg))
+}
+
+// checkPlace says what is wrong with an object and a resource that a channel is
+// for, one of whose operations it is for, and with which key of the configuration.
+// Object 0 is the one that suits, which is seen at run time.
+func checkPlace(defs model.Definitions, p place, ops model.Ops) (key string, err error) {
+	if p.oid == 0 {
+		return "", nil
+	}
+	def, ok := defs.Object(p.oid)
+	if !ok {
+		return "object", fmt.Errorf("object %d is not in the registry; object_folder names a folder with definitions of others", p.oid)
+	}
+	if p.rid == mainResource {
+		if _, ok := objects.Main(def); !ok {
+			return "object", fmt.Errorf("object %d (%s) has no resource for a value; name one with resource", p.oid, def.Name)
+		}
+		return "", nil
+	}
+	r := def.Resource(resourceOf(defs, p))
+	switch {
+	case r == nil:
+		return "resource", fmt.Errorf("object %d (%s) has no resource %d", p.oid, def.Name, p.rid)
+	case r.Multiple || r.Ops&ops == 0:
+		return "resource", fmt.Errorf("%d (%s) of object %d is no single resource that can be %s", p.rid, r.Name, p.oid, map[bool]string{true: "read", false: "written or executed"}[ops == model.OpRead])
+	}
+	return "", nil
 }
 
 // Conflicts returns the parts of a configuration without problems that answer in

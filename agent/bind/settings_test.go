@@ -21,7 +21,7 @@ func TestAppsAgainstSensors(t *testing.T) {
 			Name: "meter", Driver: "sim", Object: 3305, Settings: config.Settings{Wave: "ramp", Max: 1, Period: 1e9, Interval: 1e9},
 			Channels: []config.Channel{{Name: "value", Object: 3316, Resource: config.NoResource}},
 		}},
-		Actuators: []config.Actuator{{Name: "pump", Driver: "sim"}},
+		Actuators: []config.Actuator{{Name: "pump", Driver: "sim", Resource: config.NoResource}},
 		Apps:      []config.App{{Name: "a", Objects: []uint16{3305, 3306, 3316, 3311}}},
 	}
 	problems := Check(cfg, registry.Definitions())

@@ -30,6 +30,9 @@ func get[T any](n *node, key string, fallback T) T {
 func (b *builder) config(root *node) *Config {
 	b.cfg.Endpoint = get(root, "endpoint", "")
 	b.cfg.TestObject = get(root, "test_object", false)
+	if n := root.table["object_folder"]; n != nil {
+		b.cfg.Objects = n.path(get(root, "object_folder", ""))
+	}
 	if n := root.table["device"]; n != nil {
 		b.cfg.Device = Device{
 			Section:      Section{n, "device"},
@@ -133,7 +136,7 @@ func (b *builder) devices(root *node) {
 		a := Actuator{
 			Section: Section{n, section.title(n)},
 			Name:    get(n, "name", ""), Driver: get(n, "driver", ""),
-			Object: id(n, "object"), Instance: optional(n, "instance"),
+			Object: id(n, "object"), Resource: optional(n, "resource"), Instance: optional(n, "instance"),
 			ApplicationType: get(n, "application_type", ""), Settings: settings(n),
 			Safe: get(n, "safe", Safe{}), Watchdog: get(n, "watchdog", time.Duration(0)),
 		}

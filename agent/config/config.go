@@ -22,6 +22,7 @@ const (
 type Config struct {
 	Endpoint    string // "": to be chosen once, then kept
 	TestObject  bool   // serve object 3442
+	Objects     string // folder with definitions of further objects, absolute; "": none
 	Device      Device
 	Location    *Location // nil: not configured
 	Servers     []Server
@@ -187,6 +188,7 @@ type Actuator struct {
 	Name            string
 	Driver          string
 	Object          uint16 // 0: 3306, Actuation
+	Resource        int    // NoResource: the one that suits
 	Instance        int
 	ApplicationType string
 	Settings        Settings

@@ -346,7 +346,7 @@ func (d *drafter) identity(all *node) Problems {
 }
 
 // startOnly are the sections that are read at the start only.
-var startOnly = []string{"test_object", "device", "location", "event_log", "modem", "tpm", "firmware", "lock_and_wipe", "metrics", "page"}
+var startOnly = []string{"test_object", "object_folder", "device", "location", "event_log", "modem", "tpm", "firmware", "lock_and_wipe", "metrics", "page"}
 
 // comparison tells what is different.
 type comparison struct{ layout *Layout }

@@ -32,7 +32,7 @@ var remotely = map[string][]string{
 	"derived":  {"name", "kind", "inputs", "scale", "unit", "window", "max_gap", "object", "resource", "instance", "application_type"},
 	"geofence": {"name", "latitude", "longitude", "radius", "polygon", "hysteresis", "instance", "application_type"},
 	"actuator": {
-		"object", "safe", "watchdog", "name", "driver", "instance", "application_type", "bus", "address", "chip", "line", "device", "trigger", "interval", "debounce",
+		"object", "resource", "safe", "watchdog", "name", "driver", "instance", "application_type", "bus", "address", "chip", "line", "device", "trigger", "interval", "debounce",
 		"active", "bias", "edge", "drive", "shunt", "frequency", "range", "baud", "parity", "stop_bits", "timeout", "register", "table", "type", "word_order",
 		"unit", "wave", "min", "max", "period", "seed", "file",
 	},

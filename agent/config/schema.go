@@ -137,6 +137,7 @@ var schema = section{
 	keys: []key{
 		{name: "endpoint", kind: endpointName, fallback: "chosen once from what identifies the machine, then kept", help: "endpoint client name"},
 		{name: "test_object", kind: boolean, fallback: "false", help: "serve object 3442 (LwM2M v1.1 Test Object), which has every data type, for trying servers"},
+		{name: "object_folder", kind: filePath, fallback: "none", help: "folder with definitions of objects that the OMA registry lacks, such as a vendor's: an XML file (*.xml) of OMA's form for each; docs/objects.md. Read at the start"},
 	},
 	sections: []section{
 		{name: "device", help: "What the machine does not say about itself: object 3.", keys: []key{
@@ -175,6 +176,7 @@ var schema = section{
 		geofenceSection,
 		{name: "actuator", identity: "name", help: "Something to switch or set.", keys: append([]key{
 			{name: "object", kind: integer(1, maxID), fallback: "3306, Actuation", help: "object that drives it"},
+			{name: "resource", kind: integer(0, maxID), fallback: "the one that suits", help: "resource that drives it: a Boolean switches, a number sets"},
 			{name: "safe", kind: safeState, fallback: `"off"`, help: "state at start and when the agent ends in order"},
 			{name: "watchdog", kind: duration(time.Second, 7*day), fallback: "none", help: "how long the output stays as a server has set it without being set again; then it takes its safe state"},
 		}, deviceKeys...), sections: []section{interlockSection}},

@@ -28,7 +28,7 @@ func wave(name string, object uint16, s config.Settings) config.Sensor {
 // Actuators are those of the simulated board.
 func Actuators() []config.Actuator {
 	return []config.Actuator{
-		{Name: "relay", Driver: "sim", Instance: config.NoInstance},
-		{Name: "lamp", Driver: "sim", Object: 3311, Instance: config.NoInstance},
+		{Name: "relay", Driver: "sim", Resource: config.NoResource, Instance: config.NoInstance},
+		{Name: "lamp", Driver: "sim", Object: 3311, Resource: config.NoResource, Instance: config.NoInstance},
 	}
 }

@@ -76,13 +76,25 @@ func resourceKeys(def *model.Definition) []string {
 // ByName returns the newest definition of the object that a name stands for. The
 // error lists names that are near.
 func (r *Registry) ByName(name string) (*model.Definition, error) {
-	keys := r.keys()
+	keys := slices.Concat(r.keys(), r.ownKeys())
+	own := func(i int) *model.Definition {
+		if i -= r.table.Len(); i >= 0 {
+			return r.own[i]
+		}
+		return nil
+	}
 	position, err := find(name, "object", keys, func(i int) uint16 {
+		if d := own(i); d != nil {
+			return d.ID
+		}
 		oid, _ := r.table.Entry(i)
 		return oid
 	})
 	if err != nil {
 		return nil, err
+	}
+	if d := own(position); d != nil {
+		return d, nil
 	}
 	return r.at(position), nil
 }

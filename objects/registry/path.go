@@ -113,8 +113,14 @@ func (r *Registry) PathName(p lwm2m.Path, more ...*model.Definition) string {
 }
 
 func (r *Registry) objectKey(def *model.Definition, more []*model.Definition) string {
-	if position, ok := r.table.Find(def.ID); ok && !slices.Contains(more, def) {
+	if slices.Contains(more, def) {
+		return key(def.Name)
+	}
+	if position, ok := r.table.Find(def.ID); ok {
 		return r.keys()[position]
+	}
+	if i, ok := r.findOwn(def.ID); ok {
+		return r.ownKeys()[i]
 	}
 	return key(def.Name)
 }

@@ -2,11 +2,13 @@
 // describes, and gives access to them by number and by name.
 //
 // It knows the definitions and nothing of what objects do. The definitions come
-// from the XML in the folder xml; "go generate" makes the table from it.
+// from the XML in the folder xml; "go generate" makes the table from it. Those
+// of objects that the registry lacks can be read from a folder at run time.
 package registry
 
 import (
 	_ "embed"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -27,6 +29,9 @@ type Registry struct {
 	table *table.Table
 	made  []atomic.Pointer[model.Definition] // by position in the table
 	keys  func() []string                    // by position; "" for superseded versions
+
+	own     []*model.Definition // those of a folder, in order of ID
+	ownKeys func() []string     // of them
 }
 
 var _ model.Definitions = (*Registry)(nil)
@@ -40,11 +45,15 @@ func Definitions() *Registry {
 	}
 	r := &Registry{table: t, made: make([]atomic.Pointer[model.Definition], t.Len())}
 	r.keys = sync.OnceValue(r.makeKeys)
+	r.ownKeys = sync.OnceValue(r.makeOwnKeys)
 	return r
 }
 
 // Object returns the newest definition of an object.
 func (r *Registry) Object(oid uint16) (*model.Definition, bool) {
+	if i, ok := r.findOwn(oid); ok {
+		return r.own[i], true
+	}
 	position, ok := r.table.Find(oid)
 	if !ok {
 		return nil, false
@@ -55,6 +64,9 @@ func (r *Registry) Object(oid uint16) (*model.Definition, bool) {
 // Version returns the definition of an object in a version, for servers of an
 // older LwM2M version.
 func (r *Registry) Version(oid uint16, v lwm2m.Version) (*model.Definition, bool) {
+	if i, ok := r.findOwn(oid); ok {
+		return r.own[i], r.own[i].Version == v
+	}
 	position, ok := r.table.Find(oid)
 	for ; ok && position < r.table.Len(); position++ {
 		switch id, version := r.table.Entry(position); {
@@ -97,12 +109,16 @@ type Entry struct {
 
 // List returns all objects in their newest version, in order of ID.
 func (r *Registry) List() []Entry {
-	var list []Entry
+	list := make([]Entry, 0, r.table.Len()+len(r.own))
+	for i, key := range r.ownKeys() {
+		list = append(list, Entry{ID: r.own[i].ID, Name: r.own[i].Name, Key: key, Version: r.own[i].Version})
+	}
 	for position, key := range r.keys() {
 		if key != "" {
 			oid, v := r.table.Entry(position)
 			list = append(list, Entry{ID: oid, Name: r.table.Name(position), Key: key, Version: v})
 		}
 	}
+	slices.SortFunc(list, func(a, b Entry) int { return int(a.ID) - int(b.ID) })
 	return list
 }

@@ -33,7 +33,7 @@ func notice(text []byte) Notice {
 	var n Notice
 	for _, c := range comment.FindAllSubmatch(text, -1) {
 		if m := copyright.FindSubmatch(c[1]); m != nil && n.Copyright == "" {
-			n.Copyright = "Copyright " + strings.TrimRight(words(string(m[1])), ". ")
+			n.Copyright = "Copyright " + strings.TrimRight(strings.Join(strings.Fields(string(m[1])), " "), ". ")
 		}
 		for _, l := range licences {
 			if conditions := l.words.Find(c[1]); conditions != nil && n.Licence == "" {

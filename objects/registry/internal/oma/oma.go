@@ -1,8 +1,8 @@
 // Package oma reads object definitions as the OMA registry publishes them: one
 // XML file for each object, in an archive.
 //
-// It knows the XML of OMA's LWM2M.xsd and what is irregular in the files. It is
-// for the generator and for tests; the agent has the table.
+// It knows the archive and what the files say of their licences. It is for the
+// generator and for tests; the agent has the table.
 package oma
 
 import (
@@ -10,22 +10,17 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
-	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/objects/registry/internal/ddf"
 )
-
-// maxFile bounds one file of the archive, in bytes.
-const maxFile = 1 << 20
 
 // File is one file of the archive.
 type File struct {
@@ -100,11 +95,11 @@ func ReadFolder(fsys fs.FS) ([]File, error) {
 
 // read reads one file.
 func read(name string, r io.Reader) (File, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxFile))
+	text, err := io.ReadAll(io.LimitReader(r, ddf.MaxFile+1))
 	if err != nil {
 		return File{}, fmt.Errorf("read %s: %w", name, err)
 	}
-	d, err := Parse(text)
+	d, err := ddf.Parse(text)
 	if err != nil {
 		return File{}, fmt.Errorf("%s: %w", name, err)
 	}
@@ -138,130 +133,4 @@ func Definitions(files []File) []*model.Definition {
 		}
 	}
 	return out
-}
-
-type document struct {
-	Objects []struct {
-		Name      string `xml:"Name"`
-		ID        string `xml:"ObjectID"`
-		Version   string `xml:"ObjectVersion"`
-		Instances string `xml:"MultipleInstances"`
-		Mandatory string `xml:"Mandatory"`
-		Items     []item `xml:"Resources>Item"`
-	} `xml:"Object"`
-}
-
-type item struct {
-	ID         string `xml:"ID,attr"`
-	Name       string `xml:"Name"`
-	Operations string `xml:"Operations"`
-	Instances  string `xml:"MultipleInstances"`
-	Mandatory  string `xml:"Mandatory"`
-	Type       string `xml:"Type"`
-	Range      string `xml:"RangeEnumeration"`
-	Units      string `xml:"Units"`
-}
-
-// Parse reads one file, which must define one object.
-func Parse(text []byte) (*model.Definition, error) {
-	var doc document
-	if err := xml.Unmarshal(text, &doc); err != nil {
-		return nil, err
-	}
-	if len(doc.Objects) != 1 {
-		return nil, fmt.Errorf("%d objects in one file", len(doc.Objects))
-	}
-	o := &doc.Objects[0]
-	id, err := identifier(o.ID)
-	if err != nil {
-		return nil, err
-	}
-	d := &model.Definition{ID: id, Name: words(o.Name), Version: lwm2m.Version10}
-	if v := strings.TrimSpace(o.Version); v != "" { // Core, section 7.2.2: missing means 1.0
-		if d.Version, err = lwm2m.ParseVersion(v); err != nil {
-			return nil, err
-		}
-	}
-	if d.Multiple, err = either(o.Instances, "Multiple", "Single"); err != nil {
-		return nil, err
-	}
-	if d.Mandatory, err = either(o.Mandatory, "Mandatory", "Optional"); err != nil {
-		return nil, err
-	}
-	for i := range o.Items {
-		r, err := o.Items[i].definition()
-		if err != nil {
-			return nil, fmt.Errorf("resource %q: %w", o.Items[i].ID, err)
-		}
-		d.Resources = append(d.Resources, r)
-	}
-	return d, order(d)
-}
-
-// order sorts the resources, which the files have in any order.
-func order(d *model.Definition) error {
-	slices.SortFunc(d.Resources, func(a, b model.ResourceDefinition) int { return int(a.ID) - int(b.ID) })
-	for i := range d.Resources[1:] {
-		if d.Resources[i].ID == d.Resources[i+1].ID {
-			return fmt.Errorf("resource %d is there twice", d.Resources[i].ID)
-		}
-	}
-	return nil
-}
-
-func (i *item) definition() (r model.ResourceDefinition, err error) {
-	if r.ID, err = identifier(i.ID); err != nil {
-		return r, err
-	}
-	r.Name, r.Unit = words(i.Name), strings.TrimSpace(i.Units)
-	r.Range = model.ParseRange(i.Range)
-	if r.Ops, err = operations(i.Operations); err != nil {
-		return r, err
-	}
-	if r.Multiple, err = either(i.Instances, "Multiple", "Single"); err != nil {
-		return r, err
-	}
-	if r.Mandatory, err = either(i.Mandatory, "Mandatory", "Optional"); err != nil {
-		return r, err
-	}
-	r.Type, err = lwm2m.ParseType(i.Type)
-	return r, err
-}
-
-func identifier(s string) (uint16, error) {
-	n, err := strconv.ParseUint(strings.TrimSpace(s), 10, 16)
-	if err != nil || n == lwm2m.MaxID {
-		return 0, fmt.Errorf("%q is no identifier", s)
-	}
-	return uint16(n), nil
-}
-
-// words returns a name on one line with single spaces.
-func words(s string) string { return strings.Join(strings.Fields(s), " ") }
-
-// either reads a word that is one of two.
-func either(s, yes, no string) (bool, error) {
-	switch strings.TrimSpace(s) {
-	case yes:
-		return true, nil
-	case no:
-		return false, nil
-	}
-	return false, fmt.Errorf("%q is neither %s nor %s", s, yes, no)
-}
-
-func operations(s string) (ops model.Ops, err error) {
-	for _, letter := range strings.TrimSpace(s) {
-		switch letter {
-		case 'R':
-			ops |= model.OpRead
-		case 'W':
-			ops |= model.OpWrite
-		case 'E':
-			ops |= model.OpExecute
-		default:
-			return 0, fmt.Errorf("operations %q", s)
-		}
-	}
-	return ops, nil
 }

@@ -9,9 +9,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"lwm2m-agent/lwm2m"
-	"lwm2m-agent/lwm2m/model"
 )
 
 const example = `<?xml version="1.0"?>
@@ -32,47 +29,6 @@ the possibility of SUCH DAMAGE. -->
 <Item ID="1"><Name>First, really</Name><Operations>RW</Operations><MultipleInstances>Multiple</MultipleInstances>
 <Mandatory>Optional</Mandatory><Type>Unsigned Integer</Type><RangeEnumeration>0..9</RangeEnumeration><Units>Cel</Units></Item>
 </Resources></Object></LWM2M>`
-
-func TestParse(t *testing.T) {
-	got, err := Parse([]byte(example))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := &model.Definition{
-		ID: 32000, Name: "Some thing", Version: lwm2m.Version11, Multiple: true,
-		Resources: []model.ResourceDefinition{
-			{
-				ID: 1, Name: "First, really", Ops: model.OpRead | model.OpWrite, Multiple: true, Type: lwm2m.TypeUnsigned,
-				Range: model.ParseRange("0..9"), Unit: "Cel",
-			},
-			{ID: 2, Name: "Second", Ops: model.OpExecute, Mandatory: true},
-		},
-	}
-	if d := cmp.Diff(want, got, cmp.AllowUnexported(model.Range{})); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
-	}
-}
-
-func TestParseRefusals(t *testing.T) {
-	for _, c := range []struct{ old, now, want string }{
-		{"</LWM2M>", "", "unexpected EOF"},
-		{" 32000 ", "x", `"x" is no identifier`},
-		{" 32000 ", "65535", `"65535" is no identifier`},
-		{">1.1<", ">one<", "not a version"},
-		{">Multiple</MultipleInstances><Mandatory>", ">Many</MultipleInstances><Mandatory>", `"Many" is neither Multiple nor Single`},
-		{"Optional</Mandatory>\n<Resources>", "Maybe</Mandatory>\n<Resources>", `"Maybe" is neither Mandatory nor Optional`},
-		{`ID="2"`, `ID="1"`, "resource 1 is there twice"},
-		{`ID="2"`, `ID=""`, "is no identifier"},
-		{">RW<", ">RX<", `operations "RX"`},
-		{"Unsigned Integer", "Number", "not an LwM2M data type"},
-		{"<Object ", "<Object></Object><Object ", "2 objects in one file"},
-	} {
-		_, err := Parse([]byte(strings.Replace(example, c.old, c.now, 1)))
-		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s for %s: %v; want %s", c.now, c.old, err, c.want)
-		}
-	}
-}
 
 // archive packs texts under names.
 func archive(t *testing.T, files ...string) []byte {
