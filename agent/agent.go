@@ -217,6 +217,7 @@ func (a *Agent) compose() error {
 		Journal: a.store.SmallBucket("client/"), Mark: a.mark(), Params: a.params,
 		Log: a.log, Now: a.opts.Now, OnStatus: a.accountChanged, OnBootstrap: a.bootstrapChanged, Together: a.rehoming.together,
 		OnAlert: a.alert, Trace: a.trace,
+		OnObserved: func(id uint16, wishes []client.Wish) { a.board.Observed(id, wishes) },
 	})
 	a.continueStatistics()
 	a.board = bind.NewBoard(bind.BoardConfig{

@@ -16,7 +16,7 @@ import (
 
 // Sink takes what a [Board] has to say. Its methods are called from several
 // goroutines at once, in order for one sensor; they must return promptly and
-// must not call the Board, but for its Interlock.
+// must not call the Board, but for its Interlock and its Pace.
 type Sink interface {
 	// Describe says which channels a sensor or actuator has: once when it is
 	// applied if that is known then, and again when its device shows others.
@@ -306,6 +306,7 @@ func (b *Board) newUnit(id Unit, w wantedUnit) (*unit, error) {
 		last:     make(map[string]Value),
 		jobs:     make(chan job),
 		ended:    make(chan struct{}),
+		interval: w.cfg.interval(),
 		status:   Status{Unit: id, Driver: w.cfg.Driver, Where: w.cfg.Where()},
 	}
 	if b.opts.Changed != nil {
@@ -344,6 +345,17 @@ func (b *Board) inOrder() []*unit {
 		}
 	}
 	return units
+}
+
+// Pace has the sensor of that name sampled at another interval, as far as its
+// Config allows; 0 is the configured one. It returns at once.
+func (b *Board) Pace(name string, interval time.Duration) {
+	b.mu.Lock()
+	u := b.units[Unit{RoleSensor, name}]
+	b.mu.Unlock()
+	if u != nil {
+		u.pace(u.cfg.paced(interval))
+	}
 }
 
 // Status returns the state of every sensor and actuator, in setup order.

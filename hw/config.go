@@ -31,6 +31,8 @@ type Config struct {
 	Trigger string // "trigger" of an IIO device with a buffer
 
 	Interval time.Duration // "interval" between samples; 0 is DefaultInterval
+	Shortest time.Duration // "interval_min": Board.Pace goes no lower; 0 is Interval
+	Longest  time.Duration // "interval_max": Board.Pace goes no higher; 0 is Interval
 	Debounce time.Duration // "debounce" of an input line
 	Active   Active        // "active" level of a line
 	Bias     Bias          // "bias" of a line
@@ -82,6 +84,12 @@ func (c Config) wants(channel string) bool {
 }
 
 func (c Config) interval() time.Duration { return cmp.Or(c.Interval, DefaultInterval) }
+
+// paced is the interval that comes of one that is asked for.
+func (c Config) paced(asked time.Duration) time.Duration {
+	usual := c.interval()
+	return min(max(cmp.Or(asked, usual), cmp.Or(c.Shortest, usual)), cmp.Or(c.Longest, usual))
+}
 
 // Where says where the device is, for messages: "/dev/i2c-1 0x76",
 // "/dev/gpiochip0 line 17", "dps310"; "" for a simulated one.

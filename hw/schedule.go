@@ -24,6 +24,7 @@ type entry struct {
 	interval time.Duration // 0: due only when asked by again
 	due      time.Time     // zero: not due
 	slack    time.Duration // how much too early it may be done
+	retry    bool          // it is due for another attempt, not at its interval
 }
 
 // maxSlack bounds how much too early a sample is taken: a 16th of its interval,
@@ -34,9 +35,11 @@ func newSchedule() *schedule {
 	return &schedule{kick: make(chan struct{}, 1), origin: time.Now()}
 }
 
+func slackOf(interval time.Duration) time.Duration { return min(interval/16, maxSlack) }
+
 // add enters a sensor that is to be sampled at each interval and right now.
 func (s *schedule) add(interval time.Duration) *entry {
-	e := &entry{interval: interval, slack: min(interval/16, maxSlack), tick: make(chan struct{}, 1)}
+	e := &entry{interval: interval, slack: slackOf(interval), tick: make(chan struct{}, 1)}
 	s.mu.Lock()
 	s.entries = append(s.entries, e)
 	s.mu.Unlock()
@@ -59,8 +62,28 @@ func (s *schedule) remove(e *entry) {
 // again makes e due in delay, and from then at its interval.
 func (s *schedule) again(e *entry, delay time.Duration) {
 	s.mu.Lock()
-	e.due = time.Now().Add(delay)
+	e.due, e.retry = time.Now().Add(delay), delay > 0
 	s.mu.Unlock()
+	s.look()
+}
+
+// pace gives e another interval from now on.
+func (s *schedule) pace(e *entry, interval time.Duration) {
+	s.mu.Lock()
+	now := time.Now()
+	same := e.interval == interval
+	e.interval, e.slack = interval, slackOf(interval)
+	if !same && !e.retry && e.due.After(now) {
+		e.due = s.multiple(interval, now)
+	}
+	s.mu.Unlock()
+	if !same {
+		s.look()
+	}
+}
+
+// look has run see what has changed.
+func (s *schedule) look() {
 	select {
 	case s.kick <- struct{}{}:
 	default:
@@ -101,7 +124,7 @@ func (s *schedule) fire(now time.Time) time.Time {
 			case e.tick <- struct{}{}:
 			default: // still at the sample before: this one is left out
 			}
-			e.due = s.nextDue(e, now)
+			e.due, e.retry = s.nextDue(e, now), false
 		}
 		if !e.due.IsZero() && (next.IsZero() || e.due.Before(next)) {
 			next = e.due
@@ -115,12 +138,17 @@ func (s *schedule) nextDue(e *entry, now time.Time) time.Time {
 	if e.interval <= 0 {
 		return time.Time{}
 	}
-	soonest := now.Add(e.interval / 2).Sub(s.origin)
-	past := soonest % e.interval
+	return s.multiple(e.interval, now.Add(e.interval/2))
+}
+
+// multiple is the first multiple of an interval from a time on.
+func (s *schedule) multiple(interval time.Duration, from time.Time) time.Time {
+	soonest := from.Sub(s.origin)
+	past := soonest % interval
 	if past == 0 {
-		past = e.interval
+		past = interval
 	}
-	return s.origin.Add(soonest - past + e.interval)
+	return s.origin.Add(soonest - past + interval)
 }
 
 // backoff spreads attempts to open a device that fails.

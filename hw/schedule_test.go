@@ -173,3 +173,66 @@ func TestBackoff(t *testing.T) {
 		}
 	}
 }
+
+// A sensor is sampled as it is asked for within what its configuration allows, without a sample at once, and falls back
+// into its own steps. A part that is away is not tried more often for it.
+func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire(bus0)
+		w.buses[bus0].parts[0x48] = thermometer
+		cold := lm75At("cold room", bus0, 0x48)
+		cold.Interval, cold.Shortest, cold.Longest = time.Minute, 10*time.Second, 10*time.Minute
+		steady := lm75At("attic", bus0, 0x48+1)
+		b, r, end := runBoard(t, w, Options{}, Setup{Sensors: []Config{cold, steady}})
+		<-b.Ready()
+		sleep(t, 30*time.Second)
+		samples := func(asked, of time.Duration) int {
+			b.Pace("cold room", asked)
+			b.Pace("attic", asked)
+			before := len(r.of(sensorUnit("cold room"), "temperature"))
+			sleep(t, of)
+			return len(r.of(sensorUnit("cold room"), "temperature")) - before
+		}
+		for _, step := range []struct {
+			asked, of time.Duration
+			want      int
+		}{
+			{20 * time.Second, 10 * time.Minute, 30},
+			{20 * time.Second, 10 * time.Minute, 30}, // nothing new
+			{time.Second, time.Minute, 6},
+			{0, 10 * time.Minute, 10},
+			{time.Hour, time.Hour, 6},
+			{0, 10 * time.Minute, 10},
+		} {
+			if got := samples(step.asked, step.of); got < step.want-1 || got > step.want+1 {
+				t.Errorf("asked for %v: %d samples in %v, want %d", step.asked, got, step.of, step.want)
+			}
+		}
+		tries := b.Status()[1].Tries
+		for range 60 {
+			samples(10*time.Second, time.Second)
+			samples(0, time.Second)
+		}
+		if more := b.Status()[1].Tries - tries; more > 4 {
+			t.Errorf("tried %d times in two minutes", more)
+		}
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+		b.Pace("cold room", time.Second) // too late: it does nothing
+	})
+	for key, change := range map[string]func(*Config){
+		"interval_min": func(c *Config) { c.Shortest = time.Hour },
+		"interval_max": func(c *Config) { c.Longest = time.Second },
+	} {
+		c := lm75At("x", bus0, 0x48)
+		change(&c)
+		if problems := Validate(Setup{Sensors: []Config{c}}); len(problems) != 1 || problems[0].Key != key {
+			t.Errorf("%s: %v", key, problems)
+		}
+	}
+	line := Config{Name: "door", Driver: "gpio-in", Chip: "gpiochip0", Line: LineOffset(1), Longest: time.Hour}
+	if problems := Validate(Setup{Sensors: []Config{line}}); len(problems) != 1 || problems[0].Key != "interval_min" {
+		t.Errorf("of a line: %v", problems)
+	}
+}

@@ -70,6 +70,8 @@ type unit struct {
 	mu       sync.Mutex
 	channels []Channel
 	status   Status
+	interval time.Duration // between samples
+	due      *entry        // of a sampler that runs
 }
 
 // describe tells the sink about channels that are new.
@@ -198,7 +200,10 @@ func (u *unit) stop(ctx context.Context) error {
 }
 
 func (u *unit) runSampler(ctx context.Context, s sampler) {
-	due := u.schedule.add(u.cfg.interval())
+	u.mu.Lock()
+	due := u.schedule.add(u.interval)
+	u.due = due
+	u.mu.Unlock()
 	defer u.schedule.remove(due)
 	open := false
 	defer func() {
@@ -252,6 +257,16 @@ func (u *unit) sample(ctx context.Context, s sampler, open *bool) ([]Reading, er
 		if fresh || ctx.Err() != nil || errors.Is(err, ErrHung) {
 			return nil, err
 		}
+	}
+}
+
+// pace gives a sampler another interval.
+func (u *unit) pace(interval time.Duration) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.interval = interval
+	if u.due != nil {
+		u.schedule.pace(u.due, interval)
 	}
 }
 

@@ -76,6 +76,9 @@ func (v *validator) check(role Role, index int, cfg Config) {
 		v.problem("channel", "%v", err)
 		return
 	}
+	if _, sampled := d.(sampler); !sampled && (cfg.Shortest != 0 || cfg.Longest != 0) {
+		v.problem("interval_min", "%s is not sampled at an interval; it takes no interval_min and interval_max", driver.Name)
+	}
 	for _, c := range cfg.Channels {
 		known := d.Channels()
 		if c.Register != nil && driver.Bus != BusModbus {
@@ -176,6 +179,14 @@ func (v *validator) checkValues(driver Driver, cfg Config) {
 		v.problem("address", "%s has no address %#02x; it can have: %s", driver.Name, cfg.Address, hexList(driver.Addresses))
 	}
 	v.between("interval", cfg.Interval, minInterval, maxInterval)
+	if cfg.Shortest > cfg.interval() {
+		v.problem("interval_min", "interval_min (%v) is above interval (%v)", cfg.Shortest, cfg.interval())
+	}
+	if cfg.Longest != 0 && cfg.Longest < cfg.interval() {
+		v.problem("interval_max", "interval_max (%v) is below interval (%v)", cfg.Longest, cfg.interval())
+	}
+	v.between("interval_min", cfg.Shortest, minInterval, maxInterval)
+	v.between("interval_max", cfg.Longest, minInterval, maxInterval)
 	v.between("debounce", cfg.Debounce, time.Microsecond, maxDebounce)
 	v.between("timeout", cfg.Timeout, minInterval, maxTimeout)
 	v.between("period", cfg.Period, minInterval, maxInterval)

@@ -15,6 +15,7 @@ import (
 	"lwm2m-agent/hw"
 	"lwm2m-agent/hw/process"
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/objects"
 )
@@ -45,6 +46,10 @@ type Board struct {
 	objects   map[uint16]*objects.SmartObject
 	units     map[hw.Unit]*bound
 	counts    map[string]map[string]*Count // by sensor and channel
+
+	processing process.Setup
+	ruled      map[string]bool          // sensors that something on the device looks at
+	wishes     map[uint16][]client.Wish // of servers, by Short Server ID
 	whereabouts
 }
 
@@ -70,7 +75,7 @@ type target struct {
 
 // NewBoard returns a board without sensors.
 func NewBoard(cfg BoardConfig) *Board {
-	b := &Board{cfg: cfg, objects: make(map[uint16]*objects.SmartObject), units: make(map[hw.Unit]*bound), counts: make(map[string]map[string]*Count)}
+	b := &Board{cfg: cfg, objects: make(map[uint16]*objects.SmartObject), units: make(map[hw.Unit]*bound), counts: make(map[string]map[string]*Count), wishes: make(map[uint16][]client.Wish)}
 	b.stage = process.NewStage(b, totals{cfg.Store}, b.hold)
 	b.board = hw.NewBoard(b.stage, cfg.Hardware)
 	return b
@@ -96,14 +101,18 @@ func (b *Board) Apply(ctx context.Context, cfg *config.Config) error {
 	for i := range cfg.Actuators {
 		actuators[cfg.Actuators[i].Name] = &cfg.Actuators[i]
 	}
+	processing := ProcessOf(cfg)
 	b.mu.Lock()
-	b.sensors, b.actuators = sensors, actuators
+	b.sensors, b.actuators, b.processing, b.ruled = sensors, actuators, processing, ruledOf(processing)
 	b.mu.Unlock()
 	b.applyLocation(cfg)
-	b.stage.Apply(ProcessOf(cfg))
+	b.stage.Apply(processing)
 	if err := b.board.Apply(ctx, SetupOf(cfg)); err != nil {
 		return fmt.Errorf("apply sensors and actuators: %w", err)
 	}
+	b.mu.Lock()
+	b.pace()
+	b.mu.Unlock()
 	return nil
 }
 
@@ -141,6 +150,7 @@ func (b *Board) describe(unit hw.Unit, channels []hw.Channel) error {
 	for i, g := range next.groups {
 		problems = append(problems, b.add(unit, next, g, next.iids[i]))
 	}
+	b.pace()
 	return errors.Join(problems...)
 }
 

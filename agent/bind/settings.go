@@ -34,6 +34,7 @@ func SetupOf(cfg *config.Config) hw.Setup {
 	for i := range cfg.Sensors {
 		s := &cfg.Sensors[i]
 		c := hardwareConfig(s.Name, s.Driver, &s.Settings)
+		c.Shortest, c.Longest = s.IntervalMin, s.IntervalMax
 		for _, ch := range s.Channels {
 			c.Channels = append(c.Channels, hw.ChannelConfig{Name: ch.Name, Register: registerOf(ch.Register)})
 		}

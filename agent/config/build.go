@@ -117,6 +117,7 @@ func (b *builder) devices(root *node) {
 			Name:    get(n, "name", ""), Driver: get(n, "driver", ""),
 			Object: id(n, "object"), Instance: optional(n, "instance"),
 			ApplicationType: get(n, "application_type", ""), Settings: settings(n),
+			IntervalMin: get(n, "interval_min", time.Duration(0)), IntervalMax: get(n, "interval_max", time.Duration(0)),
 		}
 		s.Settings.Register = b.register(n, s.title)
 		for _, c := range elements(n, "channel") {

@@ -164,6 +164,8 @@ type Sensor struct {
 	Instance        int    // NoInstance: the next free one, then kept for this name
 	ApplicationType string // "": the name
 	Settings        Settings
+	IntervalMin     time.Duration // 0: the interval
+	IntervalMax     time.Duration // 0: the interval
 	Channels        []Channel
 }
 

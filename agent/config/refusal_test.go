@@ -23,7 +23,7 @@ func TestRefusals(t *testing.T) {
 		{"unknown key", "[device]\ncolour = 'red'", []string{"agent.toml:2: device: colour: unknown; allowed: manufacturer, model, serial, hardware_version"}},
 		{"unknown table", "[[servers]]\nuri = 'x'", []string{"agent.toml:1: servers: unknown; did you mean \"server\"? allowed: endpoint, test_object, object_folder, [device], [location], [[server]], [bootstrap], [[sensor]], [[derived]], [[geofence]], [[actuator]], [[event_log]], [[modem]], [[app]], [tpm], [firmware], [lock_and_wipe], [remote_configuration], [metrics], [page], [log]"}},
 		{"misspelt", "[[sensor]]\nname='a'\ndriver='sim'\nintervall='1s'", []string{
-			`agent.toml:4: sensor "a": intervall: unknown; did you mean "interval"? allowed: object, name, driver, instance, application_type, bus, address, chip, line, device, trigger, interval, debounce, active, bias, edge, drive, shunt, frequency, range, baud, parity, stop_bits, timeout, register, table, type, word_order, unit, wave, min, max, period, seed, file, [[channel]]`,
+			`agent.toml:4: sensor "a": intervall: unknown; did you mean "interval"? allowed: object, interval_min, interval_max, name, driver, instance, application_type, bus, address, chip, line, device, trigger, interval, debounce, active, bias, edge, drive, shunt, frequency, range, baud, parity, stop_bits, timeout, register, table, type, word_order, unit, wave, min, max, period, seed, file, [[channel]]`,
 		}},
 		{"table for a list", "[server]\nuri='coap://h'", []string{"agent.toml:1: server: this is a list of tables; allowed: [[server]]"}},
 		{"list for a table", "[[device]]\nmodel='m'", []string{"agent.toml:1: device: this is one table; allowed: [device]"}},

@@ -20,7 +20,7 @@ var remotely = map[string][]string{
 		"bootstrap_on_failure", "transport", "profile_hash",
 	},
 	"sensor": {
-		"object", "name", "driver", "instance", "application_type", "bus", "address", "chip", "line", "device", "trigger", "interval", "debounce",
+		"object", "name", "driver", "instance", "application_type", "bus", "address", "chip", "line", "device", "trigger", "interval", "interval_min", "interval_max", "debounce",
 		"active", "bias", "edge", "drive", "shunt", "frequency", "range", "baud", "parity", "stop_bits", "timeout", "register", "table", "type", "word_order",
 		"unit", "wave", "min", "max", "period", "seed", "file",
 	},

@@ -169,6 +169,8 @@ var schema = section{
 			name: "sensor", identity: "name", help: "A sensor or another source of values.",
 			keys: append([]key{
 				{name: "object", kind: integer(1, maxID), fallback: "the one that suits what is measured", help: "object that it feeds"},
+				{name: "interval_min", kind: duration(10*time.Millisecond, 7*day), fallback: "interval", help: "shortest interval that the epmax of servers which observe it can bring about"},
+				{name: "interval_max", kind: duration(10*time.Millisecond, 7*day), fallback: "interval", help: "longest interval that their epmin or pmin can bring about"},
 			}, deviceKeys...),
 			sections: []section{{name: "channel", identity: "name", help: "What becomes of one channel of the sensor.", keys: channelKeys}},
 		},

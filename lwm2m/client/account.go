@@ -103,6 +103,8 @@ type account struct {
 	observations *observations
 	attributes   attributeTable
 	saveAt       time.Time // save the attributes then; zero: they are saved
+	wishes       []Wish    // as OnObserved was told
+	wishesAt     time.Time // look then whether they are others; zero: no need
 
 	gatherUntil   time.Time // wake up then for what was stored while asleep; zero: it is nothing
 	history       *history  // notifications that the server could not get
@@ -160,6 +162,7 @@ func (a *account) end() {
 	a.timer.Stop()
 	a.sub.Close()
 	a.running.Wait()
+	a.wishNothing()
 	for _, item := range a.inbox.take(nil) {
 		if d, ok := item.(dialled); ok && d.nc != nil {
 			_ = d.nc.Close() // nobody needs it any more
@@ -337,6 +340,7 @@ func (a *account) catchUp() {
 	a.storeNotifications(now)
 	a.sendWaiting()
 	a.deliver()
+	a.tellWishes(now)
 	a.save(now)
 }
 
@@ -374,7 +378,7 @@ func (a *account) updateIfDue(now time.Time) {
 // arm sets the timer to what is due first, or stops it.
 func (a *account) arm() {
 	var at time.Time
-	for _, due := range [...]time.Time{a.nextDue(), a.storeDue(), a.disableAt, a.saveAt, a.historySaveAt, a.keeping.saveAt, a.keeping.retryAt, a.askAt} {
+	for _, due := range [...]time.Time{a.nextDue(), a.storeDue(), a.disableAt, a.saveAt, a.historySaveAt, a.keeping.saveAt, a.keeping.retryAt, a.askAt, a.wishesAt} {
 		at = earliest(at, due)
 	}
 	if at.IsZero() {

@@ -45,6 +45,10 @@ type Config struct {
 	// OnAlert is told each DTLS alert, for /1/x/11 (TLS-DTLS Alert Code).
 	OnAlert func(shortServerID uint16, alert dtls.Alert)
 
+	// OnObserved is told how often a server wants what it observes to be looked at, whenever
+	// that has changed: all of its wishes, in order of their paths; none when it has gone.
+	OnObserved func(shortServerID uint16, wishes []Wish)
+
 	// Trace sees each CoAP message of an account as sent and received, before
 	// encryption. coap.Parse decodes it; it must not be kept.
 	Trace func(over *Link, d coap.Direction, datagram []byte)

@@ -57,6 +57,7 @@ type observations struct {
 	storing bool // what cannot be sent is stored
 	waiting int  // observations that have something to tell
 	paths   int  // of all
+	other   bool // they, or their attributes, have changed
 }
 
 func newObservations(storing bool) *observations {
@@ -70,6 +71,7 @@ func (s *observations) add(o *observation) {
 	s.byToken[o.request.Token] = o
 	o.target.each(func(p lwm2m.Path) { s.byPath[p] = append(s.byPath[p], o) })
 	s.paths += o.target.size()
+	s.other = true
 	s.schedule(o)
 }
 
@@ -81,6 +83,7 @@ func (s *observations) remove(token coap.Token) {
 	}
 	delete(s.byToken, token)
 	s.paths -= o.target.size()
+	s.other = true
 	if o.news {
 		s.waiting--
 	}

@@ -122,6 +122,7 @@ func (a *account) unwatch(t *target) {
 // 6.4.1).
 func (a *account) endObservations() {
 	a.observations = newObservations(a.settings.storing)
+	a.observations.other = true
 	a.sub.Watch()
 	a.showCounts()
 }
@@ -273,6 +274,7 @@ func (a *account) regovern(list []*observation) {
 			continue // its end will be told
 		}
 		o.govern(a.attributes, a.settings.attributes(), a.scratch.nodes)
+		a.observations.other = true
 		a.observations.schedule(o)
 	}
 }
