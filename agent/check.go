@@ -62,14 +62,20 @@ func Check(ctx context.Context, path, stateDir string) ([]CheckRow, error) {
 		rows = append(rows, checkApp(&cfg.Apps[i]))
 	}
 	rows = append(rows, checkFirmware(ctx, cfg)...)
+	return append(rows, probes(ctx, cfg, hw.Options{})...), nil
+}
+
+// probes reads each sensor once and looks at each actuator.
+func probes(ctx context.Context, cfg *config.Config, opts hw.Options) []CheckRow {
 	setup := bind.SetupOf(cfg)
-	for _, c := range setup.Sensors {
-		rows = append(rows, probe(ctx, hw.RoleSensor, c))
+	rows := make([]CheckRow, 0, len(setup.Sensors)+len(setup.Actuators))
+	for i, c := range setup.Sensors {
+		rows = append(rows, probe(ctx, hw.RoleSensor, c, cfg.Sensors[i].Section, opts))
 	}
-	for _, c := range setup.Actuators {
-		rows = append(rows, probe(ctx, hw.RoleActuator, c))
+	for i, c := range setup.Actuators {
+		rows = append(rows, probe(ctx, hw.RoleActuator, c, cfg.Actuators[i].Section, opts))
 	}
-	return rows, nil
+	return rows
 }
 
 func checkServer(ctx context.Context, s *config.Server) CheckRow {
@@ -105,13 +111,15 @@ func checkKey(cfg *config.Config, name string, s *config.Account) []CheckRow {
 	return []CheckRow{row}
 }
 
-func probe(ctx context.Context, role hw.Role, c hw.Config) CheckRow {
+// probe tries one sensor or actuator. What is wrong names the place of its section.
+func probe(ctx context.Context, role hw.Role, c hw.Config, section config.Section, opts hw.Options) CheckRow {
 	row := CheckRow{Part: role.String(), Name: c.Name, Where: c.Where()}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	readings, err := hw.Probe(ctx, role, c, hw.Options{})
+	readings, err := hw.Probe(ctx, role, c, opts)
 	if err != nil {
-		row.Detail = err.Error()
+		_, text, _ := strings.Cut(err.Error(), fmt.Sprintf("%s %q: ", role, c.Name)) // which the problem says too
+		row.Detail = section.Problem("", "%s", text).Error()
 		return row
 	}
 	row.OK = true

@@ -67,7 +67,7 @@ func modbusRuns(places []modbusPlace) ([]modbusRun, error) {
 			before := sorted[i-1]
 			same := before.table == p.table && before.first == p.first && before.kind.Words() == p.kind.Words()
 			if before.table == p.table && int(p.first) < before.end() && !same {
-				return nil, fmt.Errorf("channels %q and %q overlap at register %d of table %s", before.channel.Name, p.channel.Name, p.first, p.table)
+				return nil, fmt.Errorf("channels %q and %q overlap at register %d of table %s; give one another register, or a type of fewer words", before.channel.Name, p.channel.Name, p.first, p.table)
 			}
 			last := &runs[len(runs)-1]
 			if end := p.end() - int(last.first); last.table == p.table && int(p.first) <= int(last.first)+int(last.size) && end <= most {

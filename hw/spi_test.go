@@ -91,7 +91,7 @@ func TestSPIErrors(t *testing.T) {
 	two := oven("other")
 	two.Bus = "spidev1.0"
 	problems := Validate(Setup{Sensors: []Config{oven("oven"), two}})
-	if len(problems) != 1 || problems[0].Error() != `sensor "other": /dev/spidev1.0 is used by sensor "oven" already` || problems[0].Key != "bus" {
+	if len(problems) != 1 || problems[0].Error() != `sensor "other": /dev/spidev1.0 is used by sensor "oven" already; give each its own` || problems[0].Key != "bus" {
 		t.Errorf("two parts at one chip select: %v", problems)
 	}
 	four := oven("four")

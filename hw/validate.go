@@ -107,7 +107,7 @@ func (v *validator) claim(key, what string) {
 		id = what
 	}
 	if other, ok := v.taken[id]; ok && what != "" {
-		v.problem(key, "%s is used by %s %q already", what, other.Role, other.Name)
+		v.problem(key, "%s is used by %s %q already; give each its own", what, other.Role, other.Name)
 		return
 	}
 	v.taken[id] = v.unit
@@ -179,7 +179,7 @@ func (v *validator) checkValues(driver Driver, cfg Config) {
 		v.problem("address", "%s has no address %#02x; it can have: %s", driver.Name, cfg.Address, hexList(driver.Addresses))
 	}
 	v.between("interval", cfg.Interval, minInterval, maxInterval)
-	if cfg.Shortest > cfg.interval() {
+	if cfg.Shortest != 0 && cfg.Shortest > cfg.interval() {
 		v.problem("interval_min", "interval_min (%v) is above interval (%v)", cfg.Shortest, cfg.interval())
 	}
 	if cfg.Longest != 0 && cfg.Longest < cfg.interval() {

@@ -119,7 +119,7 @@ func checkCalibration(points [][2]float64) error {
 			return fmt.Errorf("what is read must rise from point to point: %v is not above %v", p[0], before[0])
 		}
 		if p[1] == before[1] || (p[1] > before[1]) != (points[1][1] > points[0][1]) {
-			return fmt.Errorf("two readings cannot stand for one value: %v after %v", p[1], before[1])
+			return fmt.Errorf("two readings cannot stand for one value: %v after %v; what it is must rise from point to point, or fall", p[1], before[1])
 		}
 	}
 	return nil

@@ -63,6 +63,12 @@ address = 0x4a
 interval = "1s"
 
 [[sensor]]
+name    = "swapped"
+driver  = "lis3dh"
+bus     = "/dev/i2c-1"
+address = 0x18
+
+[[sensor]]
 name    = "climate"
 driver  = "sht3x"
 bus     = "/dev/i2c-1"
@@ -160,9 +166,10 @@ func checkCheck(t *testing.T, p *IndustrialPC) {
 	check := strings.Join(strings.Fields(output), " ")
 	for _, want := range []string{
 		"ok sensor door line DOOR", "ok sensor cabinet /dev/i2c-1 0x4a temperature 21.5", "ok actuator dimmer /dev/i2c-1 0x60 line 3",
-		`FAILS sensor taken cabinet line 3 sensor "taken": gpio-in at cabinet line 3: the line is in use by "other-driver"`,
-		`FAILS sensor climate /dev/i2c-1 0x44 sensor "climate": sht3x at /dev/i2c-1 0x44: the bus cannot carry what this part needs`,
-		"2 of 7 parts need attention",
+		`FAILS sensor taken cabinet line 3 /etc/lwm2m-agent/agent.toml:27: sensor "taken": gpio-in at cabinet line 3: the line is in use by "other-driver"`,
+		`FAILS sensor swapped /dev/i2c-1 0x18 /etc/lwm2m-agent/agent.toml:47: sensor "swapped": lis3dh at /dev/i2c-1 0x18: another device is there`,
+		`FAILS sensor climate /dev/i2c-1 0x44 /etc/lwm2m-agent/agent.toml:53: sensor "climate": sht3x at /dev/i2c-1 0x44: the bus cannot carry what this part needs`,
+		"3 of 8 parts need attention",
 	} {
 		if status == 0 || !strings.Contains(check, want) {
 			t.Errorf("status %d, no %q in %s", status, want, check)

@@ -1,0 +1,99 @@
+package agent
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lwm2m-agent/hw"
+)
+
+// TestBadInput: what is wrong with sensors and actuators is told with file, line and
+// remedy.
+func TestBadInput(t *testing.T) {
+	const server = "endpoint = \"gw\"\n[[server]]\nshort_server_id = 101\nuri = \"coap://127.0.0.1\"\n"
+	const cold = "[[sensor]]\nname = \"cold\"\ndriver = \"bme280\"\nbus = \"/dev/i2c-1\"\naddress = 0x76\n"
+	for _, tt := range []struct{ name, text, want string }{
+		{"an address that no bus has", strings.Replace(cold, "0x76", "0x80", 1), `agent.toml:9: sensor "cold": address: 128 is not valid; allowed: 0x03 to 0x77`},
+		{"an address of another part", strings.Replace(cold, "0x76", "0x48", 1), `agent.toml:9: sensor "cold": address: bme280 has no address 0x48; it can have: 0x76, 0x77`},
+		{
+			"two drivers on one address", cold + strings.NewReplacer("cold", "attic", "/dev/i2c-1", "i2c-1").Replace(cold),
+			`agent.toml:14: sensor "attic": address: i2c-1 0x76 is used by sensor "cold" already; give each its own`,
+		},
+		{
+			"a calibration that falls and rises", cold + "[[sensor.channel]]\nname = \"temperature\"\ncalibration = [[0, 0], [10, 9], [20, 8]]\n",
+			`agent.toml:12: sensor "cold": channel "temperature": calibration: two readings cannot stand for one value: 8 after 9; what it is must rise from point to point, or fall`,
+		},
+		{
+			"words that overlap", "[[sensor]]\nname = \"meter\"\ndriver = \"modbus\"\nbus = \"tcp:192.0.2.7:502\"\n" +
+				"[[sensor.channel]]\nname = \"power\"\nregister = 12\ntype = \"float32\"\n[[sensor.channel]]\nname = \"energy\"\nregister = 13\n",
+			`agent.toml:9: sensor "meter": channel: channels "power" and "energy" overlap at register 13 of table input; give one another register, or a type of fewer words`,
+		},
+		{
+			"a line of two", "[[sensor]]\nname = \"door\"\ndriver = \"gpio-in\"\nchip = \"gpiochip0\"\nline = 4\n[[actuator]]\nname = \"pump\"\ndriver = \"gpio-out\"\nchip = \"/dev/gpiochip0\"\nline = 4\n",
+			`agent.toml:14: actuator "pump": line: 4 of gpiochip0 is used by sensor "door" already, FOLDERagent.toml:5; give each its own`,
+		},
+		{
+			"an interlock of nothing", "[[actuator]]\nname = \"pump\"\ndriver = \"sim\"\n[[actuator.interlock]]\ninput = \"door/state\"\n",
+			`agent.toml:9: actuator "pump": interlock "door/state": input: there is no sensor "door", and no derived one above; write "sensor/channel"`,
+		},
+		{
+			"an interlock that is kept", "[[sensor]]\nname = \"door\"\ndriver = \"gpio-in\"\nchip = \"c\"\nline = 4\n[[actuator]]\nname = \"pump\"\ndriver = \"sim\"\nsafe = \"keep\"\n[[actuator.interlock]]\ninput = \"door/state\"\n",
+			`agent.toml:14: actuator "pump": interlock: an interlock needs a safe state of an output to lead to; safe is not "keep" then`,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := files(t, map[string]string{"agent.toml": server + tt.text})
+			_, err := Check(t.Context(), filepath.Join(dir, "agent.toml"), dir)
+			want := filepath.Join(dir, strings.ReplaceAll(tt.want, "FOLDER", dir+"/"))
+			if err == nil || err.Error() != want {
+				t.Errorf("%v\nwant %s", err, want)
+			}
+		})
+	}
+}
+
+// TestBadHardware: so is what only the machine knows; what else there is, is tried all the
+// same.
+func TestBadHardware(t *testing.T) {
+	dir := files(t, map[string]string{
+		"bus/i2c/devices/1-0048/name": "lm75", "drivers/lm75/bind": "", "class/leds/lamp/max_brightness": "1", "class/leds/lamp/brightness": "1",
+		"agent.toml": `endpoint = "gw"
+[[server]]
+short_server_id = 101
+uri = "coap://127.0.0.1"
+[[sensor]]
+name = "cold"
+driver = "lm75"
+bus = "/dev/i2c-1"
+address = 0x48
+[[sensor]]
+name = "attic"
+driver = "lm75"
+bus = "/dev/i2c-7"
+address = 0x48
+[[actuator]]
+name = "lamp"
+driver = "led"
+device = "lamp"
+`,
+	})
+	if err := os.Symlink(filepath.Join(dir, "drivers/lm75"), filepath.Join(dir, "bus/i2c/devices/1-0048/driver")); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := Load(filepath.Join(dir, "agent.toml"), dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := probes(t.Context(), cfg, hw.Options{Sys: dir, Dev: dir})
+	for i, want := range []string{
+		dir + `/agent.toml:5: sensor "cold": lm75 at /dev/i2c-1 0x48: the address is in use by the kernel's driver lm75; use driver = "hwmon" or "iio"; run "lwm2m-agent scan"`,
+		dir + `/agent.toml:10: sensor "attic": lm75 at /dev/i2c-7 0x48: ` + dir + `/i2c-7 does not exist; run "lwm2m-agent scan"`,
+		"state true, level 100",
+	} {
+		if rows[i].Detail != want || rows[i].OK != (i == 2) {
+			t.Errorf("%+v\nwant %s", rows[i], want)
+		}
+	}
+}
