@@ -32,7 +32,7 @@ func Scan(ctx context.Context) ([]Finding, string) {
 	for _, c := range inventory.GPIO {
 		out = append(out, chipFinding(&c))
 	}
-	for bus, devices := range map[string][]hw.SysDevice{"iio": inventory.IIO, "hwmon": inventory.HWMon, "thermal": inventory.Thermal, "power_supply": inventory.PowerSupply} {
+	for bus, devices := range map[string][]hw.SysDevice{"iio": inventory.IIO, "hwmon": inventory.HWMon, "thermal": inventory.Thermal, "power_supply": inventory.PowerSupply, "counter": inventory.Counter} {
 		for _, d := range devices {
 			out = append(out, sysFinding(bus, &d))
 		}

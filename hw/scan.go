@@ -42,6 +42,7 @@ func (p *platform) scan(ctx context.Context, open func(path string) (prober, err
 		HWMon:       p.scanClass(hwmonClass()),
 		Thermal:     p.scanClass(thermalClass()),
 		PowerSupply: p.scanClass(powerSupplyClass()),
+		Counter:     p.scanClass(counterClass()),
 		OneWire:     p.scanOneWire(),
 		Serial:      p.scanSerial(),
 	}
@@ -57,6 +58,7 @@ type Inventory struct {
 	HWMon       []SysDevice
 	Thermal     []SysDevice
 	PowerSupply []SysDevice
+	Counter     []SysDevice
 	OneWire     []OneWireDevice
 	Serial      []SerialPort
 }
@@ -372,6 +374,7 @@ func (inv Inventory) Suggest() Setup {
 	add("hwmon", inv.HWMon)
 	add("thermal", inv.Thermal)
 	add("power_supply", inv.PowerSupply)
+	add("counter", inv.Counter)
 	return setup
 }
 

@@ -16,6 +16,7 @@ var table = sync.OnceValue(func() []Driver {
 		bh1750Driver(),
 		bme280Driver(),
 		bmp280Driver(),
+		counterDriver(),
 		ds18b20Driver(),
 		ds2482Driver(),
 		ds3231Driver(),
