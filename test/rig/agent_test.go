@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -195,7 +196,7 @@ func TestAgent(t *testing.T) {
 	meter := StartMeter(t, 1, 2, 3)
 	f := field{server: s, demo: demo, Board: Start(t, Config{
 		Programs: map[string]string{"/usr/bin/lwm2m-agent": Build(t, "./cmd/lwm2m-agent")},
-		Files:    map[string][]byte{"/etc/lwm2m-agent/agent.toml": fmt.Appendf(nil, boardToml, Host, port, hex.EncodeToString(key), demoPort, meter)},
+		Files:    map[string][]byte{"/etc/lwm2m-agent/agent.toml": fmt.Appendf(nil, boardToml, Host, port, hex.EncodeToString(key), demoPort, meter), "/etc/lwm2m-agent/fast.toml": []byte(fastToml())},
 	})}
 	f.AddDPS310(t)
 	f.SetPart(t, "tmp421", "temperature0", 33)
@@ -227,7 +228,63 @@ func TestAgent(t *testing.T) {
 		f.Run(t, "kill "+pid)
 		f.WaitOutput(t, slow, 5, false) // the relay's safe state
 	})
+	t.Run("fast channels", f.checkFast)
 	f.PowerOff(t)
+}
+
+// What is sampled fast, and what it may take: of memory in bytes, and of this machine's core, since the emulated one is many times slower.
+// On a quiet machine it is less than a tenth of that; on a busy one the emulated core's time passes while it does not run.
+const (
+	fastChannels = 64
+	fastTime     = 5 // s
+	fastMemory   = 15_000_000
+	fastShare    = 0.25
+)
+
+// fastToml are simulated channels that are sampled ten times in a second.
+func fastToml() string {
+	text := "endpoint = \"fast\"\n"
+	for i := range fastChannels {
+		text += fmt.Sprintf("[[sensor]]\nname = \"fast %d\"\ndriver = \"sim\"\nobject = 3303\nmin = 20\nmax = 30\nperiod = \"10s\"\ninterval = \"100ms\"\n", i)
+	}
+	return text
+}
+
+// checkFast measures what fast channels take of the emulated core and of memory, and how much slower than this machine the core is: by
+// the time of the same sum over zeros.
+func (f field) checkFast(t *testing.T) {
+	const sum = "dd if=/dev/zero bs=1M count=%d 2>/dev/null | sha256sum"
+	pid := f.Spawn(t, "/usr/bin/lwm2m-agent run -config /etc/lwm2m-agent/fast.toml -state /tmp/fast -socket /tmp/fast.sock")
+	f.Run(t, fmt.Sprintf("until /usr/bin/lwm2m-agent read -socket /tmp/fast.sock /3303/%d/5700; do usleep 100000; done >/dev/null 2>&1", fastChannels-1))
+	ticks := func() float64 {
+		return f.number(t, "set -- $(cut -d')' -f2 /proc/"+pid+"/stat); echo $((${12} + ${13}))")
+	}
+	began, up := ticks(), f.number(t, "cut -d' ' -f1 /proc/uptime")
+	f.Run(t, fmt.Sprintf("sleep %d", fastTime))
+	ended, now := ticks(), f.number(t, "cut -d' ' -f1 /proc/uptime")
+	share := (ended - began) / 100 / (now - up) // USER_HZ
+	memory := 1024 * f.number(t, "sed -n 's/VmRSS:[^0-9]*\\([0-9]*\\) kB/\\1/p' /proc/"+pid+"/status")
+	f.Run(t, "kill "+pid)
+	emulated := f.number(t, "began=$(cut -d' ' -f1 /proc/uptime); "+fmt.Sprintf(sum, 4)+" >/dev/null; echo $began $(cut -d' ' -f1 /proc/uptime) | awk '{print $2 - $1}'") / 4
+	began2 := time.Now()
+	if out, err := exec.CommandContext(t.Context(), "busybox", "sh", "-c", fmt.Sprintf(sum, 64)).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	slower := emulated / (time.Since(began2).Seconds() / 64)
+	t.Logf("%d channels at 10 Hz take %.1f %% of a core that is %.0f times slower than this machine's, and %.1f MB", fastChannels, 100*share, slower, memory/1e6)
+	if memory > fastMemory || share/slower > fastShare {
+		t.Errorf("%.1f MB, %.1f %% of this machine's core", memory/1e6, 100*share/slower)
+	}
+}
+
+// number runs a command that prints one.
+func (f field) number(t *testing.T, command string) float64 {
+	t.Helper()
+	n, err := strconv.ParseFloat(f.Run(t, command), 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // observe observes a path and returns what ends it.
