@@ -110,10 +110,11 @@ func runOnce(ctx context.Context, opts RunOptions, socket net.Listener, kept err
 	if kept != nil {
 		log.Warn("a core dump of this process would hold keys", slog.Any("error", kept))
 	}
+	root := helper.Client{Path: helper.DefaultSocket}
 	a, err := New(Options{
 		Config: cfg, Version: opts.Version, Built: opts.Built, Log: log, Deregister: opts.Deregister,
 		RefuseVolatile: opts.StateDir == "", FactoryReset: true, Files: &files, Transactions: machine,
-		Hardware: hw.Options{WriteLED: helper.Client{Path: helper.DefaultSocket}.WriteLED},
+		Hardware: hw.Options{WriteLED: root.WriteLED, WritePWM: root.WritePWM},
 		Applied:  func(cfg *config.Config) { setLevel(level, cfg) },
 	})
 	if err != nil {

@@ -31,11 +31,12 @@ type platform struct {
 	silence  time.Duration // how long a buffer may give nothing
 	// clock returns the wall clock and CLOCK_MONOTONIC of one instant.
 	clock    func() (wall time.Time, monotonic time.Duration)
-	writeLED func(ctx context.Context, name, attribute, value string) error // nil: there is nobody to ask
+	writeLED func(ctx context.Context, name, attribute, value string) error                        // nil: there is nobody to ask
+	writePWM func(ctx context.Context, chip string, channel uint16, attribute, value string) error // likewise
 }
 
 func newPlatform(opts Options) *platform {
-	p := &platform{sys: opts.Sys, dev: opts.Dev, clock: clock, buses: &buses{openI2C: openI2C, openSPI: openSPI, limit: callLimit}, silence: bufferSilence, writeLED: opts.WriteLED}
+	p := &platform{sys: opts.Sys, dev: opts.Dev, clock: clock, buses: &buses{openI2C: openI2C, openSPI: openSPI, limit: callLimit}, silence: bufferSilence, writeLED: opts.WriteLED, writePWM: opts.WritePWM}
 	if p.sys == "" {
 		p.sys = "/sys"
 	}

@@ -62,6 +62,10 @@ type Options struct {
 	// not write itself.
 	WriteLED func(ctx context.Context, name, attribute, value string) error
 
+	// WritePWM, if not nil, writes an attribute of a PWM channel that this process may not write itself, or
+	// its number to "export" of its chip.
+	WritePWM func(ctx context.Context, chip string, channel uint16, attribute, value string) error
+
 	// Handles are GPIO lines kept from a former process by [Board.Handles],
 	// by actuator name. Those that no actuator claims are closed.
 	Handles map[string]*os.File

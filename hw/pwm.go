@@ -58,11 +58,28 @@ func (d *pwm) file(name string) string {
 
 // Open takes the channel from the kernel and into its safe state.
 func (d *pwm) Open(ctx context.Context) error {
-	err := d.access.bus.do(ctx, d.take)
+	err := d.access.bus.do(ctx, func() error { return d.take(ctx) })
 	return nodeError("PWM "+d.access.cfg.Device, err)
 }
 
-func (d *pwm) take() error {
+// write writes an attribute of the channel, or "export" of its chip, or has it written by
+// whoever may.
+func (d *pwm) write(ctx context.Context, name, text string) error {
+	path := d.file(name)
+	if name == "export" {
+		path = filepath.Join(d.chip, name)
+	}
+	err := writeAttribute(path, text)
+	if ask := d.access.writePWM; ask != nil && (errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS)) {
+		err = ask(ctx, filepath.Base(d.chip), uint16(d.access.cfg.Line.offset), name, text) //nolint:gosec // below npwm
+		if err != nil {
+			return &fault{err.Error(), ErrPermission, err} // that the chip is there is known
+		}
+	}
+	return err
+}
+
+func (d *pwm) take(ctx context.Context) error {
 	cfg := d.access.cfg
 	d.chip = filepath.Join(d.access.sys, "class/pwm", cfg.Device)
 	if rest, ok := strings.CutPrefix(cfg.Device, "/sys/"); ok {
@@ -83,17 +100,20 @@ func (d *pwm) take() error {
 	if d.access.looking {
 		return nil
 	}
-	return errors.Join(d.export(), d.prepare())
+	if err := d.export(ctx); err != nil {
+		return err
+	}
+	return d.prepare(ctx)
 }
 
 // export has the kernel make the channel's files. It refuses a channel that a
 // driver of its own holds.
-func (d *pwm) export() error {
+func (d *pwm) export(ctx context.Context) error {
 	_, err := readAttribute(d.file("period"))
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	err = writeAttribute(filepath.Join(d.chip, "export"), d.access.cfg.Line.String())
+	err = d.write(ctx, "export", d.access.cfg.Line.String())
 	if errors.Is(err, unix.EBUSY) {
 		return &fault{fmt.Sprintf("the channel is %v by a driver of the kernel", ErrBusy), ErrBusy, err}
 	}
@@ -102,7 +122,7 @@ func (d *pwm) export() error {
 
 // prepare sets period and polarity. An output that is to be kept keeps the share
 // of the period that it has.
-func (d *pwm) prepare() error {
+func (d *pwm) prepare(ctx context.Context) error {
 	period, err := readNumber(d.file("period"))
 	if err != nil {
 		return err
@@ -130,7 +150,7 @@ func (d *pwm) prepare() error {
 		steps = append(steps[:len(steps)-4], steps[len(steps)-2:]...)
 	}
 	for _, s := range steps {
-		if err := writeAttribute(d.file(s[0]), s[1]); err != nil {
+		if err := d.write(ctx, s[0], s[1]); err != nil {
 			return fmt.Errorf("write %s to %s: %w", s[1], s[0], err)
 		}
 	}
@@ -151,7 +171,7 @@ func (d *pwm) Close(context.Context) {}
 
 func (d *pwm) Set(ctx context.Context, channel string, v Value) error {
 	duty := number(d.dimmer.percent(channel, v) / 100 * d.period)
-	err := d.access.bus.do(ctx, func() error { return writeAttribute(d.file("duty_cycle"), duty) })
+	err := d.access.bus.do(ctx, func() error { return d.write(ctx, "duty_cycle", duty) })
 	return nodeError("PWM "+d.access.cfg.Device, err)
 }
 

@@ -1,7 +1,9 @@
 package hw
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -120,5 +122,48 @@ func TestPWMFaults(t *testing.T) {
 	other.Line = LineName("fan")
 	if problems := Validate(Setup{Actuators: []Config{other}}); len(problems) != 1 {
 		t.Errorf("a channel by name: %v", problems)
+	}
+}
+
+// TestPWMByHelper: what this process may not write, somebody else is asked to write, and
+// why that was not done is said.
+func TestPWMByHelper(t *testing.T) {
+	if os.Geteuid() == 0 {
+		asNobody(t)
+		return
+	}
+	p := newPWMTree(t, "0", "0", "normal", "0")
+	for _, name := range []string{"period", "duty_cycle", "polarity", "enable"} {
+		if err := os.Chmod(p.path("pwm0/"+name), 0o400); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var refused error
+	ask := func(_ context.Context, chip string, channel uint16, attribute, value string) error {
+		if refused != nil {
+			return refused
+		}
+		if chip != "pwmchip0" || channel != 0 {
+			return fmt.Errorf("asked for %s %d", chip, channel)
+		}
+		return errors.Join(os.Chmod(p.path("pwm0/"+attribute), 0o600), os.WriteFile(p.path("pwm0/"+attribute), []byte(value), 0o600), os.Chmod(p.path("pwm0/"+attribute), 0o400))
+	}
+	b, r, end := runBoard(t, nil, Options{Sys: p.root, WritePWM: ask}, Setup{Actuators: []Config{fanOn(0)}})
+	<-r.news
+	if err := b.Set(t.Context(), "fan", "level", Float(25)); err != nil {
+		t.Fatal(err)
+	}
+	p.wants(map[string]string{"pwm0/period": "1000000", "pwm0/duty_cycle": "250000", "pwm0/enable": "1"})
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+	refused = errors.New("the helper: user 1 may not ask for anything")
+	b, r, end = runBoard(t, nil, Options{Sys: p.root, WritePWM: ask}, Setup{Actuators: []Config{fanOn(0)}})
+	<-r.news
+	if err := b.Set(t.Context(), "fan", "level", Float(50)); !errors.Is(err, ErrPermission) || !strings.Contains(err.Error(), "may not ask for anything") {
+		t.Errorf("refused: %v", err)
+	}
+	if err := end(); err != nil {
+		t.Error(err)
 	}
 }

@@ -22,6 +22,11 @@ func (c Client) WriteLED(ctx context.Context, name, attribute, value string) err
 	return c.ask(ctx, Request{Verb: VerbLED, LED: &LED{name, attribute, value}})
 }
 
+// WritePWM writes an attribute of a PWM channel, or its number to the chip's "export".
+func (c Client) WritePWM(ctx context.Context, chip string, channel uint16, attribute, value string) error {
+	return c.ask(ctx, Request{Verb: VerbPWM, PWM: &PWM{chip, channel, attribute, value}})
+}
+
 func (c Client) ask(ctx context.Context, r Request) error {
 	line, err := json.Marshal(r)
 	if err != nil {

@@ -13,6 +13,19 @@ package helper
 type Request struct {
 	Verb string `json:"verb"`
 	LED  *LED   `json:"led,omitempty"` // of VerbLED
+	PWM  *PWM   `json:"pwm,omitempty"` // of VerbPWM
+}
+
+// VerbPWM writes an attribute of a PWM channel of the kernel's, or has the kernel
+// make the channel's files.
+const VerbPWM = "pwm"
+
+// PWM is an attribute and what to write to it.
+type PWM struct {
+	Chip      string `json:"chip"`      // below /sys/class/pwm: "pwmchip0"
+	Channel   uint16 `json:"channel"`   // of the chip
+	Attribute string `json:"attribute"` // "export", "period", "duty_cycle", "polarity" or "enable"
+	Value     string `json:"value"`     // the channel; times in ns, "normal" or "inversed", "0" or "1"
 }
 
 // VerbLED writes an attribute of an LED of the kernel's LED class.

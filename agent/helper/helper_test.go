@@ -70,7 +70,7 @@ func TestWriteLED(t *testing.T) {
 		{"green:status", "trigger", "timer", "none"},
 		{"green:status", "max_brightness", "1", "no attribute"},
 		{"green:status", "../../../../x", "1", "no attribute"},
-		{"red", "brightness", "1", `no LED "red"`},
+		{"red", "brightness", "1", `no "red" in class/leds`},
 		{"away", "brightness", "1", "not in sysfs"},
 		{"..", "brightness", "1", "name of an LED"},
 		{"../../class/leds/green:status", "brightness", "1", "name of an LED"},
@@ -89,6 +89,53 @@ func TestWriteLED(t *testing.T) {
 	}
 	if text, _ := os.ReadFile(filepath.Join(sys, "class/leds/away/brightness")); string(text) != "mine" {
 		t.Errorf("outside of sysfs is %q", text)
+	}
+}
+
+func TestWritePWM(t *testing.T) {
+	sys := sysfs(t)
+	chip := filepath.Join(sys, "class/pwm/pwmchip0")
+	for name, text := range map[string]string{"npwm": "2\n", "export": "", "pwm1/period": "0", "pwm1/duty_cycle": "0", "pwm1/polarity": "normal", "pwm1/enable": "0"} {
+		path := filepath.Join(chip, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path, _ := serving(t, Options{Users: me(), Sys: sys})
+	c := Client{path}
+	for _, tt := range []struct {
+		chip             string
+		channel          uint16
+		attribute, value string
+		want             string
+	}{
+		{"pwmchip0", 1, "export", "1", ""},
+		{"pwmchip0", 1, "period", "1000000", ""},
+		{"pwmchip0", 1, "duty_cycle", "500000", ""},
+		{"pwmchip0", 1, "polarity", "inversed", ""},
+		{"pwmchip0", 1, "enable", "1", ""},
+		{"pwmchip0", 1, "export", "0", `"0" is no value of export`},
+		{"pwmchip0", 2, "export", "2", "pwmchip0 has 2 channels, and no 2"},
+		{"pwmchip0", 1, "period", "100000000001", "no value of period"},
+		{"pwmchip0", 1, "duty_cycle", "-1", "no value of duty_cycle"},
+		{"pwmchip0", 1, "enable", "1\n", "no value of enable"},
+		{"pwmchip0", 1, "polarity", "other", "no value of polarity"},
+		{"pwmchip0", 1, "unexport", "1", "no attribute"},
+		{"pwmchip0", 1, "../../../../x", "1", "no attribute"},
+		{"pwmchip0", 0, "enable", "1", "no such file"}, // it was not exported
+		{"pwmchip1", 0, "enable", "1", `no "pwmchip1" in class/pwm`},
+		{"pwmchip0/pwm1", 0, "enable", "1", "name of a PWM chip"},
+		{"", 0, "enable", "1", "name of a PWM chip"},
+	} {
+		err := c.WritePWM(t.Context(), tt.chip, tt.channel, tt.attribute, tt.value)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%+v: %v", tt, err)
+		}
+	}
+	for name, want := range map[string]string{"export": "1", "pwm1/period": "1000000", "pwm1/duty_cycle": "500000", "pwm1/polarity": "inversed", "pwm1/enable": "1"} {
+		if text, err := os.ReadFile(filepath.Join(chip, name)); err != nil || string(text) != want {
+			t.Errorf("%s is %q, %v", name, text, err)
+		}
 	}
 }
 

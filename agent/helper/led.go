@@ -3,12 +3,9 @@ package helper
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // ledName reports whether a name can be that of a device: no path, nothing hidden.
@@ -26,12 +23,9 @@ func writeLED(o *Options, r *Request) error {
 	if led == nil || !ledName(led.Name) {
 		return errors.New("the name of an LED is needed")
 	}
-	folder, err := filepath.EvalSymlinks(filepath.Join(o.Sys, "class/leds", led.Name))
+	folder, err := o.device("class/leds", led.Name)
 	if err != nil {
-		return fmt.Errorf("there is no LED %q", led.Name)
-	}
-	if sys, err := filepath.EvalSymlinks(o.Sys); err != nil || !strings.HasPrefix(folder, sys+"/") {
-		return fmt.Errorf("LED %q is not in sysfs", led.Name)
+		return err
 	}
 	switch led.Attribute {
 	case "trigger":
@@ -45,21 +39,12 @@ func writeLED(o *Options, r *Request) error {
 	default:
 		return fmt.Errorf("there is no attribute %.20q", led.Attribute)
 	}
-	f, err := os.OpenFile(filepath.Join(folder, led.Attribute), os.O_WRONLY|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(led.Value)
-	return errors.Join(err, f.Close())
+	return write(filepath.Join(folder, led.Attribute), led.Value)
 }
 
 // brightness checks a brightness.
 func brightness(folder, value string) error {
-	text, err := os.ReadFile(filepath.Join(folder, "max_brightness"))
-	if err != nil {
-		return err
-	}
-	most, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 31)
+	most, err := readUint(filepath.Join(folder, "max_brightness"))
 	if err != nil {
 		return errors.New("it does not say how bright it can be")
 	}

@@ -35,6 +35,7 @@ const (
 // verbs is the table of what can be asked for.
 var verbs = map[string]func(o *Options, r *Request) error{
 	VerbLED: writeLED,
+	VerbPWM: writePWM,
 }
 
 // Serve serves a unix socket until ctx ends or nobody asks any more.
