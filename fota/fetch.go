@@ -49,7 +49,7 @@ const (
 // download returns the job that fetches the package, from where the record is.
 func (u *Updater) download(r record) func(context.Context, *job) happening {
 	return func(ctx context.Context, j *job) happening {
-		d := &transfer{updater: u, ctx: ctx, job: j, at: Position{r.OnDisk, r.Validator}, size: r.Size, boot: r.Boot}
+		d := &transfer{updater: u, ctx: ctx, job: j, serial: r.Serial, at: Position{r.OnDisk, r.Validator}, size: r.Size, boot: r.Boot}
 		d.spool = startSpool(d.store)
 		err := d.run(ctx, r.URI)
 		d.spool.close()
@@ -72,8 +72,10 @@ type transfer struct {
 	updater *Updater
 	ctx     context.Context //nolint:containedctx // of the job that it is
 	job     *job
+	serial  uint64
 	spool   *spool
-	file    file     // that the spool writes
+	file    file // that the spool writes
+	look    *inspection
 	at      Position // behind what has come
 	size    int64
 	boot    string // in which the update began
@@ -148,7 +150,9 @@ func (d *transfer) resume() error {
 		d.at.Offset = have
 	}
 	if err == nil {
-		d.file, err = u.area.extend(d.at.Offset)
+		if d.file, err = u.area.extend(d.at.Offset); err == nil {
+			d.look = u.inspect(d.ctx, d.serial, d.at.Offset)
+		}
 	}
 	d.synced, d.noted = d.at.Offset, time.Now()
 	u.have.Store(d.at.Offset)
@@ -180,7 +184,7 @@ func (d *transfer) Begin(at Position, size int64) error {
 		if err != nil {
 			return storing(err)
 		}
-		d.file = f
+		d.file, d.look = f, u.inspect(d.ctx, d.serial, 0)
 		u.have.Store(0)
 	}
 	d.at, d.size = at, size
@@ -199,7 +203,7 @@ func (d *transfer) Write(b []byte) (int, error) {
 	if err := d.updater.within(have); err != nil {
 		return 0, err
 	}
-	if err := d.spool.put(b); err != nil {
+	if err := errors.Join(d.spool.put(b), d.look.refusal()); err != nil {
 		return 0, err
 	}
 	d.updater.have.Store(have)
@@ -213,7 +217,8 @@ func (d *transfer) Write(b []byte) (int, error) {
 
 // store writes a part of the package to its file.
 func (d *transfer) store(b []byte) error {
-	_, err := d.file.Write(b)
+	n, err := d.file.Write(b)
+	d.look.wrote(n)
 	return storing(err)
 }
 
@@ -250,6 +255,7 @@ func (d *transfer) complete() error {
 	if err := d.spool.flush(nil); err != nil {
 		return err
 	}
+	d.look.end()
 	f := d.file
 	d.file = nil
 	return finish(f)

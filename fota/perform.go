@@ -87,6 +87,7 @@ func (u *Updater) perform(ctx context.Context, a action, h *happening) error {
 	case vouch:
 		return u.vouch(ctx)
 	case discard:
+		u.inspected.Swap(nil).stop()
 		u.have.Store(0)
 		if err := u.area.remove(); err != nil {
 			u.cfg.Log.Warn("the package of a firmware update that is over was not removed", slog.Any("error", err))
@@ -117,16 +118,19 @@ func (u *Updater) install(ctx context.Context, r *record, h *happening) error {
 	return err
 }
 
-// verify has the back end look at the package.
+// verify has the back end look at the package, unless it has done so while it came.
 func (u *Updater) verify(ctx context.Context, _ *job) happening {
-	found, err := u.cfg.Backend.Inspect(ctx, u.area.path())
+	u.mu.Lock()
+	serial, atOnce, automatic := u.rec.Serial, u.rec.Now, u.rec.Policy.Automatic
+	u.mu.Unlock()
+	found, err, known := u.inspected.Load().verdict(ctx, serial)
+	if !known {
+		found, err = u.cfg.Backend.Inspect(ctx, u.area.path())
+	}
 	if err != nil {
 		return happening{event: refused, failure: failureOf(err, IntegrityFailure)}
 	}
 	h := happening{event: verified, found: found}
-	u.mu.Lock()
-	atOnce, automatic := u.rec.Now, u.rec.Policy.Automatic
-	u.mu.Unlock()
 	switch {
 	case atOnce, automatic && !u.asks():
 		h.event = verifiedNow

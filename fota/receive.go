@@ -9,6 +9,7 @@ import (
 type Reception struct {
 	updater *Updater
 	file    file
+	look    *inspection
 	serial  uint64
 	have    int64  // bytes
 	pending []byte // of them that are not written yet
@@ -26,7 +27,7 @@ func (u *Updater) Receive(ctx context.Context, size int64) (*Reception, error) {
 }
 
 // open empties the file for the package.
-func (u *Updater) open(_ context.Context, h *happening) error {
+func (u *Updater) open(ctx context.Context, h *happening) error {
 	u.have.Store(0)
 	f, err := u.area.create()
 	if err == nil {
@@ -42,6 +43,7 @@ func (u *Updater) open(_ context.Context, h *happening) error {
 	}
 	if h.reception != nil {
 		h.reception.file, h.reception.serial = f, u.rec.Serial
+		h.reception.look = u.inspect(ctx, u.rec.Serial, 0)
 	}
 	return nil
 }
@@ -77,7 +79,8 @@ func (r *Reception) write(b []byte) error {
 const writeSize = 32 << 10
 
 func (r *Reception) flush() error {
-	_, err := r.file.Write(r.pending)
+	n, err := r.file.Write(r.pending)
+	r.look.wrote(n)
 	r.pending = r.pending[:0]
 	return storing(err)
 }
@@ -97,6 +100,7 @@ func (r *Reception) Close(ctx context.Context, now bool) error {
 	r.err = ErrNotNow // any further use
 	err := r.flush()
 	if err == nil {
+		r.look.end()
 		err = finish(r.file)
 	}
 	if err != nil {

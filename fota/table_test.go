@@ -90,6 +90,10 @@ func TestRecordComesBack(t *testing.T) {
 	if err != nil || got != r {
 		t.Errorf("got %+v, %v; want %+v", got, err, r)
 	}
+	later, err := decodeRecord([]byte(`{"layout":1,"phase":"trial","old":"A","new":"B","of_a_later_agent":[1]}`)) // an old agent after a way back
+	if err != nil || later.Phase != Trial || later.New != "B" {
+		t.Errorf("a record of a later agent is %+v, %v", later, err)
+	}
 	for _, bad := range []string{"", "{", `{"layout":2,"phase":"idle"}`, `{"layout":1,"phase":"flying"}`} {
 		if _, err := decodeRecord([]byte(bad)); err == nil {
 			t.Errorf("%q is a record", bad)

@@ -88,6 +88,8 @@ type Updater struct {
 	contact chan struct{} // receives when a Contact waits
 	ended   chan struct{}
 	have    atomic.Int64 // bytes of the package that have come
+	// inspected is the look at the package that comes, or has come.
+	inspected atomic.Pointer[inspection]
 
 	mu   sync.Mutex
 	rec  record // written by Run's goroutine only
@@ -171,6 +173,7 @@ func (r *record) status() Status {
 // is there so that Run is a task.
 func (u *Updater) Run(ctx context.Context) error {
 	defer close(u.ended)
+	defer func() { u.inspected.Swap(nil).stop() }()
 	defer u.halt()
 	defer u.alarm.Stop()
 	u.begin(ctx)

@@ -32,7 +32,7 @@ type Backend struct {
 	env environment
 }
 
-var _ fota.Backend = (*Backend)(nil)
+var _ fota.StreamInspector = (*Backend)(nil)
 
 const bootFile = "boot.json"
 
@@ -161,7 +161,16 @@ func (b *Backend) Slots(context.Context) (fota.Slots, error) {
 
 // Inspect implements fota.Backend.
 func (b *Backend) Inspect(_ context.Context, file string) (fota.Package, error) {
-	i, err := readFile(file)
+	return b.judge(readFile(file))
+}
+
+// InspectStream implements fota.StreamInspector.
+func (b *Backend) InspectStream(_ context.Context, r io.Reader) (fota.Package, error) {
+	return b.judge(read(r))
+}
+
+// judge refuses an image that is for another board.
+func (b *Backend) judge(i image, err error) (fota.Package, error) {
 	if err != nil {
 		return fota.Package{}, err
 	}

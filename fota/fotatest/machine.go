@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -157,6 +158,25 @@ func (b backend) Install(ctx context.Context, file, slot string) (image fota.Ima
 	return image, err
 }
 
+// streamed is a backend that looks at packages while they come.
+type streamed struct {
+	backend
+	inspector fota.StreamInspector
+}
+
+// InspectStream implements fota.StreamInspector.
+func (s streamed) InspectStream(ctx context.Context, r io.Reader) (fota.Package, error) {
+	return s.inspector.InspectStream(ctx, r)
+}
+
+// stepped returns a back end whose installations are steps.
+func (m *Machine) stepped(b fota.Backend) fota.Backend {
+	if i, ok := b.(fota.StreamInspector); ok {
+		return streamed{backend{b, m}, i}
+	}
+	return backend{b, m}
+}
+
 // interrupted is a context that ends when it has been asked for a number of times;
 // 0: it does not.
 type interrupted struct {
@@ -233,7 +253,7 @@ func (m *Machine) life(content []byte) (over bool) {
 	ctx, off := context.WithCancel(m.Context())
 	m.off = off
 	u := fota.New(fota.Config{
-		Key: "k", Backend: backend{m.rig.Backend(m), m}, Journal: m, Dir: filepath.Join(m.Dir, "download"), Reboot: m.reboot,
+		Key: "k", Backend: m.stepped(m.rig.Backend(m)), Journal: m, Dir: filepath.Join(m.Dir, "download"), Reboot: m.reboot,
 		OnChange: m.changed, BootID: fmt.Sprint(m.boots),
 	})
 	m.changed(u.Status())

@@ -61,7 +61,10 @@ type Options struct {
 // Backend writes images to slots; a Loader boots them.
 type Backend struct{ opts Options }
 
-var _ fota.Rebooter = (*Backend)(nil)
+var (
+	_ fota.Rebooter        = (*Backend)(nil)
+	_ fota.StreamInspector = (*Backend)(nil)
+)
 
 // New makes a back end.
 func New(o Options) (*Backend, error) {
@@ -142,15 +145,24 @@ func (b *Backend) Slots(ctx context.Context) (fota.Slots, error) {
 // Inspect implements fota.Backend: all of the package is read, and its images must
 // fit into each slot that does not run.
 func (b *Backend) Inspect(ctx context.Context, file string) (fota.Package, error) {
+	f, err := openPackage(file)
+	if err != nil {
+		return fota.Package{}, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	return b.InspectStream(ctx, f)
+}
+
+// InspectStream implements fota.StreamInspector.
+func (b *Backend) InspectStream(ctx context.Context, r io.Reader) (fota.Package, error) {
 	booted, err := b.opts.Booted()
 	if err != nil { // which says nothing of the package
 		return fota.Package{}, fota.Failf(fota.UpdateFailed, "%v", err)
 	}
-	p, done, err := b.open(ctx, file)
+	p, err := b.opts.Trust.Open(ctx, r)
 	if err != nil {
 		return fota.Package{}, err
 	}
-	defer done()
 	for i := range b.opts.Slots {
 		if s := &b.opts.Slots[i]; s.Name != booted {
 			if err := fits(&p.Manifest, s); err != nil {
@@ -172,16 +184,12 @@ func (b *Backend) Inspect(ctx context.Context, file string) (fota.Package, error
 	}
 }
 
-// open opens a package up to its first image. done closes its file.
-func (b *Backend) open(ctx context.Context, file string) (p *Package, done func(), err error) {
+func openPackage(file string) (*os.File, error) {
 	f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the package: %w", err)
+		return nil, fmt.Errorf("read the package: %w", err)
 	}
-	if p, err = b.opts.Trust.Open(ctx, f); err != nil {
-		return nil, nil, errors.Join(err, f.Close())
-	}
-	return p, func() { _ = f.Close() }, nil // only read
+	return f, nil
 }
 
 // place returns where an image goes in a slot; nil: it is for another one.
@@ -227,11 +235,15 @@ func (b *Backend) Install(ctx context.Context, file, name string) (fota.Image, e
 	if err != nil {
 		return fota.Image{}, err
 	}
-	p, done, err := b.open(ctx, file)
+	f, err := openPackage(file)
 	if err != nil {
 		return fota.Image{}, err
 	}
-	defer done()
+	defer f.Close() //nolint:errcheck // only read
+	p, err := b.opts.Trust.Open(ctx, f)
+	if err != nil {
+		return fota.Image{}, err
+	}
 	if err := fits(&p.Manifest, s); err != nil {
 		return fota.Image{}, err
 	}

@@ -164,6 +164,31 @@ func TestPackagesThatDoNotFit(t *testing.T) {
 	}
 }
 
+// TestRefusedWithItsFirstBytes: of a package that is not for this machine nobody has to wait for the images.
+func TestRefusedWithItsFirstBytes(t *testing.T) {
+	b, list := newBoard(t), images()
+	large := append(images(), plaintest.Image{Name: "data", Content: make([]byte, 4<<20)})
+	for name, c := range map[string]struct {
+		content []byte
+		want    fota.Result
+	}{
+		"a stranger's":       {plaintest.Compose(stranger, "2.0", list, "compatible = lab"), fota.IntegrityFailure},
+		"of another board":   {plaintest.Compose(vendor, "2.0", list, "compatible = other"), fota.UnsupportedPackage},
+		"of a lower version": {plaintest.Compose(vendor, "1.0", list, "compatible = lab"), fota.UnsupportedPackage},
+		"without a part":     {plaintest.Compose(vendor, "2.0", list[:1], "compatible = lab"), fota.UnsupportedPackage},
+		"too large":          {plaintest.Compose(vendor, "2.0", append(large[:1:1], plaintest.Image{Name: "rootfs", Content: large[2].Content}), "compatible = lab"), fota.NoStorage},
+	} {
+		r := bytes.NewReader(c.content)
+		_, err := b.InspectStream(t.Context(), r)
+		if f, ok := errors.AsType[*fota.Failure](err); !ok || f.Result != c.want {
+			t.Errorf("%s: %v, want result %d", name, err, c.want)
+		}
+		if read := len(c.content) - r.Len(); read > 4096 {
+			t.Errorf("%s: it was known after %d of %d bytes", name, read, len(c.content))
+		}
+	}
+}
+
 // TestSlotsThatAreNotWritten looks that a refusal comes before the first byte.
 func TestSlotsThatAreNotWritten(t *testing.T) {
 	b := newBoard(t)

@@ -112,6 +112,7 @@ func TestPackagesThatAreRefused(t *testing.T) {
 		{"image twice", plaintest.Compose(vendor, "2.0", append(list, list...), "compatible = lab"), fota.UnsupportedPackage, "there twice"},
 		{"a path", plaintest.Compose(vendor, "2.0", []plaintest.Image{{Name: "../etc/passwd", Content: []byte("x")}}, "compatible = lab"), fota.UnsupportedPackage, "not NAME SIZE"},
 		{"image missing", sealed(manifest, list[0]), fota.IntegrityFailure, "damaged"},
+		{"image with a path", sealed(manifest, plaintest.Image{Name: "../kernel", Content: list[0].Content}, list[1]), fota.IntegrityFailure, "has to be"},
 		{"image out of place", sealed(manifest, list[1], list[0]), fota.IntegrityFailure, "has to be"},
 		{"image changed", sealed(manifest, plaintest.Image{Name: "kernel", Content: other}, list[1]), fota.IntegrityFailure, "SHA-256"},
 		{"image too short", sealed(manifest, plaintest.Image{Name: "kernel", Content: other[1:]}, list[1]), fota.IntegrityFailure, "unexpected EOF"},
