@@ -15,7 +15,7 @@ import (
 	"lwm2m-agent/lwm2m/coap"
 )
 
-// coapFetcher downloads packages by CoAP, over UDP and DTLS, on a connection of
+// coapFetcher downloads packages by CoAP, over UDP, DTLS, TCP and TLS, on a connection of
 // its own, so that the registration does not wait for it.
 type coapFetcher struct{ agent *Agent }
 
@@ -51,7 +51,11 @@ func (f coapFetcher) Fetch(ctx context.Context, uri *url.URL, from fota.Position
 
 // fetchOver downloads over a connection and closes it.
 func fetchOver(ctx context.Context, nc net.Conn, o coap.Options, uri *url.URL, from fota.Position, to fota.Body) error {
-	conn := coap.New(nc, nil, o)
+	open := coap.New
+	if strings.HasSuffix(uri.Scheme, "+tcp") { // RFC 8323, section 8
+		open = coap.NewStream
+	}
+	conn := open(nc, nil, o)
 	var running sync.WaitGroup
 	running.Go(func() { _ = conn.Run(ctx) }) // what has ended it, the download tells
 	err := download(ctx, conn, uri, from, to)
@@ -71,8 +75,8 @@ func (a *Agent) accountOf(host string) uint16 {
 	return 0
 }
 
-// packageServer returns whom to ask for what lies at a URI: by coaps with the
-// credentials of the account whose server is that host.
+// packageServer returns whom to ask for what lies at a URI: by coaps and coaps+tcp with the
+// credentials of the account whose server has that scheme and host.
 func (a *Agent) packageServer(uri *url.URL) (client.Server, error) {
 	to := client.Server{URI: uri.Scheme + "://" + uri.Host, Credentials: client.Credentials{Mode: client.SecurityNone}}
 	servers := a.config.Load().Servers
@@ -81,12 +85,12 @@ func (a *Agent) packageServer(uri *url.URL) (client.Server, error) {
 			to.Interface = throughModem + s.Modem
 		}
 	}
-	if uri.Scheme != "coaps" {
+	if !strings.HasPrefix(uri.Scheme, "coaps") {
 		return to, nil
 	}
 	var ok bool
-	if to.Credentials, ok = a.client.CredentialsFor(uri.Hostname()); !ok {
-		return to, fmt.Errorf("%w: there are no credentials for coaps://%s: no server account has that host", fota.ErrRefused, uri.Host)
+	if to.Credentials, ok = a.client.CredentialsFor(uri.Scheme, uri.Hostname()); !ok {
+		return to, fmt.Errorf("%w: there are no credentials for %s: no server account has that scheme and host", fota.ErrRefused, to.URI)
 	}
 	return to, nil
 }

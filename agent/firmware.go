@@ -69,7 +69,7 @@ func (a *Agent) addFirmware() error {
 
 // firmwareProtocols are what fetchers are there for.
 var firmwareProtocols = []objects.FirmwareProtocol{
-	objects.FirmwareCoAP, objects.FirmwareCoAPS, objects.FirmwareHTTP, objects.FirmwareHTTPS,
+	objects.FirmwareCoAP, objects.FirmwareCoAPS, objects.FirmwareHTTP, objects.FirmwareHTTPS, objects.FirmwareCoAPTCP, objects.FirmwareCoAPTLS,
 }
 
 func (a *Agent) fetchers(cfg *config.Firmware) (map[string]fota.Fetcher, error) {
@@ -78,7 +78,9 @@ func (a *Agent) fetchers(cfg *config.Firmware) (map[string]fota.Fetcher, error) 
 		return nil, err
 	}
 	constrained := coapFetcher{a}
-	return map[string]fota.Fetcher{"http": web, "https": web, "coap": constrained, "coaps": constrained}, nil
+	return map[string]fota.Fetcher{
+		"http": web, "https": web, "coap": constrained, "coaps": constrained, "coap+tcp": constrained, "coaps+tcp": constrained,
+	}, nil
 }
 
 // boot makes the updater, as it stands after a boot of the machine.

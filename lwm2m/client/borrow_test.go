@@ -14,11 +14,13 @@ func TestCredentialsForAHost(t *testing.T) {
 			b.Set(0, 2, lwm2m.Integer(0))
 			b.Set(0, 3, lwm2m.Opaque([]byte("gw")))
 		})
-		if c, ok := l.client.CredentialsFor("server.invalid"); !ok || c.Mode != SecurityPSK || string(c.Identity) != "gw" {
+		if c, ok := l.client.CredentialsFor("coaps", "server.invalid"); !ok || c.Mode != SecurityPSK || string(c.Identity) != "gw" {
 			t.Errorf("got %v, %v", c, ok)
 		}
-		if _, ok := l.client.CredentialsFor("other.invalid"); ok {
-			t.Error("another host gets credentials")
+		for scheme, host := range map[string]string{"coaps": "other.invalid", "coaps+tcp": "server.invalid"} {
+			if _, ok := l.client.CredentialsFor(scheme, host); ok {
+				t.Errorf("%s://%s gets credentials", scheme, host)
+			}
 		}
 	})
 }

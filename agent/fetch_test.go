@@ -1,0 +1,136 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+
+	"lwm2m-agent/fota"
+	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/dtls/dtlstest"
+	"lwm2m-agent/lwm2m/server"
+)
+
+// packageDepot has a package at each way of CoAP, for whoever has a certificate where there is security.
+type packageDepot struct {
+	*certified
+	*testing.T
+	own   *dtlstest.Identity
+	serve coap.Handler
+	tasks sync.WaitGroup
+}
+
+// open returns where the package is by a scheme.
+func (d *packageDepot) open(scheme string) string {
+	d.Helper()
+	if scheme == "coaps" {
+		l, err := dtlstest.Listen(d.Context(), "127.0.0.1:0", dtlstest.Config{Certificates: [][]byte{d.own.Certificate.Raw}, Key: d.own.Key})
+		if err != nil {
+			d.Fatal(err)
+		}
+		d.Cleanup(func() { _ = l.Close() })
+		d.tasks.Go(func() {
+			for {
+				conn, err := l.Accept(d.Context())
+				if err != nil {
+					return
+				}
+				d.run(coap.New(conn, d.serve, coap.Options{}))
+			}
+		})
+		return scheme + "://" + l.Addr().String() + "/package"
+	}
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		d.Fatal(err)
+	}
+	d.Cleanup(func() { _ = l.Close() })
+	if scheme == "coaps+tcp" {
+		l = tls.NewListener(l, &tls.Config{
+			MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{d.own.Certificate.Raw}, PrivateKey: d.own.Key}},
+			ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: d.clients(), NextProtos: []string{"coap"},
+		})
+	}
+	d.tasks.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			d.run(coap.NewStream(conn, d.serve, coap.Options{}))
+		}
+	})
+	return scheme + "://" + l.Addr().String() + "/package"
+}
+
+func (d *packageDepot) run(conn *coap.Conn) {
+	d.tasks.Go(func() {
+		_ = conn.Run(d.Context())
+		_ = conn.Close()
+	})
+}
+
+// taken is what a download brings.
+type taken struct {
+	bytes.Buffer
+	at   fota.Position
+	size int64
+}
+
+func (t *taken) Begin(at fota.Position, size int64) error {
+	t.at, t.size = at, size
+	return nil
+}
+
+// TestFetchByCoAP fetches a package by DTLS, TCP and TLS, with the credentials of the account of the same scheme and host, from its beginning and
+// from the middle, and nothing from hosts that no account has.
+func TestFetchByCoAP(t *testing.T) {
+	content := bytes.Repeat([]byte("firmware"), 40_000)
+	c := newCertified(t)
+	own, err := c.ca.Issue("server.example.com", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &packageDepot{certified: c, T: t, own: own, serve: servingPackage(content)}
+	t.Cleanup(d.tasks.Wait)
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := serving(t, c.Server, "coaps+tcp", l.Addr(), func(ctx context.Context) error { return c.ServeTLS(ctx, l) })
+	a, _ := c.run(t, c.load(t, "sni = 'server.example.com'\n"+fmt.Sprintf("[[server]]\nshort_server_id = 102\nuri = '%s'\n", second.uri)+
+		"certificate_file = 'own.crt'\nprivate_key_file = 'own.key'\nserver_certificate_file = 'ca.crt'\nsni = 'server.example.com'"))
+	c.next(t, server.Registered) // the accounts are there
+	for _, scheme := range []string{"coaps", "coap+tcp", "coaps+tcp"} {
+		uri, err := url.Parse(d.open(scheme))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var first, rest taken
+		if err := (coapFetcher{a}).Fetch(t.Context(), uri, fota.Position{}, &first); err != nil {
+			t.Fatalf("%s: %v", scheme, err)
+		}
+		if !bytes.Equal(first.Bytes(), content) || first.at.Offset != 0 || first.at.Validator == "" {
+			t.Errorf("%s: %d bytes at %+v", scheme, first.Len(), first.at)
+		}
+		half := fota.Position{Offset: int64(len(content) / 2), Validator: first.at.Validator}
+		if err := (coapFetcher{a}).Fetch(t.Context(), uri, half, &rest); err != nil {
+			t.Fatalf("%s, from the middle: %v", scheme, err)
+		}
+		if !bytes.Equal(rest.Bytes(), content[half.Offset:]) || rest.at != half {
+			t.Errorf("%s: %d bytes at %+v, want those behind %+v", scheme, rest.Len(), rest.at, half)
+		}
+	}
+	for _, scheme := range []string{"coaps", "coaps+tcp"} {
+		uri := &url.URL{Scheme: scheme, Host: "stranger.invalid", Path: "/package"}
+		if err := (coapFetcher{a}).Fetch(t.Context(), uri, fota.Position{}, &taken{}); !errors.Is(err, fota.ErrRefused) {
+			t.Errorf("%s: %v", uri, err)
+		}
+	}
+}
