@@ -32,7 +32,7 @@ var (
 	}
 )
 
-// TestAB boots machines with two slots and the agent in them, and updates them from a server with systems that cannot register, and that
+// TestAB boots machines with two slots and the agent in them, and has Leshan update them with systems that cannot register, and that
 // cannot be loaded. A good one for the PC is in TestABCuts.
 func TestAB(t *testing.T) {
 	t.Parallel()

@@ -4,10 +4,7 @@ package rig
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,10 +17,14 @@ import (
 
 	"lwm2m-agent/fota/plain/plaintest"
 	"lwm2m-agent/lwm2m"
-	"lwm2m-agent/lwm2m/server"
+	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/objects/registry"
 	"lwm2m-agent/test/gateway"
+	"lwm2m-agent/test/leshan"
+	"lwm2m-agent/test/workspace"
 )
 
+// The lifetime is short since the emulator has another port after a cut, and Leshan does not find the client there before its next Update.
 const gatewayToml = `
 endpoint = "gateway"
 
@@ -31,9 +32,9 @@ endpoint = "gateway"
 model = "rig"
 
 [[server]]
-uri             = "coaps://%s:%d"
+uri             = "coaps://%s:%s"
 short_server_id = 101
-lifetime        = "1h"
+lifetime        = "1m"
 identity        = "gateway"
 key             = "%x"
 
@@ -72,11 +73,14 @@ const gatewayEndpoint = "gateway"
 // patience is how long a step of a machine may take: it is emulated, and the machine may have other things to do.
 const patience = 10 * time.Minute
 
-// depot is what a machine updates from: a server with observations, packages by HTTP, and the key that signs them.
+// replyTime is how long Leshan waits for an answer; what is not answered is asked again.
+const replyTime = 5 * time.Second
+
+// depot is what a machine updates from: Leshan with observations, packages by HTTP, and the key that signs them.
 type depot struct {
 	platform *Platform
-	server   *server.Server
-	port     int
+	server   *leshan.Server
+	port     string // of its CoAPS
 	web      *httptest.Server
 	agent    string
 
@@ -97,38 +101,43 @@ func newDepot(t *testing.T, p *Platform) *depot {
 	if p == PC && runtime.GOARCH != "amd64" {
 		t.Skip("the PC takes GRUB and grub-editenv from this machine, which is no x86-64")
 	}
-	keys := &server.Keys{}
-	keys.Add(gatewayEndpoint, presharedKey, gatewayEndpoint)
-	s := server.New(server.Config{Keys: keys})
-	listener, err := s.ListenSecure(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
 	d := &depot{
-		platform: p, server: s, port: listener.Addr().(*net.UDPAddr).Port,
+		platform: p, server: leshan.Start(t, leshan.Options{Models: updatable(t)}),
 		packages: map[string][]byte{}, fetched: map[string]int64{}, changed: make(chan struct{}),
 		agent: gateway.Binary(t, p.Go...),
 	}
+	d.server.PSK(t, gatewayEndpoint, gatewayEndpoint, presharedKey)
+	_, d.port, _ = strings.Cut(strings.TrimPrefix(d.server.CoAPS, "coaps://"), ":")
 	d.web = httptest.NewServer(http.HandlerFunc(d.serve))
-	events, stop := d.server.Events(1000)
-	ctx, cancel := context.WithCancel(t.Context())
 	var tasks sync.WaitGroup
-	tasks.Go(func() {
-		if err := d.server.ServeSecure(ctx, listener); err != nil && ctx.Err() == nil {
-			t.Error(err)
-		}
-	})
-	tasks.Go(func() { d.follow(ctx, events) })
+	tasks.Go(func() { d.follow(whileItLasts{t}, &tasks) })
 	t.Cleanup(func() {
-		cancel()
 		d.web.CloseClientConnections()
 		d.web.Close()
 		tasks.Wait()
-		stop()
-		d.server.Wait()
 	})
 	return d
 }
+
+// updatable are the descriptions of the objects that the machine has, in its versions.
+func updatable(t *testing.T) []model.Definition {
+	t.Helper()
+	oids := []uint16{1, 3, 5}
+	models := make([]model.Definition, 0, len(oids))
+	for _, oid := range oids {
+		def, ok := registry.Definitions().Object(oid)
+		if !ok {
+			t.Fatalf("object %d is not in the registry", oid)
+		}
+		models = append(models, *def)
+	}
+	return models
+}
+
+// whileItLasts is a test for who follows a server until the test ends: that the server does not answer any more is the end.
+type whileItLasts struct{ *testing.T }
+
+func (whileItLasts) Fatalf(string, ...any) { runtime.Goexit() }
 
 // serve serves packages, and counts.
 func (d *depot) serve(w http.ResponseWriter, r *http.Request) {
@@ -160,43 +169,38 @@ func (c counter) Write(b []byte) (int, error) {
 }
 
 // follow observes State and Update Result in each life of the client.
-func (d *depot) follow(ctx context.Context, events <-chan server.Event) {
-	for {
-		var e server.Event
-		select {
-		case <-ctx.Done():
-			return
-		case e = <-events:
-		}
-		switch {
-		case e.Kind == server.Registered, e.Kind == server.Updated:
+func (d *depot) follow(t whileItLasts, tasks *sync.WaitGroup) {
+	for seen := int64(0); ; {
+		e := d.server.Await(t, seen, patience, "event", func(leshan.Event) bool { return true })
+		switch seen = e.Seq; e.Type {
+		case "registered", "updated":
 			d.note(func() { d.lives++ })
-			go d.observe(ctx)
-		case e.Kind == server.Notified && e.Err == nil && len(e.Nodes) == 1:
-			d.tell(e.Nodes[0])
+			tasks.Go(func() { d.observe(t) })
+		case "notification":
+			d.tell(e.Content)
 		}
 	}
 }
 
-func (d *depot) observe(ctx context.Context) {
-	c, ok := d.server.Client(gatewayEndpoint)
+func (d *depot) observe(t whileItLasts) {
 	for _, path := range []string{firmwareResult, firmwareState} {
-		if !ok {
-			return
-		}
-		if nodes, err := c.Observe(ctx, lwm2m.MustPath(path)); err == nil && len(nodes) == 1 {
-			d.tell(nodes[0])
-		}
+		d.tell(d.ask(t, leshan.Request{Op: "observe", Path: path}).Content)
 	}
 }
 
-// tell takes a value.
-func (d *depot) tell(n lwm2m.Node) {
+// ask has the server ask the client.
+func (d *depot) ask(t workspace.T, r leshan.Request) leshan.Answer {
+	r.Endpoint, r.Format, r.Timeout = gatewayEndpoint, lwm2m.FormatText, replyTime
+	return d.server.Do(t, r)
+}
+
+// tell takes values.
+func (d *depot) tell(c leshan.Content) {
 	d.note(func() {
-		value := n.Value.String()
-		if n.Path.String() == firmwareState {
+		if value, ok := c[firmwareState]; ok {
 			d.state = value
-		} else {
+		}
+		if value, ok := c[firmwareResult]; ok {
 			d.result = value
 		}
 		if d.state == "2" && d.verified == 0 {
@@ -244,47 +248,34 @@ func (d *depot) awaitState(t *testing.T, m *Machine, want string) {
 	d.await(t, m, "State/Result "+want, func() bool { return d.state+"/"+d.result == want })
 }
 
-// ask repeats a request until the client has answered it: one that is starting does not listen yet.
-func (d *depot) ask(t *testing.T, what string, f func(c *server.Client) error) {
+// insist repeats a request until the client has answered it: one that is starting does not listen yet.
+func (d *depot) insist(t *testing.T, r leshan.Request) leshan.Answer {
 	t.Helper()
 	again := time.NewTicker(time.Second)
 	defer again.Stop()
 	for deadline := time.Now().Add(patience); ; <-again.C {
-		err := errors.New("not registered")
-		if c, ok := d.server.Client(gatewayEndpoint); ok {
-			err = f(c)
-		}
-		if err == nil {
-			return
+		a := d.ask(t, r)
+		if strings.HasPrefix(a.Code, "2.") {
+			return a
 		}
 		if time.Now().After(deadline) || t.Context().Err() != nil {
-			t.Fatalf("%s: %v", what, err)
+			t.Fatalf("%s %s: %+v", r.Op, r.Path, a)
 		}
 	}
 }
 
 func (d *depot) write(t *testing.T, path, value string) {
 	t.Helper()
-	p := lwm2m.MustPath(path)
-	d.ask(t, "write "+path, func(c *server.Client) error {
-		return c.Replace(t.Context(), p, lwm2m.FormatText, []lwm2m.Node{{Path: p, Value: lwm2m.String(value)}})
-	})
+	d.insist(t, leshan.Request{Op: "replace", Path: path, Values: leshan.Values{"": value}})
 }
 
 // running is the version that the client shows.
 func (d *depot) running(t *testing.T) (version string) {
 	t.Helper()
-	d.ask(t, "read "+runningVersion, func(c *server.Client) error {
-		nodes, err := c.Read(t.Context(), lwm2m.MustPath(runningVersion))
-		if err == nil && len(nodes) == 1 {
-			version = nodes[0].Value.Text()
-		}
-		return err
-	})
-	return version
+	return d.insist(t, leshan.Request{Op: "read", Path: runningVersion}).Content[runningVersion]
 }
 
-// presharedKey is the machine's. Its session has a Connection ID, so that the server follows it when the emulator has another port.
+// presharedKey is the machine's.
 var presharedKey = []byte("0123456789abcdef")
 
 // signer signs the packages.
@@ -339,13 +330,9 @@ func (d *depot) drive(t *testing.T, m *Machine, uri string, stop <-chan time.Tim
 		switch {
 		case slices.Contains(states, now), now == "0/1", now == "0/8":
 			return true
-		case now == "0/0" && gave != life && d.answered(t, func(ctx context.Context, c *server.Client) error {
-			return d.give(ctx, c, uri)
-		}):
+		case now == "0/0" && gave != life && d.give(t, uri):
 			gave = life
-		case now == "2/0" && told != life && d.answered(t, func(ctx context.Context, c *server.Client) error {
-			return c.Execute(ctx, lwm2m.MustPath(updateNow), "")
-		}):
+		case now == "2/0" && told != life && answered(d.ask(t, leshan.Request{Op: "execute", Path: updateNow})):
 			told = life
 		}
 		select {
@@ -360,33 +347,25 @@ func (d *depot) drive(t *testing.T, m *Machine, uri string, stop <-chan time.Tim
 	}
 }
 
-// give writes the URI unless an update is under way or over: of both resources, which are told one after the other, State is read first.
-func (d *depot) give(ctx context.Context, c *server.Client, uri string) error {
+// give writes the URI unless an update is under way or over: of both resources, which are told one after the other, State is read first. It
+// reports whether the client has answered.
+func (d *depot) give(t *testing.T, uri string) bool {
+	t.Helper()
 	for _, path := range []string{firmwareState, firmwareResult} {
-		nodes, err := c.Read(ctx, lwm2m.MustPath(path))
-		if err != nil {
-			return err
-		}
-		if len(nodes) == 1 && nodes[0].Value.String() != "0" {
-			d.tell(nodes[0])
-			return nil
+		a := d.ask(t, leshan.Request{Op: "read", Path: path})
+		if value, ok := a.Content[path]; !ok {
+			return false
+		} else if value != "0" {
+			d.tell(a.Content)
+			return true
 		}
 	}
-	p := lwm2m.MustPath(packageURI)
-	return c.Replace(ctx, p, lwm2m.FormatText, []lwm2m.Node{{Path: p, Value: lwm2m.String(uri)}})
+	return answered(d.ask(t, leshan.Request{Op: "replace", Path: packageURI, Values: leshan.Values{"": uri}}))
 }
 
-// answered reports whether the client has answered a request, if only to refuse it since it has got it before.
-func (d *depot) answered(t *testing.T, f func(ctx context.Context, c *server.Client) error) bool {
-	t.Helper()
-	c, ok := d.server.Client(gatewayEndpoint)
-	if !ok {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	err := f(ctx, c)
-	return err == nil || lwm2m.CodeOf(err) == lwm2m.MethodNotAllowed
+// answered reports whether the client has done what it was asked, or has refused it since it has got it before.
+func answered(a leshan.Answer) bool {
+	return strings.HasPrefix(a.Code, "2.") || a.Code == "4.05" // Method Not Allowed
 }
 
 // begin forgets the update before, and notes which one comes.
