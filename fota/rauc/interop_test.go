@@ -146,6 +146,12 @@ func TestRefusals(t *testing.T) {
 	_, err := b.Install(t.Context(), big, "rootfs.1")
 	refused(t, err, fota.NoStorage, "")
 	t.Log(err)
+	// A name that leads out of the bundle leads to nothing that is read.
+	_, err = b.Install(t.Context(), file(t, s.Make(t, lab.Bundle{File: "../other.img", Text: "other"})), "rootfs.1")
+	refused(t, err, fota.UpdateFailed, "other.img' not found")
+	if got := s.Boot(t); got != "A" || s.Content(t, "B") == "other" {
+		t.Errorf("%s boots, the slot holds %q", got, s.Content(t, "B"))
+	}
 	_, err = b.Install(t.Context(), big, "rootfs.0")
 	if err == nil || !strings.Contains(err.Error(), "none to write to") {
 		t.Errorf("the slot that runs: %v", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/scanner"
@@ -19,7 +20,9 @@ import (
 // (SWUpdate, "software description").
 const (
 	descriptionName = "sw-description"
-	cpioHead        = 110 // bytes
+	trailer         = "TRAILER!!!" // the name of what ends a cpio archive
+	cpioHead        = 110          // bytes
+	maxName         = 4096         // likewise, of a file's name
 	maxDescription  = 1 << 20
 )
 
@@ -37,35 +40,76 @@ func describe(file string) (fota.Package, error) {
 	if err != nil {
 		return fota.Package{}, fota.Failf(fota.UnsupportedPackage, "%v", err)
 	}
+	if err := stayInside(f); err != nil {
+		return fota.Package{}, err
+	}
 	return parse(text), nil
 }
 
 // description returns the text of sw-description.
 func description(r io.Reader) ([]byte, error) {
-	head := make([]byte, cpioHead)
-	if _, err := io.ReadFull(r, head); err != nil {
+	m, err := nextMember(r)
+	if err != nil || m.name != descriptionName || m.size > maxDescription {
 		return nil, errNoPackage
 	}
-	if s := string(head[:6]); s != "070701" && s != "070702" {
-		return nil, errNoPackage
-	}
-	// Numbers of eight hexadecimal digits: the seventh is the size, the twelfth the
-	// length of the name with its NUL.
-	size, err1 := strconv.ParseUint(string(head[54:62]), 16, 32)
-	length, err2 := strconv.ParseUint(string(head[94:102]), 16, 32)
-	if err1 != nil || err2 != nil || length != uint64(len(descriptionName)+1) || size > maxDescription {
-		return nil, errNoPackage
-	}
-	padded := (cpioHead+length+3)/4*4 - cpioHead
-	name := make([]byte, padded)
-	if _, err := io.ReadFull(r, name); err != nil || string(name[:length-1]) != descriptionName {
-		return nil, errNoPackage
-	}
-	text := make([]byte, size)
+	text := make([]byte, m.padded())
 	if _, err := io.ReadFull(r, text); err != nil {
 		return nil, errNoPackage
 	}
-	return text, nil
+	return text[:m.size], nil
+}
+
+// stayInside refuses a package with a file whose name leads out of the folder that SWUpdate unpacks to: it writes there, even when it only
+// verifies (2022.12).
+func stayInside(r io.ReadSeeker) error {
+	for {
+		m, err := nextMember(r)
+		switch {
+		case err != nil:
+			return fota.Failf(fota.IntegrityFailure, "the package is damaged: %v", err)
+		case m.name == trailer:
+			return nil
+		case !filepath.IsLocal(m.name):
+			return fota.Failf(fota.UnsupportedPackage, "the package has a file %.60q, which would be written outside of SWUpdate's folder", m.name)
+		}
+		if _, err := r.Seek(m.padded(), io.SeekCurrent); err != nil {
+			return fmt.Errorf("read the package: %w", err)
+		}
+	}
+}
+
+// member is a file of a cpio archive.
+type member struct {
+	name string
+	size int64 // bytes
+}
+
+// padded is what it takes in the archive.
+func (m member) padded() int64 { return (m.size + 3) / 4 * 4 }
+
+var errNoMember = errors.New("the cpio archive does not go on as it should")
+
+// nextMember reads the head of the next file of a cpio archive of the new portable format (cpio(5)), which has numbers of eight hexadecimal
+// digits: the seventh is the file's size, the twelfth the length of its name with a NUL.
+func nextMember(r io.Reader) (member, error) {
+	head := make([]byte, cpioHead)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return member{}, errNoMember
+	}
+	if s := string(head[:6]); s != "070701" && s != "070702" {
+		return member{}, errNoMember
+	}
+	size, err1 := strconv.ParseUint(string(head[54:62]), 16, 32)
+	length, err2 := strconv.ParseUint(string(head[94:102]), 16, 32)
+	if err1 != nil || err2 != nil || length < 2 || length > maxName {
+		return member{}, errNoMember
+	}
+	name := make([]byte, (cpioHead+length+3)/4*4-cpioHead)
+	if _, err := io.ReadFull(r, name); err != nil {
+		return member{}, errNoMember
+	}
+	text, _, _ := strings.Cut(string(name[:length]), "\x00")
+	return member{text, int64(size)}, nil
 }
 
 // parse takes the settings "name", in its place "description", and "version" of the group "software", in

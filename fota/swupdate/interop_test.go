@@ -118,6 +118,7 @@ func TestRefusals(t *testing.T) {
 	if d.slot() != "old" {
 		t.Errorf("the slot holds %q", d.slot())
 	}
+	d.refusesNames()
 	for device, result := range map[string]fota.Result{filepath.Join(d.Dir, "none/slot"): fota.UpdateFailed, "/dev/full": fota.NoStorage} {
 		_, err := d.Install(t.Context(), d.file(d.make(swupdate.Package{Device: device})), "B")
 		if f, ok := errors.AsType[*fota.Failure](err); !ok || f.Result != result || len(f.Reason) < 20 {
@@ -131,5 +132,27 @@ func TestRefusals(t *testing.T) {
 	d.Kill(t)
 	if _, err := d.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "SWUpdate does not answer") {
 		t.Errorf("%v", err)
+	}
+}
+
+// refusesNames has packages, well signed, with a file that SWUpdate would write outside of its folder, over one that is there, and remove.
+func (d *daemon) refusesNames() {
+	d.t.Helper()
+	other := filepath.Join(d.Dir, "other.img")
+	for _, p := range []swupdate.Package{{Name: "../other.img"}, {Beside: "../other.img"}} {
+		file := d.file(d.make(p))
+		if err := os.WriteFile(other, []byte("other"), 0o600); err != nil {
+			d.t.Fatal(err)
+		}
+		_, inspected := d.Inspect(d.t.Context(), file)
+		_, installed := d.Install(d.t.Context(), file, "B")
+		for _, err := range []error{inspected, installed} {
+			if f, ok := errors.AsType[*fota.Failure](err); !ok || f.Result != fota.UnsupportedPackage {
+				d.t.Errorf("%+v: %v", p, err)
+			}
+		}
+		if content, err := os.ReadFile(other); err != nil || string(content) != "other" || d.slot() != "old" {
+			d.t.Errorf("%+v: the file holds %.10q (%v), the slot %q", p, content, err, d.slot())
+		}
 	}
 }

@@ -62,11 +62,49 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// archive begins a cpio archive.
+// archive is a file of a cpio archive.
 func archive(name, content string) []byte {
 	head := fmt.Sprintf("070702%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", 1, 0o100644, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name)+1, 0)
 	out := append([]byte(head+name), make([]byte, (cpioHead+len(name)+1+3)/4*4-cpioHead-len(name))...)
-	return append(out, content...)
+	out = append(out, content...)
+	return append(out, make([]byte, (len(content)+3)/4*4-len(content))...)
+}
+
+// bundle is a whole cpio archive of files of no content behind the description.
+func bundle(description string, names ...string) []byte {
+	out := archive(descriptionName, description)
+	for _, name := range append(names, trailer) {
+		out = append(out, archive(name, "")...)
+	}
+	return out
+}
+
+// TestNames has packages with files that SWUpdate would unpack elsewhere, and archives of which nobody knows where they lead.
+func TestNames(t *testing.T) {
+	good := bundle("software = {}", "rootfs.img", "a/b", "..image")
+	for _, c := range []struct {
+		name   string
+		b      []byte
+		result fota.Result // 0: none
+	}{
+		{"inside", good, 0},
+		{"up", bundle("", "../rootfs.img"), fota.UnsupportedPackage},
+		{"up in the middle", bundle("", "rootfs.img", "a/../../b"), fota.UnsupportedPackage},
+		{"absolute", bundle("", "/etc/passwd"), fota.UnsupportedPackage},
+		{"no name", bundle("", "\x00etc"), fota.UnsupportedPackage},
+		{"no end", good[:len(good)-cpioHead-12], fota.IntegrityFailure},
+		{"cut off in a name", good[:len(good)-8], fota.IntegrityFailure},
+		{"another format in the middle", bytes.Replace(good, append([]byte{0, 0}, "070702"...), append([]byte{0, 0}, "070707"...), 1), fota.IntegrityFailure},
+	} {
+		file := filepath.Join(t.TempDir(), "package")
+		if err := os.WriteFile(file, c.b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := describe(file)
+		if f, ok := errors.AsType[*fota.Failure](err); c.result == 0 && err != nil || c.result != 0 && (!ok || f.Result != c.result) {
+			t.Errorf("%s: %v, want result %d", c.name, err, c.result)
+		}
+	}
 }
 
 func TestDescription(t *testing.T) {
@@ -87,11 +125,16 @@ func TestDescription(t *testing.T) {
 
 func FuzzDescription(f *testing.F) {
 	f.Add(archive("sw-description", `software = { version = "1"; }`))
+	f.Add(bundle("software", "../a"))
 	f.Add(archive("sw-description", `{"software": {"version": "1", "a": [{"b": ()}]}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		text, err := description(bytes.NewReader(b))
+		r := bytes.NewReader(b)
+		text, err := description(r)
 		if err != nil {
 			return
+		}
+		if err := stayInside(r); err == nil && !bytes.Contains(b, []byte(trailer)) {
+			t.Error("an archive without an end")
 		}
 		if p := parse(text); len(p.Name) > maxText+1 || len(p.Version) > maxText+1 {
 			t.Errorf("%+v", p)
@@ -146,7 +189,7 @@ func said(state, code uint32, text string) []byte {
 // TestDaemon has a daemon say what real ones rarely do.
 func TestDaemon(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "package")
-	if err := os.WriteFile(file, archive("sw-description", `software = { version = "2"; }`), 0o600); err != nil {
+	if err := os.WriteFile(file, bundle(`software = { version = "2"; }`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	stream := func(messages ...[]byte) []byte { return bytes.Join(append([][]byte{message(ack)}, messages...), nil) }
@@ -179,7 +222,7 @@ func TestDaemon(t *testing.T) {
 // end of the next one.
 func TestForgetfulDaemon(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "package")
-	if err := os.WriteFile(file, archive("sw-description", `software = { version = "2"; }`), 0o600); err != nil {
+	if err := os.WriteFile(file, bundle(`software = { version = "2"; }`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	name := filepath.Join(t.TempDir(), "s")

@@ -271,9 +271,10 @@ type Bundle struct {
 	Text       string // first line of the image; "gateway VERSION"
 	Version    string // "2.0"
 	Compatible string
-	Stranger   bool // signed by somebody else
-	Size       int  // of the image, in bytes; 100,000
-	Noise      bool // the image cannot be compressed: the bundle is as large
+	Stranger   bool   // signed by somebody else
+	Size       int    // of the image, in bytes; 100,000
+	Noise      bool   // the image cannot be compressed: the bundle is as large
+	File       string // name of the image that the manifest says; "rootfs.img"
 }
 
 // Make makes a bundle and returns its content.
@@ -287,6 +288,7 @@ func (s *System) Make(t workspace.T, b Bundle) []byte {
 	set(&b.Version, "2.0")
 	set(&b.Compatible, Compatible)
 	set(&b.Text, "gateway "+b.Version)
+	set(&b.File, "rootfs.img")
 	if b.Size == 0 {
 		b.Size = 100_000
 	}
@@ -301,9 +303,9 @@ func (s *System) Make(t workspace.T, b Bundle) []byte {
 		}
 	}
 	name := filepath.Base(dir)
-	s.write(t, filepath.Join(name, "rootfs.img"), string(image), 0o600)
-	s.write(t, filepath.Join(name, "manifest.raucm"), fmt.Sprintf("[update]\ncompatible=%s\nversion=%s\n[bundle]\nformat=plain\n[image.rootfs]\nfilename=rootfs.img\n",
-		b.Compatible, b.Version), 0o600)
+	s.write(t, filepath.Join(name, b.File), string(image), 0o600)
+	s.write(t, filepath.Join(name, "manifest.raucm"), fmt.Sprintf("[update]\ncompatible=%s\nversion=%s\n[bundle]\nformat=plain\n[image.rootfs]\nfilename=%s\n",
+		b.Compatible, b.Version, b.File), 0o600)
 	signer := "trusted"
 	if b.Stranger {
 		signer = "stranger"

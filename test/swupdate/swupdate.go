@@ -81,6 +81,8 @@ type Package struct {
 	OtherSum bool   // the image is another one than was signed
 	Size     int    // bytes of the image
 	Device   string // in place of the slots
+	Name     string // of the image's file; "rootfs.img"
+	Beside   string // one more file that the description does not know, by its path
 	Dead     bool   // the image is of no system that boots
 }
 
@@ -94,7 +96,10 @@ func (d *Daemon) Make(t workspace.T, p Package) []byte {
 	if p.Dead {
 		content = image("", len(content))
 	}
-	d.write(t, "rootfs.img", content)
+	if p.Name == "" {
+		p.Name = "rootfs.img"
+	}
+	d.write(t, p.Name, content)
 	sum := sha256.Sum256(content)
 	if p.OtherSum {
 		sum[0] ^= 1
@@ -113,15 +118,20 @@ func (d *Daemon) Make(t workspace.T, p Package) []byte {
 			device = d.path("slot" + slot)
 		}
 		fmt.Fprintf(&copies, "copy%d: {\n"+
-			"    images: ( { filename = \"rootfs.img\"; version = %q; device = %q; type = \"raw\"; sha256 = \"%x\"; } );\n"+
-			"    bootenv: ( { name = \"BOOT_ORDER\"; value = %q; } );\n  };\n", at+1, p.Version, device, sum, slot)
+			"    images: ( { filename = %q; version = %q; device = %q; type = \"raw\"; sha256 = \"%x\"; } );\n"+
+			"    bootenv: ( { name = \"BOOT_ORDER\"; value = %q; } );\n  };\n", at+1, p.Name, p.Version, device, sum, slot)
 	}
 	d.write(t, "sw-description", fmt.Appendf(nil,
 		"software = {\n  version = %q; description = \"gateway\"; hardware-compatibility: [ %q ];\n  stable: { %s };\n}\n", p.Version, board, &copies))
 	d.run(t, "openssl", "cms", "-sign", "-in", "sw-description", "-out", "sw-description.sig", "-signer", signer+".crt", "-inkey", signer+".key",
 		"-outform", "DER", "-nosmimecap", "-binary")
 	cmd := exec.CommandContext(t.Context(), "cpio", "-o", "-H", "crc", "--quiet")
-	cmd.Dir, cmd.Stdin = d.Dir, strings.NewReader("sw-description\nsw-description.sig\nrootfs.img\n")
+	files := "sw-description\nsw-description.sig\n" + p.Name + "\n"
+	if p.Beside != "" {
+		d.write(t, p.Beside, content)
+		files += p.Beside + "\n"
+	}
+	cmd.Dir, cmd.Stdin = d.Dir, strings.NewReader(files)
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("cpio: %v", err)
