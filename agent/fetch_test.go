@@ -134,3 +134,44 @@ func TestFetchByCoAP(t *testing.T) {
 		}
 	}
 }
+
+// TestFetchGoesOn has a depot that has been started anew while a package was fetched: it still has the package, has another one, or knows no
+// block in the middle.
+func TestFetchGoesOn(t *testing.T) {
+	content := bytes.Repeat([]byte("firmware"), 4_000)
+	half := fota.Position{Offset: int64(len(content)/2) + 8, Validator: "31"} // the ETag of servingPackage
+	for _, c := range []struct {
+		name   string
+		from   fota.Position
+		refuse coap.Code // of a block in the middle; 0: none
+		want   fota.Position
+	}{
+		{"the same", half, 0, half},
+		{"another one", fota.Position{Offset: half.Offset, Validator: "32"}, 0, fota.Position{Validator: "31"}},
+		{"none in the middle", half, coap.RequestEntityIncomplete, fota.Position{Validator: "31"}},
+		{"no validator", fota.Position{Offset: half.Offset}, 0, fota.Position{Validator: "31"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			near, far := net.Pipe()
+			serve := servingPackage(content)
+			refused := false
+			depot := coap.NewStream(far, func(x *coap.Exchange) {
+				if b, ok := x.Request.Block2(); ok && b.Number > 0 && c.refuse != 0 && !refused {
+					refused = true
+					_ = x.Reply(c.refuse)
+					return
+				}
+				serve(x)
+			}, coap.Options{})
+			var running sync.WaitGroup
+			running.Go(func() { _ = depot.Run(t.Context()) })
+			var got taken
+			err := fetchOver(t.Context(), near, coap.Options{}, &url.URL{Scheme: "coap+tcp", Host: "depot", Path: "/package"}, c.from, &got)
+			_ = depot.Close()
+			running.Wait()
+			if err != nil || got.at != c.want || !bytes.Equal(got.Bytes(), content[c.want.Offset:]) || refused != (c.refuse != 0) {
+				t.Errorf("%d bytes at %+v, %v; refused: %v; want those at %+v", got.Len(), got.at, err, refused, c.want)
+			}
+		})
+	}
+}
