@@ -42,6 +42,7 @@ const (
 	otherBoard fault = "for another board"
 	large      fault = "larger than max_size"
 	lengthy    fault = "larger than the disk" // though not than max_size
+	dead       fault = "of a system that does not boot"
 )
 
 // maxPackage is max_size here, and smallDisk the disk of lengthy.
@@ -51,17 +52,23 @@ const (
 	smallDisk  = "size=100k"
 )
 
-// byLeshan is a Leshan server that updates.
+// byLeshan is a Leshan server that updates, in one test of those that it lives through.
 type byLeshan struct {
 	*testing.T
-	*leshan.Server
+	*lasting
 	endpoint string
-	options  leshan.Options
 }
 
-func startLeshan(t *testing.T) *byLeshan {
+// lasting is a Leshan server that outlives the tests in which it is ended.
+type lasting struct {
+	*leshan.Server
+	whole   *testing.T // during which it runs
+	options leshan.Options
+}
+
+func startLeshan(t *testing.T) *lasting {
 	t.Helper()
-	l := &byLeshan{T: t}
+	l := &lasting{whole: t}
 	for _, oid := range []uint16{1, 3, 4, 5, 6, 7, 3303, 3306, 3442} {
 		def, ok := registry.Definitions().Object(oid)
 		if !ok {
@@ -83,7 +90,7 @@ func (l *byLeshan) again(a *Agent) {
 	if err != nil {
 		l.Fatal(err)
 	}
-	l.Server = leshan.Start(l.T, l.options)
+	l.Server = leshan.Start(l.whole, l.options)
 	if err := a.client.Update(101); err != nil {
 		l.Fatal(err)
 	}
@@ -193,10 +200,9 @@ type box struct {
 }
 
 // newBox completes one whose back end is configured, and starts its agent.
-func newBox(u *updating, l byLeshan, firmware *config.Firmware, compose func(f fault) []byte) *box {
+func newBox(u *updating, l *lasting, firmware *config.Firmware, compose func(f fault) []byte) *box {
 	u.Helper()
-	l.T, l.endpoint = u.T, string(firmware.Backend)
-	b := &box{updating: u, shelf: &shelf{halved: make(chan struct{}, 1)}, leshan: &l, compose: compose}
+	b := &box{updating: u, shelf: &shelf{halved: make(chan struct{}, 1)}, leshan: &byLeshan{u.T, l, u.Name()}, compose: compose}
 	web := httptest.NewServer(b.shelf)
 	u.Cleanup(web.Close)
 	b.uri = web.URL + "/package"
@@ -267,30 +273,34 @@ func (b *box) refusals() {
 	}
 }
 
-// installs has the package that is there installed.
-func (b *box) installs(runs string) {
+// installs has the package that is there installed, waits for how that ends, and looks at what runs then.
+func (b *box) installs(result fota.Result, runs string) {
 	b.Helper()
 	b.result(fota.Downloaded, fota.Initial)
 	b.must(b.execute("/5/0/2"))
-	b.result(fota.Idle, fota.Success)
+	b.result(fota.Idle, result)
 	if b.slot() != runs {
 		b.Errorf("%s runs, want %s", b.slot(), runs)
 	}
 }
 
-// updates pulls from a source that ends the connection once, and pushes: each of the slots is written.
+// updates pulls from a source that ends the connection once, and pushes: each of the slots is written. Before that comes a system that does not
+// boot.
 func (b *box) updates(second, first string) {
 	b.Helper()
-	content := b.compose(faultless)
+	content, before := b.compose(faultless), b.slot()
+	b.bring(false, b.compose(dead), 0)
+	b.installs(fota.UpdateFailed, before)
+	b.must(b.write("/5/0/1", lwm2m.String("")))
 	b.bring(false, content, 1)
-	b.installs(second)
+	b.installs(fota.Success, second)
 	b.mu.Lock()
 	if b.sent != len(content) {
 		b.Errorf("%d bytes were sent of %d, with the connection lost at half of them", b.sent, len(content))
 	}
 	b.mu.Unlock()
 	b.bring(true, content, 0)
-	b.installs(first)
+	b.installs(fota.Success, first)
 }
 
 // outages takes the server away while a package is fetched, and while one is pushed.
@@ -308,11 +318,10 @@ func (b *box) outages() {
 	b.must(b.execute("/5/0/10"))
 	b.result(fota.Idle, fota.Cancelled)
 
-	hurt := *b.leshan
 	pushing := make(chan struct{})
 	go func() {
 		defer close(pushing)
-		hurt.Do(heedless{b.T}, leshan.Request{
+		b.leshan.Do(heedless{b.T}, leshan.Request{
 			Endpoint: b.leshan.endpoint, Op: "replace", Path: "/5/0/0", Format: lwm2m.FormatOpaque, Timeout: generous,
 			Values: leshan.Values{"": hex.EncodeToString(b.compose(lengthy))},
 		})
@@ -332,20 +341,24 @@ func TestLeshanUpdates(t *testing.T) {
 		t.Skip("slots on loop devices and a full disk take root")
 	}
 	l := startLeshan(t)
-	t.Run("RAUC", func(t *testing.T) { leshanUpdatesRAUC(t, *l) })
-	t.Run("GRUB", func(t *testing.T) { leshanUpdatesGRUB(t, *l) })
-	t.Run("SWUpdate", func(t *testing.T) { leshanUpdatesSWUpdate(t, *l) })
+	for _, loader := range []string{"grub", "uboot", "custom"} {
+		t.Run("RAUC with "+loader, func(t *testing.T) { leshanUpdatesRAUC(t, l, loader) })
+	}
+	t.Run("GRUB", func(t *testing.T) { leshanUpdatesGRUB(t, l) })
+	t.Run("SWUpdate", func(t *testing.T) { leshanUpdatesSWUpdate(t, l) })
 }
 
-// leshanUpdatesRAUC has it update a system with a real RAUC and GRUB's environment.
-func leshanUpdatesRAUC(t *testing.T, l byLeshan) {
+// leshanUpdatesRAUC has it update a system with a real RAUC and the environment of a boot loader. What RAUC refuses is the same with each of them.
+func leshanUpdatesRAUC(t *testing.T, l *lasting, loader string) {
 	t.Helper()
-	system := rauc.Start(t, rauc.Options{Loader: "grub"})
+	system := rauc.Start(t, rauc.Options{Loader: loader})
 	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", system.Bus)
 	u := &updating{lab: newLab(t), T: t, machine: raucMachine{&demo.Machine{Say: func(string) {}}, t, system}}
 	b := newBox(u, l, &config.Firmware{Backend: config.FirmwareRAUC, RAUCConfig: system.Config}, func(f fault) []byte {
 		bundle := rauc.Bundle{Noise: true, Stranger: f == stranger, Size: 20_000}
 		switch f { //nolint:exhaustive // the others are made otherwise
+		case dead:
+			bundle.Version, bundle.Text = "3.0", "dead"
 		case otherBoard:
 			bundle.Compatible = "other-gw"
 		case large:
@@ -359,16 +372,19 @@ func leshanUpdatesRAUC(t *testing.T, l byLeshan) {
 		}
 		return content
 	})
-	b.refusals()
+	if loader == "grub" {
+		b.refusals()
+		b.outages()
+	}
 	b.updates("rootfs.1 2.0", "rootfs.0 2.0")
 }
 
 // leshanUpdatesSWUpdate has it update one with a real SWUpdate and U-Boot's environment.
-func leshanUpdatesSWUpdate(t *testing.T, l byLeshan) {
+func leshanUpdatesSWUpdate(t *testing.T, l *lasting) {
 	t.Helper()
 	u := prepareSWUpdate(t, config.FirmwareUBoot)
 	b := newBox(u.updating, l, u.cfg, func(f fault) []byte {
-		p := swupdate.Package{Stranger: f == stranger, Size: 40_000}
+		p := swupdate.Package{Stranger: f == stranger, Size: 40_000, Dead: f == dead}
 		switch f { //nolint:exhaustive // the others are made otherwise
 		case otherBoard:
 			p.Board = "2.0"
@@ -389,7 +405,7 @@ func leshanUpdatesSWUpdate(t *testing.T, l byLeshan) {
 }
 
 // leshanUpdatesGRUB has it update one whose slots the agent itself writes, with GRUB's environment.
-func leshanUpdatesGRUB(t *testing.T, l byLeshan) {
+func leshanUpdatesGRUB(t *testing.T, l *lasting) {
 	t.Helper()
 	dir := t.TempDir()
 	u := &onSWUpdate{updating: &updating{lab: newLab(t), T: t}, files: filepath.Join(dir, "root")}
@@ -416,8 +432,10 @@ func leshanUpdatesGRUB(t *testing.T, l byLeshan) {
 	u.run("A", "1.0")
 	u.machine, u.root = swupdateSystem{&demo.Machine{Say: func(string) {}}, u}, os.DirFS(u.files)
 	b := newBox(u.updating, l, u.cfg, func(f fault) []byte {
-		signer, compatible, size := vendor, "lab-gw", 40_000
+		signer, compatible, size, version := vendor, "lab-gw", 40_000, "2.0"
 		switch f { //nolint:exhaustive // the others are made otherwise
+		case dead:
+			version = ""
 		case stranger:
 			signer = plaintest.NewSigner("stranger")
 		case otherBoard:
@@ -427,12 +445,13 @@ func leshanUpdatesGRUB(t *testing.T, l byLeshan) {
 		case lengthy:
 			size = longImage
 		}
-		content := plaintest.Compose(signer, "2.0", []plaintest.Image{{Name: "rootfs", Content: image("2.0", size)}}, "compatible = "+compatible)
+		content := plaintest.Compose(signer, "2.0", []plaintest.Image{{Name: "rootfs", Content: image(version, size)}}, "compatible = "+compatible)
 		if f == damaged {
 			content[len(content)/2] ^= 1
 		}
 		return content
 	})
 	b.refusals()
+	b.outages()
 	b.updates("B 2.0", "A 2.0")
 }
