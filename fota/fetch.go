@@ -49,7 +49,7 @@ const (
 // download returns the job that fetches the package, from where the record is.
 func (u *Updater) download(r record) func(context.Context, *job) happening {
 	return func(ctx context.Context, j *job) happening {
-		d := &transfer{updater: u, ctx: ctx, job: j, serial: r.Serial, at: Position{r.OnDisk, r.Validator}, size: r.Size, boot: r.Boot}
+		d := &transfer{pace: pace{rate: u.cfg.Rate}, updater: u, ctx: ctx, job: j, serial: r.Serial, at: Position{r.OnDisk, r.Validator}, size: r.Size, boot: r.Boot}
 		d.spool = startSpool(d.store)
 		err := d.run(ctx, r.URI)
 		d.spool.close()
@@ -69,6 +69,7 @@ func (u *Updater) download(r record) func(context.Context, *job) happening {
 
 // transfer is a download in progress. It satisfies Body.
 type transfer struct {
+	pace
 	updater *Updater
 	ctx     context.Context //nolint:containedctx // of the job that it is
 	job     *job
@@ -103,6 +104,9 @@ func (d *transfer) run(ctx context.Context, text string) error {
 	}
 	d.heard = time.Now()
 	for failures := 0; ; {
+		if d.updater.awaitHours(ctx, d.updater.cfg.DownloadHours, "download") {
+			d.heard = time.Now()
+		}
 		before := d.at.Offset
 		d.begun = false
 		err := d.attempt(ctx, fetcher, uri)
@@ -135,6 +139,10 @@ func (d *transfer) attempt(ctx context.Context, f Fetcher, uri *url.URL) error {
 	defer cancel()
 	d.watch = time.AfterFunc(d.updater.cfg.Patience-time.Since(d.heard), cancel)
 	defer d.watch.Stop()
+	if hours := d.updater.cfg.DownloadHours; hours != (Hours{}) {
+		over := time.AfterFunc(hours.left(d.updater.cfg.Now()), cancel)
+		defer over.Stop()
+	}
 	return f.Fetch(ctx, uri, d.at, d)
 }
 
@@ -207,7 +215,9 @@ func (d *transfer) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	d.updater.have.Store(have)
-	d.at.Offset, d.heard = have, time.Now()
+	d.at.Offset = have
+	d.updater.rest(d.ctx, d.took(len(b), time.Now()))
+	d.heard = time.Now()
 	d.watch.Reset(d.updater.cfg.Patience)
 	if since := time.Since(d.noted); since > syncTime || since >= syncRest && d.at.Offset-d.synced >= syncBytes {
 		d.spool.hand(part{then: d.record()})

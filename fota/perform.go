@@ -144,7 +144,11 @@ func (u *Updater) verify(ctx context.Context, _ *job) happening {
 const rebootTime = 10 * time.Minute
 
 func (u *Updater) reboot(ctx context.Context) {
+	now := u.rec.Now
 	u.work(ctx, func(ctx context.Context, _ *job) happening {
+		if !now {
+			u.awaitHours(ctx, u.cfg.RebootHours, "reboot")
+		}
 		if err := u.cfg.Reboot(ctx); err != nil {
 			return happening{event: failed, failure: Failf(UpdateFailed, "reboot: %v", err)}
 		}
@@ -204,6 +208,9 @@ func (u *Updater) forbid(ctx context.Context, r *record) (runsNew bool, err erro
 
 // rest waits.
 func (u *Updater) rest(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -33,6 +33,10 @@ type Config struct {
 	Limit    time.Duration // of the trial where no server answers at all, if Lenient; 24 h
 	Consent  bool          // the local user is asked, if the server lets them defer
 
+	Rate          int64 // of a download, in bytes a second; 0: as fast as it comes
+	DownloadHours Hours // in which packages are downloaded
+	RebootHours   Hours // in which the machine is rebooted into a new system that a server wants
+
 	OnChange func(Status) // told each change, when it is on disk; must not block
 	Now      func() time.Time
 	Log      *slog.Logger

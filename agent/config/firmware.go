@@ -3,6 +3,7 @@ package config
 import (
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -37,6 +38,10 @@ type Firmware struct {
 
 	Patience time.Duration // of a download, without a byte
 
+	MaxRate       int64 // of a download, in bytes a second; 0: any
+	DownloadHours Hours // in which packages are downloaded
+	RebootHours   Hours // in which a new system is started
+
 	Images   ImageSlots // of back ends that write images to devices
 	Programs string     // folder of FirmwareCommand
 
@@ -46,6 +51,9 @@ type Firmware struct {
 	Boot   FirmwareBackend // what boots the slots that SWUpdate writes: FirmwareUBoot, FirmwareGRUB or FirmwareCommand
 	Socket string          // of SWUpdate; "": where it listens if nothing else is said
 }
+
+// Hours are a part of each day: times since midnight. The zero value is all day.
+type Hours struct{ From, To time.Duration }
 
 // SysupgradeDownload is on OpenWrt's RAM disk, which its flash has no room beside.
 const SysupgradeDownload = "/var/run/lwm2m-agent/firmware"
@@ -68,6 +76,9 @@ var firmwareSection = section{
 		{name: "consent", kind: boolean, fallback: "false", help: "ask the local user before an update, where the server gives a defer period (/5/0/13) and it is not critical (/5/0/11)"},
 		{name: "max_size", kind: integer(1, math.MaxInt32), fallback: "268435456", help: "the most bytes of a package"},
 		{name: "patience", kind: duration(time.Second, 30*day), fallback: `"` + short(DefaultPatience) + `"`, help: "how long a download goes on without a byte until it has failed (Result 4)"},
+		{name: "max_rate", kind: integer(1000, math.MaxInt32), fallback: "none", help: "the most bytes a second of a download"},
+		{name: "download_hours", kind: hours, fallback: "all day", help: "when packages are downloaded; what does not come within these hours goes on in the next ones"},
+		{name: "reboot_hours", kind: hours, fallback: "all day", help: "when the machine is rebooted into a new system; what a local user installs, and a way back, do not wait"},
 		{name: "ca_file", kind: filePath, fallback: "the system's", help: "certificates in PEM that servers of packages are trusted by (https)"},
 		{name: "programs", kind: filePath, help: "command, also as boot: folder of the programs; docs/firmware-update.md says which"},
 		{name: "single_slot", kind: boolean, fallback: "false", help: "sysupgrade: must be true, since there is one slot, and no way back from a system that is bad"},
@@ -78,6 +89,17 @@ var firmwareSection = section{
 	}, imageKeys),
 	sections: []section{imageSlotSection},
 }
+
+// hours takes a part of a day, over midnight if it ends before it begins.
+var hours = kind{`"HH:MM-HH:MM" in local time, such as "22:00-05:00"`, func(v any) (any, bool) {
+	text, _ := v.(string)
+	from, to, _ := strings.Cut(text, "-")
+	const clock = "15:04"
+	first, err1 := time.Parse(clock, from)
+	last, err2 := time.Parse(clock, to)
+	midnight := time.Date(first.Year(), first.Month(), first.Day(), 0, 0, 0, 0, time.UTC)
+	return Hours{first.Sub(midnight), last.Sub(midnight)}, err1 == nil && err2 == nil && !first.Equal(last)
+}}
 
 // program takes the absolute path of a program and its arguments.
 var program = kind{"a list of texts: the absolute path of a program, and its arguments", func(v any) (any, bool) {
@@ -103,7 +125,8 @@ func (b *builder) firmware(root *node) {
 		Backend: FirmwareBackend(get(n, "backend", "")),
 		Confirm: get(n, "confirm", DefaultConfirm), Limit: get(n, "confirm_limit", DefaultConfirmLimit),
 		Check: get(n, "check", []string(nil)), Consent: get(n, "consent", false), MaxSize: get(n, "max_size", int64(DefaultMaxSize)),
-		Patience: get(n, "patience", DefaultPatience), Boot: FirmwareBackend(get(n, "boot", "")),
+		Patience: get(n, "patience", DefaultPatience), MaxRate: get(n, "max_rate", int64(0)),
+		DownloadHours: get(n, "download_hours", Hours{}), RebootHours: get(n, "reboot_hours", Hours{}), Boot: FirmwareBackend(get(n, "boot", "")),
 	}
 	if file := n.table["socket"]; file != nil {
 		f.Socket = file.path(get(n, "socket", ""))

@@ -20,12 +20,17 @@ func TestFirmware(t *testing.T) {
 	if d := cmp.Diff(want, cfg.Firmware, cmpopts.IgnoreFields(Firmware{}, "Section")); d != "" {
 		t.Error(d)
 	}
-	cfg, err = build(sources("[firmware]\nbackend='file'\nconfirm='30s'\ncheck=['/bin/true', '-x']\nconsent=true\nca_file='ca.pem'\n"), Options{}, noKeys)
+	cfg, err = build(sources("[firmware]\nbackend='file'\nconfirm='30s'\ncheck=['/bin/true', '-x']\nconsent=true\nca_file='ca.pem'\n"+
+		"max_rate=20000\ndownload_hours='22:00-05:00'\nreboot_hours='03:00-04:30'\n"), Options{}, noKeys)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := cfg.Firmware
 	if f.Confirm != 30*time.Second || !cmp.Equal(f.Check, []string{"/bin/true", "-x"}) || !f.Consent || filepath.Base(f.CAFile) != "ca.pem" {
+		t.Errorf("%+v", f)
+	}
+	night, late := Hours{22 * time.Hour, 5 * time.Hour}, Hours{3 * time.Hour, 4*time.Hour + 30*time.Minute}
+	if f.MaxRate != 20_000 || f.DownloadHours != night || f.RebootHours != late {
 		t.Errorf("%+v", f)
 	}
 	both := "[[firmware.slot]]\nname='A'\nselect='stable,copy1'\n[[firmware.slot]]\nname='B'\nselect='stable,copy2'\n"
@@ -72,6 +77,11 @@ func TestFirmwareRefusals(t *testing.T) {
 		{"[firmware]\nbackend='uboot'\nkeys=['k']\n[[firmware.slot]]\nname='A'\n", "\"A\" has no devices; uboot needs them"},
 		{head + "single_slot=true", "single_slot: backend \"file\" has two slots"},
 		{head + "max_size=0", "max_size: 0 is not valid"},
+		{head + "max_rate=999", "max_rate: 999 is not valid"},
+		{head + "download_hours='22-5'", "download_hours: \"22-5\" is not valid; allowed: \"HH:MM-HH:MM\" in local time"},
+		{head + "download_hours='24:00-05:00'", "is not valid"},
+		{head + "reboot_hours='02:00-02:00'", "is not valid"},
+		{head + "reboot_hours=3", "reboot_hours: 3 is not valid"},
 	} {
 		_, err := build(sources(tt.text), Options{}, noKeys)
 		if err == nil || !strings.Contains(fmt.Sprint(err), tt.want) {
