@@ -212,7 +212,7 @@ func newBox(u *updating, l *lasting, firmware *config.Firmware, compose func(f f
 	at, err := url.Parse(b.leshan.CoAP)
 	u.must(err)
 	cfg.Endpoint, cfg.Servers[0].URI, cfg.Firmware = b.leshan.endpoint, at, firmware
-	firmware.MaxSize, firmware.Patience, firmware.Confirm, firmware.Limit = maxPackage, 1500*time.Millisecond, 100*time.Millisecond, time.Second
+	firmware.MaxSize, firmware.Patience, firmware.Confirm, firmware.Limit = maxPackage, 1500*time.Millisecond, 500*time.Millisecond, time.Second
 	b.download = filepath.Join(cfg.StateDir, "firmware", "download")
 	u.start(cfg)
 	return b

@@ -59,7 +59,7 @@ func newUpdating(t *testing.T, change func(*config.Config)) *updating {
 	t.Helper()
 	u := &updating{lab: newLab(t), T: t}
 	cfg := u.config()
-	cfg.Firmware = &config.Firmware{Backend: config.FirmwareFile, Confirm: 100 * time.Millisecond, Limit: time.Second, MaxSize: 32 << 20}
+	cfg.Firmware = &config.Firmware{Backend: config.FirmwareFile, Confirm: 500 * time.Millisecond, Limit: time.Second, MaxSize: 32 << 20}
 	if change != nil {
 		change(cfg)
 	}
