@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/url"
 	"time"
 )
@@ -82,7 +83,8 @@ type transfer struct {
 	boot    string // in which the update began
 	synced  int64
 	noted   time.Time
-	begun   bool // in this attempt
+	quarter int64 // of the package that has come, as it was told last
+	begun   bool  // in this attempt
 	heard   time.Time
 	watch   *time.Timer // ends an attempt
 }
@@ -195,7 +197,7 @@ func (d *transfer) Begin(at Position, size int64) error {
 		d.file, d.look = f, u.inspect(d.ctx, d.serial, 0)
 		u.have.Store(0)
 	}
-	d.at, d.size = at, size
+	d.at, d.size, d.quarter = at, size, 0
 	return d.sync() // the journal must not take new bytes for old ones
 }
 
@@ -216,6 +218,7 @@ func (d *transfer) Write(b []byte) (int, error) {
 	}
 	d.updater.have.Store(have)
 	d.at.Offset = have
+	d.tell()
 	d.updater.rest(d.ctx, d.took(len(b), time.Now()))
 	d.heard = time.Now()
 	d.watch.Reset(d.updater.cfg.Patience)
@@ -223,6 +226,17 @@ func (d *transfer) Write(b []byte) (int, error) {
 		d.spool.hand(part{then: d.record()})
 	}
 	return len(b), nil
+}
+
+// tell logs each quarter of the package, for whoever follows the agent's log, such as a server by object 20.
+func (d *transfer) tell() {
+	if d.size == 0 {
+		return
+	}
+	if q := d.at.Offset * 4 / d.size; q > d.quarter && q < 4 {
+		d.quarter = q
+		d.updater.cfg.Log.LogAttrs(d.ctx, slog.LevelInfo, "a firmware package comes", slog.Int64("percent", 25*q), slog.Int64("bytes", d.at.Offset), slog.Int64("size", d.size))
+	}
 }
 
 // store writes a part of the package to its file.

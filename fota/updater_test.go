@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/url"
 	"os/exec"
 	"strings"
@@ -131,6 +132,34 @@ func TestDownloadsGoOn(t *testing.T) {
 			t.Errorf("attempts %v, want %v; %q on disk", attempts, want, b.machine.disk)
 		}
 	})
+}
+
+// TestProgressIsTold shows what a log has of a download that is interrupted after each quarter and a bit.
+func TestProgressIsTold(t *testing.T) {
+	content := "gateway 2 " + strings.Repeat("x", 989) + "!" // 1,000 bytes
+	var log strings.Builder
+	simulate(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) }, func(b *bench) {
+		b.fetch = func(from Position, to Body) error {
+			err := to.Begin(Position{from.Offset, "v"}, int64(len(content)))
+			for at := int(from.Offset); err == nil && at < len(content); at += 10 {
+				if _, err = to.Write([]byte(content[at : at+10])); err == nil && at-int(from.Offset) == 290 {
+					err = errors.New("the connection is lost")
+				}
+			}
+			return err
+		}
+		b.must(b.u.Fetch(b.Context(), "coap://x/y"))
+		time.Sleep(time.Hour)
+		b.is(Ready, Initial)
+	})
+	for _, percent := range []string{"25 bytes=250", "50 bytes=500", "75 bytes=750"} {
+		if n := strings.Count(log.String(), "percent="+percent+" size=1000"); n != 1 {
+			t.Errorf("%s%% is told %d times: %s", percent, n, log.String())
+		}
+	}
+	if n := strings.Count(log.String(), "percent="); n != 3 {
+		t.Errorf("progress is told %d times: %s", n, log.String())
+	}
 }
 
 // TestDownloadOutlivesTheAgent ends the agent in the middle of a download: what has come is
