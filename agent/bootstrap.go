@@ -30,11 +30,7 @@ func (a *Agent) bootstrapChanged(s client.BootstrapStatus) {
 		a.health.Clear(health.BootstrapFailing, "")
 		return
 	}
-	detail := fmt.Sprintf("%s: %s", s.URI, s.LastError)
-	if s.Remedy != "" {
-		detail += "; " + s.Remedy
-	}
-	a.health.Set(health.BootstrapFailing, "", detail)
+	a.health.Set(health.BootstrapFailing, "", withRemedy(fmt.Sprintf("%s: %s", s.URI, s.LastError), s.Remedy))
 }
 
 // bootstrapStatus returns the bootstrap as the control interface shows it, nil where there is

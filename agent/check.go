@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -26,8 +27,8 @@ type CheckRow struct {
 const checkTime = 12 * time.Second
 
 // Check reads a configuration and probes what it names: each sensor is read
-// once, each actuator looked at, each server's name resolved. It changes
-// nothing. An error that is a config.Problems is the configuration's.
+// once, each actuator looked at, each server's name resolved and its route
+// looked up. It changes nothing. An error that is a config.Problems is the configuration's.
 func Check(ctx context.Context, path, stateDir string) ([]CheckRow, error) {
 	cfg, err := Load(path, stateDir, "")
 	if err != nil {
@@ -48,10 +49,11 @@ func Check(ctx context.Context, path, stateDir string) ([]CheckRow, error) {
 		rows = append(rows, CheckRow{Part: "configuration", Name: w.Key, Where: w.File, Detail: w.Text})
 	}
 	for i := range cfg.Servers {
-		rows = append(rows, checkServer(ctx, &cfg.Servers[i]))
+		rows = append(rows, checkServer(ctx, ssid(cfg.Servers[i].ShortServerID), &cfg.Servers[i].Account))
 		rows = append(rows, checkKey(cfg, ssid(cfg.Servers[i].ShortServerID), &cfg.Servers[i].Account)...)
 	}
 	if cfg.Bootstrap != nil {
+		rows = append(rows, checkServer(ctx, "bootstrap", &cfg.Bootstrap.Account))
 		rows = append(rows, checkKey(cfg, "bootstrap", &cfg.Bootstrap.Account)...)
 	}
 	for i := range cfg.Modems {
@@ -78,17 +80,44 @@ func probes(ctx context.Context, cfg *config.Config, opts hw.Options) []CheckRow
 	return rows
 }
 
-func checkServer(ctx context.Context, s *config.Server) CheckRow {
-	row := CheckRow{Part: "server", Name: ssid(s.ShortServerID), Where: s.URI.String()}
+// checkServer looks whether there is a way to a server. Nothing is sent to it.
+func checkServer(ctx context.Context, name string, s *config.Account) CheckRow {
+	row := CheckRow{Part: "server", Name: name, Where: s.URI.String()}
+	if s.Modem != "" {
+		row.OK, row.Detail = true, fmt.Sprintf("by the sockets of modem %q, which resolves the name; not contacted", s.Modem)
+		return row
+	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	addresses, err := net.DefaultResolver.LookupHost(ctx, s.URI.Hostname())
 	if err != nil {
-		row.Detail = fmt.Sprintf("the name does not resolve: %v; check the network and the DNS servers", err)
+		row.Detail = fmt.Sprintf("the name does not resolve: %v; check the name, the network and the DNS servers", err)
 		return row
 	}
-	row.OK, row.Detail = true, "resolves to "+strings.Join(addresses, ", ")
+	row.Detail = "resolves to " + strings.Join(addresses, ", ")
+	if s.Interface != "" {
+		row.OK, row.Detail = true, row.Detail+"; not contacted"
+		return row
+	}
+	if err := route(ctx, addresses, s.URI.Port()); err != nil {
+		row.Detail += fmt.Sprintf(", and there is no way there: %v; check this device's network connection", err)
+		return row
+	}
+	row.OK, row.Detail = true, row.Detail+"; there is a route, not contacted"
 	return row
+}
+
+// route returns nil if the kernel has a route to one of the addresses. Connecting a UDP socket sends nothing.
+func route(ctx context.Context, addresses []string, port string) error {
+	var errs []error
+	for _, address := range addresses {
+		c, err := new(net.Dialer).DialContext(ctx, "udp", net.JoinHostPort(address, port))
+		if err == nil {
+			return c.Close()
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // checkKey looks whether a key can be used where it is held; no row for one that is read

@@ -97,3 +97,48 @@ device = "lamp"
 		}
 	}
 }
+
+// TestCheckServers: what is said of each server, and of the bootstrap server, without a packet to it.
+func TestCheckServers(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "agent.toml")
+	text := `
+[[server]]
+short_server_id = 101
+uri = "coap://127.0.0.1"
+[[server]]
+short_server_id = 102
+uri = "coap://lwm2m.example.com"
+modem = "wwan"
+[[server]]
+short_server_id = 103
+uri = "coap://[fe80::1]"
+[bootstrap]
+uri = "coap+tcp://127.0.0.1"
+[[modem]]
+name = "wwan"
+driver = "at"
+port = "` + dir + `/none"
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := Check(t.Context(), file, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted := []struct {
+		name, detail string
+		ok           bool
+	}{
+		{"101", "resolves to 127.0.0.1; there is a route, not contacted", true},
+		{"102", `by the sockets of modem "wwan"`, true},
+		{"103", "resolves to fe80::1, and there is no way there: ", false}, // of which interface?
+		{"bootstrap", "there is a route, not contacted", true},
+	}
+	for i, want := range wanted {
+		if r := rows[i]; r.Part != "server" || r.Name != want.name || r.OK != want.ok || !strings.Contains(r.Detail, want.detail) {
+			t.Errorf("%+v, want %+v", r, want)
+		}
+	}
+}

@@ -71,11 +71,19 @@ func (a *Agent) accountChanged(s client.AccountStatus) {
 	}
 	for c, code := range serverTroubles {
 		if c == cause {
-			a.health.Set(code, on, s.LastError)
+			a.health.Set(code, on, withRemedy(s.LastError, s.Remedy))
 		} else {
 			a.health.Clear(code, on)
 		}
 	}
+}
+
+// withRemedy is an error with what can be done about just that one.
+func withRemedy(err, remedy string) string {
+	if remedy == "" {
+		return err
+	}
+	return err + "; " + remedy
 }
 
 // serverTroubles are the troubles with a server, by cause.

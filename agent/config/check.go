@@ -151,7 +151,7 @@ func (s *section) allowed(unknown string) string {
 // suggestion says which of the names may be meant, or nothing.
 func suggestion(unknown string, names []string) string {
 	for _, name := range names {
-		if bare := strings.Trim(name, "[]"); distance(unknown, bare) <= 2 && len(bare) > 3 {
+		if bare := strings.Trim(name, "[]"); distance(unknown, bare) <= min(2, len(bare)-2) {
 			return fmt.Sprintf("did you mean %q? ", bare)
 		}
 	}

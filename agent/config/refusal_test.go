@@ -21,6 +21,7 @@ func TestRefusals(t *testing.T) {
 		{"too deep", "x = " + strings.Repeat("[", 17), []string{"agent.toml:1: keys or brackets are nested too deep"}},
 		{"key too deep", "\n" + strings.Repeat("a.", 17) + "a = 1", []string{"agent.toml:2: keys or brackets are nested too deep"}},
 		{"unknown key", "[device]\ncolour = 'red'", []string{"agent.toml:2: device: colour: unknown; allowed: manufacturer, model, serial, hardware_version"}},
+		{"a short key", "[[modem]]\nname = 'a'\ndriver = 'at'\nport = '/dev/ttyUSB2'\napm = 'x'", []string{`agent.toml:5: modem "a": apm: unknown; did you mean "apn"? allowed: name, driver, port, speed, signal, heal, apn, netifd, power, pin`}},
 		{"unknown table", "[[servers]]\nuri = 'x'", []string{"agent.toml:1: servers: unknown; did you mean \"server\"? allowed: endpoint, test_object, object_folder, [device], [location], [[server]], [bootstrap], [[sensor]], [[derived]], [[geofence]], [[actuator]], [[event_log]], [[modem]], [[app]], [tpm], [firmware], [lock_and_wipe], [remote_configuration], [metrics], [page], [log]"}},
 		{"misspelt", "[[sensor]]\nname='a'\ndriver='sim'\nintervall='1s'", []string{
 			`agent.toml:4: sensor "a": intervall: unknown; did you mean "interval"? allowed: object, interval_min, interval_max, name, driver, instance, application_type, bus, address, chip, line, device, trigger, interval, debounce, active, bias, edge, drive, shunt, frequency, range, baud, parity, stop_bits, timeout, register, table, type, word_order, unit, wave, min, max, period, seed, file, [[channel]]`,

@@ -204,7 +204,7 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no agent answers at %s: is it running? see \"systemctl status lwm2m-agent\"; -socket PATH names another socket", c.path)
+		return fmt.Errorf("no agent answers at %s: is it running? \"lwm2m-agent check\" says whether its configuration is right, \"systemctl status lwm2m-agent\" how it ended; -socket PATH names another socket", c.path)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s: permission denied; be root or a member of group %s", c.path, GroupReading)
 	}

@@ -103,7 +103,7 @@ func TestClientWithoutAgent(t *testing.T) {
 	l.Close()
 	for _, path := range []string{filepath.Join(dir, "none"), dead} {
 		_, err := NewClient(path).Status(t.Context())
-		if want := "no agent answers at " + path + ": is it running? see \"systemctl status lwm2m-agent\"; -socket PATH names another socket"; err == nil || err.Error() != want {
+		if want := "no agent answers at " + path + ": is it running? \"lwm2m-agent check\" says whether its configuration is right, \"systemctl status lwm2m-agent\" how it ended; -socket PATH names another socket"; err == nil || err.Error() != want {
 			t.Errorf("error: %v\nwant: %s", err, want)
 		}
 	}

@@ -39,7 +39,7 @@ var kinds = []Kind{
 	{
 		Code: ServerUnreachable, Severity: Error, Subject: "server", Device: NoIPConnectivity,
 		Text:   "the server does not answer",
-		Remedy: "Check the address and port, the network and firewalls (UDP), and that the server runs. The agent goes on trying with growing pauses and comes back by itself.",
+		Remedy: "Read the text. `lookup`: the name in `uri` is wrong, or this device's DNS. `network is unreachable`, `no route to host`: this device has no connection, see its interfaces and modem. `connection refused`: the machine is there, and nothing listens at that port. No answer at all: a wrong address, a firewall (UDP) between, or a server that does not run. The agent goes on trying with growing pauses and comes back by itself.",
 	},
 	{
 		Code: ServerRefuses, Severity: Error, Subject: "server",
@@ -49,7 +49,7 @@ var kinds = []Kind{
 	{
 		Code: ServerIdentity, Severity: Error, Subject: "server",
 		Text:   "no secure session: identity and key do not fit the server's",
-		Remedy: "Compare `identity` and the key with what the server has for this client. A wrong key often shows only as a handshake that stops after a flight; the text names the message that did not come.",
+		Remedy: "Compare `identity` and the key with what the server has for this client. A wrong key shows as an alert of the server (decrypt_error, bad_record_mac, with some servers internal_error), or only as a handshake that stops after a flight: the text names the alert, or the message that did not come.",
 	},
 	{
 		Code: ServerMissing, Severity: Warning,

@@ -88,7 +88,7 @@ func open(dir string, opts Options, fsType func(string) (int64, error)) (*Store,
 		opts.FlushAfter = 5 * time.Minute
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the operator names it
-		return nil, fmt.Errorf("state directory: %w", err)
+		return nil, fmt.Errorf("state directory: %w; the user who runs this must be able to write there, or give another one with -state DIR", err)
 	}
 	t, err := fsType(dir)
 	if err != nil {

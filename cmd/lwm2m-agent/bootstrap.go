@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"lwm2m-agent/agent/control"
@@ -28,7 +29,7 @@ func (c *call) printBootstrap(b *control.Bootstrap, now time.Time) {
 	if !b.Purge.IsZero() {
 		fmt.Fprintf(c.stdout, "    its account is removed %s\n", until(b.Purge, now))
 	}
-	if b.LastError == "" {
+	if b.LastError == "" || strings.Contains(b.Words, b.LastError) {
 		return
 	}
 	state := ""
@@ -36,7 +37,4 @@ func (c *call) printBootstrap(b *control.Bootstrap, now time.Time) {
 		state = ", over since"
 	}
 	fmt.Fprintf(c.stdout, "    last error %s%s: %s\n", ago(b.LastErrorTime, now), state, safe(b.LastError))
-	if b.Remedy != "" && !b.ErrorCleared {
-		fmt.Fprintf(c.stdout, "    what to do: %s\n", safe(b.Remedy))
-	}
 }

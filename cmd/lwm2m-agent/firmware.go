@@ -104,5 +104,5 @@ func firmwareLine(f *control.Firmware, now time.Time) string {
 	if f.Result != 0 {
 		line += fmt.Sprintf(", last result %d (%s)", f.Result, f.Outcome)
 	}
-	return fmt.Sprintf("%s, since %s", line, ago(f.Since, now))
+	return fmt.Sprintf("%s, for %s", line, span(now.Sub(f.Since)))
 }

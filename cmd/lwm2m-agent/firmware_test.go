@@ -14,7 +14,7 @@ func TestFirmwareCommand(t *testing.T) {
 	a := startAgent(t, map[string]string{"GET /v1/firmware": firmwareAnswer, "POST /v1/firmware": "", "PUT /v1/firmware": ""})
 	out, problems, code := run(t.Context(), "firmware", "status", "-socket", a.socket)
 	for _, want := range []string{
-		"firmware: deferred gateway 2.0, waits for consent, is installed in 1 h, last result 11 (deferred), since 1 h ago", "from coap://x/y", "0123456789ab",
+		"firmware: deferred gateway 2.0, waits for consent, is installed in 1 h, last result 11 (deferred), for 1 h", "from coap://x/y", "0123456789ab",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("status is %q, %q, %d; want %q", out, problems, code, want)

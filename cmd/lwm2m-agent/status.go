@@ -109,12 +109,12 @@ func queued(s *control.Server) string {
 	return fmt.Sprintf("%d (%d dropped)", s.Queued, s.Dropped)
 }
 
-// printLastError prints what a server's table row has no room for.
+// printLastError prints what a server's table row has no room for; health says what to do about it.
 func (c *call) printLastError(s *control.Server, now time.Time) {
 	if s.Words != s.State {
 		fmt.Fprintf(c.stdout, "server %d: %s\n", s.ShortServerID, safe(s.Words))
 	}
-	if s.LastError == "" {
+	if s.LastError == "" || strings.Contains(s.Words, s.LastError) {
 		return
 	}
 	state := ""
@@ -122,9 +122,6 @@ func (c *call) printLastError(s *control.Server, now time.Time) {
 		state = ", over since"
 	}
 	fmt.Fprintf(c.stdout, "server %d: last error %s%s: %s\n", s.ShortServerID, ago(s.LastErrorTime, now), state, safe(s.LastError))
-	if s.Remedy != "" && !s.ErrorCleared {
-		fmt.Fprintf(c.stdout, "    what to do: %s\n", safe(s.Remedy))
-	}
 }
 
 func (c *call) printTrouble(t *control.Trouble, now time.Time) {

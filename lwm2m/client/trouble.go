@@ -139,7 +139,10 @@ func alertRemedy(e *dtls.Error) string {
 	if help, ok := ownRemedies[e.Alert]; ok && !e.Remote {
 		return help
 	}
-	return alertRemedies[e.Alert]
+	if help, ok := alertRemedies[e.Alert]; ok || !e.Remote {
+		return help
+	}
+	return checkCredentials + "; the server's log may say more"
 }
 
 var ownRemedies = map[dtls.Alert]string{

@@ -203,6 +203,7 @@ func TestDTLSTroubleInWords(t *testing.T) {
 		{&dtls.TimeoutError{Awaited: "ServerHello"}, "check that the server runs"},
 		{&dtls.Error{Alert: dtls.AlertDecryptError, Remote: true}, "compare identity and key"},
 		{&dtls.Error{Alert: dtls.AlertUnknownPSKIdentity, Remote: true}, "does not know the identity"},
+		{&dtls.Error{Alert: dtls.AlertInternalError, Remote: true}, "compare identity and key"},
 		{&net.DNSError{Err: "no such host", Name: "x.invalid"}, "host name"},
 		{fmt.Errorf("%w: scheme", ErrAccount), "configuration"},
 	} {
