@@ -65,6 +65,8 @@ type Options struct {
 	// must be made and run.
 	FactoryReset bool
 
+	lines *keptLines // nil: nobody keeps lines of outputs
+
 	RefuseVolatile bool // the state directory must survive a reboot
 	Deregister     bool // when the agent ends
 
@@ -337,6 +339,7 @@ func (a *Agent) Apply(ctx context.Context, cfg *config.Config) error {
 	if err := a.apps.Apply(cfg.Apps); err != nil { // first: a sensor may take over an object of theirs
 		return err
 	}
+	a.opts.lines.change(a.config.Load(), cfg)
 	if err := a.board.Apply(ctx, cfg); err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 	"os/user"
 	"strconv"
 
+	"github.com/coreos/go-systemd/v22/activation"
+
 	"lwm2m-agent/agent/helper"
 )
 
@@ -18,7 +20,7 @@ const helperUser = "lwm2m-agent"
 // Helper is the root process behind its socket unit, until ctx ends or nobody asks any more.
 func Helper(ctx context.Context, w io.Writer) error {
 	log := newLogger(w, slog.LevelInfo)
-	l, err := inherited()
+	l, err := inherited(activation.Files(true))
 	if err != nil {
 		return err
 	}

@@ -73,12 +73,14 @@ func firstConfig(files config.Files, machine *transaction.Machine) (cfg *config.
 func Run(ctx context.Context, opts RunOptions) error {
 	defer onOneProcessor()()
 	kept := KeepMemory() // before the first key is read
-	socket, err := inherited()
+	lines, sockets := splitInherited(activation.Files(true))
+	socket, err := inherited(sockets)
 	if err != nil {
 		return err
 	}
 	for {
-		err := runOnce(ctx, opts, socket, kept)
+		err := runOnce(ctx, opts, socket, lines, kept)
+		lines = nil
 		switch {
 		case !errors.Is(err, ErrReset):
 			return err
@@ -89,7 +91,7 @@ func Run(ctx context.Context, opts RunOptions) error {
 }
 
 // runOnce is the agent from one factory reset to the next.
-func runOnce(ctx context.Context, opts RunOptions, socket net.Listener, kept error) error {
+func runOnce(ctx context.Context, opts RunOptions, socket net.Listener, lines map[string]*os.File, kept error) error {
 	level := new(slog.LevelVar)
 	files := filesOf(opts.Config, opts.StateDir, opts.Socket)
 	// Before anything of what it erases is read.
@@ -111,11 +113,13 @@ func runOnce(ctx context.Context, opts RunOptions, socket net.Listener, kept err
 		log.Warn("a core dump of this process would hold keys", slog.Any("error", kept))
 	}
 	root := helper.Client{Path: helper.DefaultSocket}
+	hardware := hw.Options{WriteLED: root.WriteLED, WritePWM: root.WritePWM}
+	outputs := newKeptLines(lines, cfg, &hardware, log)
 	a, err := New(Options{
 		Config: cfg, Version: opts.Version, Built: opts.Built, Log: log, Deregister: opts.Deregister,
 		RefuseVolatile: opts.StateDir == "", FactoryReset: true, Files: &files, Transactions: machine,
-		Hardware: hw.Options{WriteLED: root.WriteLED, WritePWM: root.WritePWM},
-		Applied:  func(cfg *config.Config) { setLevel(level, cfg) },
+		Hardware: hardware, lines: outputs,
+		Applied: func(cfg *config.Config) { setLevel(level, cfg) },
 	})
 	if err != nil {
 		return err
@@ -129,12 +133,26 @@ func runOnce(ctx context.Context, opts RunOptions, socket net.Listener, kept err
 	}
 	local := a.ControlTask(control.SocketOptions{Path: cfg.Socket, Listener: l, Log: a.log})
 	a.log.Info("starting", slog.String("version", opts.Version), slog.String("endpoint", a.endpoint), slog.Int("servers", len(cfg.Servers)))
-	return a.Run(ctx,
+	tasks := []Task{
 		local,
 		named{"readiness", func(ctx context.Context) error { return a.notifyReady(ctx, local.Ready(), a.board.Hardware().Ready()) }},
 		named{"watchdog", a.feedWatchdog},
 		named{"reload", func(ctx context.Context) error { return a.reloads(ctx, opts.Reload) }},
-	)
+	}
+	if outputs != nil {
+		tasks = append(tasks, named{"kept lines", func(ctx context.Context) error { return outputs.run(ctx, a.board.Hardware()) }})
+	}
+	settled, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	defer context.AfterFunc(ctx, func() {
+		defer end()
+		outputs.settle(settled, a.board.Hardware())
+	})()
+	err = a.Run(settled, tasks...)
+	if errors.Is(err, ErrReset) {
+		outputs.change(a.config.Load(), new(config.Config)) // the next run takes the lines anew
+	}
+	return err
 }
 
 func setLevel(level *slog.LevelVar, cfg *config.Config) {
@@ -145,18 +163,18 @@ func setLevel(level *slog.LevelVar, cfg *config.Config) {
 
 // inherited returns the control socket that the service supervisor opened, if
 // it did.
-func inherited() (net.Listener, error) {
-	listeners, err := activation.Listeners()
-	if err != nil {
-		return nil, fmt.Errorf("take over the sockets of the service supervisor: %w", err)
-	}
-	switch len(listeners) {
+func inherited(files []*os.File) (net.Listener, error) {
+	switch len(files) {
 	case 0:
 		return nil, nil
 	case 1:
-		return listeners[0], nil
+		l, err := net.FileListener(files[0])
+		if err := errors.Join(err, files[0].Close()); err != nil {
+			return nil, fmt.Errorf("take over the socket of the service supervisor: %w", err)
+		}
+		return l, nil
 	}
-	return nil, fmt.Errorf("the service supervisor handed over %d sockets, want one", len(listeners))
+	return nil, fmt.Errorf("the service supervisor handed over %d sockets, want one", len(files))
 }
 
 // another returns a second handle of an inherited socket, so that closing it leaves the first one.

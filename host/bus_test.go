@@ -14,7 +14,8 @@ import (
 )
 
 // bus is the far side of a D-Bus connection, at the level of bytes: it lets
-// anybody in and answers method calls itself, by "interface.member". Those that
+// anybody in and answers method calls itself, by "interface.member", reads of a
+// property also by "interface property". Those that
 // it has no answer for belong to services that are not there.
 type bus struct {
 	answers map[string][]any // an element that is an error is the answer
@@ -99,6 +100,9 @@ func (b *bus) answer(call *dbus.Message) *dbus.Message {
 	}
 	method := header(dbus.FieldInterface) + "." + header(dbus.FieldMember)
 	body, known := b.answers[method]
+	if member := header(dbus.FieldMember); !known && member == "Get" && len(call.Body) == 2 { // of a property
+		body, known = b.answers[fmt.Sprintf("%v %v", call.Body...)]
+	}
 	if method == "org.freedesktop.DBus.Hello" {
 		body, known = []any{":1.1"}, true
 	} else {

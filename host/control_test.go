@@ -132,6 +132,40 @@ func TestSystemdClock(t *testing.T) {
 	}
 }
 
+// TestRestarting tells the job that ends the service from others, and from none.
+func TestRestarting(t *testing.T) {
+	const unit, job = dbus.ObjectPath("/org/freedesktop/systemd1/unit/agent"), dbus.ObjectPath("/org/freedesktop/systemd1/job/7")
+	type ofUnit struct {
+		ID   uint32
+		Path dbus.ObjectPath
+	}
+	for _, c := range []struct {
+		what string
+		job  ofUnit
+		kind string
+		want bool
+	}{
+		{"systemctl restart", ofUnit{7, job}, "restart", true},
+		{"systemctl stop, shutdown", ofUnit{7, job}, "stop", false},
+		{"a signal", ofUnit{0, "/"}, "", false},
+	} {
+		b := &bus{answers: map[string][]any{
+			"org.freedesktop.systemd1.Manager.GetUnitByPID": {unit},
+			"org.freedesktop.systemd1.Unit Job":             {dbus.MakeVariant(c.job)},
+			"org.freedesktop.systemd1.Job JobType":          {dbus.MakeVariant(c.kind)},
+		}}
+		if got, err := (&systemd{dial: b.dial}).restarting(t.Context()); got != c.want || err != nil {
+			t.Errorf("%s: %v, %v", c.what, got, err)
+		}
+		if want := fmt.Sprintf("GetUnitByPID[%d]", os.Getpid()); b.calls[0] != want {
+			t.Errorf("%s: asked %s, want %s", c.what, b.calls[0], want)
+		}
+	}
+	if _, err := (&systemd{dial: (&bus{}).dial}).restarting(t.Context()); !errors.Is(err, ErrNotSupported) {
+		t.Errorf("without systemd: %v", err)
+	}
+}
+
 // TestBusDoesNotAnswer: a service that hangs costs the caller's time only.
 func TestBusDoesNotAnswer(t *testing.T) {
 	s := &systemd{dial: func(ctx context.Context) (*dbus.Conn, error) {

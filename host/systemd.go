@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -132,23 +133,52 @@ func (s *systemd) SetTime(ctx context.Context, t time.Time) error {
 	return nil
 }
 
-// synchronized asks timedated whether the clock follows a time server.
-func (s *systemd) synchronized(ctx context.Context) (bool, error) {
+// property asks one object for a property and closes the connection. what is for errors.
+func (s *systemd) property(ctx context.Context, what, service, path, iface, name string, into any) error {
 	conn, err := s.dial(ctx)
 	if err != nil {
-		return false, fmt.Errorf("connect to the system bus: %w", err)
+		return fmt.Errorf("connect to the system bus: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
 	var answer dbus.Variant
-	call := conn.Object(timedate, "/org/freedesktop/timedate1").CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0, timedate, "NTPSynchronized")
+	call := conn.Object(service, dbus.ObjectPath(path)).CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0, iface, name)
 	if err := call.Store(&answer); err != nil {
-		return false, fmt.Errorf("ask whether the clock follows a time server: %w", busError(err))
+		return fmt.Errorf("%s: %w", what, busError(err))
 	}
-	synchronized, ok := answer.Value().(bool)
-	if !ok {
-		return false, fmt.Errorf("ask whether the clock follows a time server: the answer is %s", answer)
+	if err := answer.Store(into); err != nil {
+		return fmt.Errorf("%s: the answer is %s", what, answer)
 	}
-	return synchronized, nil
+	return nil
+}
+
+// synchronized asks timedated whether the clock follows a time server.
+func (s *systemd) synchronized(ctx context.Context) (synchronized bool, err error) {
+	err = s.property(ctx, "ask whether the clock follows a time server", timedate, "/org/freedesktop/timedate1", timedate, "NTPSynchronized", &synchronized)
+	return synchronized, err
+}
+
+// Restarting reports whether systemd ends this process to start it again at once, and not to stop it
+// (org.freedesktop.systemd1(5): Unit.Job, Job.JobType).
+func Restarting(ctx context.Context) (bool, error) {
+	return (&systemd{dial: systemBus}).restarting(ctx)
+}
+
+func (s *systemd) restarting(ctx context.Context) (bool, error) {
+	const init, what = "org.freedesktop.systemd1", "ask why the service ends"
+	var unit dbus.ObjectPath
+	if err := s.call(ctx, init, "/org/freedesktop/systemd1", "Manager.GetUnitByPID", &unit, uint32(os.Getpid())); err != nil { //nolint:gosec // not negative
+		return false, fmt.Errorf("%s: %w", what, err)
+	}
+	var job struct {
+		ID   uint32 // 0: none
+		Path dbus.ObjectPath
+	}
+	if err := s.property(ctx, what, init, string(unit), init+".Unit", "Job", &job); err != nil || job.ID == 0 {
+		return false, err
+	}
+	var kind string
+	err := s.property(ctx, what, init, string(job.Path), init+".Job", "JobType", &kind)
+	return kind == "restart", err
 }
 
 // SetTimezone asks timedated.

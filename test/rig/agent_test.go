@@ -195,7 +195,7 @@ func TestAgent(t *testing.T) {
 	_, demoPort, _ := strings.Cut(strings.TrimPrefix(demo.CoAP, "coap://"), ":")
 	meter := StartMeter(t, 1, 2, 3)
 	f := field{server: s, demo: demo, Board: Start(t, Config{
-		Programs: map[string]string{"/usr/bin/lwm2m-agent": Build(t, "./cmd/lwm2m-agent")},
+		Programs: map[string]string{"/usr/bin/lwm2m-agent": Build(t, "./cmd/lwm2m-agent"), "/usr/bin/supervisor": Build(t, "./test/rig/supervisor")},
 		Files:    map[string][]byte{"/etc/lwm2m-agent/agent.toml": fmt.Appendf(nil, boardToml, Host, port, hex.EncodeToString(key), demoPort, meter), "/etc/lwm2m-agent/fast.toml": []byte(fastToml())},
 	})}
 	f.AddDPS310(t)
@@ -205,7 +205,7 @@ func TestAgent(t *testing.T) {
 	f.AddMagnetometer(t)
 	f.SetField(t, 46.728)
 	f.Run(t, "chmod 600 /etc/lwm2m-agent/agent.toml")
-	pid := f.Spawn(t, "/usr/bin/lwm2m-agent run -state /tmp/state")
+	pid := f.Spawn(t, "/usr/bin/supervisor /usr/bin/lwm2m-agent run -state /tmp/state")
 	c := s.AwaitRegistered(t, endpoint, slow)
 	for _, link := range []string{"</3303/0>", "</3315/0>", "</3200/0>", "</3306/0>"} {
 		if !strings.Contains(c.Links, link) {
@@ -222,6 +222,7 @@ func TestAgent(t *testing.T) {
 	t.Run("sensor taken away", f.checkTakenAway)
 	t.Run("recording", f.checkRecording)
 	t.Run("network", f.checkNetwork)
+	t.Run("killed", f.checkKilled)
 	t.Run("end", func(t *testing.T) {
 		f.set(t, relay, "true")
 		f.WaitOutput(t, slow, 5, true)
@@ -360,6 +361,22 @@ func (f field) checkOutput(t *testing.T) {
 			t.Errorf("the data register does not say %v", on)
 		}
 	}
+}
+
+// checkKilled kills the agent while the relay is on: its supervisor holds the line, the next process goes on with it.
+func (f field) checkKilled(t *testing.T) {
+	f.set(t, relay, "true")
+	f.WaitOutput(t, slow, 5, true)
+	f.Run(t, "kill -9 $(pidof lwm2m-agent)")
+	f.WaitConsole(t, slow, "SUPERVISOR run 2 ready with 1")
+	if !f.OutputLevel(t, 0, 5) {
+		t.Error("the relay has dropped out")
+	}
+	if got := f.Run(t, "/usr/bin/lwm2m-agent read "+relay); !strings.Contains(got, "true") {
+		t.Errorf("the next process says %q", got)
+	}
+	f.set(t, relay, "false")
+	f.WaitOutput(t, slow, 5, false)
 }
 
 // checkTakenAway takes the bus away under the sensor and gives it back: the
