@@ -3,6 +3,7 @@
 # package's own scripts and program are real. Each line that it prints is "ok: WHAT" or "failed: WHAT".
 mkdir -p /tmp /lib /etc/uci /proc /dev
 mount -t proc proc /proc
+ip link set lo up
 echo 00112233445566778899aabbccddeeff >/etc/machine-id # the machine has no network interface with an address to be named by
 
 # rc.common and procd: the instance's command runs in the background.
@@ -27,7 +28,13 @@ cat >/bin/uci <<'UCI'
 [ "$1" != -q ] || shift
 case "$1" in
   get) grep -q "^config .*'${2#*.}'" "/etc/config/${2%.*}" ;;
-  set) echo "config ${2#*=} '$(echo "${2%=*}" | cut -d. -f2)'" >>"/etc/config/${2%%.*}" ;;
+  set)
+    path=${2%%=*} file=/etc/config/${2%%.*}
+    case ${path#*.} in
+      *.*) echo "	option ${path##*.} '${2#*=}'" >>"$file" ;; # of the last section, here
+      *) echo "config ${2#*=} '${path#*.}'" >>"$file" ;;
+    esac
+    ;;
   commit) : ;;
   *) exit 1 ;;
 esac
@@ -72,11 +79,9 @@ soon "status" lwm2m-agent status
 hold "the state lies where a reboot leaves it" test -e /etc/lwm2m-agent/state/state.db
 hold "nobody else reads it" mode /etc/lwm2m-agent/state 700
 hold "nor the keys" mode /etc/lwm2m-agent/keys 700
+echo "127.0.0.1 lwm2m.example.com" >/etc/hosts
+hold "what docs/install.md tells to type" sh -e /root/documented.sh
 cat >>/etc/config/lwm2m-agent <<'CONFIG'
-
-config server 'office'
-	option short_server_id '101'
-	option uri 'coap://127.0.0.1'
 
 config sensor 'cold room'
 	option driver 'sim'

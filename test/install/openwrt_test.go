@@ -3,11 +3,15 @@
 package install
 
 import (
+	"bytes"
 	_ "embed"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"lwm2m-agent/test/workspace"
 )
 
 //go:embed openwrt.sh
@@ -36,6 +40,9 @@ func TestOpenWrt(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root, "root", "trial.sh"), openwrt, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(root, "root", "documented.sh"), documented(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	arguments := []string{
 		"unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "chroot", root, "/bin/busybox", "sh", "-c",
 		"/bin/busybox --install -s /bin && PATH=/bin:/usr/bin exec sh /root/trial.sh",
@@ -50,4 +57,19 @@ func TestOpenWrt(t *testing.T) {
 		t.Fatalf("run the package's scripts: %v\n%s", err, out)
 	}
 	allHold(t, openwrt, out, "openwrt.log")
+}
+
+// documented returns what docs/install.md tells to type on OpenWrt, behind a key that it names.
+func documented(t *testing.T) []byte {
+	t.Helper()
+	script := []byte("umask 077; mkdir -p /etc/lwm2m-agent/keys; echo 00112233445566778899aabbccddeeff >/etc/lwm2m-agent/keys/gw-17.psk\n")
+	for line := range strings.Lines(string(read(t, filepath.Join(workspace.Root(t), "docs/install.md")))) {
+		if command, ok := strings.CutPrefix(line, "    "); ok && (strings.HasPrefix(command, "uci ") || strings.Contains(command, "/etc/config/") || strings.HasPrefix(command, "/etc/init.d/")) {
+			script = append(script, command...)
+		}
+	}
+	if !bytes.Contains(script, []byte("uci commit")) || !bytes.Contains(script, []byte(" check ")) || !bytes.Contains(script, []byte(" reload")) {
+		t.Fatalf("docs/install.md tells\n%s", script)
+	}
+	return script
 }
