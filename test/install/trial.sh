@@ -27,7 +27,11 @@ soon() {
   fail "$what" "$*: $out"
 }
 said() { grep -qE "$1" /root/peer.log; }
-installs() { DEBIAN_FRONTEND=noninteractive dpkg -i "$1"; }
+installs() { DEBIAN_FRONTEND=noninteractive apt-get -o APT::Sandbox::User=root install -y "$1"; }
+# times MATCH: how often the server has said so.
+times() { grep -cE "$1" /root/peer.log; }
+reads_on() { [ "$(times '^read /3/0/0: \[.*<nil>$')" -gt "$1" ]; }
+ended() { journalctl -q -o cat -u lwm2m-agent | grep '^ending ' | tail -n 1 | grep -q "restart=$1"; }
 pid() { systemctl show -P MainPID lwm2m-agent; }
 restarted() { [ "$(systemctl show -P NRestarts lwm2m-agent)" -ge 1 ] && systemctl is-active --quiet lwm2m-agent; }
 absent() { local found; found=$(find / -xdev -name '*lwm2m-agent*' -not -path '/proc/*' -not -path '/root/*' -not -path '/var/log/*' -not -path '/sys/*' -not -path '/var/lib/dpkg/info/*' 2>/dev/null); echo "$found"; [ -z "$found" ]; }
@@ -149,17 +153,29 @@ soon "the watchdog starts what hangs anew" restarted
 rm -r /run/systemd/system/lwm2m-agent.service.d
 systemctl daemon-reload
 
-before=$(pid)
+before=$(pid) registered=$(times '^registered')
 echo '# edited' >>/etc/lwm2m-agent/agent.toml
 hold "upgrade" installs /root/new.deb
 soon "active after the upgrade" systemctl is-active --quiet lwm2m-agent
 hold "the new program runs" test "$(pid)" != "$before"
+hold "the old one knew that it was restarted, so that outputs stay" ended true
+soon "the server goes on reading" reads_on "$(times '^read')"
+hold "no read was in vain" test "$(times '^read .*[^>]$')" = 0
+hold "and no registration was made anew" test "$(times '^registered')" = "$registered"
+before=$(pid)
+hold "the same version once more" dpkg -i /root/new.deb
+hold "does not restart what runs" test "$(pid)" = "$before"
 hold "the administrator's edit stays" grep -q '# edited' /etc/lwm2m-agent/agent.toml
 soon "the state stays" lwm2m-agent read /3/0/14
 hold "nothing is refused to it, nothing warned of" quiet
 refuse "up to now no registration has ended" said '^deregistered'
 hold "the definition of object 26241 is there" grep -q '<Name>Gateway Configuration</Name>' /usr/share/lwm2m-agent/objects/26241.xml
 hold "the definition of object 26242 is there" grep -q '<Name>Gateway Traffic</Name>' /usr/share/lwm2m-agent/objects/26242.xml
+
+hold "stop" systemctl stop lwm2m-agent
+hold "outputs take their safe states then" ended false
+hold "start" systemctl start lwm2m-agent
+soon "active" systemctl is-active --quiet lwm2m-agent
 
 hold "removal" dpkg -r lwm2m-agent
 soon "its registration has ended" said '^deregistered'

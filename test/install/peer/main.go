@@ -1,5 +1,5 @@
 // Command peer is a LwM2M server for the trial of an installed agent: it prints a line
-// for each registration, and what it reads of a client that registers. "peer forward FROM TO" carries
+// for each registration, and what it reads of a client that registers, and goes on reading. "peer forward FROM TO" carries
 // connections between two unix sockets. It must not know the agent.
 package main
 
@@ -52,7 +52,7 @@ func serve(ctx context.Context, address string) error {
 		case e := <-events:
 			fmt.Println(e.Kind, e.Registration.Endpoint)
 			if c, ok := s.Client(e.Registration.Endpoint); ok && e.Kind == server.Registered {
-				go read(ctx, c)
+				go read(ctx, c, e.Registration.ID)
 			}
 		case err := <-ended:
 			s.Wait()
@@ -61,10 +61,18 @@ func serve(ctx context.Context, address string) error {
 	}
 }
 
-// read prints what the client says its manufacturer is.
-func read(ctx context.Context, c *server.Client) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	nodes, err := c.Read(ctx, lwm2m.MustPath("/3/0/0"))
-	fmt.Println("read /3/0/0:", nodes, err)
+// read prints what the client says its manufacturer is, again and again as long as it has this registration. An agent that is
+// away for a moment costs a request retransmissions, and no more.
+func read(ctx context.Context, c *server.Client, id string) {
+	pause := time.NewTicker(200 * time.Millisecond)
+	defer pause.Stop()
+	for c.Registration().ID == id {
+		nodes, err := c.Read(ctx, lwm2m.MustPath("/3/0/0"))
+		fmt.Println("read /3/0/0:", nodes, err)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
