@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lwm2m-agent/agent"
 	"lwm2m-agent/agent/ets"
 	"lwm2m-agent/lwm2m"
@@ -115,7 +117,7 @@ func (c *call) printETS(results []ets.Result, v lwm2m.Version, asJSON bool, took
 
 // writePage writes results to a file, which says what was tested.
 func writePage(file string, v lwm2m.Version, results []ets.Result) error {
-	f, err := os.Create(file) //nolint:gosec // the user names it
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o644) //nolint:gosec // the user names it
 	if err != nil {
 		return fmt.Errorf("write the page: %w", err)
 	}

@@ -5,10 +5,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"lwm2m-agent/lwm2m"
 )
 
 func TestETS(t *testing.T) {
@@ -71,5 +74,20 @@ func TestETSInterrupted(t *testing.T) {
 	out, problems, code := run(ctx, "ets", "101")
 	if code != exitFailed || out != "" || !strings.Contains(problems, "interrupted") {
 		t.Errorf("exit code %d, %q, %q", code, out, problems)
+	}
+}
+
+// TestETSPageIsNoLink: a page is not written through a link that somebody left in a folder for everybody.
+func TestETSPageIsNoLink(t *testing.T) {
+	dir := t.TempDir()
+	victim, link := filepath.Join(dir, "victim"), filepath.Join(dir, "page.html")
+	if err := errors.Join(os.WriteFile(victim, []byte("x"), 0o600), os.Symlink(victim, link)); err != nil {
+		t.Fatal(err)
+	}
+	if err := writePage(link, lwm2m.Version12, nil); err == nil {
+		t.Error("it was written")
+	}
+	if text, err := os.ReadFile(victim); err != nil || string(text) != "x" {
+		t.Errorf("the other file has %q, %v", text, err)
 	}
 }
