@@ -89,8 +89,12 @@ var scripts = map[string]string{
 // triedElsewhere are programs by where is tried what documents tell to do with them.
 var triedElsewhere = map[string]string{
 	"apt": "TestInstalled", "systemctl": "TestInstalled", "ssh": "TestInstalled", "openssl": "TestInstalled", "chown": "TestInstalled", "opkg": "TestOpenWrt",
+	"curl": "TestFirstConnection", "java": "TestFirstConnection", "umask": "TestFirstConnection",
 	"systemd-creds": "TestKeyFromCredential", "packaging/build.sh": "TestPackageIsReproducible",
 }
+
+// namedTest finds tests that a sentence names.
+var namedTest = regexp.MustCompile("`(Test\\w+)`")
 
 // allTests are the names of the tests of the whole repository.
 func allTests(t *testing.T) map[string]bool {
@@ -112,8 +116,8 @@ func allTests(t *testing.T) map[string]bool {
 	return names
 }
 
-// TestDocumentedBlocks has every example of a configuration loaded, every command of ./dev and go test found, and demands
-// of any other command that it is known where that is tried.
+// TestDocumentedBlocks has every example of a configuration loaded, every command of ./dev and go test and every test that is
+// named found, and demands of any other command that it is known where that is tried.
 func TestDocumentedBlocks(t *testing.T) {
 	dev, err := os.ReadFile("../../dev")
 	if err != nil {
@@ -129,13 +133,18 @@ func TestDocumentedBlocks(t *testing.T) {
 	}
 	configurations, commands := 0, 0
 	for _, d := range documents(t) {
+		for _, m := range namedTest.FindAllStringSubmatch(d.text, -1) {
+			if !tests[m[1]] && !strings.HasSuffix(m[1], "_ID") {
+				t.Errorf("%s: there is no test %s", d.name, m[1])
+			}
+		}
 		for _, b := range d.blocks {
 			at := fmt.Sprintf("%s:%d", d.name, b.line)
 			first := strings.TrimSpace(b.text)
 			switch {
 			case slices.ContainsFunc(notCommands, func(begin string) bool { return strings.HasPrefix(first, begin) }):
 			case slices.ContainsFunc(slices.Collect(maps.Keys(scripts)), func(begin string) bool { return strings.HasPrefix(first, begin) }):
-			case strings.HasPrefix(first, "["):
+			case strings.HasPrefix(first, "["), strings.HasPrefix(first, "endpoint ="):
 				configurations++
 				loadDocumented(t, at, b.text)
 			default:
@@ -170,7 +179,7 @@ func loadDocumented(t *testing.T, at, text string) {
 		}
 	}
 	file := filepath.Join(dir, "agent.toml")
-	if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "/etc/lwm2m-agent/", dir+"/")), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(strings.NewReplacer("/etc/lwm2m-agent/", dir+"/", "../keys", "keys").Replace(text)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := agent.Load(file, dir, ""); err != nil {

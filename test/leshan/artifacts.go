@@ -18,10 +18,11 @@ import (
 //go:embed java
 var java embed.FS
 
-// The demo server is one jar with everything in it, of which Maven Central holds this version alone.
+// DemoJar is the demo server: one jar with everything in it, of which Maven Central holds this version alone.
+const DemoJar = "leshan-server-demo-2.0.0-M4-jar-with-dependencies.jar"
+
 const (
 	demoArtifact = "org.eclipse.leshan:leshan-server-demo:2.0.0-M4:jar:jar-with-dependencies"
-	demoJar      = "leshan-server-demo-2.0.0-M4-jar-with-dependencies.jar"
 	demoSHA256   = "6d1cf53a18d516f02ae0b7bc34dd06dac15f3d67797d163574dec4b5feecbd32"
 
 	dependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
@@ -74,16 +75,16 @@ func demo(t workspace.T) string {
 		if err := maven(t, dependencyPlugin+":copy", "-Dartifact="+demoArtifact, "-DoutputDirectory="+dir); err != nil {
 			return err
 		}
-		jar, err := os.ReadFile(filepath.Join(dir, demoJar))
+		jar, err := os.ReadFile(filepath.Join(dir, DemoJar))
 		if err != nil {
 			return err
 		}
 		if sum := sha256.Sum256(jar); hex.EncodeToString(sum[:]) != demoSHA256 {
-			return fmt.Errorf("%s has SHA-256 %x, want %s", demoJar, sum, demoSHA256)
+			return fmt.Errorf("%s has SHA-256 %x, want %s", DemoJar, sum, demoSHA256)
 		}
 		return nil
 	})
-	return filepath.Join(dir, demoJar)
+	return filepath.Join(dir, DemoJar)
 }
 
 func source(t workspace.T, folder, name string) string {
