@@ -2,10 +2,8 @@ package agent
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,6 +13,7 @@ import (
 	"lwm2m-agent/lwm2m/server"
 	"lwm2m-agent/modem/at/attest"
 	"lwm2m-agent/objects"
+	between "lwm2m-agent/test/relay"
 )
 
 // carried is a lab whose agent reaches its server through a simulated modem: with another APN than
@@ -30,7 +29,7 @@ func newCarried(t *testing.T) *carried {
 	l := newLab(t)
 	sim, m := plugIn(t)
 	var deaf atomic.Bool
-	l.uri = &url.URL{Scheme: "coap", Host: relayed(t, l.uri.Host, &deaf)}
+	l.uri = &url.URL{Scheme: "coap", Host: between.UDP(t, l.uri.Host, &deaf)}
 	for _, c := range []string{"AT+CGATT=0", "AT+CGATT=1", "AT+CGACT=1,1"} {
 		sim.Set(c, "OK")
 	}
@@ -45,59 +44,6 @@ func newCarried(t *testing.T) *carried {
 	c.next(t, server.Registered)
 	until(t, c.agent, "/11/1/1", lwm2m.String("iot.lab"))
 	return c
-}
-
-// relayed carries datagrams to a server unless it is deaf, and returns its address.
-func relayed(t *testing.T, to string, deaf *atomic.Bool) string {
-	t.Helper()
-	near, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	target, err := net.ResolveUDPAddr("udp", to)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	far := make(map[string]*net.UDPConn)
-	back := func(client net.Addr, conn *net.UDPConn) {
-		for buf := make([]byte, 2048); ; {
-			n, err := conn.Read(buf)
-			if err != nil {
-				return
-			}
-			if !deaf.Load() {
-				_, _ = near.WriteTo(buf[:n], client) // it may have gone
-			}
-		}
-	}
-	running.Go(func() {
-		for buf := make([]byte, 2048); ; {
-			n, client, err := near.ReadFrom(buf)
-			if err != nil {
-				for _, conn := range far {
-					conn.Close()
-				}
-				return
-			}
-			conn := far[client.String()]
-			if conn == nil {
-				if conn, err = net.DialUDP("udp", nil, target); err != nil {
-					continue
-				}
-				far[client.String()] = conn
-				running.Go(func() { back(client, conn) })
-			}
-			if !deaf.Load() {
-				_, _ = conn.Write(buf[:n])
-			}
-		}
-	})
-	t.Cleanup(func() {
-		near.Close()
-		running.Wait()
-	})
-	return near.LocalAddr().String()
 }
 
 // defined returns how often each APN was set in the modem, in order.

@@ -3,7 +3,6 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -30,31 +29,11 @@ func plugIn(t *testing.T) (*attest.Modem, config.Modem) {
 // plugInModule is plugIn of one of the modules that there are transcripts of.
 func plugInModule(t *testing.T, name string) (*attest.Modem, config.Modem) {
 	t.Helper()
-	f, err := os.Open("../modem/at/testdata/module/" + name + ".at")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	exchanges, err := attest.Read(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	master, path, err := attest.OpenPTY()
+	m, path, unplug, err := attest.PlugIn("../modem/at/testdata/module/" + name + ".at")
 	if err != nil {
 		t.Skip(err)
 	}
-	hold, err := os.OpenFile(path, os.O_RDWR, 0) // else the master reads EIO until somebody opens it
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := attest.New(exchanges)
-	var wait sync.WaitGroup
-	wait.Go(func() { m.Serve(master) })
-	t.Cleanup(func() {
-		_ = hold.Close()
-		_ = master.Close()
-		wait.Wait()
-	})
+	t.Cleanup(unplug)
 	return m, config.Modem{Name: "wwan", Driver: config.ModemAT, Port: path, Speed: 115200}
 }
 

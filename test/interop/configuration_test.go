@@ -8,12 +8,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/modem/at/attest"
 	"lwm2m-agent/test/gateway"
 	"lwm2m-agent/test/leshan"
+	"lwm2m-agent/test/relay"
 	"lwm2m-agent/test/workspace"
 )
 
@@ -64,6 +67,59 @@ func TestRemoteConfiguration(t *testing.T) {
 	s.state(t, "5", "reverted: server 101 was not reached at coap://127.0.0.1:")
 	if r := s.Read(t, s.endpoint, "/3303/1/5750", lwm2m.FormatText); r.Code != "2.05" && r.Code != "4.04" {
 		t.Errorf("after that: %+v", r)
+	}
+}
+
+// TestRemoteAPN has Leshan commit an APN that the network takes and over which nothing comes through: the power goes in the trial, and once
+// the trial is waited for. Either way the modem has its former APN again, and Leshan is told why.
+func TestRemoteAPN(t *testing.T) {
+	t.Parallel()
+	description, err := os.ReadFile(filepath.Join(workspace.Root(t), "objects/registry/xml/26241.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := leshan.Start(t, leshan.Options{Models: definitions(t), Descriptions: [][]byte{description}})
+	sim, port, unplug, err := attest.PlugIn(filepath.Join(workspace.Root(t), "modem/at/testdata/module/bg95.at"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(unplug)
+	var away atomic.Bool
+	for _, c := range []string{"AT+CGATT=0", "AT+CGATT=1", "AT+CGACT=1,1", "AT+CGCONTRDP=1"} {
+		sim.Set(c, "OK")
+	}
+	sim.Handle("AT+CGDCONT=1,", func(rest string) string {
+		sim.Set("AT+CGDCONT?", "+CGDCONT: 1,"+rest, "OK")
+		away.Store(!strings.Contains(rest, `"iot.lab"`))
+		return "OK"
+	})
+	s := peer{l, "gw-apn", true}
+	uri := "coap://" + relay.UDP(t, strings.TrimPrefix(l.CoAP, "coap://"), &away)
+	a := gateway.Start(t, board(s.endpoint)+"\n[remote_configuration]\nservers = [101]\n"+server(uri, false, "")+"[[modem]]\nname = 'wwan'\ndriver = 'at'\nport = '"+port+"'\n")
+	s.AwaitRegistered(t, s.endpoint, patience)
+	awaitModem(t, a, "its APN", "iot.lab")
+	s.set(t, 10, "10")
+
+	const wrong = "[[modem]]\nname = 'wwan'\napn = 'wrong.lab'\n"
+	commit := func() {
+		t.Helper()
+		s.set(t, 1, wrong)
+		s.run(t, 3, "2.04", "")
+		for end := time.Now().Add(patience); !away.Load(); {
+			if time.Now().After(end) {
+				t.Fatalf("the modem was told %q", sim.Commands())
+			}
+			a.Status(t)
+		}
+	}
+	commit()
+	a.Kill(t)
+	a.Restart(t)
+	s.state(t, "5", "the agent ended, or the power was cut")
+	commit()
+	s.state(t, "5", "reverted: server 101 was not reached at "+uri)
+	if away.Load() {
+		t.Error("the modem has not its former APN")
 	}
 }
 

@@ -1,9 +1,11 @@
 package attest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,4 +35,33 @@ func OpenPTY() (master *os.File, path string, err error) {
 		return nil, "", fmt.Errorf("unlock a pseudo-terminal: %w", err)
 	}
 	return master, "/dev/pts/" + strconv.Itoa(number), nil
+}
+
+// PlugIn has a modem that says what a transcript does answer at a pseudo terminal, whose path it returns, until unplug.
+func PlugIn(transcript string) (m *Modem, path string, unplug func(), err error) {
+	f, err := os.Open(transcript)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	exchanges, err := Read(f)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	master, path, err := OpenPTY()
+	if err != nil {
+		return nil, "", nil, err
+	}
+	hold, err := os.OpenFile(path, os.O_RDWR, 0) // else the master reads EIO until somebody opens it
+	if err != nil {
+		return nil, "", nil, errors.Join(err, master.Close())
+	}
+	m = New(exchanges)
+	var serving sync.WaitGroup
+	serving.Go(func() { m.Serve(master) })
+	return m, path, func() {
+		_ = hold.Close() // nothing is buffered
+		_ = master.Close()
+		serving.Wait()
+	}, nil
 }
