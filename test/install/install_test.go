@@ -91,6 +91,7 @@ func TestInstalled(t *testing.T) {
 	payload := t.TempDir()
 	for name, content := range map[string][]byte{
 		"trial.sh": trial, "old.deb": read(t, packaged(t, "amd64", "1.0", "*.deb")), "new.deb": read(t, packaged(t, "amd64", "1.1", "*.deb")),
+		"modem.at": read(t, filepath.Join(workspace.Root(t), "modem/at/testdata/module/bg95.at")),
 	} {
 		if err := os.WriteFile(filepath.Join(payload, name), content, 0o600); err != nil {
 			t.Fatal(err)

@@ -124,6 +124,20 @@ hold "restart without the page" systemctl restart lwm2m-agent
 kill "$forward"
 wait "$forward"
 
+# A modem at a serial port, which is a pseudo-terminal here.
+says() { lwm2m-agent status | tee /dev/stderr | grep -q "$1"; }
+/root/peer modem /root/modem.at >/root/modem.log &
+modem=$!
+soon "a modem is there" test -s /root/modem.log
+printf '[[modem]]\nname = "wwan"\ndriver = "at"\nport = "%s"\n' "$(cat /root/modem.log)" >/etc/lwm2m-agent/agent.d/60-modem.toml
+chgrp lwm2m-agent /etc/lwm2m-agent/agent.d/60-modem.toml
+hold "restart with a modem" systemctl restart lwm2m-agent
+soon "it is used by the service" says '^modem wwan, ready: Quectel BG95'
+rm /etc/lwm2m-agent/agent.d/60-modem.toml
+hold "restart without the modem" systemctl restart lwm2m-agent
+kill "$modem"
+wait "$modem"
+
 # An LED as the kernel has it: root's, and below /sys.
 mount -t tmpfs tmpfs /sys/class
 mkdir -p /sys/class/leds/lamp

@@ -1,6 +1,7 @@
 // Command peer is a LwM2M server for the trial of an installed agent: it prints a line
 // for each registration, and what it reads of a client that registers, and goes on reading. "peer forward FROM TO" carries
-// connections between two unix sockets. It must not know the agent.
+// connections between two unix sockets. "peer modem TRANSCRIPT" is a modem at a pseudo-terminal, whose path it prints and
+// that everybody may open. It must not know the agent.
 package main
 
 import (
@@ -15,15 +16,19 @@ import (
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/lwm2m/server"
+	"lwm2m-agent/modem/at/attest"
 	"lwm2m-agent/objects/registry"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	var err error
-	if args := os.Args[1:]; len(args) == 3 && args[0] == "forward" {
+	switch args := os.Args[1:]; {
+	case len(args) == 3 && args[0] == "forward":
 		err = forward(ctx, args[1], args[2])
-	} else {
+	case len(args) == 2 && args[0] == "modem":
+		err = modem(ctx, args[1])
+	default:
 		err = serve(ctx, "127.0.0.1:5683")
 	}
 	stop()
@@ -75,4 +80,18 @@ func read(ctx context.Context, c *server.Client, id string) {
 			return
 		}
 	}
+}
+
+func modem(ctx context.Context, transcript string) error {
+	_, port, unplug, err := attest.PlugIn(transcript)
+	if err != nil {
+		return err
+	}
+	defer unplug()
+	if err := os.Chmod(port, 0o666); err != nil {
+		return err
+	}
+	fmt.Println(port)
+	<-ctx.Done()
+	return nil
 }
