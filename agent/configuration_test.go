@@ -19,6 +19,7 @@ import (
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/agent/transaction"
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/lwm2m/server"
 	"lwm2m-agent/objects"
@@ -332,8 +333,14 @@ func TestKeyReplaced(t *testing.T) {
 	key := func(identity string, key []byte) string {
 		return fmt.Sprintf("[[server]]\nshort_server_id = 101\nidentity = '%s'\nkey = '%x'\n", identity, key)
 	}
+	registered := func() { // it has the answer: the next transaction waits for the server, too
+		t.Helper()
+		await(t, c.agent, "registered", func(s client.AccountStatus) bool { return s.State == client.Registered })
+	}
+	registered()
 	c.apply(key("gw-1", former))
 	c.ended(transaction.Kept, 1)
+	registered()
 	if got := c.keyFiles(former); len(got) < 2 { // the overlay and the accounts: the search works
 		t.Errorf("the key is in %v", got)
 	}
@@ -347,6 +354,7 @@ func TestKeyReplaced(t *testing.T) {
 	active := c.agent.tree.Value(lwm2m.MustPath("/26241/0/0")) // the server may not be reached again yet
 	c.apply(active.Text() + aSensor)                           // *** keeps the key
 	c.ended(transaction.Kept, 3)
+	registered()
 	c.apply(key("gw-2", next))
 	c.ended(transaction.Kept, 4)
 	for name, key := range map[string][]byte{"first": first, "former": former, "one that was given up": []byte("a key that the server has not...")} {
