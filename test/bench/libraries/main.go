@@ -4,6 +4,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -16,7 +18,7 @@ import (
 
 func main() {
 	if err := use(os.Args[1:]); err != nil {
-		slog.Error("failed", slog.Any("error", err))
+		slog.New(slog.NewTextHandler(os.Stderr, nil)).Error("failed", slog.Any("error", err))
 		os.Exit(1)
 	}
 }
@@ -58,8 +60,12 @@ func use(args []string) error {
 	if err != nil {
 		return err
 	}
+	page, err := io.ReadAll(answer.Body)
+	if err := errors.Join(err, answer.Body.Close()); err != nil {
+		return err
+	}
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_ = answer.Write(w)
+		_, _ = w.Write(page)
 	})}
 	return server.ListenAndServe()
 }
