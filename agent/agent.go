@@ -216,7 +216,7 @@ func (a *Agent) compose() error {
 	}
 	a.client = client.New(client.Config{
 		Endpoint: a.endpoint, Tree: a.tree, Dialer: a.dialer(), Store: a.store.Bucket(store.Client),
-		Journal: a.store.SmallBucket("client/"), Mark: a.mark(), Params: a.params,
+		Journal: a.store.SmallBucket("client/"), Mark: a.mark(), Boot: a.bootID(), Params: a.params,
 		Log: a.log, Now: a.opts.Now, OnStatus: a.accountChanged, OnBootstrap: a.bootstrapChanged, Together: a.rehoming.together,
 		OnAlert: a.alert, Trace: a.trace,
 		OnObserved: func(id uint16, wishes []client.Wish) { a.board.Observed(id, wishes) },

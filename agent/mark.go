@@ -7,6 +7,12 @@ import (
 	"lwm2m-agent/host"
 )
 
+// bootID tells this boot of the machine from others.
+func (a *Agent) bootID() []byte {
+	b, _ := host.ReadBoot(a.opts.Root) // there are machines that do not tell it
+	return []byte(b.ID)
+}
+
 // mark tells this state directory on this machine from copies of it, on which sessions
 // must not go on. Without a way to tell, none does.
 func (a *Agent) mark() []byte {

@@ -23,6 +23,7 @@ type Config struct {
 	Store   Store                             // nil: nothing outlives the process
 	Journal Journal                           // for small records that change often; nil: Store
 	Mark    []byte                            // of the place where Store keeps its records: sessions with another one are copies
+	Boot    []byte                            // tells one boot of the machine from another: servers then hear of us first; nil: unknown
 	Params  func(shortServerID uint16) Params // nil: the defaults for all; asked at each registration; 0: of the bootstrap server
 
 	Log  *slog.Logger     // nil: none

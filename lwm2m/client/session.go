@@ -198,11 +198,12 @@ func (a *account) noteEdge() {
 
 // goOnWith takes over the registration of an earlier process. It is asked for with an
 // Update first where the server may think that it is over, or would answer to an address
-// that is no longer ours.
+// that is no longer ours: after a boot an address translation may have given us another.
 func (a *account) goOnWith(r *resumption) event {
 	now, s := a.now(), r.saved
 	age := now.Sub(r.edge.contact)
-	fresh := !r.late && age >= 0 && (s.told.lifetime == 0 || age < s.told.lifetime) && r.sameAddresses(a.connection.nc)
+	booted := !bytes.Equal(s.boot, a.client.config.Boot)
+	fresh := !r.late && !booted && age >= 0 && (s.told.lifetime == 0 || age < s.told.lifetime) && r.sameAddresses(a.connection.nc)
 	a.version, a.location, a.told, a.telling = s.version, s.location, s.told, s.told
 	a.toldSaved = s.told
 	a.sentAt, a.spokeAt = now.Add(-max(age, 0)), now
@@ -213,6 +214,9 @@ func (a *account) goOnWith(r *resumption) event {
 	a.connection.conn.SetParams(hasty(a.params.CoAP))
 	a.log.Info("going on with the registration of an earlier run", slog.String("server", a.settings.server.URI),
 		slog.String("location", a.location), slog.Int("observations", len(a.observations.byToken)))
+	if booted {
+		a.keeping.saveAt = now.Add(saveQuiet)
+	}
 	if !fresh {
 		return continued
 	}
@@ -297,7 +301,7 @@ func (a *account) saveSession() {
 // are judged by.
 func (a *account) writeSession(last bool) error {
 	s := &savedSession{
-		id: a.keeping.edge.id, mark: a.client.config.Mark, target: a.targetOf(a.connection.server.URI),
+		id: a.keeping.edge.id, mark: a.client.config.Mark, boot: a.client.config.Boot, target: a.targetOf(a.connection.server.URI),
 		local: a.connection.nc.LocalAddr().String(), remote: a.connection.nc.RemoteAddr().String(),
 		version: a.version, location: a.location, told: a.told,
 	}

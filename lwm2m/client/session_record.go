@@ -17,7 +17,8 @@ import (
 
 // What records of sessions begin with.
 const (
-	sessionVersion = 1
+	sessionVersion = 2
+	bootless       = 1 // records of sessions that do not tell the boot
 	edgeVersion    = 1
 	orderVersion   = 1
 )
@@ -39,6 +40,7 @@ type sessionID [8]byte
 type savedSession struct {
 	id            sessionID
 	mark          []byte        // of the state directory
+	boot          []byte        // of the machine, in which the session was saved; nil: unknown
 	target        []byte        // digest of whom it is with
 	dtls          *dtls.Session // nil: without security; its record numbers are those of the edge
 	local, remote string        // addresses: "192.0.2.1:40123"
@@ -101,7 +103,7 @@ func (s *savedSession) record() ([]byte, error) {
 		return nil, err
 	}
 	b := append([]byte{sessionVersion}, s.id[:]...)
-	b = appendBytes(appendBytes(appendBytes(b, s.mark), s.target), session)
+	b = appendBytes(appendBytes(appendBytes(appendBytes(b, s.mark), s.boot), s.target), session)
 	b = appendBytes(appendBytes(b, s.local), s.remote)
 	b = append(b, s.version.Major, s.version.Minor)
 	b = appendBytes(b, s.location)
@@ -195,9 +197,15 @@ func parseSession(record []byte) (*savedSession, error) {
 	}
 	r, err := versioned(record, sessionVersion)
 	if err != nil {
-		return nil, err
+		if r, err = versioned(record, bootless); err != nil {
+			return nil, err
+		}
 	}
-	s := &savedSession{id: r.sessionID(), mark: r.bytes(), target: r.bytes()}
+	s := &savedSession{id: r.sessionID(), mark: r.bytes()}
+	if record[0] != bootless {
+		s.boot = r.bytes()
+	}
+	s.target = r.bytes()
 	session := r.bytes()
 	s.local, s.remote = string(r.bytes()), string(r.bytes())
 	s.version = lwm2m.Version{Major: r.octet(), Minor: r.octet()}

@@ -18,7 +18,7 @@ import (
 // exampleSession is a session with all that a record can have.
 func exampleSession() *savedSession {
 	return &savedSession{
-		id: sessionID{1, 2, 3}, mark: []byte("mark"), target: []byte("target"),
+		id: sessionID{1, 2, 3}, mark: []byte("mark"), boot: []byte("boot"), target: []byte("target"),
 		dtls: &dtls.Session{
 			ID: []byte{1}, Suite: dtls.PSKWithAES128CCM8, MasterSecret: make([]byte, 48), ClientRandom: make([]byte, 32),
 			ServerRandom: make([]byte, 32), RemoteCID: []byte{9}, NextSend: 1, Credentials: []byte{5},
@@ -51,6 +51,13 @@ func TestSessionRecord(t *testing.T) {
 		if _, err := parseSession(record[:n]); !errors.Is(err, errSessionRecord) {
 			t.Fatalf("%d bytes of %d give %v", n, len(record), err)
 		}
+	}
+	at := 1 + len(want.id) + 1 + len(want.mark)
+	before := append([]byte{bootless}, record[1:at]...)
+	before = append(before, record[at+1+len(want.boot):]...)
+	want.boot = nil
+	if got, err := parseSession(before); err != nil || cmp.Diff(want, got, sameSession...) != "" {
+		t.Errorf("a record that does not tell the boot is %+v, %v", got, err)
 	}
 	e := edge{id: want.id, next: 1 << 47, received: 77, point: coap.Point{MessageID: 0xffff, Observe: 0xffffff}, contact: noon, clean: true}
 	if got, err := parseEdge(e.record()); err != nil || !got.contact.Equal(noon) || cmp.Diff(e.record(), got.record()) != "" {

@@ -225,30 +225,6 @@ func TestServerHasForgotten(t *testing.T) {
 	})
 }
 
-// TestLifetimeOver shows that a registration which may be over is asked for first.
-func TestLifetimeOver(t *testing.T) {
-	live(t, nil, func(l *lives) {
-		l.kill()
-		l.after(601 * time.Second)
-		l.start(20)
-		l.after(0)
-		l.wantCalls(updated)
-		l.wantState(Registered)
-	})
-}
-
-// TestClockBehind shows that a clock that has lost the time gives no registration up.
-func TestClockBehind(t *testing.T) {
-	live(t, nil, func(l *lives) {
-		l.kill()
-		l.change = func(c *Config) { c.Now = func() time.Time { return time.Now().AddDate(-20, 0, 0) } }
-		l.start(20)
-		l.after(0)
-		l.wantCalls(updated)
-		l.wantState(Registered)
-	})
-}
-
 // TestNotGoneOn shows when a session is left alone.
 func TestNotGoneOn(t *testing.T) {
 	record := func(t *testing.T, m *memory, key string, change func([]byte) []byte) {

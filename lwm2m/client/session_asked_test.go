@@ -1,0 +1,53 @@
+package client
+
+import (
+	"testing"
+	"time"
+)
+
+// TestLifetimeOver shows that a registration which may be over is asked for first.
+func TestLifetimeOver(t *testing.T) {
+	live(t, nil, func(l *lives) {
+		l.kill()
+		l.after(601 * time.Second)
+		l.start(20)
+		l.after(0)
+		l.wantCalls(updated)
+		l.wantState(Registered)
+	})
+}
+
+// TestBooted shows that a server hears of us at once after a boot: address translation on the way may have forgotten us, and
+// the server would send to where nobody is.
+func TestBooted(t *testing.T) {
+	for _, boots := range [][2]string{{"first", "second"}, {"", "second"}} {
+		live(t, func(c *Config) { c.Boot = []byte(boots[0]) }, func(l *lives) {
+			w := l.observe(temperature, -1)
+			l.kill()
+			l.change = func(c *Config) { c.Boot = []byte(boots[1]) }
+			l.start(21)
+			l.after(0)
+			l.wantCalls(updated)
+			l.after(2 * saveQuiet)
+			if got := w.payloads(); len(got) != 1 || got[0] != "21" || !l.status().Continued {
+				l.t.Errorf("notified of %q, status is %+v", got, l.status())
+			}
+			l.kill()
+			l.start(21) // in the same boot
+			l.after(time.Second)
+			l.wantCalls()
+		})
+	}
+}
+
+// TestClockBehind shows that a clock that has lost the time gives no registration up.
+func TestClockBehind(t *testing.T) {
+	live(t, nil, func(l *lives) {
+		l.kill()
+		l.change = func(c *Config) { c.Now = func() time.Time { return time.Now().AddDate(-20, 0, 0) } }
+		l.start(20)
+		l.after(0)
+		l.wantCalls(updated)
+		l.wantState(Registered)
+	})
+}
