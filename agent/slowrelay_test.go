@@ -90,6 +90,7 @@ type slowRelay struct {
 	near, far *net.UDPConn
 	client    atomic.Pointer[net.UDPAddr]
 	dark      atomic.Int64 // until then, nanoseconds since the epoch
+	unheard   atomic.Bool  // it has become dark, and the client has not spoken since: what came before is still to be dealt with
 	darkened  chan struct{}
 }
 
@@ -103,18 +104,22 @@ func (r *slowRelay) pass(from *net.UDPConn, down bool, send func([]byte)) {
 		}
 		if !down {
 			r.client.Store(addr)
+			if r.unheard.CompareAndSwap(true, false) {
+				r.darkened <- struct{}{}
+			}
 		}
 		lost, ends, _ := r.fate(n, down)
+		arrives := !lost && time.Now().UnixNano() > r.dark.Load()
 		datagram := bytes.Clone(buf[:n])
-		if !lost && time.Now().UnixNano() > r.dark.Load() {
-			time.AfterFunc(r.delay, func() { send(datagram) })
-		}
-		if ends {
-			time.AfterFunc(r.delay, func() { // what is on its way arrives
+		time.AfterFunc(r.delay, func() {
+			if ends { // first, so that nothing slips through on a busy machine
 				r.dark.Store(time.Now().Add(darkTime).UnixNano())
-				r.darkened <- struct{}{}
-			})
-		}
+				r.unheard.Store(true)
+			}
+			if arrives {
+				send(datagram)
+			}
+		})
 	}
 }
 
