@@ -24,7 +24,6 @@ import (
 	"lwm2m-agent/test/workspace"
 )
 
-// The lifetime is short since the emulator has another port after a cut, and Leshan does not find the client there before its next Update.
 const gatewayToml = `
 endpoint = "gateway"
 
@@ -34,7 +33,7 @@ model = "rig"
 [[server]]
 uri             = "coaps://%s:%s"
 short_server_id = 101
-lifetime        = "1m"
+lifetime        = "1h"
 identity        = "gateway"
 key             = "%x"
 
