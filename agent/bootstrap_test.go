@@ -207,23 +207,8 @@ func TestUnreachableBootstrap(t *testing.T) {
 		URI: &url.URL{Scheme: "coap", Host: "bootstrap.invalid:5683"}, Security: config.SecurityNone, Instance: config.NoInstance, Fingerprint: "b",
 	}}
 	a, _ := l.run(t, cfg)
-	sub := a.health.Subscribe()
-	defer sub.Close()
-	failing := func() bool {
-		for _, trouble := range a.health.Troubles() {
-			if trouble.Code == health.BootstrapFailing {
-				return strings.Contains(trouble.Detail, "coap://bootstrap.invalid:5683")
-			}
-		}
-		return false
-	}
-	for limit := time.After(generous); !failing(); {
-		select {
-		case <-sub.Wake():
-			sub.Take()
-		case <-limit:
-			t.Fatal("health says nothing about the bootstrap")
-		}
+	if tr := a.await(t, health.BootstrapFailing, true); !strings.Contains(tr.Detail, "coap://bootstrap.invalid:5683") {
+		t.Errorf("%+v", tr)
 	}
 	if s := (&backend{a}).Status().Bootstrap; s == nil || s.NextAttempt.IsZero() || s.Remedy == "" {
 		t.Errorf("status %+v", s)

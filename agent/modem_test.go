@@ -37,25 +37,6 @@ func plugInModule(t *testing.T, name string) (*attest.Modem, config.Modem) {
 	return m, config.Modem{Name: "wwan", Driver: config.ModemAT, Port: path, Speed: 115200}
 }
 
-// trouble waits until there is one of a kind, and returns it.
-func trouble(t *testing.T, a *Agent, code health.Code) health.Trouble {
-	t.Helper()
-	sub := a.health.Subscribe()
-	defer sub.Close()
-	limit := time.After(generous)
-	for {
-		all := a.health.Troubles()
-		if i := slices.IndexFunc(all, func(tr health.Trouble) bool { return tr.Code == code }); i >= 0 {
-			return all[i]
-		}
-		select {
-		case <-sub.Wake():
-		case <-limit:
-			t.Fatalf("no %s, but %v", code, all)
-		}
-	}
-}
-
 func TestModemInObject4(t *testing.T) {
 	l := newLab(t)
 	sim, m := plugIn(t)
@@ -82,7 +63,7 @@ func TestModemInObject4(t *testing.T) {
 	if err := sim.Say(`+CEREG: 3,"1A2B","01A2D003",8,0,7`); err != nil {
 		t.Fatal(err)
 	}
-	if tr := trouble(t, a, health.NetworkRefuses); tr.On != "wwan" || !strings.Contains(tr.Detail, "EMM cause 7") {
+	if tr := a.await(t, health.NetworkRefuses, true); tr.On != "wwan" || !strings.Contains(tr.Detail, "EMM cause 7") {
 		t.Errorf("%+v", tr)
 	}
 	until(t, a, "/4/0/8", lwm2m.Value{})

@@ -149,7 +149,7 @@ func TestRehomingGoesBack(t *testing.T) {
 		if got := a.tree.Instances(1); !slices.Equal(got, []uint16{7}) {
 			t.Errorf("accounts on trial: %v", got)
 		}
-		if tr := trouble(t, a, health.AccountsReverted); !strings.Contains(tr.Detail, "server 201 was not reached at coap://127.0.0.1:") || !strings.HasSuffix(tr.Detail, ", within 2s") {
+		if tr := a.await(t, health.AccountsReverted, true); !strings.Contains(tr.Detail, "server 201 was not reached at coap://127.0.0.1:") || !strings.HasSuffix(tr.Detail, ", within 2s") {
 			t.Errorf("%+v", tr)
 		}
 		l.next(t, server.Registered)
@@ -185,7 +185,7 @@ func TestRehomingTriesAgain(t *testing.T) {
 	if e := l.bootstrap.next(t, server.Bootstrapped); e.Err != nil {
 		t.Fatal(e.Err)
 	}
-	trouble(t, a, health.AccountsReverted)
+	a.await(t, health.AccountsReverted, true)
 	pc, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(address)))
 	if err != nil {
 		t.Fatal(err)

@@ -153,7 +153,7 @@ func TestServerThroughAbsentModem(t *testing.T) {
 	port := cfg.Modems[0].Port
 	cfg.Modems[0].Port = filepath.Join(l.dir, "modem")
 	a, _ := l.run(t, cfg)
-	trouble(t, a, health.ModemMissing)
+	a.await(t, health.ModemMissing, true)
 	if err := os.Symlink(port, cfg.Modems[0].Port); err != nil {
 		t.Fatal(err)
 	}
