@@ -91,7 +91,7 @@ func serveChanging(ctx context.Context, uri string) error {
 	defer every.Stop()
 	for value := 20.0; ctx.Err() == nil; value += 0.125 {
 		for iid := range uint16(loadSensors) {
-			if err := sensor.Publish(iid, 0, objects.Reading{Value: lwm2m.Float(value), Time: time.Now()}); err != nil {
+			if err := sensor.Publish(iid, 5700, objects.Reading{Value: lwm2m.Float(value), Time: time.Now()}); err != nil {
 				return err
 			}
 		}

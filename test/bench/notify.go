@@ -55,7 +55,7 @@ func (b *bench) startClient(p *peer) (set func(float64)) {
 	c, sensor, err := newClient(p.uri, 1)
 	b.must(err, "make a client")
 	set = func(f float64) {
-		b.must(sensor.Publish(0, 0, objects.Reading{Value: lwm2m.Float(f), Time: time.Now()}), "publish")
+		b.must(sensor.Publish(0, 5700, objects.Reading{Value: lwm2m.Float(f), Time: time.Now()}), "publish")
 	}
 	set(0)
 	b.background(func(ctx context.Context) { _ = c.Run(ctx) }, func() {})
