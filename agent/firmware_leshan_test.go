@@ -26,7 +26,6 @@ import (
 	"lwm2m-agent/fota/plain/plaintest"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/client"
-	"lwm2m-agent/objects/registry"
 	"lwm2m-agent/test/leshan"
 	"lwm2m-agent/test/rauc"
 	"lwm2m-agent/test/swupdate"
@@ -68,14 +67,7 @@ type lasting struct {
 
 func startLeshan(t *testing.T) *lasting {
 	t.Helper()
-	l := &lasting{whole: t}
-	for _, oid := range []uint16{1, 3, 4, 5, 6, 7, 3303, 3306, 3442} {
-		def, ok := registry.Definitions().Object(oid)
-		if !ok {
-			t.Fatalf("object %d is not in the registry", oid)
-		}
-		l.options.Models = append(l.options.Models, *def)
-	}
+	l := &lasting{whole: t, options: leshan.Options{Models: leshan.Models(t, 1, 3, 4, 5, 6, 7, 3303, 3306, 3442)}}
 	l.Server = leshan.Start(t, l.options)
 	return l
 }

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"lwm2m-agent/lwm2m/model"
-	"lwm2m-agent/objects/registry"
 	"lwm2m-agent/test/leshan"
 	"lwm2m-agent/test/process"
 	"lwm2m-agent/test/workspace"
@@ -67,11 +65,7 @@ func (b *bench) startConstant(p *peer) {
 
 // startJava starts Leshan's client with ten sensors.
 func (b *bench) startJava(p *peer) *leshan.JavaClient {
-	def, ok := registry.Definitions().Object(3303)
-	if !ok {
-		b.Fatalf("object 3303 is not in the registry")
-	}
 	return leshan.StartClient(b, leshan.ClientOptions{
-		URI: p.uri, Endpoint: "bench", Identity: p.identity, Key: p.key, Lifetime: 24 * time.Hour, Models: []model.Definition{*def},
+		URI: p.uri, Endpoint: "bench", Identity: p.identity, Key: p.key, Lifetime: 24 * time.Hour, Models: leshan.Models(b, 3303),
 	})
 }

@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"lwm2m-agent/lwm2m"
-	"lwm2m-agent/lwm2m/model"
-	"lwm2m-agent/objects/registry"
 	"lwm2m-agent/test/gateway"
 	"lwm2m-agent/test/leshan"
 )
@@ -54,15 +52,7 @@ func duration(t *testing.T) time.Duration {
 // start starts a server and an agent that is registered there over DTLS.
 func start(t *testing.T) (*leshan.Server, *gateway.Agent) {
 	t.Helper()
-	var models [3]model.Definition
-	for i, oid := range [len(models)]uint16{1, 3, 3303} {
-		definition, ok := registry.Definitions().Object(oid)
-		if !ok {
-			t.Fatalf("object %d is not in the registry", oid)
-		}
-		models[i] = *definition
-	}
-	s := leshan.Start(t, leshan.Options{Models: models[:]})
+	s := leshan.Start(t, leshan.Options{Models: leshan.Models(t, 1, 3, 3303)})
 	s.PSK(t, endpoint, identity, key)
 	a := gateway.Start(t, fmt.Sprintf(`
 endpoint = %q

@@ -15,7 +15,6 @@ import (
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
-	"lwm2m-agent/objects/registry"
 	"lwm2m-agent/test/gateway"
 	"lwm2m-agent/test/leshan"
 	"lwm2m-agent/test/workspace"
@@ -38,21 +37,7 @@ func TestMain(m *testing.M) {
 // definitions are the objects that the agent serves here.
 func definitions(t *testing.T) []model.Definition {
 	t.Helper()
-	return definitionsOf(t, 1, 3, 4, 6, 7, 3303, 3306, 3442)
-}
-
-// definitionsOf are those of some objects.
-func definitionsOf(t *testing.T, oids ...uint16) []model.Definition {
-	t.Helper()
-	out := make([]model.Definition, 0, len(oids))
-	for _, oid := range oids {
-		def, ok := registry.Definitions().Object(oid)
-		if !ok {
-			t.Fatalf("object %d is not in the registry", oid)
-		}
-		out = append(out, *def)
-	}
-	return out
+	return leshan.Models(t, 1, 3, 4, 6, 7, 3303, 3306, 3442)
 }
 
 // board is the configuration of a board without hardware.
@@ -424,7 +409,7 @@ func TestQueueMode(t *testing.T) {
 // TestRecovery takes the server, then the key away, and gives both back.
 func TestRecovery(t *testing.T) {
 	t.Parallel()
-	ports := leshan.Options{Models: definitionsOf(t, 1, 3, 4, 6, 7, 500, 3303, 3306, 3442)}
+	ports := leshan.Options{Models: leshan.Models(t, 1, 3, 4, 6, 7, 500, 3303, 3306, 3442)}
 	s := leshan.Start(t, ports)
 	s.PSK(t, endpoint, identity, key)
 	a := gateway.Start(t, strings.ReplaceAll(board(endpoint)+server(s.CoAPS, true, `bearer = "ethernet"`), `"5m"`, `"10s"`))

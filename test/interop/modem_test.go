@@ -24,7 +24,7 @@ const trigger = "0791947106004034040C91945111325476000462118281750040" + "0A5002
 func TestLeshanModemManager(t *testing.T) {
 	t.Parallel()
 	rig := modemmanager.Start(t)
-	s := peer{leshan.Start(t, leshan.Options{Models: definitionsOf(t, 1, 3, 4, 7, 10, 11, 13, 27, 10241, 10308)}), "gw-mm", true}
+	s := peer{leshan.Start(t, leshan.Options{Models: leshan.Models(t, 1, 3, 4, 7, 10, 11, 13, 27, 10241, 10308)}), "gw-mm", true}
 	a := gateway.StartIn(t, fmt.Sprintf("endpoint = %q\n[[modem]]\nname = \"wwan\"\ndriver = \"modemmanager\"\nsignal = \"1s\"\n", s.endpoint)+server(s.CoAP, false, "sms_number = \"+491511234567\""),
 		"DBUS_SYSTEM_BUS_ADDRESS="+rig.Bus)
 	s.AwaitRegistered(t, s.endpoint, patience)

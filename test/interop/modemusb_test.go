@@ -27,7 +27,7 @@ func TestLeshanModemOnUSB(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := leshan.Start(t, leshan.Options{Models: definitionsOf(t, 1, 3, 4, 6, 7, 10, 11, 13, 10308), Descriptions: [][]byte{description}})
+	l := leshan.Start(t, leshan.Options{Models: leshan.Models(t, 1, 3, 4, 6, 7, 10, 11, 13, 10308), Descriptions: [][]byte{description}})
 	s := peer{l, "gw-usb", true}
 	a := gateway.StartIn(t, fmt.Sprintf("endpoint = %q\n", s.endpoint)+`
 [[modem]]
@@ -141,7 +141,7 @@ func (s peer) awaitGone(t *testing.T, after int64, path string) {
 func TestLeshanWakesByMessage(t *testing.T) {
 	t.Parallel()
 	rig := modemmanager.Start(t)
-	s := peer{leshan.Start(t, leshan.Options{Models: definitionsOf(t, 1, 3)}), "gw-sms", true}
+	s := peer{leshan.Start(t, leshan.Options{Models: leshan.Models(t, 1, 3)}), "gw-sms", true}
 	s.AwakeTime(t, time.Second)
 	account := strings.ReplaceAll(server(s.CoAP, false, "queue_mode = true\nawake = \"1s\"\nsms_number = \"+491511234567\""), `"5m"`, `"1h"`)
 	a := gateway.StartIn(t, fmt.Sprintf("endpoint = %q\n[[modem]]\nname = \"wwan\"\ndriver = \"modemmanager\"\n", s.endpoint)+account,

@@ -31,7 +31,7 @@ import (
 // writes is in neither.
 func TestCapture(t *testing.T) {
 	t.Parallel()
-	l := leshan.Start(t, leshan.Options{Models: definitionsOf(t, 1, 3, 3303, 3306, 12)})
+	l := leshan.Start(t, leshan.Options{Models: leshan.Models(t, 1, 3, 3303, 3306, 12)})
 	s := peer{l, "gw-trace", true}
 	s.PSK(t, s.endpoint, identity, key)
 	a := gateway.Start(t, board(s.endpoint)+"\n[device]\nmanufacturer = \"lwm2m-agent\"\n"+server(l.CoAPS, true, "")+"[[server]]\nuri = \"coap+tcp://"+overTCP(t)+"\"\nshort_server_id = 102\n")

@@ -8,6 +8,7 @@ import (
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/objects/registry"
 	"lwm2m-agent/test/workspace"
 )
 
@@ -44,6 +45,20 @@ type (
 		Description       string `xml:"Description"`
 	}
 )
+
+// Models returns the registry's definitions of objects, for Options.Models.
+func Models(t workspace.T, oids ...uint16) []model.Definition {
+	t.Helper()
+	out := make([]model.Definition, 0, len(oids))
+	for _, oid := range oids {
+		def, ok := registry.Definitions().Object(oid)
+		if !ok {
+			t.Fatalf("object %d is not in the registry", oid)
+		}
+		out = append(out, *def)
+	}
+	return out
+}
 
 // writeModels writes object descriptions, and those that are there as files, to a folder that Leshan's -m can read.
 func writeModels(t workspace.T, definitions []model.Definition, files ...[]byte) (dir string) {

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"lwm2m-agent/lwm2m"
-	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/objects/registry"
 	"lwm2m-agent/test/leshan"
 	"lwm2m-agent/test/web"
@@ -179,19 +178,11 @@ type field struct {
 // this machine, and follows every reading and every write from end to end.
 func TestAgent(t *testing.T) {
 	key := []byte("0123456789abcdef")
-	oids := []uint16{3200, 3303, 3306, 3311, 3314, 3315, 3328}
-	models := make([]model.Definition, 0, len(oids))
-	for _, oid := range oids {
-		def, ok := registry.Definitions().Object(oid)
-		if !ok {
-			t.Fatalf("object %d is not in the registry", oid)
-		}
-		models = append(models, *def)
-	}
-	s := leshan.Start(t, leshan.Options{Models: models})
+	options := leshan.Options{Models: leshan.Models(t, 3200, 3303, 3306, 3311, 3314, 3315, 3328)}
+	s := leshan.Start(t, options)
 	s.PSK(t, endpoint, "board", key)
 	_, port, _ := strings.Cut(strings.TrimPrefix(s.CoAPS, "coaps://"), ":")
-	demo := leshan.StartDemo(t, leshan.Options{Models: models})
+	demo := leshan.StartDemo(t, options)
 	_, demoPort, _ := strings.Cut(strings.TrimPrefix(demo.CoAP, "coap://"), ":")
 	meter := StartMeter(t, 1, 2, 3)
 	f := field{server: s, demo: demo, Board: Start(t, Config{

@@ -17,8 +17,6 @@ import (
 
 	"lwm2m-agent/fota/plain/plaintest"
 	"lwm2m-agent/lwm2m"
-	"lwm2m-agent/lwm2m/model"
-	"lwm2m-agent/objects/registry"
 	"lwm2m-agent/test/gateway"
 	"lwm2m-agent/test/leshan"
 	"lwm2m-agent/test/workspace"
@@ -101,7 +99,7 @@ func newDepot(t *testing.T, p *Platform) *depot {
 		t.Skip("the PC takes GRUB and grub-editenv from this machine, which is no x86-64")
 	}
 	d := &depot{
-		platform: p, server: leshan.Start(t, leshan.Options{Models: updatable(t)}),
+		platform: p, server: leshan.Start(t, leshan.Options{Models: leshan.Models(t, 1, 3, 5)}),
 		packages: map[string][]byte{}, fetched: map[string]int64{}, changed: make(chan struct{}),
 		agent: gateway.Binary(t, p.Go...),
 	}
@@ -116,21 +114,6 @@ func newDepot(t *testing.T, p *Platform) *depot {
 		tasks.Wait()
 	})
 	return d
-}
-
-// updatable are the descriptions of the objects that the machine has, in its versions.
-func updatable(t *testing.T) []model.Definition {
-	t.Helper()
-	oids := []uint16{1, 3, 5}
-	models := make([]model.Definition, 0, len(oids))
-	for _, oid := range oids {
-		def, ok := registry.Definitions().Object(oid)
-		if !ok {
-			t.Fatalf("object %d is not in the registry", oid)
-		}
-		models = append(models, *def)
-	}
-	return models
 }
 
 // whileItLasts is a test for who follows a server until the test ends: that the server does not answer any more is the end.
