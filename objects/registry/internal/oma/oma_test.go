@@ -18,16 +18,9 @@ Copyright 2020 Example Ltd.
 
 Redistribution and use in source and binary forms are permitted. No warranty, even if advised of
 the possibility of SUCH DAMAGE. -->
-<LWM2M><Object ObjectType="MODefinition">
-<Name>Some
-	thing</Name><ObjectID> 32000 </ObjectID><ObjectVersion>1.1</ObjectVersion>
-<MultipleInstances>Multiple</MultipleInstances><Mandatory>Optional</Mandatory>
-<Resources>
-<Item ID="2"><Name>Second </Name><Operations>E</Operations><MultipleInstances>Single</MultipleInstances>
-<Mandatory>Mandatory</Mandatory><Type></Type><RangeEnumeration></RangeEnumeration><Units>
-  </Units></Item>
-<Item ID="1"><Name>First, really</Name><Operations>RW</Operations><MultipleInstances>Multiple</MultipleInstances>
-<Mandatory>Optional</Mandatory><Type>Unsigned Integer</Type><RangeEnumeration>0..9</RangeEnumeration><Units>Cel</Units></Item>
+<LWM2M><Object><Name>Something</Name><ObjectID> 32000 </ObjectID><ObjectVersion>1.1</ObjectVersion>
+<MultipleInstances>Multiple</MultipleInstances><Mandatory>Optional</Mandatory><Resources>
+<Item ID="2"><Name>Second</Name><Operations>E</Operations><MultipleInstances>Single</MultipleInstances><Mandatory>Mandatory</Mandatory></Item>
 </Resources></Object></LWM2M>`
 
 // archive packs texts under names.
