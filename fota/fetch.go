@@ -197,7 +197,8 @@ func (d *transfer) Begin(at Position, size int64) error {
 		d.file, d.look = f, u.inspect(d.ctx, d.serial, 0)
 		u.have.Store(0)
 	}
-	d.at, d.size, d.quarter = at, size, 0
+	d.at, d.size = at, size
+	d.quarter = d.come()
 	return d.sync() // the journal must not take new bytes for old ones
 }
 
@@ -228,12 +229,17 @@ func (d *transfer) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// come returns how many quarters of the package have come, as far as its size is known.
+func (d *transfer) come() int64 {
+	if d.size == 0 {
+		return 0
+	}
+	return d.at.Offset * 4 / d.size
+}
+
 // tell logs each quarter of the package, for whoever follows the agent's log, such as a server by object 20.
 func (d *transfer) tell() {
-	if d.size == 0 {
-		return
-	}
-	if q := d.at.Offset * 4 / d.size; q > d.quarter && q < 4 {
+	if q := d.come(); q > d.quarter && q < 4 {
 		d.quarter = q
 		d.updater.cfg.Log.LogAttrs(d.ctx, slog.LevelInfo, "a firmware package comes", slog.Int64("percent", 25*q), slog.Int64("bytes", d.at.Offset), slog.Int64("size", d.size))
 	}
