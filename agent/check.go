@@ -12,6 +12,7 @@ import (
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/keys"
 	"lwm2m-agent/hw"
+	"lwm2m-agent/lwm2m/client"
 )
 
 // CheckRow is what Check found about one part.
@@ -107,13 +108,13 @@ func checkServer(ctx context.Context, name string, s *config.Account) CheckRow {
 	return row
 }
 
-// route returns nil if the kernel has a route to one of the addresses. Connecting a UDP socket sends nothing.
+// route returns nil if the kernel has a route to one of the addresses.
 func route(ctx context.Context, addresses []string, port string) error {
 	var errs []error
 	for _, address := range addresses {
-		c, err := new(net.Dialer).DialContext(ctx, "udp", net.JoinHostPort(address, port))
+		_, err := client.DefaultDialer{}.Local(ctx, client.Server{}, net.JoinHostPort(address, port))
 		if err == nil {
-			return c.Close()
+			return nil
 		}
 		errs = append(errs, err)
 	}

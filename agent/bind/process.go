@@ -96,7 +96,7 @@ func checkProcess(cfg *config.Config) config.Problems {
 	for i := range setup.Derived {
 		problems = append(problems, checkDerived(&cfg.Derived[i], setup.Derived[i], known)...)
 	}
-	return append(problems, checkInterlocks(cfg, known)...)
+	return append(problems, checkInterlocks(cfg, setup.Interlocks, known)...)
 }
 
 // checkDerived checks a derived sensor, and adds it to those that are known.
@@ -146,11 +146,10 @@ func channelOf(known map[string][]hw.Channel, in process.Input) (*hw.Channel, er
 	return &channels[c], nil
 }
 
-// checkInterlocks holds the interlocks of actuators against the channels of
-// sensors.
-func checkInterlocks(cfg *config.Config, known map[string][]hw.Channel) config.Problems {
+// checkInterlocks holds the interlocks of actuators, in order, against the channels
+// of sensors.
+func checkInterlocks(cfg *config.Config, setup []process.Interlock, known map[string][]hw.Channel) config.Problems {
 	var problems config.Problems
-	setup := ProcessOf(cfg).Interlocks
 	for i := range cfg.Actuators {
 		for j := range cfg.Actuators[i].Interlocks {
 			at, interlock := &cfg.Actuators[i].Interlocks[j], setup[0]
