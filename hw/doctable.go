@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
-//go:generate go run ./gendoc ../docs/drivers.md
+//go:generate go run ./gendoc ../docs/drivers.md ../README.md
 
 // WriteTable writes the table of drivers in Markdown, one line for each.
 func WriteTable(w io.Writer) error {
@@ -15,6 +16,26 @@ func WriteTable(w io.Writer) error {
 	b.WriteString("| driver | for | on | channels | settings (needed in bold) | proof |\n|---|---|---|---|---|---|\n")
 	for _, d := range Drivers() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", d.Name, d.describeRole(), d.describeBus(), d.describeChannels(), d.describeSettings(), d.Proof)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// WriteBuses writes a short table in Markdown: for each bus the names of its drivers.
+func WriteBuses(w io.Writer) error {
+	var kinds []BusKind
+	names := make(map[BusKind][]string)
+	for _, d := range Drivers() {
+		if names[d.Bus] == nil {
+			kinds = append(kinds, d.Bus)
+		}
+		names[d.Bus] = append(names[d.Bus], d.Name)
+	}
+	slices.Sort(kinds)
+	var b strings.Builder
+	b.WriteString("| bus | drivers |\n|---|---|\n")
+	for _, kind := range kinds {
+		fmt.Fprintf(&b, "| %s | %s |\n", kind, strings.Join(names[kind], ", "))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -137,32 +137,37 @@ var served = []struct {
 	}},
 }
 
-// TestDocument holds that the tables of docs/objects.md are those of the code;
-// with -update it writes them.
+// TestDocument holds that the tables of objects in the documents are those of
+// the code; with -update it writes them.
 func TestDocument(t *testing.T) {
-	const file = "../docs/objects.md"
-	old, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := string(old)
-	for mark, table := range map[string]string{"own": ownTable(t), "smart": smartTable()} {
-		begin, end := "<!-- "+mark+" -->\n", "<!-- end -->\n"
-		before, rest, ok := strings.Cut(text, begin)
+	for _, place := range []struct {
+		file, mark, table string
+	}{
+		{"../docs/objects.md", "own", ownTable(t)},
+		{"../docs/objects.md", "smart", smartTable()},
+		{"../README.md", "objects, made by go generate", shortTable()},
+	} {
+		old, err := os.ReadFile(place.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin, end := "<!-- "+place.mark+" -->\n", "<!-- end -->\n"
+		before, rest, ok := strings.Cut(string(old), begin)
 		_, after, ok2 := strings.Cut(rest, end)
 		if !ok || !ok2 {
-			t.Fatalf("%s has no place for the table %q", file, mark)
+			t.Fatalf("%s has no place for the table %q", place.file, place.mark)
 		}
-		text = before + begin + table + end + after
-	}
-	if text == string(old) {
-		return
-	}
-	if !*update {
-		t.Fatalf("%s does not say what the code does: run go generate", file)
-	}
-	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
+		text := before + begin + place.table + end + after
+		if text == string(old) {
+			continue
+		}
+		if !*update {
+			t.Errorf("%s does not say what the code does: run go generate", place.file)
+			continue
+		}
+		if err := os.WriteFile(place.file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -204,18 +209,46 @@ func ranges(ids []uint16) string {
 	return strings.Join(out, ", ")
 }
 
-// smartTable lists the objects that are in the manner of the IPSO Smart Objects:
-// they have an application type or a time stamp.
+// shortTable names the objects of both kinds.
+func shortTable() string {
+	var own, smart []string
+	var ids []uint16
+	for _, s := range served {
+		ids = append(ids, s.oid)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		def, _ := registry.Definitions().Object(id)
+		own = append(own, fmt.Sprintf("%d %s", id, def.Name))
+	}
+	for _, e := range smartObjects() {
+		smart = append(smart, fmt.Sprintf("%d %s", e.ID, e.Key))
+	}
+	return "| | |\n|---|---|\n| the gateway | " + strings.Join(own, ", ") + " |\n| sensors, actuators | " + strings.Join(smart, ", ") + " |\n"
+}
+
+// smartObjects lists the objects that are in the manner of the IPSO Smart
+// Objects: they have an application type or a time stamp.
+func smartObjects() []registry.Entry {
+	var out []registry.Entry
+	defs := registry.Definitions()
+	for _, e := range defs.List() {
+		def, _ := defs.Object(e.ID)
+		_, ok := Main(def)
+		if ok && (def.Resource(ridApplicationType) != nil || def.Resource(ridTimestamp) != nil) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
 func smartTable() string {
 	var out strings.Builder
 	out.WriteString("| id | object | version | main value | surrounds it | written | executed |\n|---|---|---|---|---|---|---|\n")
 	defs := registry.Definitions()
-	for _, e := range defs.List() {
+	for _, e := range smartObjects() {
 		def, _ := defs.Object(e.ID)
-		main, ok := Main(def)
-		if !ok || def.Resource(ridApplicationType) == nil && def.Resource(ridTimestamp) == nil {
-			continue
-		}
+		main, _ := Main(def)
 		m := def.Resource(main)
 		fmt.Fprintf(&out, "| %d | %s | %s | %s | %s | %s | %s |\n", e.ID, e.Key, e.Version,
 			strings.TrimSpace(fmt.Sprintf("%d %s (%v) %s", main, m.Name, m.Type, m.Unit)), around(def, main), having(def, model.OpWrite), having(def, model.OpExecute))

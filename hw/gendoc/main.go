@@ -1,5 +1,5 @@
-// Command gendoc puts the table of drivers into a Markdown page, between the
-// lines that mark its place: go run ./gendoc FILE. It knows nothing else.
+// Command gendoc puts the tables of drivers into Markdown pages, between the
+// lines that mark their places: go run ./gendoc FILE... It knows nothing else.
 package main
 
 import (
@@ -18,38 +18,48 @@ func main() {
 	}
 }
 
-func run(args []string) error {
-	if len(args) != 1 {
-		return errors.New("usage: gendoc FILE")
+func run(files []string) error {
+	if len(files) == 0 {
+		return errors.New("usage: gendoc FILE...")
 	}
-	page, err := os.ReadFile(args[0]) //nolint:gosec // go generate names it
-	if err != nil {
-		return err
+	for _, file := range files {
+		page, err := os.ReadFile(file) //nolint:gosec // go generate names it
+		if err != nil {
+			return err
+		}
+		page, err = fill(page)
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		if err := os.WriteFile(file, page, 0o644); err != nil { //nolint:gosec // a page that everyone reads
+			return err
+		}
 	}
-	page, err = fill(page)
-	if err != nil {
-		return fmt.Errorf("%s: %w", args[0], err)
-	}
-	return os.WriteFile(args[0], page, 0o644) //nolint:gosec // a page that everyone reads
+	return nil
 }
 
-// Marks of the table's place.
+// Marks of the places.
 const (
-	begin = "<!-- table of drivers, made by go generate -->\n"
-	end   = "<!-- end of the table -->\n"
+	begin      = "<!-- table of drivers, made by go generate -->\n"
+	beginBuses = "<!-- drivers by bus, made by go generate -->\n"
+	end        = "<!-- end of the table -->\n"
 )
 
-// fill returns page with the present table.
+// fill returns page with the present table in its place.
 func fill(page []byte) ([]byte, error) {
-	before, rest, ok := bytes.Cut(page, []byte(begin))
+	mark, write := begin, hw.WriteTable
+	if bytes.Contains(page, []byte(beginBuses)) {
+		mark, write = beginBuses, hw.WriteBuses
+	}
+	before, rest, ok := bytes.Cut(page, []byte(mark))
 	_, after, ended := bytes.Cut(rest, []byte(end))
 	if !ok || !ended {
 		return nil, errors.New("the marks of the table are missing")
 	}
 	var out bytes.Buffer
 	out.Write(before)
-	out.WriteString(begin)
-	if err := hw.WriteTable(&out); err != nil {
+	out.WriteString(mark)
+	if err := write(&out); err != nil {
 		return nil, err
 	}
 	out.WriteString(end)
