@@ -86,6 +86,7 @@ type demonstration struct {
 	stream  net.Listener // at the address of plain; nil: something else has the TCP port
 	server  *server.Server
 	machine *demo.Machine
+	modem   *demo.Modem // nil: there are no pseudo-terminals
 	agent   *Agent
 }
 
@@ -102,6 +103,9 @@ func (d *demonstration) close() error {
 	}
 	if d.secure != nil {
 		problems = append(problems, d.secure.Close())
+	}
+	if d.modem != nil {
+		d.modem.Close()
 	}
 	return errors.Join(problems...)
 }
@@ -138,6 +142,11 @@ func (d *demonstration) prepare(ctx context.Context) error {
 		StateDir:   filepath.Join(d.dir, "state"),
 	}
 	d.accounts(account, cfg)
+	if d.modem, err = demo.NewModem(demo.OwnAddresses()); err != nil {
+		d.say("without a modem: %v\n", err)
+	} else {
+		cfg.Modems = []config.Modem{{Name: "wwan", Driver: config.ModemAT, Port: d.modem.Port, Speed: config.DefaultSpeed}}
+	}
 	d.agent, err = New(Options{
 		Config: cfg, Version: d.opts.Version, Built: d.opts.Built, Log: d.opts.Log, Control: d.machine, Now: d.machine.Now,
 		Deregister: true, Trace: decoder.Trace, SoftReboot: true,
@@ -212,6 +221,10 @@ func (d *demonstration) run(ctx context.Context) error {
 		named{"page", func(ctx context.Context) error { return servePage(ctx, d.page, demoPackages(page), d.feed) }},
 		named{"follow", follow},
 		named{"registration", view{d.agent, d.feed}.follow},
+	}
+	if d.modem != nil {
+		defer d.modem.Close()
+		tasks = append(tasks, named{"simulated modem", d.modem.Run})
 	}
 	if d.server != nil {
 		tasks = append(tasks,

@@ -47,8 +47,8 @@ var arrows = []arrow{
 
 	{
 		"agent/demo/...",
-		[]string{"lwm2m", "lwm2m/wire/...", "lwm2m/model/...", "lwm2m/coap", "lwm2m/server", "agent/config", "agent/trace", "agent/web"},
-		"the demo's own parts stand on the page and the small server; the agent composes them",
+		[]string{"lwm2m", "lwm2m/wire/...", "lwm2m/model/...", "lwm2m/coap", "lwm2m/server", "agent/config", "agent/trace", "agent/web", "modem/at/attest"},
+		"the demo's own parts stand on the page, the small server and the simulated modem; the agent composes them",
 	},
 
 	{

@@ -1,4 +1,4 @@
-// Package attest is a modem for tests: bytes in, bytes out, by a transcript of what
+// Package attest is a modem for tests and for the demo: bytes in, bytes out, by a transcript of what
 // a module answers and by what a test changes of it. It knows nothing of package at.
 package attest
 

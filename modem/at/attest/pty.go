@@ -37,7 +37,7 @@ func OpenPTY() (master *os.File, path string, err error) {
 	return master, "/dev/pts/" + strconv.Itoa(number), nil
 }
 
-// PlugIn has a modem that says what a transcript does answer at a pseudo terminal, whose path it returns, until unplug.
+// PlugIn has a modem that says what a transcript does answer at a pseudo-terminal, whose path it returns, until unplug.
 func PlugIn(transcript string) (m *Modem, path string, unplug func(), err error) {
 	f, err := os.Open(transcript)
 	if err != nil {
@@ -48,18 +48,24 @@ func PlugIn(transcript string) (m *Modem, path string, unplug func(), err error)
 	if err != nil {
 		return nil, "", nil, err
 	}
+	m = New(exchanges)
+	path, unplug, err = m.PlugIn()
+	return m, path, unplug, err
+}
+
+// PlugIn has the modem answer at a pseudo-terminal, whose path it returns, until unplug.
+func (m *Modem) PlugIn() (path string, unplug func(), err error) {
 	master, path, err := OpenPTY()
 	if err != nil {
-		return nil, "", nil, err
+		return "", nil, err
 	}
 	hold, err := os.OpenFile(path, os.O_RDWR, 0) // else the master reads EIO until somebody opens it
 	if err != nil {
-		return nil, "", nil, errors.Join(err, master.Close())
+		return "", nil, errors.Join(err, master.Close())
 	}
-	m = New(exchanges)
 	var serving sync.WaitGroup
 	serving.Go(func() { m.Serve(master) })
-	return m, path, func() {
+	return path, func() {
 		_ = hold.Close() // nothing is buffered
 		_ = master.Close()
 		serving.Wait()
