@@ -208,8 +208,10 @@ func (d *demonstration) embedServer(ctx context.Context, a *config.Account) erro
 func (d *demonstration) run(ctx context.Context) error {
 	socket := filepath.Join(d.dir, "agent.sock")
 	operator, follow := d.operator()
+	host, anywhere := d.host()
+	packages := demoPackages()
 	page, err := web.Handler(web.Config{
-		Operator: operator, Direct: d.server == nil, Demo: true, Definitions: d.agent.registry, Feed: d.feed,
+		Operator: operator, Direct: d.server == nil, Demo: true, Definitions: d.agent.registry, Feed: d.feed, Packages: offer(packages, host),
 		Token: d.token, Hint: "open the address that lwm2m-agent demo printed: it carries a token", Addr: d.page.Addr(), Log: d.agent.log,
 		Values: control.Handler(&backend{d.agent}, func(*http.Request, control.Access) error { return nil }, control.HandlerOptions{Log: d.agent.log}),
 	})
@@ -218,7 +220,7 @@ func (d *demonstration) run(ctx context.Context) error {
 	}
 	tasks := []Task{
 		d.agent.ControlTask(control.SocketOptions{Path: socket, Log: d.opts.Log}),
-		named{"page", func(ctx context.Context) error { return servePage(ctx, d.page, demoPackages(page), d.feed) }},
+		named{"page", func(ctx context.Context) error { return servePage(ctx, d.page, withPackages(page, packages), d.feed) }},
 		named{"follow", follow},
 		named{"registration", view{d.agent, d.feed}.follow},
 	}
@@ -235,7 +237,7 @@ func (d *demonstration) run(ctx context.Context) error {
 		}
 		defer d.server.Wait()
 	}
-	d.greet(socket)
+	d.greet(socket, host, anywhere)
 	// The pages learn of the end before the board deregisters, which would have
 	// them ask again.
 	defer context.AfterFunc(ctx, func() { _ = d.feed.Close() })() // it cannot fail
@@ -258,15 +260,23 @@ func (d *demonstration) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(d.opts.Out, format, args...)
 }
 
+// host is where the page is on this machine, and whether it is at all addresses.
+func (d *demonstration) host() (address string, anywhere bool) {
+	a, ok := d.page.Addr().(*net.TCPAddr)
+	if !ok || !a.IP.IsUnspecified() {
+		return d.page.Addr().String(), false
+	}
+	return net.JoinHostPort("localhost", strconv.Itoa(a.Port)), true
+}
+
 // greet tells a person what there is.
-func (d *demonstration) greet(socket string) {
+func (d *demonstration) greet(socket, host string, anywhere bool) {
 	where := d.opts.Server
 	if d.server != nil {
 		where = fmt.Sprintf("an embedded LwM2M server on coap://%s and coaps://%s", d.plain.LocalAddr(), d.secure.Addr())
 	}
-	host, elsewhere := d.page.Addr().String(), ""
-	if a, ok := d.page.Addr().(*net.TCPAddr); ok && a.IP.IsUnspecified() {
-		host = net.JoinHostPort("localhost", strconv.Itoa(a.Port))
+	elsewhere := ""
+	if anywhere {
 		elsewhere = "\n                  (elsewhere: this machine's address in place of localhost)"
 	}
 	how := "registered"
@@ -278,8 +288,8 @@ func (d *demonstration) greet(socket string) {
   page            http://%s/?token=%s%s
   control socket  %s
                   try: lwm2m-agent status -socket %s
-  firmware        write http://%s/firmware/2.0 to /5/0/1 and execute /5/0/2;
-                  .../firmware/ill and .../firmware/damaged do not stay
+  firmware        on the page, under Gateway; or write http://%s/firmware/2.0
+                  to /5/0/1 and execute /5/0/2
 
 Reboot, clock and time zone are simulated. Ctrl-C ends the demo and leaves nothing behind.
 `, d.opts.Endpoint, how, where, host, d.token, elsewhere, socket, socket, host)

@@ -9,6 +9,7 @@ import (
 
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/control"
+	"lwm2m-agent/agent/web"
 	"lwm2m-agent/fota/file"
 )
 
@@ -19,20 +20,40 @@ func demoFirmware() *config.Firmware {
 	}
 }
 
-// demoPackages serves packages for the demo's board, and everything else by the
-// page.
-func demoPackages(page http.Handler) http.Handler {
+// demoPackages are what the demo's board can be updated with.
+func demoPackages() []demoPackage {
 	image := bytes.Repeat([]byte("a system "), 30_000)
+	return []demoPackage{
+		{"2.0", "version 2.0", file.Compose("gateway", "2.0", image)},
+		{"ill", "a version that is ill", file.Compose("gateway", "2.1-ill", image, "healthy = no")},
+		{"damaged", "a damaged package", append(file.Compose("gateway", "2.2", image), "!"...)},
+	}
+}
+
+type demoPackage struct {
+	name, text string
+	content    []byte
+}
+
+const demoPackagePath = "/firmware/"
+
+// offer tells the page of packages.
+func offer(packages []demoPackage, host string) []web.Package {
+	var out []web.Package
+	for _, p := range packages {
+		out = append(out, web.Package{Text: p.text, URI: "http://" + host + demoPackagePath + p.name})
+	}
+	return out
+}
+
+// withPackages serves packages, and everything else by the page.
+func withPackages(page http.Handler, packages []demoPackage) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", page)
-	for name, content := range map[string][]byte{
-		"2.0":     file.Compose("gateway", "2.0", image),
-		"ill":     file.Compose("gateway", "2.1-ill", image, "healthy = no"),
-		"damaged": append(file.Compose("gateway", "2.2", image), "!"...),
-	} {
-		mux.HandleFunc("GET /firmware/"+name, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("ETag", `"`+name+`"`)
-			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	for _, p := range packages {
+		mux.HandleFunc("GET "+demoPackagePath+p.name, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("ETag", `"`+p.name+`"`)
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(p.content))
 		})
 	}
 	return mux

@@ -314,7 +314,7 @@ func (c *cutOff) Read(b []byte) (int, error) {
 
 // TestDemoPackages installs what the demo offers.
 func TestDemoPackages(t *testing.T) {
-	web := httptest.NewServer(demoPackages(http.NotFoundHandler()))
+	web := httptest.NewServer(withPackages(http.NotFoundHandler(), demoPackages()))
 	defer web.Close()
 	u := newUpdating(t, nil)
 	for _, c := range []struct {

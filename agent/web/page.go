@@ -18,9 +18,10 @@ import (
 // Config configures a page.
 type Config struct {
 	Operator    Operator
-	Direct      bool // the Operator acts on the board itself, not as its server
-	ReadOnly    bool // what changes the board is refused
-	Demo        bool // the page is that of a demo, which has messages on the wire
+	Direct      bool      // the Operator acts on the board itself, not as its server
+	ReadOnly    bool      // what changes the board is refused
+	Demo        bool      // the page is that of a demo, which has messages on the wire
+	Packages    []Package // of firmware, which the page offers
 	Definitions model.Definitions
 	Feed        *Feed
 	Values      http.Handler // the control interface, served below /v1/; nil for none
@@ -31,6 +32,12 @@ type Config struct {
 	// with any port.
 	Addr net.Addr
 	Log  *slog.Logger
+}
+
+// Package is one of firmware that a person may try.
+type Package struct {
+	Text string `json:"text"` // which it is: "version 2.0"
+	URI  string `json:"uri"`
 }
 
 //go:embed page

@@ -22,6 +22,7 @@ type stateOf struct {
 	Objects      []object            `json:"objects"`
 	Observed     []lwm2m.Path        `json:"observed"`
 	History      map[string][]moment `json:"history"` // by path, the oldest first
+	Packages     []Package           `json:"packages,omitempty"`
 }
 
 type object struct {
@@ -45,6 +46,7 @@ func (p *page) state(w http.ResponseWriter, _ *http.Request) {
 	s := stateOf{
 		Run: p.run, Turn: p.Feed.turn(), Registration: p.Operator.Registration(), Direct: p.Direct, ReadOnly: p.ReadOnly, Demo: p.Demo, Objects: []object{},
 		Observed: sorted(p.Operator.Observed()), History: p.Feed.history.tell(p.Feed.now()),
+		Packages: p.Packages,
 	}
 	for _, path := range p.Operator.Instances() {
 		if n := len(s.Objects); n == 0 || s.Objects[n-1].ID != path.Object() {

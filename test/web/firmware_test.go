@@ -8,26 +8,44 @@ import "testing"
 func TestFirmware(t *testing.T) {
 	d := startDemo(t, "demo")
 	p := visit(t, d)
-	unfold(t, p, "/5")
-	p.Click(t, inst("/5/0")+" "+named("Observe Firmware Update"))
-	p.WaitFor(t, element(inst("/5/0")+" "+named("Stop observing Firmware Update")))
-	give := func(name string) {
-		t.Helper()
-		p.Click(t, row("/5/0/1")+" .line button:not(.opener)")
-		fill(t, p, "value", "http://"+d.page.Host+"/firmware/"+name)
-	}
-	give("damaged")
-	p.WaitText(t, row("/5/0/5")+" .value", "5")
-	p.WaitText(t, row("/5/0/3")+" .value", "0")
-	give("2.0")
-	p.WaitText(t, row("/5/0/3")+" .value", "2")
-	p.WaitText(t, row("/5/0/7")+" .value", "2.0")
-	p.Click(t, row("/5/0/2")+" .line button:not(.opener)")
-	p.Press(t, "Enter")
-	p.WaitText(t, row("/5/0/3")+" .value", "3")
-	p.WaitText(t, row("/5/0/5")+" .value", "1") // the new system has been registered for ten seconds
-	p.WaitText(t, row("/5/0/3")+" .value", "0")
+	firmware := card("/5/0")
+	p.Click(t, firmware+" "+named("Fetch a damaged package"))
+	p.WaitText(t, firmware+" [role=status]", "the package is damaged or not signed by whom it must be")
+	p.WaitText(t, firmware+" .now", "ready")
+	p.Click(t, firmware+" "+named("Fetch version 2.0"))
+	p.WaitText(t, firmware+" .now", "downloaded")
+	p.Click(t, firmware+" "+named("Update now: the gateway restarts"))
+	p.WaitText(t, firmware+" .now", "updating")
+	p.WaitText(t, firmware+" .now", "ready") // the new system has been registered for ten seconds
+	p.WaitText(t, firmware+" [role=status]", "the update is in force")
+	p.WaitText(t, firmware+" .facts", "version 2.0 runs")
 	if got := d.value(t, "/3/0/3"); got != "2.0" {
 		t.Errorf("version %v runs", got)
 	}
+}
+
+// TestFirmwareFromAddress: a person gives an address, and sees the object follow.
+func TestFirmwareFromAddress(t *testing.T) {
+	d := startDemo(t, "demo")
+	p := visit(t, d)
+	unfold(t, p, "/5")
+	p.Click(t, card("/5/0")+" "+named("Fetch from … an address"))
+	fill(t, p, "uri", "http://"+d.page.Host+"/firmware/2.0")
+	p.WaitText(t, row("/5/0/3")+" .value", "2")
+	p.WaitText(t, row("/5/0/7")+" .value", "2.0")
+	p.Click(t, card("/5/0")+" "+named("Discard the package"))
+	p.WaitText(t, row("/5/0/3")+" .value", "0")
+	p.WaitText(t, row("/5/0/5")+" .value", "10")
+}
+
+// TestNetwork: the signal of the board's modem moves.
+func TestNetwork(t *testing.T) {
+	d := startDemo(t, "demo")
+	p := visit(t, d)
+	network := card("/4/0")
+	p.WaitText(t, network+" .unit", "dBm")
+	var first string
+	p.Eval(t, element(network+" .now")+".textContent", &first)
+	p.WaitFor(t, element(network+" .now")+`.textContent !== "`+first+`"`)
+	p.WaitFor(t, element(network+" .facts")+`.textContent.includes("operator 001-01")`)
 }

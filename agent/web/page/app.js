@@ -2,6 +2,7 @@
 import * as api from "./api.js";
 import * as board from "./board.js";
 import * as cards from "./cards.js";
+import * as gateway from "./gateway.js";
 import { say } from "./notice.js";
 import * as registration from "./registration.js";
 import * as tree from "./tree.js";
@@ -28,6 +29,7 @@ async function load() {
     document.getElementById("wire-toggle").hidden = !board.demo;
     tree.lay();
     // Not waited for: the board may be slow.
+    gateway.lay(state);
     cards.lay(state.history);
   } catch (e) {
     say(e.message, true);

@@ -42,6 +42,12 @@ export function enter(state) {
 
 export const all = () => [...objects.values()];
 
+// has says whether there is an instance.
+export function has(path) {
+  const [oid, iid] = parts(path);
+  return objects.get(oid)?.instances.includes(iid) ?? false;
+}
+
 // definition returns what the registry says of a resource; one that it does not
 // know can at least be read.
 export function definition(path) {

@@ -1,13 +1,12 @@
 // The cards of all sensors and actuators.
 import * as board from "./board.js";
 import { Card, main, smart } from "./card.js";
-import { longest } from "./chart.js";
+import { spanOf } from "./chart.js";
 import { arrange } from "./dom.js";
 import { duration } from "./format.js";
 
 const box = document.getElementById("cards"), more = document.getElementById("cards-more");
 const step = 24; // cards at first, and more for each wish
-const steps = [30, 60, 120]; // seconds that charts show while they are young
 const atOnce = 3; // cards that ask the board at the same time
 const cards = new Map(); // path of an instance → card
 let shown = step, drawing = false;
@@ -19,10 +18,8 @@ function redraw() {
   requestAnimationFrame(() => {
     drawing = false;
     const now = performance.now();
-    // All charts show the same time: at first a short one, so that they are not
-    // almost empty.
-    const begin = Math.min(...[...cards.values()].map((card) => card.begin));
-    const span = steps.find((s) => now - begin < s * 1000) ?? longest;
+    // All charts show the same time.
+    const span = spanOf(Math.min(...[...cards.values()].map((card) => card.begin)), now);
     document.getElementById("cards-span").textContent = cards.size > 0 ? `the last ${duration(span)}` : "";
     for (const card of cards.values()) card.draw(now, span);
   });

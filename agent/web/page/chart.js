@@ -2,6 +2,12 @@
 import { element } from "./dom.js";
 
 export const longest = 180; // seconds that a chart shows at most
+const steps = [30, 60, 120]; // seconds that charts show while they are young
+
+// spanOf returns how many seconds a chart shows whose oldest point is of begin:
+// at first a few, so that it is not almost empty.
+export const spanOf = (begin, now) => steps.find((s) => now - begin < s * 1000) ?? longest;
+
 const width = 100, height = 40, margin = 3;
 
 // Chart draws { at (ms), value } points. A value that is on or off stays what it
