@@ -68,8 +68,9 @@ func newConn(conn net.Conn, h *handshaker) *Conn {
 // new, empty or not application data never surface.
 //
 // The error is io.EOF after the server's close_notify, an [*Error] after its fatal
-// alert, io.ErrShortBuffer if p is shorter than the payload, which is then lost,
-// and otherwise that of the socket, except for errors that an ICMP message can cause.
+// alert, io.ErrShortBuffer if p is shorter than the payload, which is then lost, or
+// a datagram is so long that it was cut, so that nobody can tell who sent it, and
+// otherwise that of the socket, except for errors that an ICMP message can cause.
 func (c *Conn) Read(p []byte) (int, error) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
