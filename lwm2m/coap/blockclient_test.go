@@ -47,6 +47,9 @@ func describe(m *Message) string {
 	if _, ok := m.Observe(); ok {
 		s += " observe"
 	}
+	if echo, ok := m.Option(Echo); ok {
+		s += " echo " + string(echo)
+	}
 	if len(m.Payload) > 0 {
 		s += " " + string(m.Payload)
 	}

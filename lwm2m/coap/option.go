@@ -33,6 +33,7 @@ const (
 	ProxyURI      OptionID = 35
 	ProxyScheme   OptionID = 39
 	Size1         OptionID = 60
+	Echo          OptionID = 252
 	RequestTag    OptionID = 292
 )
 

@@ -22,6 +22,7 @@ type transfer struct {
 	limit  int64        // bytes of the response's body
 	ahead  bool         // blocks may be asked for before it is their turn
 	sized  bool         // the next message asks for the size of the response's body
+	echo   []byte       // of the peer's challenge (RFC 9175); nil: there was none
 
 	out   Message // the options of the request, with blocks
 	block []byte  // of a Body
@@ -122,17 +123,40 @@ func (t *transfer) uploadBlocks(szx uint8) (*Message, error) {
 	}
 }
 
-// begin prepares the options of the next message: those of the request that keep accepts.
+// begin prepares the options of the next message: those of the request that keep accepts, and the answer to the
+// peer's last challenge.
 func (t *transfer) begin(keep func(OptionID) bool) {
 	t.out.Reset()
 	t.out.copyOptions(t.req, keep)
+	if t.echo != nil {
+		t.out.SetOption(Echo, t.echo)
+	}
 	if t.sized {
 		t.out.SetOptionUint(Size2, 0) // section 4
 		t.sized = false
 	}
 }
 
+// send sends the message that was prepared, once more with the Echo option of a peer that challenges it (RFC 9175
+// section 2.3).
 func (t *transfer) send(payload []byte) (*Message, error) {
+	m, err := t.sendOnce(payload)
+	if err != nil || m.Code != Unauthorized {
+		return m, err
+	}
+	echo, _ := m.Option(Echo)
+	if len(echo) == 0 || len(echo) > maxEcho {
+		return m, nil
+	}
+	t.echo = echo
+	t.out.SetOption(Echo, echo)
+	return t.sendOnce(payload)
+}
+
+// maxEcho is the longest value of an Echo option (RFC 9175 section 2.2.1).
+const maxEcho = 40
+
+func (t *transfer) sendOnce(payload []byte) (*Message, error) {
 	m, err := t.conn.exchange(t.ctx, once{req: t.req, options: t.out.options, payload: payload, token: t.token, begins: t.begins})
 	if t.begins != nil {
 		t.token = t.begins.token // the same for all blocks, since notifications will bear it
