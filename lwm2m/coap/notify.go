@@ -15,7 +15,7 @@ type unconfirmed struct {
 // Notify sends a notification: m is one more response to the observation that the
 // GET or FETCH request observe began. Of observe the token is used, and code and
 // options (Uri-Path, Uri-Query, Accept …) if m is longer than a block: the peer asks
-// for the other blocks by them. m.Type selects CON or NON. An Observe option is
+// for the other blocks by them. Blocks are no larger than a Block2 of observe says. m.Type selects CON or NON. An Observe option is
 // added unless m has one or is an error.
 //
 // A CON waits its turn (NSTART) and is retransmitted. done, if not nil, is called
@@ -28,6 +28,9 @@ func (c *Conn) Notify(observe, m *Message, done func(error)) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	s := selection{request: observe}
+	if b, ok := observe.Block2(); ok && m.size() > int64(b.Size()) {
+		s.block2, s.hasBlock2 = Block{SZX: b.SZX}, true // what the peer has room for (RFC 7959 section 2.4)
+	}
 	if _, ok := m.Observe(); !ok && m.Code.IsSuccess() {
 		s.sequence, s.notification = c.NextObserve(), true
 	}

@@ -205,6 +205,41 @@ func TestLongNotificationIsServedFromWhatWasSent(t *testing.T) {
 	})
 }
 
+// Who asked for small blocks when it began to observe gets its notifications in them, where they are longer.
+func TestLongNotificationInBlocksOfTheSizeThatWasAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, peer := scripted(t, constant(), Options{Params: Params{BlockSize: 64}})
+		p := blockPeer{t: t, peer: peer}
+		observe := request(CON, GET, 1, token(5), "/3/0").with(Block2, block(0, false, 1).value())
+		for n, want := range map[int]string{100: "0/1/32", 33: "0/1/32", 32: "", 3: ""} {
+			if err := c.Notify(observe, &Message{Type: NON, Code: Content, Payload: numbered(n)}, nil); err != nil {
+				t.Fatal(err)
+			}
+			first, got := peer.expect(t, 0, NON, Content), ""
+			if b, ok := first.Block2(); ok {
+				got = b.String()
+			}
+			if got != want || len(first.Payload) != min(n, 32) {
+				t.Errorf("%d bytes come as block %q with %d", n, got, len(first.Payload))
+			}
+			if want == "" {
+				continue
+			}
+			rest := p.ask(request(CON, GET, 0, Token{}, "/3/0").with(Block2, block(1, false, 1).value()))
+			if string(first.ETag()) != string(rest.ETag()) || string(rest.Payload) != string(numbered(n)[32:min(n, 64)]) {
+				t.Errorf("the second block is %v", show(rest))
+			}
+		}
+		large := request(CON, GET, 1, token(6), "/3/1").with(Block2, block(0, false, 6).value())
+		if err := c.Notify(large, &Message{Type: NON, Code: Content, Payload: numbered(100)}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if m := peer.expect(t, 0, NON, Content); len(m.Payload) != 64 {
+			t.Errorf("a peer that asked for larger blocks than we send gets %d bytes", len(m.Payload))
+		}
+	})
+}
+
 func TestLongResponseThatBeginsAnObservation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, peer := scripted(t, func(x *Exchange) {
