@@ -52,12 +52,12 @@ func (c *Conn) receive(in *inbox, n int) (taken bool) {
 		c.acknowledged(m.ID)
 	case m.Type == ACK && m.Code.IsResponse():
 		c.piggybacked(m)
-	case confirmable && m.Code == Empty: // ping, RFC 7252 section 4.3
-		c.sendShort(RST, m.ID)
 	case (confirmable || m.Type == NON) && m.Code.IsResponse():
 		c.separate(m, now)
 	case (confirmable || m.Type == NON) && m.Code.IsRequest():
 		return c.request(in, now)
+	case confirmable: // ping, or of class 3, which there is none of: RFC 7252 sections 4.3 and 4.2
+		c.sendShort(RST, m.ID)
 	}
 	return false // the other combinations mean nothing, RFC 7252 section 4.3
 }

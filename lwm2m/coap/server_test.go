@@ -27,6 +27,8 @@ func TestMalformedAndUnexpectedMessages(t *testing.T) {
 		{"CON, options cut", "40010005 b5", true},
 		{"CON, marker only", "40010005 ff", true},
 		{"CON, reserved code class", "40c10005", true},
+		{"CON, class 3, which nothing has", "40610005", true},
+		{"NON, class 3", "50610005", false},
 		{"CON, empty with a token", "41000005 01", true},
 		{"CON, response to nothing", "40450005", true},
 		{"NON, token length 9", "59010005 010203040506070809", false},
