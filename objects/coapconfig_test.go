@@ -61,7 +61,8 @@ func TestCoAPConfig(t *testing.T) {
 // TestCoAPConfigInstances shows that a server can add a bearer, and take one away.
 func TestCoAPConfigInstances(t *testing.T) {
 	f := newFixture(t)
-	o, err := NewCoAPConfig(f.tree, nil, nil)
+	applied := 0
+	o, err := NewCoAPConfig(f.tree, nil, func() { applied++ })
 	f.check(err)
 	f.check(o.Seed(parameters))
 	at := lwm2m.NewPath(500, 0)
@@ -72,6 +73,10 @@ func TestCoAPConfigInstances(t *testing.T) {
 	f.check(err)
 	if got, ok := o.Of(BearerGSM); !ok || got.AckTimeout != 8*time.Second || iid != 2 {
 		t.Errorf("instance %d has %+v", iid, got)
+	}
+	f.check(f.execute("/500/2/9", ""))
+	if applied != 1 {
+		t.Errorf("what a server has added was applied %d times", applied)
 	}
 	_, err = f.tree.Create(t.Context(), model.FromServer(1), lwm2m.NewPath(500), nodes)
 	f.refused(err, lwm2m.BadRequest, "already")

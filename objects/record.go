@@ -33,8 +33,10 @@ func (r *record) path(ids ...uint16) lwm2m.Path {
 	return p
 }
 
-// keep adds the step that saves what the object holds once an edit is entered.
+// keep adds the step that saves what the object holds once an edit is entered, and gives the
+// instances that the edit makes what can be executed.
 func (r *record) keep(tx *sequence, e *model.Edit) {
+	r.declare(e)
 	if r.save == nil {
 		return
 	}
@@ -43,7 +45,6 @@ func (r *record) keep(tx *sequence, e *model.Edit) {
 		func(ctx context.Context) error { return r.save(ctx, before) })
 }
 
-// declare gives the instances that an edit makes what can be executed.
 func (r *record) declare(e *model.Edit) {
 	for _, iid := range e.Create {
 		for _, rid := range r.executable {

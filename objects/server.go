@@ -140,7 +140,6 @@ func (s *Server) Prepare(_ context.Context, e *model.Edit) (model.Transaction, e
 			return nil, lwm2m.Errorf(lwm2m.BadRequest, "%w", err)
 		}
 	}
-	s.record.declare(e)
 	var tx sequence
 	s.record.keep(&tx, e)
 	return &tx, nil
