@@ -223,7 +223,7 @@ func newSettings(ssid uint16, security, server instance) *settings {
 		attempts:       server.attempts(),
 		fallback:       !server.has(serverFallback) || server.values[serverFallback].Bool(),
 		retry:          server.retry(),
-		storing:        server.values[serverStoring].Bool(),
+		storing:        !server.has(serverStoring) || server.values[serverStoring].Bool(),
 		confirm:        server.integer(serverNotifyMode) == 1,
 		profileHash:    server.integer(serverProfileHash),
 		sms:            strings.TrimSpace(security.values[securitySMS].Text()),

@@ -71,6 +71,7 @@ func TestSettings(t *testing.T) {
 	}
 	s = read(func(b *model.Batch) {
 		b.Remove(0, 1)
+		b.Remove(0, 6)
 		b.Set(0, 2, lwm2m.Integer(-5))
 		b.Set(0, 3, lwm2m.Integer(1<<62))
 		b.Set(0, 17, lwm2m.Unsigned(1<<63))
@@ -81,6 +82,9 @@ func TestSettings(t *testing.T) {
 	}
 	if s.lifetime != 24*time.Hour || s.pmin != 0 || s.pmax != maxSeconds*time.Second {
 		t.Errorf("extremes give %+v", s)
+	}
+	if !s.storing {
+		t.Error("without /1/x/6 notifications are not stored")
 	}
 	if want := (Retry{First: time.Minute, Max: -1, SequenceDelay: -1}); s.retry.First != want.First || s.retry.Max != -1 || s.retry.SequenceDelay != -1 || s.retry.Attempts < 1 {
 		t.Errorf("retry is %+v", s.retry)
