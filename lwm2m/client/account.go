@@ -54,6 +54,7 @@ type account struct {
 	settings *settings
 	params   Params
 	version  lwm2m.Version // in use or to be offered
+	choose   bool          // the version at the next Register: the server speaks others than it did
 	sub      *model.Subscription
 	access   *model.Access  // as observations know it
 	pending  []model.Change // memory for the next ones
@@ -140,6 +141,7 @@ func (a *account) run() {
 
 func (a *account) start() {
 	a.timer = time.NewTimer(0)
+	a.choose = true
 	a.adoptParams()
 	a.observations.storing = a.settings.storing
 	a.loadProof()
@@ -258,8 +260,9 @@ func (a *account) obey() {
 func (a *account) resettle(s *settings) {
 	old := a.settings
 	a.settings = s
+	a.choose = a.choose || !slices.Equal(s.versions, old.versions)
 	if !s.sameTarget(old) {
-		a.version, a.failed = lwm2m.Version{}, 0
+		a.version, a.failed, a.choose = lwm2m.Version{}, 0, true
 		a.session, a.resuming, a.left = nil, nil, false
 		a.on(reconfigured)
 	}

@@ -215,6 +215,9 @@ func (a *account) answered(r answered) {
 func (a *account) sendRegister() {
 	a.connection.open.Store(nil)
 	a.location, a.settleAt, a.changedAt = "", time.Time{}, time.Time{}
+	if a.choose {
+		a.choose, a.version = false, a.settings.newest(a.params.Version)
+	}
 	t, list := a.describe()
 	a.telling = t
 	profile := a.profileID()

@@ -204,7 +204,7 @@ func (a *account) goOnWith(r *resumption) event {
 	age := now.Sub(r.edge.contact)
 	booted := !bytes.Equal(s.boot, a.client.config.Boot)
 	fresh := !r.late && !booted && age >= 0 && (s.told.lifetime == 0 || age < s.told.lifetime) && r.sameAddresses(a.connection.nc)
-	a.version, a.location, a.told, a.telling = s.version, s.location, s.told, s.told
+	a.version, a.location, a.told, a.telling, a.choose = s.version, s.location, s.told, s.told, false
 	a.toldSaved = s.told
 	a.sentAt, a.spokeAt = now.Add(-max(age, 0)), now
 	a.beganAt, a.settleAt = now, now.Add(settleQuiet)

@@ -53,6 +53,7 @@ const (
 	serverTrigger          = 21
 	serverPreferred        = 22
 	serverMuteSend         = 23
+	serverVersions         = 25
 	serverNotifyMode       = 26
 	serverProfileHash      = 27
 )
@@ -73,11 +74,12 @@ const (
 type settings struct {
 	security, instance uint16 // instances of objects 0 and 1
 	server             Server
-	lifetime           time.Duration // zero: infinite
-	binding            string        // as written: "U", "UQ"
-	preferred          string        // letter of the Preferred Transport, "": none
-	secondary          []string      // URIs of the same server, in order
-	pmin, pmax         time.Duration // zero: none
+	lifetime           time.Duration   // zero: infinite
+	binding            string          // as written: "U", "UQ"
+	preferred          string          // letter of the Preferred Transport, "": none
+	secondary          []string        // URIs of the same server, in order
+	versions           []lwm2m.Version // that the server speaks; none: it does not say
+	pmin, pmax         time.Duration   // zero: none
 	disableTimeout     time.Duration
 	initialDelay       time.Duration
 	priority           int64  // in the order of registrations; negative: in none
@@ -214,6 +216,7 @@ func newSettings(ssid uint16, security, server instance) *settings {
 		binding:        server.values[serverBinding].Text(),
 		preferred:      server.values[serverPreferred].Text(),
 		secondary:      security.texts(securitySecondary),
+		versions:       server.versions(),
 		pmin:           server.seconds(serverPmin, 0),
 		pmax:           server.seconds(serverPmax, 0),
 		disableTimeout: server.seconds(serverDisableTimeout, defaultDisableTimeout),
@@ -239,6 +242,34 @@ func (in instance) texts(rid uint16) (list []string) {
 		}
 	}
 	return list
+}
+
+// versions returns the Supported Server Versions, such as "1.1" or "1.1.1": what the third number
+// counts are corrections, which nobody offers.
+func (in instance) versions() (list []lwm2m.Version) {
+	for _, text := range in.texts(serverVersions) {
+		numbers := strings.Split(text, ".")
+		v, err := lwm2m.ParseVersion(strings.Join(numbers[:min(len(numbers), 2)], "."))
+		if err == nil && len(numbers) <= 3 {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// newest returns the newest version up to a limit that the server speaks, the limit if it does
+// not say or names none that we speak.
+func (s *settings) newest(limit lwm2m.Version) lwm2m.Version {
+	var newest lwm2m.Version
+	for _, v := range s.versions {
+		if newest.Less(v) && !v.Less(lwm2m.Version10) && !limit.Less(v) {
+			newest = v
+		}
+	}
+	if newest.IsZero() {
+		return limit
+	}
+	return newest
 }
 
 // priority returns the Registration Priority Order, -1 if there is none.
