@@ -222,6 +222,8 @@ func (a *account) take(item any) {
 		item.answer <- a.observed()
 	case paramsChanged:
 		a.paramsChanged()
+	case deleted:
+		a.deleted(item.path)
 	case restartAsked:
 		a.restartAsked()
 	case ownChangeDone, numbersLow:

@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
@@ -67,6 +68,13 @@ func (t attributeTable) attach(p lwm2m.Path, queries []string, typ lwm2m.Type) e
 	}
 	t[p] = as
 	return nil
+}
+
+// detach drops what is attached to a path and below it, and reports whether there was anything.
+func (t attributeTable) detach(p lwm2m.Path) bool {
+	before := len(t)
+	maps.DeleteFunc(t, func(at lwm2m.Path, _ model.Attributes) bool { return p.Contains(at) })
+	return len(t) < before
 }
 
 // attributeRecord is what Store keeps of an attributeTable.

@@ -142,3 +142,53 @@ func TestManyAttributesAreSavedTogether(t *testing.T) {
 		t.Errorf("at the end, saved %s", got)
 	}
 }
+
+// TestAttributesGoWithWhatIsDeleted shows that what takes a deleted place has no attributes of what was there, of no
+// server; what only goes and comes back, such as a sensor, keeps them.
+func TestAttributesGoWithWhatIsDeleted(t *testing.T) {
+	store := &memory{}
+	simulate(t, func(c *Config) { c.Store = store }, func(l *lab) {
+		l.account(1, 102, 600)
+		l.temperature(1, 20)
+		l.temperature(10, 20)
+		l.run()
+		ask := func(ssid uint16, code coap.Code, path string, accept int, queries ...string) *coap.Message {
+			m := &coap.Message{Code: code}
+			m.SetPath(path)
+			for _, q := range queries {
+				m.AddQuery(q)
+			}
+			if accept >= 0 {
+				m.SetAccept(uint16(accept))
+			}
+			l.server.mu.Lock()
+			conn := l.server.conns[ssid]
+			l.server.mu.Unlock()
+			answer, err := conn.Do(l.t.Context(), m)
+			if err != nil {
+				l.t.Fatal(err)
+			}
+			return answer
+		}
+		for _, ssid := range []uint16{101, 102} {
+			for _, path := range []string{"/3303", "/3303/1", "/3303/1/5700", "/3303/10"} {
+				l.wantCode(ask(ssid, coap.PUT, path, -1, "pmin=3600"), coap.Changed)
+			}
+		}
+		l.publish(l.sensors, func(b *model.Batch) { b.Delete(10) })
+		l.wantCode(ask(101, coap.DELETE, "/3303/1", -1), coap.Deleted)
+		l.temperature(1, 21)
+		l.temperature(10, 21)
+		synctest.Wait()
+		for _, ssid := range []uint16{101, 102} {
+			got := ask(ssid, coap.GET, "/3303", 40)
+			const want = "</3303>;ver=1.1;pmin=3600,</3303/0>,</3303/0/5700>,</3303/1>,</3303/1/5700>,</3303/10>;pmin=3600,</3303/10/5700>"
+			if string(got.Payload) != want {
+				l.t.Errorf("server %d: %s", ssid, got.Payload)
+			}
+		}
+	})
+	if got, _ := store.attributes(); got != `{"version":1,"attributes":{"/3303":["pmin=3600"],"/3303/10":["pmin=3600"]}}` {
+		t.Errorf("record is %s", got)
+	}
+}

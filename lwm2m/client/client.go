@@ -131,6 +131,13 @@ func (c *Client) bootstrapped(ctx context.Context, before []*account) {
 	}
 }
 
+// deleted tells all accounts what a server has deleted.
+func (c *Client) deleted(p lwm2m.Path) {
+	for _, a := range c.present() {
+		a.inbox.put(deleted{p})
+	}
+}
+
 // present returns the accounts that there are, in order of Short Server ID.
 func (c *Client) present() []*account {
 	c.mu.Lock()

@@ -87,13 +87,26 @@ func (a *account) writeAttributes(r *request) {
 	}
 	single := r.path.Level() == lwm2m.LevelResource && !shapeAt(a.tree, r.path).Multiple
 	a.regovern(a.observations.around(r.path, !single && r.path.Level() < lwm2m.LevelResourceInstance))
+	a.attributesChanged()
+	a.respond(r.exchange, &coap.Message{Code: coap.Changed})
+}
+
+// deleted drops the attributes of what a server has deleted: what takes its place is another thing.
+func (a *account) deleted(p lwm2m.Path) {
+	if a.attributes.detach(p) {
+		a.regovern(a.observations.around(p, false))
+		a.attributesChanged()
+	}
+}
+
+// attributesChanged has the record follow the attributes, soon.
+func (a *account) attributesChanged() {
 	a.saveAt = a.now()
 	if len(a.attributes) > saveAtOnce {
 		a.saveAt = a.saveAt.Add(saveQuiet)
 	} else {
 		a.saveAttributes()
 	}
-	a.respond(r.exchange, &coap.Message{Code: coap.Changed})
 }
 
 // A table of up to saveAtOnce paths is saved before a Write-Attributes is answered. The

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
 )
 
@@ -86,6 +87,8 @@ type (
 	numbersLow struct{}
 	// ownChangeDone says that a request that changes object 1 has been answered.
 	ownChangeDone struct{}
+	// deleted says what a server has deleted.
+	deleted struct{ path lwm2m.Path }
 	// resettled brings what objects 0 and 1 say now.
 	resettled struct{ settings *settings }
 	// command is asked for by the agent or by a server's Execute.

@@ -116,7 +116,7 @@ func (a *account) carryOut(ctx context.Context, r *request) (*coap.Message, erro
 		if r.path.IsRoot() {
 			return nil, lwm2m.Errorf(lwm2m.MethodNotAllowed, "the root cannot be deleted")
 		}
-		return &coap.Message{Code: coap.Deleted}, a.tree.Delete(ctx, a.origin(), r.path)
+		return a.delete(ctx, r.path)
 	case opRead, opObserve, opCancel, opDiscover, opWriteAttributes:
 	}
 	return nil, fmt.Errorf("operation %d changes nothing", r.op)
@@ -179,6 +179,15 @@ func (a *account) create(ctx context.Context, r *request) (*coap.Message, error)
 	m := &coap.Message{Code: coap.Created}
 	m.SetLocationPath(r.path.Child(iid).String())
 	return m, nil
+}
+
+// delete carries out a Delete (Core, section 6.3.7).
+func (a *account) delete(ctx context.Context, p lwm2m.Path) (*coap.Message, error) {
+	if err := a.tree.Delete(ctx, a.origin(), p); err != nil {
+		return nil, err
+	}
+	a.client.deleted(p)
+	return &coap.Message{Code: coap.Deleted}, nil
 }
 
 // createNodes decodes the payload of a Create and returns where to create.
