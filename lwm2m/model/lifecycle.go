@@ -6,7 +6,7 @@ import (
 	"lwm2m-agent/lwm2m"
 )
 
-// Create makes an object instance (Core, section 6.3.7) with the given nodes,
+// Create makes an object instance (Core, section 6.3.6) with the given nodes,
 // and returns its identifier: that of p if p is an instance, else the lowest
 // free one. Nodes lie below the instance; where p is an object, their instance
 // identifier is replaced by the chosen one. Errors: 4.05 for single-instance objects, 4.00 for
@@ -126,7 +126,7 @@ func (o *object) complete(e *Edit, origin Origin) error {
 	return nil
 }
 
-// Delete removes an object instance (Core, section 6.3.8), or from 1.2 on an
+// Delete removes an object instance (Core, section 6.3.7), or from 1.2 on an
 // optional writable resource or one instance of a multiple resource. Errors:
 // 4.04, and 4.05 for what must stay.
 func (t *Tree) Delete(ctx context.Context, origin Origin, p lwm2m.Path) error {

@@ -40,7 +40,7 @@ func (t *Tree) Write(ctx context.Context, origin Origin, mode WriteMode, p lwm2m
 }
 
 // WriteAll writes nodes of any objects as one transaction, as Write-Composite
-// does (Core, section 6.3.10): each node names a resource or a resource
+// does (Core, section 6.3.9): each node names a resource or a resource
 // instance, and what no node names stays. What removed names is taken away first. Errors
 // are those of Write, and of Delete.
 func (t *Tree) WriteAll(ctx context.Context, origin Origin, nodes []lwm2m.Node, removed ...lwm2m.Path) error {

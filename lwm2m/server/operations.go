@@ -92,7 +92,7 @@ func (c *Client) Execute(ctx context.Context, p lwm2m.Path, arguments string) er
 }
 
 // Create makes an instance of the object at p and returns its path (Core,
-// section 6.3.7). The nodes lie below the wished instance, which the format
+// section 6.3.6). The nodes lie below the wished instance, which the format
 // must be able to tell; TLV without nodes lets the client choose.
 func (c *Client) Create(ctx context.Context, p lwm2m.Path, f lwm2m.Format, nodes []lwm2m.Node) (lwm2m.Path, error) {
 	m, err := c.payload(coap.POST, p, f, nodes)
@@ -110,7 +110,7 @@ func (c *Client) Create(ctx context.Context, p lwm2m.Path, f lwm2m.Format, nodes
 	return lwm2m.ParsePath(location)
 }
 
-// Delete removes the object instance at p (Core, section 6.3.8).
+// Delete removes the object instance at p (Core, section 6.3.7).
 func (c *Client) Delete(ctx context.Context, p lwm2m.Path) error {
 	_, err := c.do(ctx, c.request(coap.DELETE, p))
 	return err
