@@ -209,7 +209,7 @@ func (a *account) take(item any) {
 	case turnHasCome:
 		a.turnHasCome()
 	case bootstrapped:
-		a.bootstrapped()
+		a.bootstrapped(item.written)
 	case command:
 		a.commands = append(a.commands, item)
 	case networkChanged:

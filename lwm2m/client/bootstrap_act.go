@@ -249,6 +249,6 @@ func (b *bootstrapper) conclude() {
 	b.endAt = b.now().Add(b.conn.Params().MaxTransmitWait())
 	b.succeeded()
 	b.survey = surveyed(b.client.config.Tree, readAccounts(b.client.config.Tree))
-	b.client.bootstrapped(b.ctx, b.concerned)
-	b.concerned = nil
+	b.client.bootstrapped(b.ctx, b.concerned, b.written)
+	b.concerned, b.written = nil, nil
 }

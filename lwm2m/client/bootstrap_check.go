@@ -127,8 +127,10 @@ func stagedInstance(s *model.Stage, at lwm2m.Path) instance {
 	return newInstance(at.Instance(), s.Nodes(at))
 }
 
-// stampStaged notes when the bootstrap server wrote accounts (/1/x/12, Last Bootstrapped).
-func stampStaged(s *model.Stage, now time.Time) {
+// stampStaged notes when the bootstrap server wrote accounts (/1/x/12, Last Bootstrapped), and
+// returns the Short Server IDs of those.
+func stampStaged(s *model.Stage, now time.Time) map[uint16]bool {
+	written := make(map[uint16]bool)
 	touched := make(map[uint16]bool)
 	for _, iid := range s.Instances(objectSecurity) {
 		at := lwm2m.NewPath(objectSecurity, iid)
@@ -136,8 +138,10 @@ func stampStaged(s *model.Stage, now time.Time) {
 	}
 	for _, iid := range s.Instances(objectServer) {
 		at := lwm2m.NewPath(objectServer, iid)
-		if s.Touched(at) || touched[stagedInstance(s, at).shortID(serverShortID)] {
+		if ssid := stagedInstance(s, at).shortID(serverShortID); s.Touched(at) || touched[ssid] {
 			s.Set(at.Child(serverLastBootstrapped), lwm2m.Time(now))
+			written[ssid] = true
 		}
 	}
+	return written
 }

@@ -217,10 +217,11 @@ func (a *account) tellFailure() {
 }
 
 // bootstrapped has an account register at once, or tell a server which has the client
-// registered that it is there again.
-func (a *account) bootstrapped() {
-	if a.state == Waiting && a.behind {
-		return // its turn comes
+// registered that it is there again. One that has disabled the account is left alone, unless
+// the bootstrap server has written it.
+func (a *account) bootstrapped(written bool) {
+	if a.state == Waiting && a.behind || a.state == Disabled && !written {
+		return // its turn, or the end of its time, comes
 	}
 	a.failed = 0
 	a.commands = append(a.commands, command{event: triggered}) // after one to leave

@@ -188,7 +188,7 @@ func (b *bootstrapper) finish(stage *model.Stage) error {
 		return err
 	}
 	now := b.now()
-	stampStaged(stage, now)
+	b.written = stampStaged(stage, now)
 	ctx, cancel := context.WithTimeoutCause(b.ctx, b.params.RequestTime, errSlow)
 	defer cancel()
 	together := b.client.config.Together

@@ -251,6 +251,37 @@ func TestServersWaitForBootstrap(t *testing.T) {
 	})
 }
 
+// TestBootstrapLeavesDisabledServersAlone: nothing is sent to a server that has disabled its account (/1/x/4), unless
+// the bootstrap server has written that account.
+func TestBootstrapLeavesDisabledServersAlone(t *testing.T) {
+	for _, written := range []bool{false, true} {
+		bootstrapping(t, true, nil, func(l *bootLab) {
+			l.registered()
+			_ = l.client.Disable(101, time.Hour)
+			l.after(time.Second)
+			l.wantState(Disabled)
+			_ = l.client.Bootstrap(0)
+			l.after(0)
+			if written {
+				l.wantCode(l.put(lwm2m.FormatTLV, "/1/0", serverNodes(0, 101, 600)...), coap.Changed)
+			}
+			l.wantCode(l.finish(), coap.Changed)
+			l.after(time.Second)
+			want := []string{"DELETE /rd/1 []", packRequest, bootRequestCall}
+			if written {
+				want = append(want, register)
+			}
+			l.wantCalls(want...)
+			if written {
+				return
+			}
+			l.wantState(Disabled)
+			l.after(time.Hour)
+			l.wantCalls(register)
+		})
+	}
+}
+
 // TestBootstrapTrigger: the answer to the Execute goes out first.
 func TestBootstrapTrigger(t *testing.T) {
 	bootstrapping(t, true, nil, func(l *bootLab) {

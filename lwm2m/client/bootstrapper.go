@@ -68,10 +68,11 @@ type bootstrapper struct {
 	conn      *coap.Conn
 	held      []*coap.Exchange // while the Bootstrap-Request is being answered
 	stage     *model.Stage
-	concerned []*account // that there were before what was staged came into force
-	finished  time.Time  // when what is in force was staged
-	anyFormat bool       // the server refused the preferred one
-	noPack    bool       // there was none to be had
+	concerned []*account      // that there were before what was staged came into force
+	written   map[uint16]bool // accounts that were staged, by Short Server ID
+	finished  time.Time       // when what is in force was staged
+	anyFormat bool            // the server refused the preferred one
+	noPack    bool            // there was none to be had
 }
 
 func newBootstrapper(c *Client) *bootstrapper {

@@ -123,11 +123,11 @@ func (c *Client) Settle(ctx context.Context) error {
 }
 
 // bootstrapped has registrations follow what a bootstrap server wrote, also where it has
-// changed nothing.
-func (c *Client) bootstrapped(ctx context.Context, before []*account) {
+// changed nothing. written has the accounts that it wrote, by Short Server ID.
+func (c *Client) bootstrapped(ctx context.Context, before []*account, written map[uint16]bool) {
 	c.follow(ctx)
 	for _, a := range before {
-		a.inbox.put(bootstrapped{})
+		a.inbox.put(bootstrapped{written[a.ssid]})
 	}
 }
 

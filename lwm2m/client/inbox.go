@@ -98,8 +98,9 @@ type (
 		bootstrap bool          // instead of the event: ask for a bootstrap
 		transport string        // letter, of triggered; "": the one in use
 	}
-	// bootstrapped says that the bootstrap server has come to its end.
-	bootstrapped struct{}
+	// bootstrapped says that the bootstrap server has come to its end, and whether it has
+	// written the account.
+	bootstrapped struct{ written bool }
 	// probe asks whether the account's goroutine goes round.
 	probe struct{ answered chan<- struct{} }
 	// observedAsked asks for the requests of what the server observes.
