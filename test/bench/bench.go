@@ -25,6 +25,7 @@ const (
 	bigInstances    = 1_000
 	starts          = 10
 	javaStarts      = 3
+	restarts        = 40
 	idleTime        = 2 * time.Minute
 	settled         = 5 * time.Second // from the registration until starting has left nothing to do
 	patience        = time.Minute     // with anything that should answer at once

@@ -132,3 +132,30 @@ func (b *bench) pause(d time.Duration) {
 		b.Fatalf("%v", b.ctx.Err())
 	}
 }
+
+// effort is what a process has cost so far.
+type effort struct {
+	time   time.Duration // that its threads ran
+	faults int64         // of pages, without those that wait for a disk
+}
+
+func (b *bench) effort(pid int) (e effort) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	b.must(err, "list threads")
+	for _, t := range threads {
+		if text, err := os.ReadFile(t); err == nil { // else it has ended
+			e.time += time.Duration(b.number(strings.Fields(string(text))[0]))
+		}
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	b.must(err, "look at a process")
+	_, fields, _ := strings.Cut(string(text), ") ") // proc_pid_stat(5): from the third on
+	e.faults = b.number(strings.Fields(fields)[7])
+	return e
+}
+
+func (b *bench) number(text string) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	b.must(err, "read a number of the kernel's")
+	return n
+}

@@ -48,8 +48,9 @@ over loopback; Leshan's Java client (its newest release on Maven Central that re
   after the other" is what the bare sockets make of datagrams that long when each waits for the one before. The disk's speed is that of writing the same
   bytes in one call and syncing them, just before. A push ends with the answer to its last block, and is the median of %d.
 - "The libraries alone" is `+"`test/bench/libraries`"+`, built in the same way: HTTP, TLS, JSON, TOML, bbolt and D-Bus, each used once.
-- Start-up is the median of %d starts (%d of Leshan's client), from before the process is made to the arrival of its Register.
-`, readCount, readTurns, handshakeCount, readTurns, sampleTime, pushes, starts, javaStarts)
+- Start-up is the median of %d starts (%d of Leshan's client), from before the process is made to the arrival of its Register; that of a session
+  that goes on is the median of %d. What its threads ran and the page faults are those up to the notification.
+`, readCount, readTurns, handshakeCount, readTurns, sampleTime, pushes, starts, javaStarts, restarts)
 	if len(b.layer) == 2 {
 		fmt.Fprintf(&s, `- Goals in reads, notifications and milliseconds were set on a machine where a minimal message layer answered %s reads a second. In this run
   the message layer alone answered %s on one processor, and %s as the kernel placed the processes: compare what is measured with the other
