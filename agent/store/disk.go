@@ -48,11 +48,18 @@ func (f folder) read(name string, most int64) ([]byte, error) {
 		return nil, err
 	}
 	defer r.Close() //nolint:errcheck // only read
-	b, err := io.ReadAll(io.LimitReader(r, most+1))
-	if err == nil && int64(len(b)) > most {
+	info, err := r.Stat()
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, min(info.Size(), most+1)) // grown by halves, it would be copied several times
+	if n, err := io.ReadFull(r, b); err != nil {
+		return b[:n], err
+	}
+	if int64(len(b)) > most {
 		return b[:most], fmt.Errorf("%s is %w", name, ErrTooLarge)
 	}
-	return b, err
+	return b, nil
 }
 
 func (f folder) create(name string) (file, error) {

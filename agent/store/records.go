@@ -1,11 +1,8 @@
 package store
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
-	"hash/crc64"
 	"maps"
 )
 
@@ -90,7 +87,7 @@ func (r records) fits() error {
 // seal puts the checksum of key and record, CRC-32C little-endian, before a
 // record: bbolt has checksums only on its meta pages.
 func seal(key string, record []byte) []byte {
-	sum := crc32.Update(crc32.Checksum([]byte(key), castagnoli), castagnoli, record)
+	sum := sum32([]byte(key), record)
 	return append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(record)), sum), record...)
 }
 
@@ -99,8 +96,8 @@ func unseal(key, sealed []byte) ([]byte, bool) {
 	if len(sealed) < 4 {
 		return nil, false
 	}
-	record := append([]byte{}, sealed[4:]...)
-	return record, bytes.Equal(seal(string(key), record), sealed)
+	sum, record := binary.LittleEndian.Uint32(sealed), sealed[4:]
+	return append([]byte{}, record...), sum == sum32(key, record)
 }
 
 // What the store keeps for itself. The bucket is small enough to stand in the
@@ -132,14 +129,10 @@ func (r records) digest(transaction uint64) []byte {
 	for n, bucket := range r {
 		for key, record := range bucket {
 			count++
-			c := crc64.Update(0, iso, []byte(string(n)+"\x00"+key+"\x00"))
-			sum ^= crc64.Update(c, iso, record)
+			sum ^= sum64([]byte(string(n)+"\x00"+key+"\x00"), record)
 		}
 	}
 	b := binary.LittleEndian.AppendUint32(nil, count)
 	b = binary.LittleEndian.AppendUint64(b, sum)
 	return binary.LittleEndian.AppendUint64(b, transaction)
 }
-
-// iso is a table of constants.
-var iso = crc64.MakeTable(crc64.ISO)

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"maps"
 	"slices"
 )
@@ -35,9 +34,6 @@ const (
 	compactFrom = 64 << 10
 )
 
-// castagnoli is a table of constants.
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // appendSmall adds a record; a nil value is a removal.
 func appendSmall(dst []byte, key string, value []byte) []byte {
 	begin := len(dst)
@@ -55,7 +51,7 @@ func appendSmall(dst []byte, key string, value []byte) []byte {
 
 // smallSum is the checksum of a record: of all but its own four bytes.
 func smallSum(record []byte) uint32 {
-	return crc32.Update(crc32.Checksum(record[:3], castagnoli), castagnoli, record[smallHeader:])
+	return sum32(record[:3], record[smallHeader:])
 }
 
 // parseSmall reads the record at the beginning of b. n is its length, 0 if there
