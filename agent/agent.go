@@ -55,8 +55,10 @@ type Options struct {
 	// Params, when not nil, changes what is peculiar to an account's client.
 	Params func(*client.Params)
 
-	// Files, when not nil, are where Config was read from, with the overlay that Transactions has.
+	// Files, when not nil, are where Config was read from, with the overlay that Transactions has; Layout
+	// is what was read.
 	Files        *config.Files
+	Layout       *config.Layout
 	Transactions *transaction.Machine
 	// Applied, when not nil, is told of each configuration that is put in force.
 	Applied func(*config.Config)

@@ -56,12 +56,14 @@ func (c *configured) start() {
 	if err != nil {
 		c.Fatal(err)
 	}
-	cfg, _, err := firstConfig(files, machine)
+	layout, _, err := firstConfig(files, machine)
 	if err != nil {
 		c.Fatal(err)
 	}
 	clock := &demo.Machine{Say: func(string) {}}
-	a, err := New(Options{Config: cfg, Version: "test", Control: clock, Now: clock.Now, Files: &files, Transactions: machine, Simulated: true})
+	a, err := New(Options{
+		Config: layout.Config, Layout: layout, Version: "test", Control: clock, Now: clock.Now, Files: &files, Transactions: machine, Simulated: true,
+	})
 	if err != nil {
 		c.Fatal(err)
 	}

@@ -72,12 +72,14 @@ func lived(t *testing.T, l *lab, dir string) error {
 	}
 	files := filesOf(file, dir, "")
 	machine, damage := transaction.Open(transaction.Folder(dir))
-	cfg, _, err := firstConfig(files, machine)
+	layout, _, err := firstConfig(files, machine)
 	if err != nil {
 		return errors.Join(damage, err)
 	}
 	clock := &demo.Machine{Say: func(string) {}}
-	a, err := New(Options{Config: cfg, Version: "test", Control: clock, Now: clock.Now, Files: &files, Transactions: machine, Simulated: true})
+	a, err := New(Options{
+		Config: layout.Config, Layout: layout, Version: "test", Control: clock, Now: clock.Now, Files: &files, Transactions: machine, Simulated: true,
+	})
 	if err != nil {
 		return errors.Join(damage, err)
 	}

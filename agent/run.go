@@ -53,19 +53,17 @@ func Load(path, stateDir, socket string) (*config.Config, error) {
 
 // firstConfig reads the configuration to start with. An overlay that cannot be read, such as one of a
 // newer release, is left out: whoever set it can then set it anew.
-func firstConfig(files config.Files, machine *transaction.Machine) (cfg *config.Config, leftOut, err error) {
+func firstConfig(files config.Files, machine *transaction.Machine) (l *config.Layout, leftOut, err error) {
 	overlay := machine.Overlay()
-	files.Options.Overlay = &overlay
-	cfg, leftOut = config.Load(files.Path, files.Options)
+	l, leftOut = files.Read(overlay)
 	if leftOut == nil || overlay == "" {
-		return cfg, nil, leftOut
+		return l, nil, leftOut
 	}
-	files.Options.Overlay = new("")
-	if cfg, err = config.Load(files.Path, files.Options); err != nil {
+	if l, err = files.Read(""); err != nil {
 		return nil, nil, err
 	}
 	machine.LeaveOut()
-	return cfg, leftOut, nil
+	return l, leftOut, nil
 }
 
 // Run is the agent in the foreground, until ctx ends. An error that is a
@@ -100,10 +98,11 @@ func runOnce(ctx context.Context, opts RunOptions, socket net.Listener, lines ma
 		return err
 	}
 	machine, damage := transaction.Open(transaction.Folder(cmp.Or(opts.StateDir, config.DefaultStateDir)))
-	cfg, leftOut, err := firstConfig(files, machine)
+	layout, leftOut, err := firstConfig(files, machine)
 	if err != nil {
 		return err
 	}
+	cfg := layout.Config
 	setLevel(level, cfg)
 	log := newLogger(opts.Log, level)
 	if reset {
@@ -116,7 +115,7 @@ func runOnce(ctx context.Context, opts RunOptions, socket net.Listener, lines ma
 	hardware := hw.Options{WriteLED: root.WriteLED, WritePWM: root.WritePWM}
 	outputs := newKeptLines(lines, cfg, &hardware, log)
 	a, err := New(Options{
-		Config: cfg, Version: opts.Version, Built: opts.Built, Log: log, Deregister: opts.Deregister,
+		Config: cfg, Layout: layout, Version: opts.Version, Built: opts.Built, Log: log, Deregister: opts.Deregister,
 		RefuseVolatile: opts.StateDir == "", FactoryReset: true, Files: &files, Transactions: machine,
 		Hardware: hardware, lines: outputs,
 		Applied: func(cfg *config.Config) { setLevel(level, cfg) },

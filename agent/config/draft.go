@@ -33,13 +33,21 @@ type Layout struct {
 	ServersChange bool // an account of a server that there is would change or go, or what it is reached over
 }
 
-// Read returns the configuration with an overlay. The error is a Problems.
+// Read returns the configuration with an overlay, which changes nothing. The error is a Problems.
 func (f Files) Read(overlay string) (*Layout, error) {
-	d, err := f.drafter(overlay)
+	opts := f.Options
+	opts.Overlay = &overlay
+	sources, err := readSources(f.Path, opts)
 	if err != nil {
 		return nil, err
 	}
-	return d.layout(prune(&schema, d.old, d.base))
+	var c checker
+	all := c.merged(sources)
+	cfg, err := c.config(all, sources, opts, readKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	return &Layout{Config: cfg, Checked: cfg, Overlay: overlay, Shown: render(&schema, all, false)}, nil
 }
 
 // Draft returns the configuration with a candidate in place of the overlay in force. A
@@ -134,39 +142,20 @@ type drafter struct {
 }
 
 func (f Files) drafter(overlay string) (*drafter, error) {
-	d := &drafter{files: f}
+	sources, problems := readFiles(f.Path)
+	if len(problems) > 0 {
+		return nil, problems
+	}
 	var c checker
-	read := func() (*node, error) {
-		sources, problems := readFiles(f.Path)
-		if len(problems) > 0 {
-			return nil, problems
-		}
-		d.sources = sources
-		root := &node{table: make(map[string]*node)}
-		for _, src := range sources {
-			if n := c.source(src); n != nil {
-				merge(&schema, root, n)
-			}
-		}
-		return root, nil
+	d := &drafter{files: f, sources: sources, base: c.merged(sources)}
+	src := &source{file: filepath.Join(orDefault(f.Options.StateDir), OverlayName), text: overlay}
+	if d.old = c.source(src); d.old == nil {
+		d.old = &node{table: make(map[string]*node)}
 	}
-	var err error
-	if d.base, err = read(); err != nil {
-		return nil, err
-	}
-	own := func() *node {
-		src := &source{file: filepath.Join(orDefault(f.Options.StateDir), OverlayName), text: overlay}
-		n := c.source(src)
-		if n == nil {
-			n = &node{table: make(map[string]*node)}
-		}
-		return n
-	}
-	d.old = own()
 	if len(c.problems) > 0 {
 		return nil, c.problems.inOrder(d.sources)
 	}
-	d.active = d.merged(own())
+	d.active = d.merged(d.old)
 	return d, nil
 }
 

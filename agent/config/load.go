@@ -61,34 +61,49 @@ const OverlayName = "overlay.toml"
 // beside it and the overlay in the state directory need not exist. All that is
 // wrong is found at once: the error is then a Problems.
 func Load(path string, opts Options) (*Config, error) {
-	sources, problems := readFiles(path)
-	overlay := filepath.Join(cmp.Or(opts.StateDir, DefaultStateDir), OverlayName)
-	switch src, problem := readSource(overlay); {
-	case opts.Overlay != nil:
-		if *opts.Overlay != "" {
-			sources = append(sources, &source{file: overlay, text: *opts.Overlay})
-		}
-	case problem != nil:
-		problems = append(problems, problem)
-	case src != nil:
-		sources = append(sources, src)
-	}
-	if len(problems) > 0 {
-		return nil, problems
+	sources, err := readSources(path, opts)
+	if err != nil {
+		return nil, err
 	}
 	return build(sources, opts, readKeyFile)
 }
 
+// readSources reads the files and the overlay. The error is a Problems.
+func readSources(path string, opts Options) ([]*source, error) {
+	sources, problems := readFiles(path)
+	overlay := filepath.Join(cmp.Or(opts.StateDir, DefaultStateDir), OverlayName)
+	if opts.Overlay == nil {
+		src, problem := readSource(overlay)
+		if problem != nil {
+			problems = append(problems, problem)
+		}
+		if src != nil {
+			sources = append(sources, src)
+		}
+	} else if *opts.Overlay != "" {
+		sources = append(sources, &source{file: overlay, text: *opts.Overlay})
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return sources, nil
+}
+
 // build makes a configuration of its sources, the earliest first.
 func build(sources []*source, opts Options, keys keyReader) (*Config, error) {
-	root := &node{table: make(map[string]*node)}
 	var c checker
+	return c.config(c.merged(sources), sources, opts, keys)
+}
+
+// merged returns what sources say together, the earliest first.
+func (c *checker) merged(sources []*source) *node {
+	root := &node{table: make(map[string]*node)}
 	for _, src := range sources {
 		if n := c.source(src); n != nil {
 			merge(&schema, root, n)
 		}
 	}
-	return c.config(root, sources, opts, keys)
+	return root
 }
 
 // source returns what a source says, held against the schema; nil if it cannot be read.

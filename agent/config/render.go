@@ -126,5 +126,5 @@ func literal(v any) string {
 
 // quoted writes a text, which has no control characters, as a basic string.
 func quoted(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+	return `"` + strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), `"`, `\"`) + `"`
 }
