@@ -65,6 +65,11 @@ func Check(ctx context.Context, path, stateDir string) ([]CheckRow, error) {
 		rows = append(rows, checkApp(&cfg.Apps[i]))
 	}
 	rows = append(rows, checkFirmware(ctx, cfg)...)
+	if f := cfg.Firmware; f != nil {
+		for i := range f.Hosts {
+			rows = append(rows, checkKey(cfg, f.Hosts[i].Host, &f.Hosts[i].Account)...)
+		}
+	}
 	return append(rows, probes(ctx, cfg, hw.Options{})...), nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"lwm2m-agent/fota"
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/dtls"
 )
 
 // coapFetcher downloads packages by CoAP, over UDP, DTLS, TCP and TLS, on a connection of
@@ -37,16 +38,26 @@ func fetching(p *client.Params) coap.Params {
 
 // Fetch implements fota.Fetcher, with Block2 and ETag (RFC 7959).
 func (f coapFetcher) Fetch(ctx context.Context, uri *url.URL, from fota.Position, to fota.Body) error {
-	server, err := f.agent.packageServer(uri)
+	server, done, err := f.agent.packageServer(uri)
 	if err != nil {
 		return err
 	}
 	nc, err := f.agent.dialer().Dial(ctx, server)
+	done()
 	if err != nil {
-		return err
+		return unmendable(err)
 	}
 	p := f.agent.params(f.agent.accountOf(uri.Hostname()))
 	return fetchOver(ctx, nc, coap.Options{Params: fetching(&p), Limits: p.Limits}, uri, from, to)
+}
+
+// unmendable makes a refusal of an error that no second attempt mends: the host is not who it
+// should be, or what is configured for it cannot be used.
+func unmendable(err error) error {
+	if e, ok := errors.AsType[*dtls.Error](err); ok && !e.Remote || errors.Is(err, client.ErrAccount) {
+		return fmt.Errorf("%w: %w", fota.ErrRefused, err)
+	}
+	return err
 }
 
 // fetchOver downloads over a connection and closes it.
@@ -75,10 +86,9 @@ func (a *Agent) accountOf(host string) uint16 {
 	return 0
 }
 
-// packageServer returns whom to ask for what lies at a URI: by coaps and coaps+tcp with the
-// credentials of the account whose server has that scheme and host.
-func (a *Agent) packageServer(uri *url.URL) (client.Server, error) {
-	to := client.Server{URI: uri.Scheme + "://" + uri.Host, Credentials: client.Credentials{Mode: client.SecurityNone}}
+// packageServer returns whom to ask for what lies at a URI. done is called when it has been dialled.
+func (a *Agent) packageServer(uri *url.URL) (to client.Server, done func(), err error) {
+	to = client.Server{URI: uri.Scheme + "://" + uri.Host, Credentials: client.Credentials{Mode: client.SecurityNone}}
 	servers := a.config.Load().Servers
 	for i := range servers { // over the way that leads to it
 		if s := &servers[i]; s.Modem != "" && s.URI.Hostname() == uri.Hostname() {
@@ -86,13 +96,10 @@ func (a *Agent) packageServer(uri *url.URL) (client.Server, error) {
 		}
 	}
 	if !strings.HasPrefix(uri.Scheme, "coaps") {
-		return to, nil
+		return to, func() {}, nil
 	}
-	var ok bool
-	if to.Credentials, ok = a.client.CredentialsFor(uri.Scheme, uri.Hostname()); !ok {
-		return to, fmt.Errorf("%w: there are no credentials for %s: no server account has that scheme and host", fota.ErrRefused, to.URI)
-	}
-	return to, nil
+	to.Credentials, done, err = a.packageCredentials(uri)
+	return to, done, err
 }
 
 // download asks for what lies behind a position, and for all of it if it has

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -21,6 +22,7 @@ import (
 type packageDepot struct {
 	*certified
 	*testing.T
+	at    string // address; "": 127.0.0.1
 	own   *dtlstest.Identity
 	serve coap.Handler
 	tasks sync.WaitGroup
@@ -30,7 +32,7 @@ type packageDepot struct {
 func (d *packageDepot) open(scheme string) string {
 	d.Helper()
 	if scheme == "coaps" {
-		l, err := dtlstest.Listen(d.Context(), "127.0.0.1:0", dtlstest.Config{Certificates: [][]byte{d.own.Certificate.Raw}, Key: d.own.Key})
+		l, err := dtlstest.Listen(d.Context(), cmp.Or(d.at, "127.0.0.1")+":0", dtlstest.Config{Certificates: [][]byte{d.own.Certificate.Raw}, Key: d.own.Key})
 		if err != nil {
 			d.Fatal(err)
 		}
@@ -46,7 +48,7 @@ func (d *packageDepot) open(scheme string) string {
 		})
 		return scheme + "://" + l.Addr().String() + "/package"
 	}
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	l, err := net.Listen("tcp4", cmp.Or(d.at, "127.0.0.1")+":0")
 	if err != nil {
 		d.Fatal(err)
 	}

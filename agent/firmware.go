@@ -73,7 +73,11 @@ var firmwareProtocols = []objects.FirmwareProtocol{
 }
 
 func (a *Agent) fetchers(cfg *config.Firmware) (map[string]fota.Fetcher, error) {
-	web, err := httpfetch.NewHTTP(httpfetch.Options{CAFile: cfg.CAFile, Now: a.clock.Now})
+	hosts, err := a.httpsHosts(cfg)
+	if err != nil {
+		return nil, err
+	}
+	web, err := httpfetch.NewHTTP(httpfetch.Options{CAFile: cfg.CAFile, Hosts: hosts, Now: a.clock.Now})
 	if err != nil {
 		return nil, err
 	}

@@ -78,6 +78,11 @@ func (a *Agent) forgetKeys(cfg *config.Config) {
 	if cfg.Bootstrap != nil {
 		named[cfg.Bootstrap.Held.String()] = true
 	}
+	if f := a.opts.Config.Firmware; f != nil { // which is read at the start
+		for i := range f.Hosts {
+			named[f.Hosts[i].Held.String()] = true
+		}
+	}
 	for _, t := range a.health.Troubles() {
 		if t.Code == health.KeyUnavailable && !named[t.On] {
 			a.health.Clear(t.Code, t.On)

@@ -35,6 +35,7 @@ type Firmware struct {
 	Consent bool          // the local user is asked, if the server allows it
 	MaxSize int64         // bytes of a package
 	CAFile  string        // for https; "": the system's
+	Hosts   []PackageHost // that packages come from and something is said about
 
 	Patience time.Duration // of a download, without a byte
 
@@ -87,7 +88,7 @@ var firmwareSection = section{
 		{name: "socket", kind: filePath, fallback: `"/tmp/sockinstctrl"`, help: "swupdate: where its daemon listens"},
 		{name: "rauc_config", kind: filePath, fallback: "where RAUC looks for it", help: "rauc: its system.conf, which check reads"},
 	}, imageKeys),
-	sections: []section{imageSlotSection},
+	sections: []section{imageSlotSection, packageHostSection},
 }
 
 // hours takes a part of a day, over midnight if it ends before it begins.
@@ -145,6 +146,7 @@ func (b *builder) firmware(root *node) {
 	b.imageSlots(n, f)
 	b.swupdate(n, f)
 	b.sysupgrade(n, f)
+	b.packageHosts(n, f)
 	if folder := n.table["download"]; folder != nil {
 		f.Download = folder.path(get(n, "download", ""))
 	}

@@ -24,8 +24,16 @@ import (
 // default.
 type Options struct {
 	CAFile string           // certificates in PEM that https trusts; the system's
+	Hosts  map[string]Host  // by name or address, in lower case; a host that is not there is shown nothing
 	Now    func() time.Time // for the validity of certificates; time.Now
 	Silent time.Duration    // how long the server may send nothing; a minute
+}
+
+// Host is what is peculiar to a host that https goes to.
+type Host struct {
+	Roots *x509.CertPool // that its certificate is judged by; nil: CAFile
+	// Certificate returns what is shown to the host if it asks for a certificate; nil: nothing is.
+	Certificate func() (*tls.Certificate, error)
 }
 
 // HTTP is a fota.Fetcher for http and https.
@@ -38,7 +46,7 @@ var _ fota.Fetcher = (*HTTP)(nil)
 
 // NewHTTP returns a fetcher.
 func NewHTTP(opts Options) (*HTTP, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, Time: opts.Now}
+	config := tls.Config{MinVersion: tls.VersionTLS12, Time: opts.Now}
 	if opts.CAFile != "" {
 		pem, err := os.ReadFile(opts.CAFile)
 		if err != nil {
@@ -53,9 +61,7 @@ func NewHTTP(opts Options) (*HTTP, error) {
 	if h.silent == 0 {
 		h.silent = time.Minute
 	}
-	h.client.Transport = &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, DisableKeepAlives: true, DisableCompression: true, // the bytes as they are
-	}
+	h.client.Transport = newByHost(&config, opts.Hosts)
 	h.client.CheckRedirect = func(r *http.Request, via []*http.Request) error {
 		switch {
 		case len(via) >= maxRedirects:
