@@ -112,7 +112,7 @@ func (f *firmware) boot() error {
 		checks = append(checks, fota.Program(f.cfg.Check[0], f.cfg.Check[1:]...))
 	}
 	f.now.Store(fota.New(fota.Config{
-		Key: keyFirmware, Backend: slots, Journal: a.store.Bucket(store.Firmware), Dir: cmp.Or(f.cfg.Download, a.store.Path("firmware/download")), Fetchers: f.fetchers,
+		Key: keyFirmware, Backend: slots, Journal: a.store.Bucket(store.Firmware), Dir: cmp.Or(f.cfg.Download, a.store.Path("firmware/download")), Fetchers: f.fetchers, Mirrors: a.mirrorsOf,
 		BootID: id, Reboot: f.restart, Check: all(checks), Lenient: len(f.cfg.Check) > 0,
 		MaxSize: f.cfg.MaxSize, Patience: f.cfg.Patience, Confirm: f.cfg.Confirm, Limit: f.cfg.Limit, Consent: f.cfg.Consent,
 		Rate: f.cfg.MaxRate, DownloadHours: fota.Hours(f.cfg.DownloadHours), RebootHours: fota.Hours(f.cfg.RebootHours),

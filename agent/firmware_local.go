@@ -42,7 +42,7 @@ func (l localFirmware) Firmware(ctx context.Context) (control.Firmware, error) {
 func shownFirmware(s fota.Status) control.Firmware {
 	f := control.Firmware{
 		State: s.Phase.State().String(), Phase: s.Phase.String(), Since: s.Since.UTC(), Result: int(s.Result), Reason: s.Reason,
-		Name: s.Package.Name, Version: s.Package.Version, URI: s.URI, OnDisk: s.OnDisk, Size: s.Size,
+		Name: s.Package.Name, Version: s.Package.Version, URI: s.URI, Source: s.Source, OnDisk: s.OnDisk, Size: s.Size,
 	}
 	if s.Result != fota.Initial {
 		f.Outcome = s.Result.String()

@@ -28,6 +28,20 @@ func (a *Agent) packageHost(name string) *config.PackageHost {
 	return nil
 }
 
+// mirrorsOf returns where else what lies at a URI is to be had. What a URI says of a user is not for mirrors.
+func (a *Agent) mirrorsOf(uri *url.URL) []*url.URL {
+	h := a.packageHost(uri.Hostname())
+	if h == nil {
+		return nil
+	}
+	list := make([]*url.URL, len(h.Mirrors))
+	for i, base := range h.Mirrors {
+		list[i] = base.JoinPath(uri.EscapedPath())
+		list[i].RawQuery = uri.RawQuery
+	}
+	return list
+}
+
 // packageCredentials returns what is shown to the host of a URI by coaps or coaps+tcp: what is
 // configured for it, else what the account has whose server has that scheme and host. done
 // overwrites the key, as far as it is a copy.

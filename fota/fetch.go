@@ -50,7 +50,7 @@ const (
 // download returns the job that fetches the package, from where the record is.
 func (u *Updater) download(r record) func(context.Context, *job) happening {
 	return func(ctx context.Context, j *job) happening {
-		d := &transfer{pace: pace{rate: u.cfg.Rate}, updater: u, ctx: ctx, job: j, serial: r.Serial, at: Position{r.OnDisk, r.Validator}, size: r.Size, boot: r.Boot}
+		d := &transfer{pace: pace{rate: u.cfg.Rate}, updater: u, ctx: ctx, job: j, serial: r.Serial, at: Position{r.OnDisk, r.Validator}, size: r.Size, boot: r.Boot, origin: r.Source}
 		d.spool = startSpool(d.store)
 		err := d.run(ctx, r.URI)
 		d.spool.close()
@@ -78,8 +78,10 @@ type transfer struct {
 	spool   *spool
 	file    file // that the spool writes
 	look    *inspection
+	sources *sources
 	at      Position // behind what has come
 	size    int64
+	origin  string // of what has come: a mirror's URI, "" for the package's own
 	boot    string // in which the update began
 	synced  int64
 	noted   time.Time
@@ -89,15 +91,11 @@ type transfer struct {
 	watch   *time.Timer // ends an attempt
 }
 
-func (d *transfer) run(ctx context.Context, text string) error {
-	uri, err := url.Parse(text)
-	if err != nil {
-		return Failf(InvalidURI, "%v", err)
+func (d *transfer) run(ctx context.Context, text string) (err error) {
+	if d.sources, err = d.updater.sourcesOf(text); err != nil {
+		return err
 	}
-	fetcher := d.updater.cfg.Fetchers[uri.Scheme]
-	if fetcher == nil {
-		return Failf(UnsupportedProtocol, "packages are not fetched by %.20q", uri.Scheme)
-	}
+	d.sources.choose(d.origin)
 	if err := d.resume(); err != nil {
 		return err
 	}
@@ -111,19 +109,28 @@ func (d *transfer) run(ctx context.Context, text string) error {
 		}
 		before := d.at.Offset
 		d.begun = false
-		err := d.attempt(ctx, fetcher, uri)
+		err := d.attempt(ctx, d.sources.current())
 		if err == nil {
 			return d.complete()
+		}
+		if d.sources.now > 0 && errors.Is(err, ErrRefused) && ctx.Err() == nil { // only the package's own URI can end the download
+			d.tellSource(ctx, "a mirror does not have the firmware package", err)
+			d.sources.drop()
+			continue
 		}
 		if _, verdict := errors.AsType[*Failure](err); verdict || errors.Is(err, ErrRefused) || ctx.Err() != nil {
 			return err
 		}
-		if failures++; d.at.Offset > before {
+		brought := d.at.Offset > before
+		if failures++; brought {
 			failures = 1
 		}
 		patience := d.updater.cfg.Patience
 		if time.Since(d.heard) >= patience {
 			return fmt.Errorf("fetch the package, given up after %s without a byte: %w", patience, err)
+		}
+		if d.sources.failed(brought, d.at.Offset > 0) {
+			d.tellSource(ctx, "the firmware package is looked for elsewhere", err)
 		}
 		if err := d.sync(); err != nil {
 			return err
@@ -135,8 +142,21 @@ func (d *transfer) run(ctx context.Context, text string) error {
 	}
 }
 
+// tellSource logs what has become of a source, and why.
+func (d *transfer) tellSource(ctx context.Context, what string, why error) {
+	d.updater.cfg.Log.LogAttrs(ctx, slog.LevelWarn, what, slog.String("uri", d.sources.current().uri.Redacted()), slog.Any("error", why))
+}
+
+// from returns where a source is asked to begin: behind what has come, if that is the source's own or it can show that it has the same bytes.
+func (d *transfer) from(s *source) Position {
+	if s.another || d.origin != d.sources.name() && !proves(d.at.Validator, d.size) {
+		return Position{}
+	}
+	return d.at
+}
+
 // attempt fetches until the connection is lost, or nothing has come for too long.
-func (d *transfer) attempt(ctx context.Context, f Fetcher, uri *url.URL) error {
+func (d *transfer) attempt(ctx context.Context, s *source) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	d.watch = time.AfterFunc(d.updater.cfg.Patience-time.Since(d.heard), cancel)
@@ -145,7 +165,7 @@ func (d *transfer) attempt(ctx context.Context, f Fetcher, uri *url.URL) error {
 		over := time.AfterFunc(hours.left(d.updater.cfg.Now()), cancel)
 		defer over.Stop()
 	}
-	return f.Fetch(ctx, uri, d.at, d)
+	return s.fetcher.Fetch(ctx, s.uri, d.from(s), d)
 }
 
 // resume opens the file where the journal says that it is whole. Unless the machine has booted
@@ -178,8 +198,13 @@ func (d *transfer) Begin(at Position, size int64) error {
 	if size > u.cfg.MaxSize {
 		return u.room(size)
 	}
+	source, name := d.sources.current(), d.sources.name()
+	if at.Offset > 0 && name != d.origin && size != d.size {
+		source.another = true
+		return fmt.Errorf("%s has %d bytes under the entity tag of what has come, not %d; it is fetched anew from there", source.uri.Redacted(), size, d.size)
+	}
 	d.begun = true
-	if at.Offset == d.at.Offset && at.Validator == d.at.Validator && size == d.size {
+	if at.Offset == d.at.Offset && at.Validator == d.at.Validator && size == d.size && name == d.origin {
 		return nil
 	}
 	if at.Offset != 0 && at.Offset != d.at.Offset {
@@ -197,7 +222,7 @@ func (d *transfer) Begin(at Position, size int64) error {
 		d.file, d.look = f, u.inspect(d.ctx, d.serial, 0)
 		u.have.Store(0)
 	}
-	d.at, d.size = at, size
+	d.at, d.size, d.origin, source.another = at, size, name, false
 	d.quarter = d.come()
 	return d.sync() // the journal must not take new bytes for old ones
 }
@@ -258,7 +283,7 @@ func (d *transfer) sync() error { return d.spool.flush(d.record()) }
 // record returns what brings to the disk, and then on record, what has come so far.
 func (d *transfer) record() func() error {
 	d.synced, d.noted = d.at.Offset, time.Now()
-	h := happening{event: progressed, onDisk: d.at.Offset, validator: d.at.Validator, size: d.size, reply: make(chan error, 1), job: d.job}
+	h := happening{event: progressed, onDisk: d.at.Offset, validator: d.at.Validator, size: d.size, source: d.origin, reply: make(chan error, 1), job: d.job}
 	return func() error {
 		if err := d.file.Sync(); err != nil {
 			return storing(err)

@@ -33,7 +33,8 @@ type record struct {
 	Package Package   `json:"package,omitzero"`
 
 	URI       string `json:"uri,omitempty"`
-	Validator string `json:"validator,omitempty"` // of the representation at the URI
+	Source    string `json:"source,omitempty"`    // mirror's URI that it comes from; "": URI
+	Validator string `json:"validator,omitempty"` // of the representation there
 	Size      int64  `json:"size,omitempty"`      // of the package; 0: unknown
 	OnDisk    int64  `json:"on_disk,omitempty"`   // bytes of it
 

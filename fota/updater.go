@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,8 @@ type Config struct {
 	Journal  Journal
 	Dir      string             // a folder of its own for the package
 	Fetchers map[string]Fetcher // by URI scheme
+	// Mirrors returns where else than at a URI the same package is to be had, in order; nil: nowhere.
+	Mirrors func(uri *url.URL) []*url.URL
 
 	BootID string // differs with each boot; "" counts as another one each time
 	// Reboot returns when the reboot is certain to come.
@@ -60,6 +63,9 @@ func (c *Config) withDefaults() {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Mirrors == nil {
+		c.Mirrors = func(*url.URL) []*url.URL { return nil }
+	}
 	if c.OnChange == nil {
 		c.OnChange = func(Status) {}
 	}
@@ -75,7 +81,8 @@ type Status struct {
 
 	Policy  Policy
 	Package Package   // that was verified last
-	URI     string    // that it is fetched from
+	URI     string    // that a server wants it fetched from
+	Source  string    // the mirror that what is on disk came from; "": the URI
 	OnDisk  int64     // bytes of the package that have come
 	Size    int64     // of the package; 0: unknown
 	Until   time.Time // end of the defer period
@@ -119,6 +126,7 @@ type happening struct {
 	serial    uint64  // received, broke: of the push
 	onDisk    int64   // progressed
 	validator string  // likewise
+	source    string  // likewise: the mirror's URI
 	size      int64   // of the package; 0: unknown
 	found     Package // verified
 	image     Image   // installed
@@ -169,7 +177,7 @@ func (r *record) status() Status {
 	}
 	return Status{
 		Phase: r.Phase, Result: result, Reason: reason, Since: r.Since, Serial: r.Serial, Policy: r.Policy, Package: r.Package,
-		URI: r.URI, OnDisk: r.OnDisk, Size: r.Size, Until: r.Until, Old: r.Old, New: r.New,
+		URI: r.URI, Source: r.Source, OnDisk: r.OnDisk, Size: r.Size, Until: r.Until, Old: r.Old, New: r.New,
 	}
 }
 
@@ -331,7 +339,7 @@ func (u *Updater) enter(ctx context.Context, r *record, a action, h *happening) 
 	case note:
 		r.OnDisk, r.Now = u.have.Load(), r.Now || h.now
 		if h.event == progressed {
-			r.OnDisk, r.Validator, r.Size = h.onDisk, h.validator, h.size
+			r.OnDisk, r.Validator, r.Size, r.Source = h.onDisk, h.validator, h.size, h.source
 		}
 	case keep:
 		r.Package = h.found

@@ -40,6 +40,7 @@ type Firmware struct {
 	Name    string    `json:"name,omitempty"`    // of the package
 	Version string    `json:"version,omitempty"` // of the package
 	URI     string    `json:"uri,omitempty"`
+	Source  string    `json:"source,omitempty"`  // the mirror that the package comes from; "": URI
 	OnDisk  int64     `json:"on_disk,omitempty"` // bytes of the package
 	Size    int64     `json:"size,omitempty"`    // of the package, as far as it is known
 	Until   time.Time `json:"until,omitzero"`    // an update that waits for consent is installed then

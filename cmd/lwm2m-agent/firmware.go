@@ -67,6 +67,9 @@ func (c *call) printFirmware(f *control.Firmware) {
 	if f.URI != "" {
 		fmt.Fprintf(c.stdout, "from %s\n", safe(f.URI))
 	}
+	if f.Source != "" {
+		fmt.Fprintf(c.stdout, "by the mirror %s\n", safe(f.Source))
+	}
 	if f.Reason != "" {
 		fmt.Fprintf(c.stdout, "why: %s\n", safe(f.Reason))
 	}
