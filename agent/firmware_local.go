@@ -47,6 +47,9 @@ func shownFirmware(s fota.Status) control.Firmware {
 	if s.Result != fota.Initial {
 		f.Outcome = s.Result.String()
 	}
+	if w := s.Wait; w.For != "" {
+		f.Wait = &control.Wait{For: string(w.For), Until: w.Until.UTC(), Why: w.Why}
+	}
 	if s.Phase == fota.Deferred {
 		f.Until = s.Until.UTC()
 	}

@@ -104,7 +104,7 @@ func (d *transfer) run(ctx context.Context, text string) (err error) {
 	}
 	d.heard = time.Now()
 	for failures := 0; ; {
-		if d.updater.awaitHours(ctx, d.updater.cfg.DownloadHours, "download") {
+		for d.updater.awaitHours(ctx, d.job, d.updater.cfg.DownloadHours, ForDownloadHours) {
 			d.heard = time.Now()
 		}
 		before := d.at.Offset
@@ -135,7 +135,7 @@ func (d *transfer) run(ctx context.Context, text string) (err error) {
 		if err := d.sync(); err != nil {
 			return err
 		}
-		d.updater.rest(ctx, min(firstPause<<min(failures-1, maxDoublings), longestPause, max(0, patience-time.Since(d.heard))))
+		d.restUntilNext(ctx, min(firstPause<<min(failures-1, maxDoublings), longestPause, max(0, patience-time.Since(d.heard))), err)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

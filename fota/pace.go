@@ -2,7 +2,6 @@ package fota
 
 import (
 	"context"
-	"log/slog"
 	"time"
 )
 
@@ -45,19 +44,12 @@ func sinceMidnight(now time.Time) time.Duration {
 const longestRest = 15 * time.Minute
 
 // awaitHours waits for hours, or the end of a context. It reports whether there was anything to wait for.
-func (u *Updater) awaitHours(ctx context.Context, h Hours, what string) (waited bool) {
-	for ctx.Err() == nil {
-		wait := h.until(u.cfg.Now())
-		if wait == 0 {
-			break
-		}
-		if !waited {
-			u.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "a firmware update waits for its hours", slog.String("for", what), slog.Duration("time", wait))
-		}
-		waited = true
-		u.rest(ctx, min(wait, longestRest))
-	}
-	return waited
+func (u *Updater) awaitHours(ctx context.Context, j *job, h Hours, what Reason) (waited bool) {
+	return u.await(ctx, j, func() (Wait, bool) {
+		now := u.cfg.Now()
+		d := h.until(now)
+		return Wait{For: what, Until: now.Add(d)}, d > 0
+	})
 }
 
 // pace keeps a download to a rate: it waits until what has come may have come.

@@ -101,7 +101,15 @@ func TestDownloadHours(t *testing.T) {
 	}
 	simulate(t, change, func(b *bench) { // it begins at midnight
 		b.must(b.u.Fetch(b.Context(), "coap://x/y"))
-		time.Sleep(24 * time.Hour)
+		want := Wait{For: ForDownloadHours, Until: time.Date(2000, 1, 1, 1, 0, 0, 0, time.UTC)}
+		if synctest.Wait(); b.u.Status().Wait != want || b.told().Wait != want {
+			t.Errorf("it waits %+v, and has told %+v, want %+v", b.u.Status().Wait, b.told().Wait, want)
+		}
+		time.Sleep(time.Hour)
+		if synctest.Wait(); b.u.Status().Wait != (Wait{}) || b.told().Wait != (Wait{}) {
+			t.Errorf("within the hours it waits %+v, and has told %+v", b.u.Status().Wait, b.told().Wait)
+		}
+		time.Sleep(23 * time.Hour)
 		b.is(Fetching, Initial)
 		time.Sleep(2 * time.Hour)
 		b.is(Ready, Initial)
@@ -116,6 +124,13 @@ func (b *bench) isOff() bool {
 	b.machine.mu.Lock()
 	defer b.machine.mu.Unlock()
 	return b.machine.dead
+}
+
+// told returns the status that was told last.
+func (b *bench) told() Status {
+	b.machine.mu.Lock()
+	defer b.machine.mu.Unlock()
+	return b.machine.status
 }
 
 // TestRebootHours: the new system waits for them, unless a local user has brought it.
@@ -140,6 +155,9 @@ func TestRebootHours(t *testing.T) {
 			}
 			if !local {
 				b.is(Rebooting, Initial)
+				if w := b.told().Wait; w.For != ForRebootHours || w.Until.UTC().Hour() != 3 {
+					t.Errorf("it waits %+v", w)
+				}
 			}
 			time.Sleep(time.Minute)
 			synctest.Wait()

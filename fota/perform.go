@@ -40,6 +40,9 @@ func (u *Updater) halt() {
 		u.job.cancel()
 		<-u.job.done
 		u.job = nil
+		u.mu.Lock()
+		u.waits = Wait{} // that it has told last
+		u.mu.Unlock()
 	}
 }
 
@@ -145,9 +148,9 @@ const rebootTime = 10 * time.Minute
 
 func (u *Updater) reboot(ctx context.Context) {
 	now := u.rec.Now
-	u.work(ctx, func(ctx context.Context, _ *job) happening {
+	u.work(ctx, func(ctx context.Context, j *job) happening {
 		if !now {
-			u.awaitHours(ctx, u.cfg.RebootHours, "reboot")
+			u.awaitHours(ctx, j, u.cfg.RebootHours, ForRebootHours)
 		}
 		if err := u.cfg.Reboot(ctx); err != nil {
 			return happening{event: failed, failure: Failf(UpdateFailed, "reboot: %v", err)}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 // depots are hosts that have a package, each with what it does at its attempts, the last one again and again. They note who was asked where to begin.
 type depots struct {
+	mu     sync.Mutex
 	script map[string][]visit
 	asked  []string
 }
@@ -32,11 +34,7 @@ var (
 )
 
 func (d *depots) Fetch(_ context.Context, uri *url.URL, from Position, to Body) error {
-	d.asked = append(d.asked, fmt.Sprintf("%s %d", uri.Host, from.Offset))
-	v := d.script[uri.Host][0]
-	if len(d.script[uri.Host]) > 1 {
-		d.script[uri.Host] = d.script[uri.Host][1:]
-	}
+	v := d.visit(uri.Host, from)
 	if v.err != nil {
 		return v.err
 	}
@@ -57,6 +55,25 @@ func (d *depots) Fetch(_ context.Context, uri *url.URL, from Position, to Body) 
 		return errLost
 	}
 	return nil
+}
+
+// visit notes who is asked where to begin, and returns what it does.
+func (d *depots) visit(host string, from Position) visit {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asked = append(d.asked, fmt.Sprintf("%s %d", host, from.Offset))
+	v := d.script[host][0]
+	if len(d.script[host]) > 1 {
+		d.script[host] = d.script[host][1:]
+	}
+	return v
+}
+
+// does has a host do something else from now on.
+func (d *depots) does(host string, v ...visit) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.script[host] = v
 }
 
 // with has the updater ask a, and then b and c.
@@ -124,7 +141,7 @@ func TestMirrorOutlivesTheAgent(t *testing.T) {
 		if s := b.u.Status(); s.Source != "coap://b" || s.URI != "coap://a/y" || s.OnDisk != 6 {
 			t.Fatalf("%+v", s)
 		}
-		d.script["b"] = []visit{{brings: all, validator: "Sun, 29 Nov"}}
+		d.does("b", visit{brings: all, validator: "Sun, 29 Nov"})
 		b.start(d.with)
 		synctest.Wait()
 		b.is(Ready, Initial)

@@ -86,7 +86,8 @@ type Status struct {
 	OnDisk  int64     // bytes of the package that have come
 	Size    int64     // of the package; 0: unknown
 	Until   time.Time // end of the defer period
-	Old     string    // slots of the update
+	Wait    Wait
+	Old     string // slots of the update
 	New     string
 }
 
@@ -102,9 +103,10 @@ type Updater struct {
 	// inspected is the look at the package that comes, or has come.
 	inspected atomic.Pointer[inspection]
 
-	mu   sync.Mutex
-	rec  record // written by Run's goroutine only
-	said Contact
+	mu    sync.Mutex
+	rec   record // written by Run's goroutine only
+	said  Contact
+	waits Wait
 
 	// of Run's goroutine
 	job   *job
@@ -120,6 +122,7 @@ type happening struct {
 	job     *job       // whose outcome it is; nil: a command
 	failure *Failure   // broke, refused, failed, rejected
 	policy  *Policy    // in place of an event: what servers want from now on
+	shown   bool       // in place of an event: the status has changed, and the record has not
 
 	uri       string
 	now       bool    // received: to be installed at once
@@ -161,9 +164,10 @@ func New(c Config) *Updater {
 // Status returns where the update stands.
 func (u *Updater) Status() Status {
 	u.mu.Lock()
-	r := u.rec
+	r, waits := u.rec, u.waits
 	u.mu.Unlock()
 	s := r.status()
+	s.Wait = waits
 	if s.Phase == Receiving || s.Phase == Fetching {
 		s.OnDisk = u.have.Load()
 	}
@@ -209,6 +213,10 @@ func (u *Updater) Run(ctx context.Context) error {
 func (u *Updater) take(ctx context.Context, h happening) {
 	if h.job != nil && h.job != u.job || h.event == nothing {
 		return // of work that is not wanted any more, or that changes nothing
+	}
+	if h.shown {
+		u.cfg.OnChange(u.Status())
+		return
 	}
 	var err error
 	if h.policy != nil {
@@ -297,6 +305,9 @@ func (u *Updater) save(r record) error {
 		return err
 	}
 	u.mu.Lock()
+	if r.Phase != u.rec.Phase {
+		u.waits = Wait{}
+	}
 	u.rec = r
 	u.mu.Unlock()
 	u.cfg.OnChange(u.Status())

@@ -44,7 +44,15 @@ type Firmware struct {
 	OnDisk  int64     `json:"on_disk,omitempty"` // bytes of the package
 	Size    int64     `json:"size,omitempty"`    // of the package, as far as it is known
 	Until   time.Time `json:"until,omitzero"`    // an update that waits for consent is installed then
+	Wait    *Wait     `json:"wait,omitempty"`    // nil: it waits for nothing but what it does
 	Slots   []Slot    `json:"slots,omitempty"`
+}
+
+// Wait is what an update that could go on waits for.
+type Wait struct {
+	For   string    `json:"for"`           // "the download hours", "the reboot hours", "another attempt"
+	Until time.Time `json:"until"`         // at the latest
+	Why   string    `json:"why,omitempty"` // of another attempt: how the last one ended
 }
 
 // Slot is one slot of the firmware.

@@ -70,6 +70,9 @@ func (c *call) printFirmware(f *control.Firmware) {
 	if f.Source != "" {
 		fmt.Fprintf(c.stdout, "by the mirror %s\n", safe(f.Source))
 	}
+	if f.Wait != nil && f.Wait.Why != "" {
+		fmt.Fprintf(c.stdout, "the last attempt: %s\n", safe(f.Wait.Why))
+	}
 	if f.Reason != "" {
 		fmt.Fprintf(c.stdout, "why: %s\n", safe(f.Reason))
 	}
@@ -103,6 +106,9 @@ func firmwareLine(f *control.Firmware, now time.Time) string {
 	}
 	if !f.Until.IsZero() {
 		line += fmt.Sprintf(", waits for consent, is installed in %s", span(f.Until.Sub(now)))
+	}
+	if f.Wait != nil {
+		line += fmt.Sprintf(", waits %s for %s", span(f.Wait.Until.Sub(now)), safe(f.Wait.For))
 	}
 	if f.Result != 0 {
 		line += fmt.Sprintf(", last result %d (%s)", f.Result, f.Outcome)

@@ -10,6 +10,17 @@ import (
 const firmwareAnswer = `{"state":"downloaded","phase":"deferred","since":"2026-03-01T11:00:00Z","result":11,"outcome":"deferred","name":"gateway","version":"2.0",
 	"uri":"coap://x/y","until":"2026-03-01T13:00:00Z","slots":[{"name":"A","booted":true,"good":true,"version":"1.0"},{"name":"B","booted":false,"good":false,"hash":"0123456789abcdef"}]}`
 
+// TestFirmwareThatWaits shows a download that goes on later, and where it comes from.
+func TestFirmwareThatWaits(t *testing.T) {
+	a := startAgent(t, map[string]string{"GET /v1/firmware": `{"state":"downloading","phase":"fetching","since":"2026-03-01T11:00:00Z","result":0,"uri":"coap://x/y","source":"http://m/y",
+		"on_disk":2000000,"size":8000000,"wait":{"for":"another attempt","until":"2026-03-01T12:05:00Z","why":"the connection is lost"}}`})
+	out, problems, code := run(t.Context(), "firmware", "status", "-socket", a.socket)
+	want := "firmware: fetching, 2.0 MB of 8.0 MB, waits 5 min for another attempt, for 1 h\nfrom coap://x/y\nby the mirror http://m/y\nthe last attempt: the connection is lost\n"
+	if !strings.HasPrefix(out, want) {
+		t.Errorf("status is %q, %q, %d; want %q", out, problems, code, want)
+	}
+}
+
 func TestFirmwareCommand(t *testing.T) {
 	a := startAgent(t, map[string]string{"GET /v1/firmware": firmwareAnswer, "POST /v1/firmware": "", "PUT /v1/firmware": ""})
 	out, problems, code := run(t.Context(), "firmware", "status", "-socket", a.socket)

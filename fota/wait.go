@@ -1,0 +1,72 @@
+package fota
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// Reason is what an update waits for, in words.
+type Reason string
+
+// The reasons.
+const (
+	ForDownloadHours Reason = "the download hours"
+	ForRebootHours   Reason = "the reboot hours"
+	ForAnotherTry    Reason = "another attempt"
+)
+
+// Wait is what an update that could go on waits for. The zero value is nothing.
+type Wait struct {
+	For   Reason
+	Until time.Time // by Config.Now; it may be earlier
+	Why   string    // of another attempt: what the last one has ended with
+}
+
+// await waits as long as there is something to wait for, or until the end of a context. It reports whether there was anything.
+func (u *Updater) await(ctx context.Context, j *job, look func() (w Wait, ok bool)) (waited bool) {
+	for ctx.Err() == nil {
+		w, ok := look()
+		if !ok {
+			break
+		}
+		if !waited {
+			u.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "a firmware update waits", slog.String("for", string(w.For)), slog.Time("until", w.Until))
+		}
+		waited = true
+		u.tellWait(ctx, j, w)
+		u.rest(ctx, min(w.Until.Sub(u.cfg.Now()), longestRest))
+	}
+	if waited {
+		u.tellWait(ctx, j, Wait{})
+	}
+	return waited
+}
+
+// tellWait shows what is waited for; the zero Wait ends that.
+func (u *Updater) tellWait(ctx context.Context, j *job, w Wait) {
+	u.mu.Lock()
+	same := u.waits == w
+	u.waits = w
+	u.mu.Unlock()
+	if same {
+		return
+	}
+	select {
+	case u.inbox <- happening{job: j, shown: true}:
+	case <-ctx.Done():
+	}
+}
+
+// worthTelling is the shortest time until another attempt that is told.
+const worthTelling = 30 * time.Second
+
+// restUntilNext waits until the next attempt.
+func (d *transfer) restUntilNext(ctx context.Context, pause time.Duration, why error) {
+	u := d.updater
+	if pause >= worthTelling {
+		u.tellWait(ctx, d.job, Wait{For: ForAnotherTry, Until: u.cfg.Now().Add(pause), Why: failureOf(why, ConnectionLost).Reason})
+		defer u.tellWait(ctx, d.job, Wait{})
+	}
+	u.rest(ctx, pause)
+}
