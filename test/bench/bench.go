@@ -11,7 +11,7 @@ import (
 	"lwm2m-agent/test/workspace"
 )
 
-// How much is measured.
+// How much is measured, unless a bench divides it.
 const (
 	readCount       = 30_000
 	readTurns       = 5
@@ -35,6 +35,7 @@ const (
 type bench struct {
 	ctx      context.Context
 	idle     time.Duration
+	divisor  int    // of all counts and pauses: 1, or more where only the code is tried
 	only     string // "" or the name of the one measurement to make
 	cleanups []func()
 	temp     string
@@ -112,15 +113,14 @@ func (b *bench) must(err error, what string) {
 	}
 }
 
-// run measures everything, row by row.
-func (b *bench) run() {
-	b.temp = b.TempDir()
-	b.agent = filepath.Join(b.temp, "lwm2m-agent")
-	b.build(b.agent, nil)
-	for _, m := range []struct {
-		name    string
-		measure func()
-	}{
+// measurement makes one row or several.
+type measurement struct {
+	name string
+	make func()
+}
+
+func (b *bench) measurements() []measurement {
+	return []measurement{
 		{"floor", b.floor},
 		{"reads", b.readsPlain},
 		{"secure", b.readsSecure},
@@ -139,15 +139,31 @@ func (b *bench) run() {
 		{"start", b.startUp},
 		{"resume", b.resume},
 		{"size", b.size},
-	} {
+	}
+}
+
+// run measures everything, row by row.
+func (b *bench) run() {
+	b.prepare()
+	for _, m := range b.measurements() {
 		if b.ctx.Err() != nil {
 			b.Fatalf("%v", b.ctx.Err())
 		}
 		if b.only == "" || b.only == m.name {
-			m.measure()
+			m.make()
 		}
 	}
 }
+
+// prepare builds what is measured.
+func (b *bench) prepare() {
+	b.temp = b.TempDir()
+	b.agent = filepath.Join(b.temp, "lwm2m-agent")
+	b.build(b.agent, nil)
+}
+
+// times is how often something is done that is done n times in a full run.
+func (b *bench) times(n int) int { return max(1, n/b.divisor) }
 
 // during runs f with cleanups of its own, so that what f starts ends with it.
 func (b *bench) during(f func()) {

@@ -30,7 +30,7 @@ const (
 
 // firmware measures how fast packages come, up to the State that says that they are verified, and what memory that takes.
 func (b *bench) firmware() {
-	content := b.composePackage(pullSize)
+	content := b.composePackage(b.times(pullSize))
 	ceiling := b.roundTrips(1024) * 1024
 	for _, kind := range []struct {
 		what   string
@@ -139,7 +139,7 @@ func (u *updating) awaitState(want string) {
 
 // pullByHTTP compares with the disk: the same bytes, written as they come and synced.
 func (b *bench) pullByHTTP(content []byte) {
-	small := b.composePackage(smallPull)
+	small := b.composePackage(b.times(smallPull))
 	var given atomic.Pointer[[]byte]
 	var rate, disk, fewer, more float64
 	b.during(func() {
@@ -189,7 +189,7 @@ func (b *bench) diskSpeed(content []byte) float64 {
 
 // pushed times a push, from the first block to the answer to the last, when the package is on disk.
 func (b *bench) pushed() {
-	content := b.composePackage(pushSize)
+	content := b.composePackage(b.times(pushSize))
 	exchanges := (len(content) + pushBlock - 1) / pushBlock
 	b.placed(fmt.Sprintf("push of a package of %s, blocks of %d bytes", mega(pushSize), pushBlock), func(name string) {
 		took := b.push(content)
@@ -210,7 +210,7 @@ func (b *bench) push(content []byte) (took time.Duration) {
 		params := coap.DefaultParams()
 		params.BlockSize = pushBlock
 		u.conn.SetParams(params)
-		took = median(pushes, func() time.Duration {
+		took = b.median(pushes, func() time.Duration {
 			begin := time.Now()
 			u.write("/5/0/0", lwm2m.FormatOpaque, content)
 			took := time.Since(begin)

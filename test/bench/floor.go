@@ -28,7 +28,9 @@ func (b *bench) floor() {
 // placed makes a measurement with both processes on one processor, and then as the kernel places them.
 func (b *bench) placed(what string, measure func(name string)) {
 	b.bound(func() { measure(what + "; both processes on one processor") })
-	measure("the same, as the kernel places the processes")
+	if b.divisor == 1 { // else it is the same once more
+		measure("the same, as the kernel places the processes")
+	}
 }
 
 // bound runs f with this process, and what it starts, on one processor. Where two processes have one each, every
@@ -102,7 +104,7 @@ func (s *bareSocket) exchanges(size int) timing {
 	_, from, err := unix.Recvfrom(s.fd, buf, 0)
 	s.b.must(err, "wait for the other end")
 	s.b.must(unix.Connect(s.fd, from), "connect")
-	return repeat(readCount, func() {
+	return s.b.repeat(readCount, func() {
 		_, err := unix.Write(s.fd, buf[:size])
 		s.b.must(err, "send")
 		_, err = unix.Read(s.fd, buf)
@@ -161,18 +163,18 @@ func echo(ctx context.Context, port int) error {
 }
 
 // median runs f several times and returns the median of what it takes.
-func median(runs int, f func() time.Duration) time.Duration {
-	each := make([]time.Duration, runs)
+func (b *bench) median(runs int, f func() time.Duration) time.Duration {
+	each := make([]time.Duration, b.times(runs))
 	for i := range each {
 		each[i] = f()
 	}
 	slices.Sort(each)
-	return each[runs/2]
+	return each[len(each)/2]
 }
 
 // startOf is how long a program takes to start, do next to nothing and end.
 func (b *bench) startOf(program string, args ...string) time.Duration {
-	return median(starts, func() time.Duration {
+	return b.median(starts, func() time.Duration {
 		before := time.Now()
 		b.must(exec.CommandContext(b.ctx, program, args...).Run(), "start a program")
 		return time.Since(before)

@@ -93,8 +93,9 @@ func (b *bench) handshake(client dtls.Config, server dtlstest.Config) time.Durat
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var own time.Duration
-	for i := range handshakeCount + handshakeCount/10 {
-		if i == handshakeCount/10 { // from here on it is warm
+	count := b.times(handshakeCount)
+	for i := range count + count/10 {
+		if i == count/10 { // from here on it is warm
 			own = 0
 		}
 		near, far := dtlstest.Pipe(nil, nil)
@@ -109,7 +110,7 @@ func (b *bench) handshake(client dtls.Config, server dtlstest.Config) time.Durat
 		b.must(err, "handshake")
 		b.must(<-accepted, "handshake")
 	}
-	return own / handshakeCount
+	return own / time.Duration(count)
 }
 
 // threadTime is the processor time of this thread so far.
@@ -138,7 +139,7 @@ func (b *bench) perServer() {
 		return anonymous
 	}
 	const few = 2
-	turns := make([]float64, readTurns) // where the collector stands differs
+	turns := make([]float64, b.times(readTurns)) // where the collector stands differs
 	for i := range turns {
 		turns[i] = (measure(manyServers) - measure(few)) / (manyServers - few)
 	}

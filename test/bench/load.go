@@ -39,7 +39,7 @@ func (b *bench) load() {
 		m.AddQuery("pmin=10")
 		b.do(conn, m)
 		var count atomic.Int64
-		for i := range loadSensors {
+		for i := range b.times(loadSensors) {
 			o, _, err := conn.Observe(b.ctx, get(fmt.Sprintf("/3303/%d/5700", i)))
 			b.must(err, "observe")
 			if o == nil {
@@ -156,7 +156,7 @@ func (b *bench) creating() {
 		conn := p.await().conn
 		before := p.updates.Load()
 		begin := time.Now()
-		for range creations {
+		for range b.times(creations) {
 			m := &coap.Message{Code: coap.POST}
 			m.SetPath("/3442")
 			b.do(conn, m)

@@ -35,7 +35,7 @@ func main() {
 	if *changing != "" {
 		exit(serveChanging(ctx, *changing))
 	}
-	b := &bench{ctx: ctx, idle: *idle, only: *only}
+	b := &bench{ctx: ctx, idle: *idle, divisor: 1, only: *only}
 	err := b.guarded(b.run)
 	b.cleanUp()
 	if err != nil {

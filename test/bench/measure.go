@@ -23,7 +23,8 @@ func (t timing) String() string {
 }
 
 // repeat times n runs of f after a tenth as many to warm up.
-func repeat(n int, f func()) timing {
+func (b *bench) repeat(n int, f func()) timing {
+	n = b.times(n)
 	for range n / 10 {
 		f()
 	}
@@ -42,7 +43,7 @@ func repeat(n int, f func()) timing {
 // reads times sequential reads of /3/0/0.
 func (b *bench) reads(conn *coap.Conn) timing {
 	m := get("/3/0/0")
-	return repeat(readCount, func() { b.do(conn, m) })
+	return b.repeat(readCount, func() { b.do(conn, m) })
 }
 
 func thousands(f float64) string {
@@ -127,7 +128,7 @@ func (b *bench) wakes(pid int) wakes {
 // pause waits, unless the run is ended.
 func (b *bench) pause(d time.Duration) {
 	select {
-	case <-time.After(d):
+	case <-time.After(d / time.Duration(b.divisor)):
 	case <-b.ctx.Done():
 		b.Fatalf("%v", b.ctx.Err())
 	}

@@ -40,7 +40,7 @@ func (b *bench) changes(conn *coap.Conn, n int, set func(float64)) timing {
 		b.Fatalf("observe: %s %s", answer.Code, answer.Payload)
 	}
 	value := 0.0
-	return repeat(n, func() {
+	return b.repeat(n, func() {
 		value++
 		set(value)
 		within, cancel := context.WithTimeout(b.ctx, patience)

@@ -11,8 +11,8 @@ import (
 // resume kills the agent and times how long the next one takes until its server, which observes something, has a notification in the same
 // session.
 func (b *bench) resume() {
-	each := make([]time.Duration, restarts)
-	own := make([]effort, restarts)
+	each := make([]time.Duration, b.times(restarts))
+	own := make([]effort, len(each))
 	b.during(func() {
 		p := b.securePeer()
 		path := b.configure(10, p)
@@ -47,7 +47,7 @@ func (b *bench) resume() {
 	})
 	slices.Sort(each)
 	slices.SortFunc(own, func(x, y effort) int { return cmp.Compare(x.time, y.time) })
-	ours, spent := each[restarts/2], own[restarts/2]
+	ours, spent := each[len(each)/2], own[len(own)/2]
 	const limit = 5 * time.Millisecond
 	b.add(row{
 		"process start to the first notification of a session that goes on, DTLS",

@@ -75,7 +75,7 @@ func (t turn) String() string {
 // turns measures both several times, since a machine's speed changes, and returns the
 // turn whose share is the median.
 func (b *bench) turns(layer, agent func(p *peer)) turn {
-	turns := make([]turn, readTurns)
+	turns := make([]turn, b.times(readTurns))
 	for i := range turns {
 		turns[i] = turn{b.readsOf(b.plainPeer, layer), b.readsOf(b.plainPeer, agent)}
 	}
@@ -94,9 +94,9 @@ func (b *bench) memory() {
 		conn := p.await().conn
 		b.pause(settled)
 		first = b.rss(agent.PID())
-		conn = b.exercise(p, conn, growthReads/10, growthRegisters/10)
+		conn = b.exercise(p, conn, b.times(growthReads/10), b.times(growthRegisters/10))
 		warm = b.rss(agent.PID())
-		b.exercise(p, conn, growthReads, growthRegisters)
+		b.exercise(p, conn, b.times(growthReads), b.times(growthRegisters))
 		after, anonymous = b.rss(agent.PID()), b.anonymous(agent.PID())
 	})
 	b.during(func() {
@@ -158,11 +158,11 @@ func (b *bench) bigObject() {
 	read := func() (took time.Duration, size int) {
 		b.during(func() {
 			p := b.plainPeer()
-			b.startAgent(p, bigInstances)
+			b.startAgent(p, b.times(bigInstances))
 			conn := p.await().conn
 			m := get("/3303")
 			m.SetAccept(uint16(lwm2m.FormatSenMLCBOR))
-			took = repeat(bigReads, func() { size = len(b.do(conn, m).Payload) }).p50
+			took = b.repeat(bigReads, func() { size = len(b.do(conn, m).Payload) }).p50
 		})
 		return took, size
 	}
@@ -180,7 +180,7 @@ func blocks(size int) int { return (size + 1023) / 1024 }
 
 func (b *bench) startUp() {
 	measure := func(n int, start func(p *peer)) time.Duration {
-		return median(n, func() (took time.Duration) {
+		return b.median(n, func() (took time.Duration) {
 			b.during(func() {
 				p := b.plainPeer()
 				before := time.Now()

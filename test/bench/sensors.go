@@ -69,14 +69,14 @@ func (b *bench) manyRegistersPolled() {
 			Name: fmt.Sprintf("r%d", i), Register: &hw.Register{Number: uint16(i), Table: "input"},
 		})
 	}
-	t := repeat(polls, func() {
+	t := b.repeat(polls, func() {
 		readings, err := hw.Probe(b.ctx, hw.RoleSensor, cfg, hw.Options{})
 		b.must(err, "read the registers")
 		if len(readings) != manyRegisters || readings[manyRegisters-1].Value != hw.Float(manyRegisters-1) {
 			b.Fatalf("%d registers were read, the last as %v", len(readings), readings[len(readings)-1])
 		}
 	})
-	each := float64(meter.requests.Load()) / float64(polls+polls/10)
+	each := float64(meter.requests.Load()) / float64(b.times(polls)+b.times(polls)/10)
 	fewest := (manyRegisters + 124) / 125 // Modbus application protocol V1.1b3, section 6.4
 	b.add(row{
 		fmt.Sprintf("%d Modbus registers in one poll, TCP", manyRegisters), fmt.Sprintf("%.0f requests, p50 %s with the connection made anew", each, micro(t.p50)),
