@@ -138,6 +138,7 @@ func (b *bench) measurements() []measurement {
 		{"firmware", b.firmware},
 		{"start", b.startUp},
 		{"resume", b.resume},
+		{"board", b.board},
 		{"size", b.size},
 	}
 }

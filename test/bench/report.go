@@ -50,7 +50,10 @@ over loopback; Leshan's Java client (its newest release on Maven Central that re
 - "The libraries alone" is `+"`test/bench/libraries`"+`, built in the same way: HTTP, TLS, JSON, TOML, bbolt and D-Bus, each used once.
 - Start-up is the median of %d starts (%d of Leshan's client), from before the process is made to the arrival of its Register; that of a session
   that goes on is the median of %d. What its threads ran and the page faults are those up to the notification.
-`, readCount, readTurns, handshakeCount, readTurns, sampleTime, pushes, starts, javaStarts, restarts)
+- The cold start is the median of %d starts, each with an empty state directory, ten sensors and a server, by the program `+"`test/bench/starter`"+` on both machines; program and
+  state are in memory. How much slower the board (docs/testing.md) is than this machine says the time of the same compression of text, compiled from Go for both. The
+  first start there takes several times longer, since the emulator then translates the program.
+`, readCount, readTurns, handshakeCount, readTurns, sampleTime, pushes, starts, javaStarts, restarts, boardStarts)
 	if len(b.layer) == 2 {
 		fmt.Fprintf(&s, `- Goals in reads, notifications and milliseconds were set on a machine where a minimal message layer answered %s reads a second. In this run
   the message layer alone answered %s on one processor, and %s as the kernel placed the processes: compare what is measured with the other
