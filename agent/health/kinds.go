@@ -44,7 +44,7 @@ var kinds = []Kind{
 	{
 		Code: ServerRefuses, Severity: Error, Subject: "server",
 		Text:   "the server refuses the registration",
-		Remedy: "Read the response code: 4.00 is an endpoint name or version that the server does not take, 4.03 an endpoint that it does not know or that may not use this security. Compare `endpoint` and the server's list of clients.",
+		Remedy: "Read the response code: 4.00 is an endpoint name or version that the server does not take, 4.03 an endpoint that it does not know or that may not use this security. Compare `endpoint` and the server's list of clients. 4.04 or 4.05: what answers at that `uri` is no LwM2M server. 5.xx: the server has trouble of its own, its log says which; it is tried again with growing pauses.",
 	},
 	{
 		Code: ServerIdentity, Severity: Error, Subject: "server",

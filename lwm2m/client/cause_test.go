@@ -15,6 +15,9 @@ func TestCause(t *testing.T) {
 		want Cause
 	}{
 		{&codeError{what: "Register", code: coap.Forbidden}, Refused},
+		{&codeError{what: "Bootstrap-Request", code: coap.Forbidden}, Refused},
+		{&codeError{what: "Update", code: coap.NotFound}, NoCause},
+		{&codeError{what: "Deregister", code: coap.NotFound}, NoCause},
 		{coap.ErrReset, Refused},
 		{&dtls.Error{Alert: dtls.AlertDecryptError}, Mistrusted},
 		{&dtls.TimeoutError{Awaited: "Finished"}, Mistrusted},

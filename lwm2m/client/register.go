@@ -128,8 +128,13 @@ func (a *account) outcome(r *answered) (event, error) {
 	return rejected, err
 }
 
+const (
+	updateName     = "Update"
+	deregisterName = "Deregister"
+)
+
 var requestNames = map[State]string{
-	Registering: "Register", Updating: "Update", Disabling: "Deregister", Deregistering: "Deregister",
+	Registering: "Register", Updating: updateName, Disabling: deregisterName, Deregistering: deregisterName,
 }
 
 // versionBelow returns the version of the enabler before v, false if there is none.

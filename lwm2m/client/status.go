@@ -123,10 +123,14 @@ func (s *AccountStatus) words(now time.Time) string {
 		if s.Attempts > 0 {
 			return fmt.Sprintf("%s, attempt %d; before: %s", s.State, s.Attempts+1, s.LastError)
 		}
-		if silent := now.Sub(s.Since); silent >= impatience {
-			return fmt.Sprintf("%s, no answer for %s", s.State, silent.Round(time.Second))
+		words := s.State.String()
+		if s.State == Registering && s.Cause == NoCause && s.LastError != "" && !s.ErrorCleared {
+			words += " anew: " + s.LastError
 		}
-		return s.State.String()
+		if silent := now.Sub(s.Since); silent >= impatience {
+			words += fmt.Sprintf(", no answer for %s", silent.Round(time.Second))
+		}
+		return words
 	case Updating:
 		return "registered, sending an Update"
 	case Asleep:
@@ -222,11 +226,15 @@ func (a *account) trouble(err error) {
 		return
 	}
 	a.failure = failureOf(err)
-	help := remedy(err)
-	a.log.Warn("server account in trouble", slog.Any("err", err), slog.String("remedy", help))
+	cause, help := causeOf(err), remedy(err)
+	if cause == NoCause {
+		a.log.Info("the server does not have the registration", slog.Any("err", err))
+	} else {
+		a.log.Warn("server account in trouble", slog.Any("err", err), slog.String("remedy", help))
+	}
 	a.alert(err) // before the status tells of it
 	a.view.mu.Lock()
-	a.view.cause = causeOf(err)
+	a.view.cause = cause
 	a.view.lastErr, a.view.remedy, a.view.failedAt, a.view.cleared = err.Error(), help, a.now(), false
 	a.view.mu.Unlock()
 }

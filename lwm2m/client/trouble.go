@@ -35,12 +35,16 @@ func (e *codeError) Error() string {
 	return s
 }
 
+// forgets reports whether an answer says no more than that the server does not have the registration that the request was about: it was
+// started anew, or the lifetime was over. Whether it refuses the client, its answer to the Register says that follows.
+func (e *codeError) forgets() bool { return e.what == updateName || e.what == deregisterName }
+
 // Cause is the kind of an account's error.
 type Cause uint8
 
 // The causes.
 const (
-	NoCause     Cause = iota // there was no error
+	NoCause     Cause = iota // there was no error, or none that says what is wrong
 	Unreachable              // the server does not answer, or there is no way to it
 	Refused                  // the server answers and does not want this client
 	Mistrusted               // there is no secure session: identity and key do not fit
@@ -48,7 +52,9 @@ const (
 
 // causeOf returns the kind of an error.
 func causeOf(err error) Cause {
-	if _, ok := errors.AsType[*codeError](err); ok || errors.Is(err, coap.ErrReset) {
+	if code, ok := errors.AsType[*codeError](err); ok && code.forgets() {
+		return NoCause
+	} else if ok || errors.Is(err, coap.ErrReset) {
 		return Refused
 	}
 	if _, ok := alertOf(err); ok || errors.Is(err, ErrAccount) || errors.Is(err, ErrKey) {
@@ -88,6 +94,10 @@ func remedy(err error) string {
 		return alertRemedy(alert)
 	}
 	switch {
+	case errors.As(err, &code) && code.what == updateName:
+		return "nothing: the server no longer has the registration, as after a start of its own, and gets another one"
+	case errors.As(err, &code) && code.forgets():
+		return ""
 	case errors.As(err, &code):
 		return codeRemedy(code.code)
 	case errors.As(err, &timeout):

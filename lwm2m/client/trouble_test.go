@@ -94,6 +94,37 @@ func TestForgottenRegistration(t *testing.T) {
 	}
 }
 
+// TestForgottenIsNoRefusal shows what is said of a server that was started anew, while its answer to the Register is awaited.
+func TestForgottenIsNoRefusal(t *testing.T) {
+	var seen []AccountStatus
+	simulate(t, func(c *Config) {
+		c.OnStatus = func(s AccountStatus) { seen = append(seen, s) }
+	}, func(l *lab) {
+		l.registered()
+		l.server.set(func(s *scripted) {
+			s.script = func(c call) *coap.Message {
+				if c.path == "/rd/1" {
+					return &coap.Message{Code: coap.NotFound}
+				}
+				return nil
+			}
+		})
+		seen = nil
+		l.after(9 * time.Minute)
+		l.wantState(Registered)
+		anew := false
+		for _, s := range seen {
+			if s.Cause != NoCause {
+				t.Errorf("%v: cause %d", s.State, s.Cause)
+			}
+			anew = anew || s.Words == "registering anew: Update was answered with 4.04" && strings.HasPrefix(s.Remedy, "nothing: the server no longer has the registration")
+		}
+		if !anew {
+			t.Errorf("seen are %+v", seen)
+		}
+	})
+}
+
 // TestServerGoneAndBack shows the whole way: an Update into silence, a new connection,
 // attempts that become rarer, and the registration once the server is back.
 func TestServerGoneAndBack(t *testing.T) {
