@@ -44,6 +44,8 @@ func (u *Updater) startOf(booted string) happening {
 	switch {
 	case booted != r.Old && booted != r.New:
 		return happening{event: startedAstray, failure: Failf(UpdateFailed, "slot %q runs, neither %q nor %q", booted, r.Old, r.New)}
+	case booted == r.Old && r.Phase == Rebooting && r.Boot != "" && r.Boot == u.cfg.BootID && u.early():
+		return happening{event: startedEarly}
 	case r.Starts >= limit && r.Phase != Confirming:
 		return happening{event: exhausted, failure: Failf(UpdateFailed, "%d starts while %s", r.Starts, r.Phase)}
 	case booted == r.New && r.Phase == Installing:

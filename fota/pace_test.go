@@ -167,3 +167,46 @@ func TestRebootHours(t *testing.T) {
 		})
 	}
 }
+
+// TestRebootHoursOutliveTheAgent restarts the agent again and again while a reboot waits for its hours, which is no failure to
+// come up, and then within them.
+func TestRebootHoursOutliveTheAgent(t *testing.T) {
+	change := func(c *Config) {
+		c.RebootHours, c.Now = Hours{3 * time.Hour, 4 * time.Hour}, func() time.Time { return time.Now().UTC() }
+	}
+	simulate(t, change, func(b *bench) {
+		b.push(good)
+		b.must(b.u.Update(b.Context()))
+		for range 3 * maxStarts {
+			b.is(Rebooting, Initial)
+			b.end()
+			b.start(change)
+			time.Sleep(time.Minute)
+			if b.isOff() {
+				t.Fatal("it reboots before its hours")
+			}
+		}
+		b.is(Rebooting, Initial)
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		if !b.isOff() {
+			t.Error("it does not reboot in its hours")
+		}
+	})
+	// Where the machine has not rebooted though it may, a start counts.
+	simulate(t, change, func(b *bench) {
+		b.push(good)
+		b.must(b.u.Update(b.Context()))
+		stays := func(c *Config) {
+			change(c)
+			c.RebootHours = Hours{}
+			c.Reboot = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		}
+		for range maxStarts + 1 {
+			b.is(Rebooting, Initial)
+			b.end()
+			b.start(stays)
+		}
+		b.is(Resting, UpdateFailed)
+	})
+}

@@ -146,11 +146,18 @@ func (u *Updater) verify(ctx context.Context, _ *job) happening {
 // rebootTime is how long a reboot that is certain to come may take.
 const rebootTime = 10 * time.Minute
 
+// early reports whether the reboot into the new system still waits for its hours: what
+// a local user installs does not.
+func (u *Updater) early() bool { return !u.rec.Now && u.cfg.RebootHours.until(u.cfg.Now()) > 0 }
+
 func (u *Updater) reboot(ctx context.Context) {
 	now := u.rec.Now
 	u.work(ctx, func(ctx context.Context, j *job) happening {
 		if !now {
 			u.awaitHours(ctx, j, u.cfg.RebootHours, ForRebootHours)
+		}
+		if ctx.Err() != nil { // the agent ends: the machine does not reboot for that
+			return happening{event: nothing}
 		}
 		if err := u.cfg.Reboot(ctx); err != nil {
 			return happening{event: failed, failure: Failf(UpdateFailed, "reboot: %v", err)}

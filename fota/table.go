@@ -89,6 +89,7 @@ const (
 	startedOld                 // the old system has booted
 	startedNew                 // the new system has booted
 	startedAstray              // neither runs
+	startedEarly               // the agent starts, as startedSame, before the hours in which the machine may reboot
 	exhausted                  // the agent starts, in this phase once too often
 	retry                      // a step that failed is due again
 	eventCount
@@ -100,7 +101,7 @@ var eventNames = [eventCount]string{
 	"package is good, to be installed at once", "package is good, and the local user is asked", "package is bad", "reset", "Cancel", "Update", "Update, and the local user is asked",
 	"consent, or defer period over", "installed", "switched", "step failed", "passed", "not passed", "marked", "reverted",
 	"local rollback", "local mark-good", "start", "start without a boot", "start of the old system", "start of the new system",
-	"start of neither", "start once too often", "time to retry",
+	"start of neither", "start before the hours of a reboot", "start once too often", "time to retry",
 }
 
 func (e event) String() string { return eventNames[e] }
@@ -221,6 +222,7 @@ var transitions = []transition{
 
 	{Rebooting, failed, Reverting, []action{fail, goBack}},
 	{Rebooting, startedSame, Rebooting, []action{count, reboot}},
+	{Rebooting, startedEarly, Rebooting, []action{reboot}},
 	{Rebooting, startedOld, Reverting, []action{fail, goBack}},
 	{Rebooting, startedNew, Trial, []action{count, try}},
 	{Rebooting, startedAstray, Resting, []action{fail, discard}},
