@@ -116,7 +116,7 @@ func (f *firmware) boot() error {
 		BootID: id, Reboot: f.restart, Check: all(checks), Lenient: len(f.cfg.Check) > 0,
 		MaxSize: f.cfg.MaxSize, Patience: f.cfg.Patience, Confirm: f.cfg.Confirm, Limit: f.cfg.Limit, Consent: f.cfg.Consent,
 		Rate: f.cfg.MaxRate, DownloadHours: fota.Hours(f.cfg.DownloadHours), RebootHours: fota.Hours(f.cfg.RebootHours),
-		OnChange: f.changed, Now: a.opts.Now, Log: a.log,
+		Inhibit: f.inhibit, OnChange: f.changed, Now: a.opts.Now, Log: a.log,
 	}))
 	return nil
 }
@@ -163,6 +163,26 @@ func (f *firmware) restart(ctx context.Context) error {
 		f.reboot <- struct{}{}
 	}
 	return err
+}
+
+// inhibitTime bounds the question for an inhibitor lock.
+const inhibitTime = 10 * time.Second
+
+// inhibit is fota.Config.Inhibit: where the system knows no such thing, or does not
+// let the agent, a shutdown in the middle costs an update time, and nothing more.
+func (f *firmware) inhibit(ctx context.Context, why string) (release func()) {
+	ctx, cancel := context.WithTimeout(ctx, inhibitTime)
+	defer cancel()
+	if i, ok := f.agent.opts.Control.(host.Inhibitor); ok {
+		release, err := i.Inhibit(ctx, why)
+		if err == nil {
+			return release
+		}
+		if !errors.Is(err, host.ErrNotSupported) { // there is no logind
+			f.agent.log.Warn("others may shut the machine down while its firmware is written", slog.Any("error", err))
+		}
+	}
+	return func() {}
 }
 
 // rebootMachine tells the firmware what the back end wants it to be told.

@@ -3,6 +3,7 @@ package fota
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 )
@@ -75,10 +76,14 @@ func (u *Updater) perform(ctx context.Context, a action, h *happening) error {
 		u.wait(max(0, r.Until.Sub(u.cfg.Now())), func(ctx context.Context) { u.take(ctx, happening{event: agreed}) })
 	case install:
 		u.do(ctx, installed, "install into slot "+r.New, func(ctx context.Context, h *happening) error {
+			defer u.inhibit(ctx, &r)()
 			return u.install(ctx, &r, h)
 		})
 	case activate:
-		u.do(ctx, switched, "switch to slot "+r.New, func(ctx context.Context, _ *happening) error { return b.Activate(ctx, r.New) })
+		u.do(ctx, switched, "switch to slot "+r.New, func(ctx context.Context, _ *happening) error {
+			defer u.inhibit(ctx, &r)()
+			return b.Activate(ctx, r.New)
+		})
 	case reboot:
 		u.reboot(ctx)
 	case try:
@@ -97,6 +102,11 @@ func (u *Updater) perform(ctx context.Context, a action, h *happening) error {
 		}
 	}
 	return nil
+}
+
+// inhibit keeps the machine up while a system is written and made the one that boots next.
+func (u *Updater) inhibit(ctx context.Context, r *record) (release func()) {
+	return u.cfg.Inhibit(ctx, fmt.Sprintf("firmware %s is being written to slot %s", r.Package.Version, r.New))
 }
 
 // install writes the other slot. Until that is done it must not boot; the one that

@@ -40,6 +40,10 @@ type Config struct {
 	DownloadHours Hours // in which packages are downloaded
 	RebootHours   Hours // in which the machine is rebooted into a new system that a server wants
 
+	// Inhibit keeps the machine from being shut down by others until release is called,
+	// as far as it can; nil: it is not. why is for people.
+	Inhibit func(ctx context.Context, why string) (release func())
+
 	OnChange func(Status) // told each change, when it is on disk; must not block
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -65,6 +69,9 @@ func (c *Config) withDefaults() {
 	}
 	if c.Mirrors == nil {
 		c.Mirrors = func(*url.URL) []*url.URL { return nil }
+	}
+	if c.Inhibit == nil {
+		c.Inhibit = func(context.Context, string) func() { return func() {} }
 	}
 	if c.OnChange == nil {
 		c.OnChange = func(Status) {}

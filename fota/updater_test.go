@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -435,4 +436,63 @@ func TestRun(t *testing.T) {
 	if _, _, err := Run(ctx, "", "/bin/sh", "-c", "sleep 60"); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "in time") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestShutdownIsInhibited: others do not shut the machine down while a slot is written and made the one that boots, and are
+// let again before the machine reboots, or when the update is called off.
+func TestShutdownIsInhibited(t *testing.T) {
+	for _, calledOff := range []bool{false, true} {
+		var trail []string
+		locks := 0
+		change := func(c *Config) {
+			c.Inhibit = func(_ context.Context, why string) func() {
+				locks++
+				trail = append(trail, why)
+				return func() { locks--; trail = append(trail, "released") }
+			}
+			reboot := c.Reboot
+			c.Reboot = func(ctx context.Context) error {
+				trail = append(trail, fmt.Sprintf("reboot with %d locks", locks))
+				return reboot(ctx)
+			}
+			c.Backend = &watched{Backend: c.Backend, told: func(what string) { trail = append(trail, fmt.Sprintf("%s with %d", what, locks)) }, hang: calledOff}
+		}
+		simulate(t, change, func(b *bench) {
+			b.push(good)
+			if len(trail) > 0 {
+				t.Errorf("before the installation: %v", trail)
+			}
+			b.must(b.u.Update(b.Context()))
+			synctest.Wait()
+		})
+		why := "firmware 2 is being written to slot B"
+		want := []string{why, "install with 1", "released", why, "activate with 1", "released", "reboot with 0 locks"}
+		if calledOff {
+			want = []string{why, "install with 1", "released"}
+		}
+		if !slices.Equal(trail, want) {
+			t.Errorf("called off %v: got %q, want %q", calledOff, trail, want)
+		}
+	}
+}
+
+// watched is a back end that tells what is done with a slot.
+type watched struct {
+	Backend
+	told func(string)
+	hang bool // an installation, until it is called off
+}
+
+func (w *watched) Install(ctx context.Context, file, slot string) (Image, error) {
+	w.told("install")
+	if w.hang {
+		<-ctx.Done()
+		return Image{}, ctx.Err()
+	}
+	return w.Backend.Install(ctx, file, slot)
+}
+
+func (w *watched) Activate(ctx context.Context, slot string) error {
+	w.told("activate")
+	return w.Backend.Activate(ctx, slot)
 }

@@ -5,12 +5,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
+	"sync"
 
 	"github.com/godbus/dbus/v5"
+	"golang.org/x/sys/unix"
 )
 
 // bus is the far side of a D-Bus connection, at the level of bytes: it lets
@@ -18,8 +22,10 @@ import (
 // property also by "interface property". Those that
 // it has no answer for belong to services that are not there.
 type bus struct {
-	answers map[string][]any // an element that is an error is the answer
+	answers map[string][]any // an element that is an error is the answer, a file is passed on and closed
 	calls   []string         // with arguments, but for Hello
+	on      func(method string)
+	mu      sync.Mutex // of all that, where the far side is reached through the kernel
 }
 
 // dial connects to the bus. The far side ends with the connection.
@@ -69,6 +75,8 @@ func (b *bus) serve(conn net.Conn) error {
 			_, err = io.WriteString(conn, "REJECTED EXTERNAL\r\n")
 		case strings.HasPrefix(line, "AUTH EXTERNAL"):
 			_, err = io.WriteString(conn, "OK 0123456789abcdef0123456789abcdef\r\n")
+		case line == "NEGOTIATE_UNIX_FD":
+			_, err = io.WriteString(conn, "AGREE_UNIX_FD\r\n")
 		case line != "BEGIN":
 			_, err = io.WriteString(conn, "ERROR\r\n")
 		}
@@ -81,16 +89,37 @@ func (b *bus) serve(conn net.Conn) error {
 		if err != nil {
 			return err
 		}
+		b.mu.Lock()
+		answer := b.answer(call)
+		b.mu.Unlock()
+		var passed *os.File
+		if len(answer.Body) == 1 {
+			if passed, _ = answer.Body[0].(*os.File); passed != nil {
+				answer.Body[0] = dbus.UnixFDIndex(0)
+				answer.Headers[dbus.FieldSignature] = dbus.MakeVariant(dbus.SignatureOf(answer.Body...))
+				answer.Headers[dbus.FieldUnixFDs] = dbus.MakeVariant(uint32(1))
+			}
+		}
 		var reply bytes.Buffer
-		if err := b.answer(call).EncodeTo(&reply, binary.LittleEndian); err != nil {
+		if err := answer.EncodeTo(&reply, binary.LittleEndian); err != nil {
 			return err
 		}
 		// The library numbers only messages of its own connections.
 		binary.LittleEndian.PutUint32(reply.Bytes()[8:], serial)
-		if _, err := reply.WriteTo(conn); err != nil {
+		if err := send(conn, reply.Bytes(), passed); err != nil {
 			return err
 		}
 	}
+}
+
+// send sends a message, with a file that is closed then.
+func send(conn net.Conn, message []byte, passed *os.File) error {
+	if passed == nil {
+		_, err := conn.Write(message)
+		return err
+	}
+	_, _, err := conn.(*net.UnixConn).WriteMsgUnix(message, unix.UnixRights(int(passed.Fd())), nil)
+	return errors.Join(err, passed.Close())
 }
 
 func (b *bus) answer(call *dbus.Message) *dbus.Message {
@@ -106,6 +135,9 @@ func (b *bus) answer(call *dbus.Message) *dbus.Message {
 	if method == "org.freedesktop.DBus.Hello" {
 		body, known = []any{":1.1"}, true
 	} else {
+		if b.on != nil {
+			b.on(method)
+		}
 		b.calls = append(b.calls, fmt.Sprint(header(dbus.FieldMember), call.Body))
 	}
 	reply := &dbus.Message{Type: dbus.TypeMethodReply, Headers: map[dbus.HeaderField]dbus.Variant{
@@ -120,7 +152,9 @@ func (b *bus) answer(call *dbus.Message) *dbus.Message {
 			reply.Headers[dbus.FieldErrorName] = dbus.MakeVariant(e.Name)
 		}
 		reply.Body = body
-		reply.Headers[dbus.FieldSignature] = dbus.MakeVariant(dbus.SignatureOf(body...))
+		if _, file := body[0].(*os.File); !file {
+			reply.Headers[dbus.FieldSignature] = dbus.MakeVariant(dbus.SignatureOf(body...))
+		}
 	}
 	return reply
 }

@@ -15,7 +15,8 @@ import (
 // systemd is a system with logind (org.freedesktop.login1(5)) and timedated
 // (org.freedesktop.timedate1(5)).
 type systemd struct {
-	dial func(ctx context.Context) (*dbus.Conn, error)
+	dial  func(ctx context.Context) (*dbus.Conn, error)
+	locks locks
 }
 
 func systemBus(ctx context.Context) (*dbus.Conn, error) {
@@ -81,14 +82,16 @@ func (s *systemd) CanReboot(ctx context.Context) error {
 	}
 	switch answer {
 	case "yes":
-		return s.inhibited(ctx)
+		_, err := s.inhibited(ctx)
+		return err
 	case "no", "challenge":
 		return fmt.Errorf("reboot: logind says %q: %w", answer, ErrPermission)
 	case "inhibited", "inhibitor-blocked", "challenge-inhibitor-blocked":
-		if err := s.inhibited(ctx); err != nil {
-			return err
+		own, err := s.inhibited(ctx)
+		if err == nil && (!own || answer != "inhibitor-blocked") {
+			err = fmt.Errorf("reboot: %w", ErrInhibited)
 		}
-		return fmt.Errorf("reboot: %w", ErrInhibited)
+		return err
 	}
 	return fmt.Errorf("reboot: logind says %q: %w", answer, ErrNotSupported)
 }
@@ -99,24 +102,30 @@ type inhibitor struct {
 	UID, PID             uint32
 }
 
-func (s *systemd) inhibited(ctx context.Context) error {
+// inhibited returns an error if another program inhibits a shutdown, and whether this one does.
+func (s *systemd) inhibited(ctx context.Context) (own bool, err error) {
 	var inhibitors []inhibitor
 	if err := s.manager(ctx, "ListInhibitors", &inhibitors); err != nil {
-		return fmt.Errorf("reboot: list inhibitors: %w", err)
+		return false, fmt.Errorf("reboot: list inhibitors: %w", err)
 	}
 	for _, i := range inhibitors {
-		if strings.HasPrefix(i.Mode, "block") && slices.Contains(strings.Split(i.What, ":"), "shutdown") {
-			return fmt.Errorf("reboot: %w: %s (%s)", ErrInhibited, i.Who, i.Why)
+		switch {
+		case !strings.HasPrefix(i.Mode, "block") || !slices.Contains(strings.Split(i.What, ":"), "shutdown"):
+		case i.own():
+			own = true
+		default:
+			return own, fmt.Errorf("reboot: %w: %s (%s)", ErrInhibited, i.Who, i.Why)
 		}
 	}
-	return nil
+	return own, nil
 }
 
-// Reboot asks logind, unless a program inhibits it.
+// Reboot asks logind, unless another program inhibits it.
 func (s *systemd) Reboot(ctx context.Context) error {
 	if err := s.CanReboot(ctx); err != nil {
 		return err
 	}
+	s.locks.release() // newer versions of logind go by locks of whoever asks, too
 	const interactive = false
 	if err := s.manager(ctx, "Reboot", nil, interactive); err != nil {
 		return fmt.Errorf("reboot: %w", err)
