@@ -329,3 +329,53 @@ func TestBooted(t *testing.T) {
 		}
 	}
 }
+
+// TestHalfWrittenIsNothing: a package that changes after it was inspected, or whose writing is cut, leaves nothing that
+// could be booted, of the system that was there neither.
+func TestHalfWrittenIsNothing(t *testing.T) {
+	content := make([]byte, 2<<20+5)
+	for i := range content {
+		content[i] = byte(i%251 + 1)
+	}
+	for name, c := range map[string]struct {
+		cut int  // where the reading ends; 0: nowhere
+		bit int  // that changes; 0: none
+		has bool // the image is there
+	}{
+		"whole":                 {has: true},
+		"changed at its end":    {bit: len(content)},
+		"changed in its middle": {bit: len(content) / 2},
+		"cut":                   {cut: block + 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBoard(t)
+			list := []plaintest.Image{{Name: "kernel", Content: content}, {Name: "rootfs", Content: []byte("root")}}
+			file := b.pack(list)
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := bytes.Index(text, content)
+			if c.bit > 0 {
+				text[at+c.bit-1] ^= 1
+			}
+			if c.cut > 0 {
+				text = text[:at+c.cut]
+			}
+			if err := os.WriteFile(file, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.Install(t.Context(), file, "B"); (err == nil) != c.has {
+				t.Errorf("got %v", err)
+			}
+			want := make([]byte, block)
+			if c.has {
+				want = content[:block]
+			}
+			got, err := os.ReadFile(b.path("kernelB"))
+			if err != nil || !bytes.Equal(got[:block], want) {
+				t.Errorf("the device begins with %x, %v", got[:8], err)
+			}
+		})
+	}
+}

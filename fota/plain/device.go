@@ -59,7 +59,8 @@ func openTarget(name string) (target, error) {
 
 // Write writes an image to a device, makes sure that it is there, and compares what
 // the device then holds. The image is read from r to its end, as a Package gives it.
-// What lies behind the image on the device stays.
+// What lies behind the image on the device stays. Its first block is written last:
+// until then there is nothing on the device that could be mounted or booted.
 func Write(ctx context.Context, device string, i Image, r io.Reader) error {
 	to, err := openTarget(device)
 	if err != nil {
@@ -75,10 +76,38 @@ func Write(ctx context.Context, device string, i Image, r io.Reader) error {
 	return to.verify(ctx, i)
 }
 
-// copy writes blocks one behind the other.
+// copy writes an image, whose reader knows at its end whether it is the right one: the
+// first block, without which it is of no use, when that is sure.
 func (t *target) copy(r io.Reader) error {
+	head := make([]byte, block)
+	n, err := io.ReadFull(r, head)
+	if head = head[:n]; err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	if err := t.place(make([]byte, n)); err != nil {
+		return err
+	}
+	if err := t.copyFrom(r, int64(n)); err != nil {
+		return err
+	}
+	return t.place(head)
+}
+
+// place writes the beginning of the device.
+func (t *target) place(head []byte) error {
+	_, err := t.WriteAt(head, 0)
+	if err == nil {
+		err = t.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("write the slot: %w", err)
+	}
+	return nil
+}
+
+// copyFrom writes blocks one behind the other.
+func (t *target) copyFrom(r io.Reader, at int64) error {
 	buffer := make([]byte, block)
-	at := int64(0)
 	for {
 		n, err := io.ReadFull(r, buffer)
 		if n > 0 {
