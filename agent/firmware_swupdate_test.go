@@ -98,7 +98,7 @@ func prepareSWUpdate(t *testing.T, boot config.FirmwareBackend) *onSWUpdate {
 
 // check is the row of "lwm2m-agent check".
 func (u *onSWUpdate) check(ctx context.Context) CheckRow {
-	rows := checkFirmwareOf(ctx, &config.Config{Firmware: u.cfg}, os.DirFS(u.files))
+	rows := checkFirmwareOf(ctx, &config.Config{Firmware: u.cfg}, os.DirFS(u.files), nil)
 	if len(rows) != 1 || rows[0].Part != "firmware" || rows[0].Name != "swupdate" {
 		u.Errorf("check has %+v", rows)
 	}

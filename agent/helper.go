@@ -1,21 +1,28 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"os/user"
 	"strconv"
 
 	"github.com/coreos/go-systemd/v22/activation"
 
+	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/helper"
+	"lwm2m-agent/host"
 )
 
 // helperUser is the agent's own, which may ask the helper beside root.
 const helperUser = "lwm2m-agent"
+
+// helperDir is the helper's own, until the machine reboots.
+const helperDir = "/run/lwm2m-agent/helper"
 
 // Helper is the root process behind its socket unit, until ctx ends or nobody asks any more.
 func Helper(ctx context.Context, w io.Writer) error {
@@ -35,5 +42,8 @@ func Helper(ctx context.Context, w io.Writer) error {
 		}
 		users = append(users, uint32(uid))
 	}
-	return helper.Serve(ctx, l, helper.Options{Users: users, Log: log})
+	dir := cmp.Or(os.Getenv("RUNTIME_DIRECTORY"), helperDir) // systemd.exec(5)
+	return helper.Serve(ctx, l, helper.Options{Users: users, Log: log, Firmware: func() (helper.Firmware, error) {
+		return openRootSlots(config.DefaultFile, dir, host.Root())
+	}})
 }

@@ -32,12 +32,12 @@ func (a *Agent) openSlots(cfg *config.Firmware, bootID string) (fota.Backend, er
 			Dir: a.store.Path(slotsFolder), BootID: bootID, Version: a.facts().Firmware, Compatible: a.facts().Model,
 		})
 	}
-	return machineSlots(a.opts.Config, a.opts.Root, a.store.Path(slotsFolder), a.log)
+	return machineSlots(a.opts.Config, a.opts.Root, a.store.Path(slotsFolder), remoteSlots(), a.log)
 }
 
-// machineSlots opens a back end that is not simulated, with a folder of its own. It
-// changes nothing.
-func machineSlots(c *config.Config, root fs.FS, dir string, log *slog.Logger) (fota.Backend, error) {
+// machineSlots opens a back end that is not simulated, with a folder of its own. What
+// takes root is done by remote; nil: by this process. It changes nothing.
+func machineSlots(c *config.Config, root fs.FS, dir string, remote plain.Remote, log *slog.Logger) (fota.Backend, error) {
 	cfg := c.Firmware
 	switch cfg.Backend { //nolint:exhaustive // the others write images
 	case config.FirmwareCommand:
@@ -47,15 +47,21 @@ func machineSlots(c *config.Config, root fs.FS, dir string, log *slog.Logger) (f
 	case config.FirmwareRAUC:
 		return raucSlots(cfg, log)
 	}
-	images := &cfg.Images
-	slots, names := imageSlotsOf(images)
 	if cfg.Backend == config.FirmwareSWUpdate {
-		b, err := bootOf(cfg, root, slots, names)
+		slots, names := imageSlotsOf(&cfg.Images)
+		b, err := bootOf(cfg, root, slots, names, remote)
 		if err != nil {
 			return nil, err
 		}
 		return swupdateSlots(cfg, b)
 	}
+	return imagesOf(c, root, dir, remote)
+}
+
+// imagesOf opens a back end that writes images.
+func imagesOf(c *config.Config, root fs.FS, dir string, remote plain.Remote) (*plain.Backend, error) {
+	images := &c.Firmware.Images
+	slots, names := imageSlotsOf(images)
 	keys, err := signify.ReadKeys(images.Keys)
 	if err != nil {
 		return nil, fmt.Errorf("keys of firmware packages: %w", err)
@@ -67,15 +73,18 @@ func machineSlots(c *config.Config, root fs.FS, dir string, log *slog.Logger) (f
 			Running: host.ReadRelease(root).Version, Downgrade: images.Downgrade,
 		},
 	}
-	if cfg.Backend == config.FirmwareTryboot {
+	if c.Firmware.Backend == config.FirmwareTryboot {
 		partitions := make(map[string]int)
 		for _, s := range images.Slots {
 			partitions[s.Name] = s.Partition
 		}
 		l := tryboot.New(tryboot.Options{Partitions: partitions, File: images.Environment, Dir: dir})
 		options.Loader, options.Booted = l, func() (string, error) { return l.Booted("/") }
-	} else if options.Loader, err = loader(cfg.Backend, images, names); err != nil {
+	} else if options.Loader, err = loader(c.Firmware.Backend, images, names); err != nil {
 		return nil, err
+	}
+	if remote != nil {
+		options.Loader = remote
 	}
 	return plain.New(options)
 }
@@ -112,14 +121,17 @@ type boot interface {
 	prober
 }
 
-// bootOf returns what the key boot names.
-func bootOf(cfg *config.Firmware, root fs.FS, slots []plain.Slot, names []string) (boot, error) {
+// bootOf returns what the key boot names, in the hands of remote if that is not nil.
+func bootOf(cfg *config.Firmware, root fs.FS, slots []plain.Slot, names []string, remote plain.Remote) (boot, error) {
 	if cfg.Boot == config.FirmwareCommand {
 		return command.New(cfg.Programs), nil
 	}
 	l, err := loader(cfg.Boot, &cfg.Images, names)
 	if err != nil {
 		return nil, err
+	}
+	if remote != nil {
+		l = remote
 	}
 	return &plain.Environment{Loader: l, Names: names, Booted: booted(root, slots), Running: host.ReadRelease(root).Version}, nil
 }
@@ -143,16 +155,16 @@ type prober interface {
 
 // checkFirmware asks the back end; no row for one that cannot tell.
 func checkFirmware(ctx context.Context, cfg *config.Config) []CheckRow {
-	return checkFirmwareOf(ctx, cfg, host.Root())
+	return checkFirmwareOf(ctx, cfg, host.Root(), remoteSlots())
 }
 
 // checkFirmwareOf is checkFirmware for a system with other files.
-func checkFirmwareOf(ctx context.Context, cfg *config.Config, root fs.FS) []CheckRow {
+func checkFirmwareOf(ctx context.Context, cfg *config.Config, root fs.FS, remote plain.Remote) []CheckRow {
 	if cfg.Firmware == nil || cfg.Firmware.Backend == config.FirmwareFile {
 		return nil
 	}
 	row := CheckRow{Part: "firmware", Name: string(cfg.Firmware.Backend)}
-	slots, err := machineSlots(cfg, root, "", nil)
+	slots, err := machineSlots(cfg, root, "", remote, nil)
 	if err == nil {
 		p, ok := slots.(prober)
 		if !ok {

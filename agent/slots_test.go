@@ -47,14 +47,14 @@ func TestCheckFirmware(t *testing.T) {
 	for backend, want := range map[config.FirmwareBackend]string{
 		config.FirmwareUBoot: "lwm2m.slot=", config.FirmwareGRUB: "lwm2m.slot=", config.FirmwareTryboot: "is this a Raspberry Pi", config.FirmwareCommand: "no such file",
 	} {
-		rows := checkFirmware(t.Context(), imageSlots(t, backend))
+		rows := checkFirmwareOf(t.Context(), imageSlots(t, backend), host.Root(), nil)
 		if len(rows) != 1 || rows[0].OK || rows[0].Part != "firmware" || !strings.Contains(rows[0].Detail, want) {
 			t.Errorf("%s: got %+v, want %q", backend, rows, want)
 		}
 	}
 	cfg := imageSlots(t, config.FirmwareUBoot)
 	cfg.Firmware.Images.Keys[0] += ".none"
-	if rows := checkFirmware(t.Context(), cfg); len(rows) != 1 || rows[0].OK || !strings.Contains(rows[0].Detail, "keys of firmware packages") {
+	if rows := checkFirmwareOf(t.Context(), cfg, host.Root(), nil); len(rows) != 1 || rows[0].OK || !strings.Contains(rows[0].Detail, "keys of firmware packages") {
 		t.Errorf("no key: got %+v", rows)
 	}
 	if rows := checkFirmware(t.Context(), &config.Config{}); len(rows) != 0 {
@@ -66,7 +66,7 @@ func TestCheckFirmware(t *testing.T) {
 // back end.
 func TestPackagesForThisMachine(t *testing.T) {
 	cfg := imageSlots(t, config.FirmwareTryboot)
-	b, err := machineSlots(cfg, host.Root(), t.TempDir(), nil)
+	b, err := machineSlots(cfg, host.Root(), t.TempDir(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,13 +33,7 @@ func (b *builder) config(root *node) *Config {
 	if n := root.table["object_folder"]; n != nil {
 		b.cfg.Objects = n.path(get(root, "object_folder", ""))
 	}
-	if n := root.table["device"]; n != nil {
-		b.cfg.Device = Device{
-			Section:      Section{n, "device"},
-			Manufacturer: get(n, "manufacturer", ""), Model: get(n, "model", ""),
-			Serial: get(n, "serial", ""), HardwareVersion: get(n, "hardware_version", ""),
-		}
-	}
+	b.device(root)
 	b.metrics(root)
 	b.page(root)
 	b.cfg.Log = Log{Level: "info"}
@@ -64,6 +58,16 @@ func (b *builder) config(root *node) *Config {
 		b.cfg.Remote = get(n, "servers", []uint16(nil))
 	}
 	return &b.cfg
+}
+
+func (b *builder) device(root *node) {
+	if n := root.table["device"]; n != nil {
+		b.cfg.Device = Device{
+			Section:      Section{n, "device"},
+			Manufacturer: get(n, "manufacturer", ""), Model: get(n, "model", ""),
+			Serial: get(n, "serial", ""), HardwareVersion: get(n, "hardware_version", ""),
+		}
+	}
 }
 
 func elements(root *node, name string) []*node {

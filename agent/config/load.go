@@ -68,6 +68,27 @@ func Load(path string, opts Options) (*Config, error) {
 	return build(sources, opts, readKeyFile)
 }
 
+// LoadFirmware reads of a configuration what the root helper goes by: Firmware, Device
+// and Files. Neither keys are read nor the overlay, which the agent itself can write.
+func LoadFirmware(path string) (*Config, error) {
+	sources, problems := readFiles(path)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	var c checker
+	root := c.merged(sources)
+	b := builder{checker: c}
+	b.device(root)
+	b.firmware(root)
+	for _, src := range sources {
+		b.cfg.Files = append(b.cfg.Files, src.file)
+	}
+	if len(b.problems) > 0 {
+		return nil, b.problems.inOrder(sources)
+	}
+	return &b.cfg, nil
+}
+
 // readSources reads the files and the overlay. The error is a Problems.
 func readSources(path string, opts Options) ([]*source, error) {
 	sources, problems := readFiles(path)

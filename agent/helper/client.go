@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // DefaultSocket is where the socket unit listens.
@@ -28,34 +31,58 @@ func (c Client) WritePWM(ctx context.Context, chip string, channel uint16, attri
 }
 
 func (c Client) ask(ctx context.Context, r Request) error {
-	line, err := json.Marshal(r)
-	if err != nil {
-		return err
+	_, err := c.askWithin(ctx, 2*requestTime, r, nil)
+	return err
+}
+
+// askWithin asks for something and waits for the answer, without a limit if it is 0. file
+// goes with it; nil: none.
+func (c Client) askWithin(ctx context.Context, limit time.Duration, r Request, file *os.File) (Answer, error) {
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*requestTime)
-	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", c.Path)
 	if err != nil {
-		return fmt.Errorf("ask the helper: %w; is lwm2m-agent-helper.socket active?", err)
+		return Answer{}, fmt.Errorf("ask the helper: %w; is lwm2m-agent-helper.socket active?", err)
 	}
 	defer conn.Close() //nolint:errcheck // the answer is here
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(deadline.Round(time.Millisecond))
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	a, err := exchange(conn.(*net.UnixConn), r, file) //nolint:forcetypeassert // it is one, says the network
+	switch {
+	case ctx.Err() != nil:
+		return Answer{}, fmt.Errorf("ask the helper: %w", ctx.Err())
+	case err != nil:
+		return Answer{}, err
+	case a.Result != 0:
+		return Answer{}, &Verdict{a.Result, "the helper: " + a.Error}
+	case a.Error != "":
+		return Answer{}, errors.New("the helper: " + a.Error)
 	}
-	_, wrote := conn.Write(append(line, '\n')) // one that does not listen to us says so before it has read
-	text, err := bufio.NewReader(io.LimitReader(conn, maxLine)).ReadBytes('\n')
+	return a, nil
+}
+
+// exchange sends a request and reads the answer.
+func exchange(conn *net.UnixConn, r Request, file *os.File) (a Answer, err error) {
+	line, err := json.Marshal(r)
+	if err != nil {
+		return a, err
+	}
+	var control []byte
+	if file != nil {
+		control = unix.UnixRights(int(file.Fd()))
+	}
+	_, _, wrote := conn.WriteMsgUnix(append(line, '\n'), control, nil) // one that does not listen to us says so before it has read
+	text, err := bufio.NewReader(io.LimitReader(conn, maxAnswer)).ReadBytes('\n')
 	if err != nil && wrote != nil {
-		return fmt.Errorf("ask the helper: %w", wrote)
+		return a, fmt.Errorf("ask the helper: %w", wrote)
 	}
 	if err != nil {
-		return fmt.Errorf("the helper's answer: %w", err)
+		return a, fmt.Errorf("the helper's answer: %w", err)
 	}
-	var a Answer
 	if err := json.Unmarshal(text, &a); err != nil {
-		return fmt.Errorf("the helper's answer: %w", err)
+		return a, fmt.Errorf("the helper's answer: %w", err)
 	}
-	if a.Error != "" {
-		return errors.New("the helper: " + a.Error)
-	}
-	return nil
+	return a, nil
 }

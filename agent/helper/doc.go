@@ -3,17 +3,20 @@
 // when it is needed, and it ends when it is not.
 //
 // It trusts nobody who asks: whoever is at the other end is known from the kernel, requests are
-// bounded, and nothing in them is a path or a program. It must not know why something is asked
-// for, or anything of LwM2M.
+// bounded, and nothing in them is a path, a program or a variable. It must not know why something
+// is asked for, or anything of LwM2M.
 //
-// A request is one line of JSON, answered by one line; then the connection is closed.
+// A request is one line of JSON, answered by one line; then the connection is closed. A package
+// of firmware comes with its request as an open file (SCM_RIGHTS, unix(7)). Who hangs up calls
+// off what was asked for.
 package helper
 
 // Request asks for one thing.
 type Request struct {
 	Verb string `json:"verb"`
-	LED  *LED   `json:"led,omitempty"` // of VerbLED
-	PWM  *PWM   `json:"pwm,omitempty"` // of VerbPWM
+	LED  *LED   `json:"led,omitempty"`  // of VerbLED
+	PWM  *PWM   `json:"pwm,omitempty"`  // of VerbPWM
+	Slot *Slot  `json:"slot,omitempty"` // of VerbInstall, VerbActivate and VerbMark
 }
 
 // VerbPWM writes an attribute of a PWM channel of the kernel's, or has the kernel
@@ -40,8 +43,15 @@ type LED struct {
 
 // Answer says how it went.
 type Answer struct {
-	Error string `json:"error,omitempty"` // "": done
+	Error  string `json:"error,omitempty"`  // "": done
+	Result int    `json:"result,omitempty"` // of a Verdict
+	Slots  *Slots `json:"slots,omitempty"`  // of VerbSlots
+	Text   string `json:"text,omitempty"`   // of VerbProbe
+	Image  *Image `json:"image,omitempty"`  // of VerbInstall
 }
 
-// maxLine bounds requests and answers, in bytes.
-const maxLine = 4096
+// Bounds of requests and answers, in bytes.
+const (
+	maxLine   = 4096
+	maxAnswer = 64 << 10
+)

@@ -46,7 +46,7 @@ func serving(t *testing.T, o Options) (string, <-chan error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Log = slog.New(slog.DiscardHandler)
+	o.Log = quiet()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	ended := make(chan struct{})
@@ -54,6 +54,8 @@ func serving(t *testing.T, o Options) (string, <-chan error) {
 	t.Cleanup(func() { cancel(); <-ended })
 	return path, done
 }
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func me() []uint32 { return []uint32{uint32(os.Geteuid())} }
 

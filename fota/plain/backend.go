@@ -54,7 +54,7 @@ type Options struct {
 	Loader Loader
 	Slots  []Slot // two, with different devices and the same names of parts
 	Trust  Trust
-	Dir    string                 // a folder for what was written to the slots; made when it is needed
+	Dir    string                 // a folder for what was written to the slots, made when it is needed; "": it is not noted
 	Booted func() (string, error) // the slot that runs; nil: Booted("/", Slots)
 }
 
@@ -66,7 +66,7 @@ var (
 	_ fota.StreamInspector = (*Backend)(nil)
 )
 
-// New makes a back end.
+// New makes a back end. A Loader that is a Remote does all that takes rights.
 func New(o Options) (*Backend, error) {
 	if len(o.Slots) != 2 || len(o.Trust.Keys) == 0 || o.Trust.Compatible == "" {
 		return nil, errors.New("firmware slots: two slots, a key and the name of this board are needed")
@@ -88,6 +88,9 @@ type Prober interface {
 // running system has a version. It changes nothing. The text is for people; the
 // error says what to do.
 func (b *Backend) Probe(ctx context.Context) (string, error) {
+	if r, ok := b.opts.Loader.(Remote); ok {
+		return r.Probe(ctx)
+	}
 	booted, err := b.opts.Booted()
 	if err != nil {
 		return "", err
@@ -163,12 +166,8 @@ func (b *Backend) InspectStream(ctx context.Context, r io.Reader) (fota.Package,
 	if err != nil {
 		return fota.Package{}, err
 	}
-	for i := range b.opts.Slots {
-		if s := &b.opts.Slots[i]; s.Name != booted {
-			if err := fits(&p.Manifest, s); err != nil {
-				return fota.Package{}, err
-			}
-		}
+	if err := b.fits(ctx, p, func(slot string) bool { return slot != booted }); err != nil {
+		return fota.Package{}, err
 	}
 	for {
 		_, r, err := p.Next()
@@ -203,9 +202,25 @@ func place(m *Manifest, i *Image, s *Slot) *Part {
 	return nil
 }
 
+// fits refuses a package that does not fit into some of the slots.
+func (b *Backend) fits(ctx context.Context, p *Package, concerned func(slot string) bool) error {
+	room, err := b.rooms(ctx)
+	if err != nil {
+		return fota.Failf(fota.UpdateFailed, "the devices of the slots: %v", err)
+	}
+	for i := range b.opts.Slots {
+		if s := &b.opts.Slots[i]; concerned(s.Name) {
+			if err := fits(&p.Manifest, s, room); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // fits refuses a package that does not have one image for each part of a slot, or
 // one that is too large.
-func fits(m *Manifest, s *Slot) error {
+func fits(m *Manifest, s *Slot, room func(device string) (int64, error)) error {
 	filled := make(map[string]bool)
 	for i := range m.Images {
 		part := place(m, &m.Images[i], s)
@@ -231,20 +246,36 @@ func fits(m *Manifest, s *Slot) error {
 
 // Install implements fota.Backend.
 func (b *Backend) Install(ctx context.Context, file, name string) (fota.Image, error) {
-	s, err := b.idle(ctx, name)
-	if err != nil {
-		return fota.Image{}, err
-	}
 	f, err := openPackage(file)
 	if err != nil {
 		return fota.Image{}, err
 	}
 	defer f.Close() //nolint:errcheck // only read
-	p, err := b.opts.Trust.Open(ctx, f)
+	r, ok := b.opts.Loader.(Remote)
+	if !ok {
+		return b.InstallFrom(ctx, f, name)
+	}
+	if err := b.record(name, fota.Image{}); err != nil {
+		return fota.Image{}, err
+	}
+	image, err := r.Install(ctx, f, name)
 	if err != nil {
 		return fota.Image{}, err
 	}
-	if err := fits(&p.Manifest, s); err != nil {
+	return image, b.record(name, image)
+}
+
+// InstallFrom is Install for a package that is read, once, from its beginning.
+func (b *Backend) InstallFrom(ctx context.Context, r io.Reader, name string) (fota.Image, error) {
+	s, err := b.idle(ctx, name)
+	if err != nil {
+		return fota.Image{}, err
+	}
+	p, err := b.opts.Trust.Open(ctx, r)
+	if err != nil {
+		return fota.Image{}, err
+	}
+	if err := b.fits(ctx, p, func(slot string) bool { return slot == name }); err != nil {
 		return fota.Image{}, err
 	}
 	if err := b.record(name, fota.Image{}); err != nil {

@@ -42,6 +42,9 @@ func (e *Environment) Slots(ctx context.Context) (fota.Slots, error) {
 // Probe looks which slot runs, whether the boot loader can be ruled and how it stands
 // to the slots. It changes nothing. The text is for people; an error says what to do.
 func (e *Environment) Probe(ctx context.Context) (string, error) {
+	if r, ok := e.Loader.(Remote); ok {
+		return r.Probe(ctx)
+	}
 	booted, err := e.Booted()
 	if err != nil {
 		return "", err

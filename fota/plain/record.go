@@ -15,6 +15,9 @@ const recordFile = "slots.json"
 // records reads what was written to the slots. What cannot be read is unknown.
 func (b *Backend) records() map[string]fota.Image {
 	r := make(map[string]fota.Image)
+	if b.opts.Dir == "" {
+		return r
+	}
 	if text, err := os.ReadFile(filepath.Join(b.opts.Dir, recordFile)); err == nil {
 		if json.Unmarshal(text, &r) != nil {
 			return make(map[string]fota.Image)
@@ -26,7 +29,7 @@ func (b *Backend) records() map[string]fota.Image {
 // record notes what a slot holds; the zero Image is that nobody knows.
 func (b *Backend) record(slot string, i fota.Image) error {
 	r := b.records()
-	if r[slot] == i {
+	if b.opts.Dir == "" || r[slot] == i {
 		return nil
 	}
 	r[slot] = i
