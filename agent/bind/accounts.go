@@ -95,6 +95,9 @@ func (a *Accounts) Seed(tree *model.Tree, security *objects.Security, server *ob
 		}
 	}
 	detach(before, saved)
+	if before != nil && (saved[objectSecurity] == nil || saved[objectServer] == nil) {
+		before, saved = salvage(before, saved)
+	}
 	return a.seed(tree, security, server, cfg, before, saved)
 }
 
@@ -286,6 +289,7 @@ func (a *Accounts) sections() (map[string]section, error) {
 	return out, nil
 }
 
+// load returns a record of nodes, nil if there is none.
 func (a *Accounts) load(key string) ([]lwm2m.Node, error) {
 	record, err := a.store.Bucket(store.Accounts).Load(key)
 	if err != nil || record == nil {
@@ -323,7 +327,7 @@ func decodeNodes(record []byte) ([]lwm2m.Node, error) {
 	if in.Version != 1 {
 		return nil, fmt.Errorf("stored nodes have version %d, this agent knows 1", in.Version)
 	}
-	var out []lwm2m.Node
+	out := []lwm2m.Node{}
 	for _, n := range in.Nodes {
 		t, err := lwm2m.ParseType(n.Type)
 		if err != nil {

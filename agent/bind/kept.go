@@ -36,5 +36,5 @@ func (k Kept) Load() ([]lwm2m.Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", k.Key, err)
 	}
-	return append([]lwm2m.Node{}, nodes...), nil
+	return nodes, nil
 }

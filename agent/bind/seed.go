@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 
 	"lwm2m-agent/agent/config"
@@ -42,6 +43,21 @@ func detach(sections map[string]section, saved [2][]lwm2m.Node) {
 		}
 		sections[name] = s
 	}
+}
+
+// salvage returns what is left to go on with when the record of object 0 or of object 1 was damaged; all are written
+// at once, so none is missing otherwise. Half an account reaches no server: the configuration makes it anew. A
+// bootstrap account is whole, and stays: it may be the only way to the servers.
+func salvage(before map[string]section, saved [2][]lwm2m.Node) (map[string]section, [2][]lwm2m.Node) {
+	spared := make(map[uint16]bool)
+	for _, n := range saved[objectSecurity] {
+		if n.Path.Level() == lwm2m.LevelResource && n.Path.Resource() == ridBootstrapServer && n.Value.Bool() {
+			spared[n.Path.Instance()] = true
+		}
+	}
+	bootstrap := slices.DeleteFunc(saved[objectSecurity], func(n lwm2m.Node) bool { return !spared[n.Path.Instance()] })
+	maps.DeleteFunc(before, func(_ string, s section) bool { return !s.Bootstrap || len(bootstrap) == 0 })
+	return before, [2][]lwm2m.Node{objectSecurity: bootstrap}
 }
 
 // seal notes what sections have made; one that is not made anew keeps its seal.

@@ -94,6 +94,46 @@ func TestBootstrapStays(t *testing.T) {
 	}
 }
 
+// TestDamagedAccounts: a state directory that has lost one of the records of accounts gives a gateway that
+// reaches its servers, or at least its bootstrap server.
+func TestDamagedAccounts(t *testing.T) {
+	cfg := &config.Config{Servers: []config.Server{account("a", 101, time.Hour)}, Bootstrap: bootstrapSection("b")}
+	seed := "/0/0=101 /0/1=b /1/0=101,3600 "
+	for name, c := range map[string]struct {
+		lost      string
+		bootstrap bool // there was a bootstrap before
+		want      string
+	}{
+		"object 0":                           {keySecurity, false, seed},
+		"object 1":                           {keyServer, false, seed},
+		"where they came from":               {keySections, false, "/0/2=101 /0/3=b /1/1=101,3600 "},
+		"object 0, bootstrapped":             {keySecurity, true, seed},
+		"object 1, bootstrapped":             {keyServer, true, seed},
+		"where they came from, bootstrapped": {keySections, true, "/0/0=201 /0/2=101 /0/3=b /1/0=201,77 /1/1=101,3600 "},
+	} {
+		dir := t.TempDir()
+		var before func(*model.Tree)
+		if c.bootstrap {
+			before = bootstrapTo(t, 201)
+		}
+		seeded(t, dir, cfg, before)
+		s, err := store.Open(dir, store.Options{})
+		if err == nil {
+			err = errors.Join(s.Bucket(store.Accounts).Save(c.lost, nil), s.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			seeded(t, dir, cfg, func(tree *model.Tree) {
+				if got := accountsIn(tree); got != c.want {
+					t.Errorf("%s: %s, want %s", name, got, c.want)
+				}
+			})
+		}
+	}
+}
+
 // TestBootstrapInstance: servers leave the bootstrap server the instance that it is given.
 func TestBootstrapInstance(t *testing.T) {
 	cfg := &config.Config{Servers: []config.Server{account("a", 101, time.Hour), account("b", 102, time.Hour)}, Bootstrap: bootstrapSection("c")}

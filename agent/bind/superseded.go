@@ -110,7 +110,7 @@ func (t *together) accounts() (*[2][]lwm2m.Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		content[oid] = append([]lwm2m.Node{}, nodes...)
+		content[oid] = nodes
 	}
 	return &content, nil
 }
@@ -167,7 +167,7 @@ func (a *Accounts) Swap(tree *model.Tree, security *objects.Security, server *ob
 			return err
 		}
 	}
-	if others[objectServer] == nil {
+	if others[objectSecurity] == nil || others[objectServer] == nil { // damaged
 		return errors.Join(errors.New("there are no accounts to go back to"), a.Forget())
 	}
 	p = Trial{Until: until, Former: !p.Former, Wanted: slices.Sorted(maps.Keys(contents(others)))}
