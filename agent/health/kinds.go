@@ -159,7 +159,7 @@ var kinds = []Kind{
 	{
 		Code: StateUnwritable, Severity: Error, Device: StorageFault,
 		Text:   "the state directory cannot be written",
-		Remedy: "Free space, or repair permissions: the agent's user needs to own it. What was stored before is intact; what has changed since is lost at a restart. It is tried again with the next change.",
+		Remedy: "Free space, or repair permissions: the agent's user needs to own it. `read-only file system`: as a rule Linux has found the disk or SD card failing (`dmesg`); save what is on it. What was stored before is intact; what has changed since is lost at a restart. It is tried again with the next change.",
 	},
 	{
 		Code: StateVolatile, Severity: Warning,

@@ -42,8 +42,15 @@ func (l *appendLog) open(d disk, damages *[]Damage) (small map[string][]byte, fa
 		return r.small, nil, nil // the next write makes it anew
 	}
 	l.size, l.live = len(content), len(encodeSmall(r.small))
-	l.file, err = d.extend(smallFile)
-	return r.small, nil, err
+	f, err := d.extend(smallFile)
+	switch {
+	case readOnly(err):
+		return r.small, err, nil
+	case err != nil:
+		return nil, nil, err
+	}
+	l.file = f
+	return r.small, nil, nil
 }
 
 // write appends the records of change; after returns all records after it. When it fails the

@@ -46,7 +46,10 @@ func (d *database) open(on disk, damages *[]Damage) (r records, failure, err err
 	}
 	if found.err = errors.Join(err, found.err); found.err == nil {
 		err = d.openBolt(databaseFile)
-		if err == nil || notDamage(err) {
+		switch {
+		case readOnly(err):
+			return found.records, err, nil
+		case err == nil || notDamage(err):
 			return found.records, nil, err
 		}
 		found.err = err

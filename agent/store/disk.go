@@ -164,5 +164,8 @@ func settle(d disk, name string, most int64, whole func([]byte) bool) error {
 			return d.rename(name+newSuffix, name)
 		}
 	}
-	return d.remove(name + newSuffix)
+	if err := d.remove(name + newSuffix); !readOnly(err) {
+		return err
+	}
+	return nil
 }

@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // errCut is what a disk without power says.
@@ -165,5 +169,54 @@ func TestMoveAside(t *testing.T) {
 	}
 	if b, err := d.read("a.corrupt-5", 10); string(b) != "4" {
 		t.Errorf("the last one is %q, %v", b, err)
+	}
+}
+
+// TestReadOnly: what Linux has made read-only, as it does when a disk fails, is read, is locked against others, and is
+// written when it can be again.
+func TestReadOnly(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("none", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skip("this machine lets no file system be mounted:", err)
+	}
+	defer unix.Unmount(dir, unix.MNT_DETACH)
+	s := mustOpen(t, dir, Options{})
+	if err := errors.Join(s.Bucket(Client).Save("k", []byte("v")), s.SetSmall("s", []byte("w")), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, left := range []string{"", lockFile} { // with the file of the last run, and without
+		if left != "" {
+			os.Remove(filepath.Join(dir, left))
+		}
+		if err := os.WriteFile(filepath.Join(dir, databaseFile+newSuffix), nil, 0o600); err != nil { // of a cut
+			t.Fatal(err)
+		}
+		if err := unix.Mount("none", dir, "tmpfs", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+			t.Fatal(err)
+		}
+		var told error
+		s := mustOpen(t, dir, Options{OnFailure: func(err error) { told = err }})
+		if got, _ := s.Bucket(Client).Load("k"); string(got) != "v" || string(s.Small("s")) != "w" || len(s.Damages()) > 0 || !readOnly(told) {
+			t.Errorf("%q, %q, %v, told %v", got, s.Small("s"), s.Damages(), told)
+		}
+		if _, err := Open(dir, Options{}); !errors.Is(err, ErrInUse) {
+			t.Errorf("a second time: %v", err)
+		}
+		if err := s.Bucket(Client).Save("k", []byte("new")); !readOnly(err) {
+			t.Errorf("written: %v", err)
+		}
+		if err := unix.Mount("none", dir, "tmpfs", unix.MS_REMOUNT, ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(s.Bucket(Client).Save("n"+left, []byte("new")), s.SetSmall("n", []byte("new")), told, s.Close()); err != nil {
+			t.Errorf("when it can be written again: %v", err)
+		}
+		s = mustOpen(t, dir, Options{})
+		if got, _ := s.Bucket(Client).Load("n" + left); string(got) != "new" || string(s.Small("n")) != "new" {
+			t.Errorf("%q, %q", got, s.Small("n"))
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

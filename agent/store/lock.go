@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,9 +17,16 @@ import (
 const lockFile = "lock"
 
 // lockDir takes the directory for this process. The lock ends with the process,
-// however it ends.
+// however it ends. On a file system that is read-only it is the lock of what there is: of the file
+// of the last run, or of the folder.
 func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600) //nolint:gosec // in the state directory
+	name := filepath.Join(dir, lockFile)
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600) //nolint:gosec // in the state directory
+	if readOnly(err) {
+		if f, err = os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW, 0); errors.Is(err, fs.ErrNotExist) { //nolint:gosec // likewise
+			f, err = os.Open(dir) //nolint:gosec // the operator names it
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
@@ -45,6 +53,10 @@ func owner(f *os.File) string {
 	}
 	return fmt.Sprintf(" (%d)", pid)
 }
+
+// readOnly reports whether an error is that of a file system that takes no writes, as Linux makes it when the
+// disk fails: its content is good, and it may be written again.
+func readOnly(err error) bool { return errors.Is(err, unix.EROFS) }
 
 // volatile reports whether a file system of this type (statfs(2)) is emptied by a
 // reboot.

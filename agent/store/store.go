@@ -76,8 +76,8 @@ type Store struct {
 
 // Open opens a state directory, which is made (0700) if it is not there. A
 // damaged file is moved aside, what can be read of it is kept, and Damages tells;
-// only what no retry mends is an error: ErrInUse, ErrVolatile, ErrNewer,
-// permissions.
+// a file system that is read-only is read, and OnFailure told. Only what no retry mends is an error: ErrInUse, ErrVolatile,
+// ErrNewer, permissions.
 func Open(dir string, opts Options) (*Store, error) { return open(dir, opts, fileSystemType) }
 
 func open(dir string, opts Options, fsType func(string) (int64, error)) (*Store, error) {
