@@ -146,7 +146,7 @@ func New(opts Options) (*Agent, error) {
 		Log: opts.Log, RefuseVolatile: opts.RefuseVolatile, OnFailure: a.storeFailure, BeforeWrite: opts.BeforeWrite,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open the state directory %s: %w", opts.Config.StateDir, err)
+		return nil, err // which names it
 	}
 	if err := a.compose(); err != nil {
 		return nil, errors.Join(err, a.store.Close())

@@ -43,7 +43,7 @@ type folder string
 func (f folder) path(name string) string { return filepath.Join(string(f), name) }
 
 func (f folder) read(name string, most int64) ([]byte, error) {
-	r, err := os.OpenFile(f.path(name), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	r, err := os.OpenFile(f.path(name), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0) // a FIFO would be waited for
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +51,9 @@ func (f folder) read(name string, most int64) ([]byte, error) {
 	info, err := r.Stat()
 	if err != nil {
 		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "read", Path: f.path(name), Err: errForeign}
 	}
 	b := make([]byte, min(info.Size(), most+1)) // grown by halves, it would be copied several times
 	if n, err := io.ReadFull(r, b); err != nil {
@@ -61,6 +64,8 @@ func (f folder) read(name string, most int64) ([]byte, error) {
 	}
 	return b, nil
 }
+
+var errForeign = errors.New("is not a regular file")
 
 func (f folder) create(name string) (file, error) {
 	return os.OpenFile(f.path(name), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)

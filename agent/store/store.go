@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Options are what a Store stands on. The zero value of a field is its default.
@@ -88,7 +91,7 @@ func open(dir string, opts Options, fsType func(string) (int64, error)) (*Store,
 		opts.FlushAfter = 5 * time.Minute
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the operator names it
-		return nil, fmt.Errorf("state directory: %w; the user who runs this must be able to write there, or give another one with -state DIR", err)
+		return nil, unusable(dir, err)
 	}
 	t, err := fsType(dir)
 	if err != nil {
@@ -114,13 +117,29 @@ func open(dir string, opts Options, fsType func(string) (int64, error)) (*Store,
 		_ = s.db.close()
 		_ = s.log.close()
 		_ = lock.Close()
-		return nil, fmt.Errorf("state directory %s: %w", dir, err)
+		return nil, unusable(dir, err)
 	}
 	for _, d := range s.damages {
 		opts.Log.Warn("a file of the state directory was damaged; what could be read was kept",
 			slog.String("file", d.File), slog.String("aside", d.Aside), slog.Int("kept", d.Kept), slog.Any("error", d.Err))
 	}
 	return s, nil
+}
+
+// unusable says what to do about a directory that cannot be opened.
+func unusable(dir string, err error) error {
+	help := ""
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		help = "; it and all that is in it must belong to the user who runs this (chown -R)"
+	case errors.Is(err, unix.ELOOP):
+		help = ": a symbolic link is not followed there; the directory itself may be one"
+	case errors.Is(err, errForeign), errors.Is(err, unix.EISDIR):
+		help = "; move away what is none of the agent's"
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR), readOnly(err):
+		help = "; give one that can be written with -state DIR"
+	}
+	return fmt.Errorf("state directory %s: %w%s", dir, err, help)
 }
 
 // load brings both files into memory and opens them for writing.

@@ -436,3 +436,41 @@ func copySlowly(t *testing.T, from, to string) {
 		t.Fatal(err)
 	}
 }
+
+// TestStrangeFiles: what stands where a file of the agent should is told with what to do, and never waited for.
+func TestStrangeFiles(t *testing.T) {
+	for name, put := range map[string]struct {
+		make func(name string) error
+		want string
+	}{
+		"folder": {func(name string) error { return os.Mkdir(name, 0o700) }, "move away what is none of the agent's"},
+		"FIFO":   {func(name string) error { return unix.Mkfifo(name, 0o600) }, "move away what is none of the agent's"},
+		"link":   {func(name string) error { return os.Symlink("elsewhere", name) }, "a symbolic link is not followed there"},
+	} {
+		for _, file := range []string{databaseFile, smallFile} {
+			dir := t.TempDir()
+			if err := put.make(filepath.Join(dir, file)); err != nil {
+				t.Fatal(err)
+			}
+			s, err := Open(dir, Options{})
+			if err == nil {
+				s.Close()
+				t.Errorf("%s for %s: is taken", name, file)
+				continue
+			}
+			if !strings.HasPrefix(err.Error(), "state directory "+dir+": ") || !strings.Contains(err.Error(), put.want) {
+				t.Errorf("%s for %s: %v", name, file, err)
+			}
+		}
+	}
+	if os.Geteuid() == 0 {
+		return // whom no permission stops
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, lockFile), nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir, Options{}); err == nil || !strings.Contains(err.Error(), "chown -R") {
+		t.Errorf("another user's: %v", err)
+	}
+}

@@ -95,7 +95,8 @@ func remedy(err error) string {
 	}
 	switch {
 	case errors.As(err, &code) && code.what == updateName:
-		return "nothing: the server no longer has the registration, as after a start of its own, and gets another one"
+		return "nothing: the server no longer has the registration, as after a start of its own, and gets another one; " +
+			"if it loses it again and again, another device has the same endpoint name"
 	case errors.As(err, &code) && code.forgets():
 		return ""
 	case errors.As(err, &code):
