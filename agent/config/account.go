@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strings"
 
 	"lwm2m-agent/agent/keys"
 )
@@ -76,9 +77,24 @@ func (b *builder) keyFile(a *Account, n *node) Secret {
 	}
 	key, ok := parseKey(text)
 	if !ok {
-		return bad("%s does not hold a key; allowed: %s", name, hexKey.words)
+		return bad("%s does not hold a key%s; allowed: %s", name, whyNoKey(text), hexKey.words)
 	}
 	return key
+}
+
+// whyNoKey says what is wrong with the content of a key file, as far as that gives nothing of it away.
+func whyNoKey(text string) string {
+	text = strings.TrimSpace(text)
+	digits := strings.Trim(text, "0123456789abcdefABCDEF") == ""
+	switch {
+	case text == "":
+		return ": it is empty"
+	case digits && len(text)%2 != 0:
+		return fmt.Sprintf(": it has %d digits, two are a byte", len(text))
+	case digits:
+		return fmt.Sprintf(": it has %d bytes", len(text)/2)
+	}
+	return ": not all of it are hexadecimal digits (no spaces, colons, comments or 0x)"
 }
 
 // readKeyFile is the keyReader for files.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -298,7 +299,11 @@ func TestLoadRefusals(t *testing.T) {
 		{"no key file", map[string]string{"agent.toml": server}, 0, "agent.toml:5: server 1: key_file: DIR/a.psk cannot be read: no such file or directory"},
 		{"open key file", map[string]string{"agent.toml": server, "a.psk": "00"}, 0o644, "agent.toml:5: server 1: key_file: DIR/a.psk is open to others than its owner and group; run: chmod 0600 DIR/a.psk"},
 		{"key file that the group can write", map[string]string{"agent.toml": server, "a.psk": "00"}, 0o660, "is open to others"},
-		{"key file that is no key", map[string]string{"agent.toml": server, "a.psk": "secret!"}, 0, "DIR/a.psk does not hold a key; allowed: 1 to 64 bytes in hexadecimal"},
+		{"key file that is no key", map[string]string{"agent.toml": server, "a.psk": "secret!"}, 0, "DIR/a.psk does not hold a key: not all of it are hexadecimal digits (no spaces, colons, comments or 0x); allowed: 1 to 64 bytes in hexadecimal"},
+		{"key file with colons", map[string]string{"agent.toml": server, "a.psk": "00:11:22\n"}, 0, "does not hold a key: not all of it"},
+		{"empty key file", map[string]string{"agent.toml": server, "a.psk": "\n"}, 0, "does not hold a key: it is empty"},
+		{"key file that lost a digit", map[string]string{"agent.toml": server, "a.psk": "0011223"}, 0, "does not hold a key: it has 7 digits, two are a byte"},
+		{"key file with five keys", map[string]string{"agent.toml": server, "a.psk": strings.Repeat("00", 65)}, 0, "does not hold a key: it has 65 bytes"},
 		{"key file that is too long", map[string]string{"agent.toml": server, "a.psk": strings.Repeat("0", maxKeyFile+1)}, 0, "a.psk cannot be read: is longer than it may be"},
 		{"key file that is a folder", map[string]string{"agent.toml": server, "a.psk/x": ""}, 0, "a.psk cannot be read: is not a regular file"},
 		{"main file that is too long", map[string]string{"agent.toml": strings.Repeat("#", maxFileSize+1)}, 0, "agent.toml: cannot be read: is longer than it may be"},
@@ -320,6 +325,17 @@ func TestLoadRefusals(t *testing.T) {
 				t.Errorf("error:\n%s\nwant:\n%s", err, want)
 			}
 		})
+	}
+}
+
+// TestFIFO: nobody is waited for who may write a file some day.
+func TestFIFO(t *testing.T) {
+	dir := writeFiles(t, map[string]string{"agent.toml": "[[server]]\nshort_server_id=1\nuri='coaps://h'\nidentity='i'\nkey_file='a.psk'\n"})
+	if err := syscall.Mkfifo(filepath.Join(dir, "a.psk"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(filepath.Join(dir, "agent.toml"), Options{StateDir: dir}); err == nil || !strings.Contains(err.Error(), "a.psk cannot be read: is not a regular file") {
+		t.Error(err)
 	}
 }
 
