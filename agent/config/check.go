@@ -67,7 +67,7 @@ func (c *checker) value(k *key, child *node, title string) {
 		}
 		return
 	}
-	c.add(child, within(title, k.name), "%s is not valid; allowed: %s", child.quote(k.secret), k.kind.words)
+	c.add(child, within(title, k.name), "%s is not valid%s; allowed: %s", child.quote(k.secret), mistake(k.kind, child.value), k.kind.words)
 	*child = node{source: child.source, line: child.line, bad: true}
 }
 
@@ -152,7 +152,10 @@ func (s *section) allowed(unknown string) string {
 func suggestion(unknown string, names []string) string {
 	for _, name := range names {
 		if bare := strings.Trim(name, "[]"); distance(unknown, bare) <= min(2, len(bare)-2) {
-			return fmt.Sprintf("did you mean %q? ", bare)
+			if name != bare {
+				return fmt.Sprintf("did you mean %s? ", name)
+			}
+			return fmt.Sprintf("did you mean %q? ", name)
 		}
 	}
 	return ""

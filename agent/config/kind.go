@@ -91,7 +91,7 @@ func duration(low, high time.Duration) kind {
 // wholeSeconds takes a time that a server can be told.
 func wholeSeconds() kind {
 	k := duration(0, longest)
-	k.words += " in whole seconds"
+	k.words = fmt.Sprintf(`a time in whole seconds such as "90s" or "24h", at most "%ds"`, longest/time.Second)
 	inRange := k.read
 	k.read = func(v any) (any, bool) {
 		d, ok := inRange(v)
@@ -161,6 +161,9 @@ func parseURI(v any) (u *url.URL, ok bool) {
 		return nil, false
 	}
 	port, known := defaultPorts[u.Scheme]
+	if ascii := !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII }); !ascii || strings.Contains(u.Hostname(), ":") && u.Host[0] != '[' {
+		return nil, false // names go to the resolver as they are, addresses of IPv6 stand in brackets
+	}
 	if !known || u.Hostname() == "" || u.Opaque != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, false
 	}

@@ -22,7 +22,7 @@ func TestRefusals(t *testing.T) {
 		{"key too deep", "\n" + strings.Repeat("a.", 17) + "a = 1", []string{"agent.toml:2: keys or brackets are nested too deep"}},
 		{"unknown key", "[device]\ncolour = 'red'", []string{"agent.toml:2: device: colour: unknown; allowed: manufacturer, model, serial, hardware_version"}},
 		{"a short key", "[[modem]]\nname = 'a'\ndriver = 'at'\nport = '/dev/ttyUSB2'\napm = 'x'", []string{`agent.toml:5: modem "a": apm: unknown; did you mean "apn"? allowed: name, driver, port, speed, signal, heal, apn, netifd, power, pin`}},
-		{"unknown table", "[[servers]]\nuri = 'x'", []string{"agent.toml:1: servers: unknown; did you mean \"server\"? allowed: endpoint, test_object, object_folder, [device], [location], [[server]], [bootstrap], [[sensor]], [[derived]], [[geofence]], [[actuator]], [[event_log]], [[modem]], [[app]], [tpm], [firmware], [lock_and_wipe], [remote_configuration], [metrics], [page], [log]"}},
+		{"unknown table", "[[servers]]\nuri = 'x'", []string{"agent.toml:1: servers: unknown; did you mean [[server]]? allowed: endpoint, test_object, object_folder, [device], [location], [[server]], [bootstrap], [[sensor]], [[derived]], [[geofence]], [[actuator]], [[event_log]], [[modem]], [[app]], [tpm], [firmware], [lock_and_wipe], [remote_configuration], [metrics], [page], [log]"}},
 		{"misspelt", "[[sensor]]\nname='a'\ndriver='sim'\nintervall='1s'", []string{
 			`agent.toml:4: sensor "a": intervall: unknown; did you mean "interval"? allowed: object, interval_min, interval_max, name, driver, instance, application_type, bus, address, chip, line, device, trigger, interval, debounce, active, bias, edge, drive, shunt, frequency, range, baud, parity, stop_bits, timeout, register, table, type, word_order, unit, wave, min, max, period, seed, file, [[channel]]`,
 		}},
@@ -34,7 +34,7 @@ func TestRefusals(t *testing.T) {
 		{"date for a text", "endpoint = 2020-01-01", []string{"agent.toml:1: endpoint: this is not valid; allowed: text of 1 to 252 bytes without white space"}},
 		{"everything at once", "endpoint = 'a b'\n[device]\nmodel = 7\n[log]\nlevel = 'loud'\n", []string{
 			`agent.toml:1: endpoint: "a b" is not valid; allowed: text of 1 to 252 bytes without white space`,
-			"agent.toml:3: device: model: 7 is not valid; allowed: text of 1 to 255 bytes",
+			"agent.toml:3: device: model: 7 is not valid: write it in quotes; allowed: text of 1 to 255 bytes",
 			`agent.toml:5: log: level: "loud" is not valid; allowed: "debug", "info", "warn", "error"`,
 		}},
 		{"location in part", "\n[location]\nlatitude = 91\n", []string{
@@ -82,13 +82,13 @@ func TestRefusals(t *testing.T) {
 		{"same instance twice", "[[server]]\nshort_server_id=7\nuri='coap://h'\ninstance=1\n[[server]]\nshort_server_id=8\nuri='coap://g'\ninstance=1", []string{
 			"agent.toml:8: server 8: instance: 1 is what server 7 has; each server needs its own",
 		}},
-		{"scheme", "[[server]]\nshort_server_id=1\nuri='https://h'", []string{`agent.toml:3: server 1: uri: "https://h" is not valid; allowed: "coap://host:port" or "coaps://host:port", over TCP "coap+tcp://…" or "coaps+tcp://…"`}},
+		{"scheme", "[[server]]\nshort_server_id=1\nuri='https://h'", []string{`agent.toml:3: server 1: uri: "https://h" is not valid: it begins with coap:// or coaps://; allowed: "coap://host:port" or "coaps://host:port", over TCP "coap+tcp://…" or "coaps+tcp://…"`}},
 		{"port", "[[server]]\nshort_server_id=1\nuri='coap://h:70000'", []string{`agent.toml:3: server 1: uri: "coap://h:70000" is not valid; allowed: "coap://host:port" or "coaps://host:port", over TCP "coap+tcp://…" or "coaps+tcp://…"`}},
 		{"lifetime", "[[server]]\nshort_server_id=1\nuri='coap://h'\nlifetime='1.5s'", []string{
-			`agent.toml:4: server 1: lifetime: "1.5s" is not valid; allowed: a time from "0s" to "596523h14m7s" in whole seconds`,
+			`agent.toml:4: server 1: lifetime: "1.5s" is not valid; allowed: a time in whole seconds such as "90s" or "24h", at most "2147483647s"`,
 		}},
 		{"lifetime as a number", "[[server]]\nshort_server_id=1\nuri='coap://h'\nlifetime=3600", []string{
-			`agent.toml:4: server 1: lifetime: 3600 is not valid; allowed: a time from "0s" to "596523h14m7s" in whole seconds`,
+			`agent.toml:4: server 1: lifetime: 3600 is not valid: a time has quotes and a unit, "3600s"; allowed: a time in whole seconds such as "90s" or "24h", at most "2147483647s"`,
 		}},
 		{"coaps without credentials", "[[server]]\nshort_server_id=1\nuri='coaps://h'", []string{
 			"agent.toml:3: server 1: uri: coaps needs credentials; give identity and key_file, or use a coap address in the laboratory",
@@ -173,7 +173,7 @@ func TestRefusals(t *testing.T) {
 			`agent.toml:7: actuator "a": interlock: input is missing; it tells one [[interlock]] from the other`,
 		}},
 		{"inline tables", "device = {model = 3}\nsensor = [{name='a', driver='sim', line=-1}]", []string{
-			"agent.toml:1: device: model: 3 is not valid; allowed: text of 1 to 255 bytes",
+			"agent.toml:1: device: model: 3 is not valid: write it in quotes; allowed: text of 1 to 255 bytes",
 			`agent.toml:2: sensor "a": line: -1 is not valid; allowed: a number from 0 to 1023 or the line's name`,
 			`agent.toml:2: sensor "a": line: driver sim does not take it; allowed: wave, min, max, period, seed, unit, file, interval`,
 		}},
@@ -188,6 +188,35 @@ func TestRefusals(t *testing.T) {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+// TestMistakes: the usual mistakes are named.
+func TestMistakes(t *testing.T) {
+	const server = "[[server]]\nshort_server_id = 1\nuri = 'coap://h'\n"
+	at := func(uri string) string { return "[[server]]\nshort_server_id = 1\nuri = '" + uri + "'\n" }
+	for text, want := range map[string]string{
+		"[[server]]\nshort_server_id = '1'\nuri = 'coap://h'\n": "write it without quotes",
+		server + "queue_mode = 'true'":                          "write it without quotes",
+		server + "version = 1.2":                                "write it in quotes",
+		server + "lifetime = 300":                               `a time has quotes and a unit, "300s"`,
+		server + "identity = 'i'\nkey = 11223344":               "key: this is not valid: write it in quotes",
+		at("lwm2m.example.com"):                                 "it begins with coap://",
+		at("coaps:lwm2m.example.com"):                           "it begins with coap://",
+		at("coap://bücher.example"):                             "write the name in its ASCII form, xn--…",
+		at("coap://h "):                                         "there is white space in it",
+		at("coap://fe80::1"):                                    "an IPv6 address stands in brackets",
+		at("coap://2001:db8::1:5683"):                           "an IPv6 address stands in brackets",
+		at("coap://[fe80::1%eth0]"):                             "written with %25",
+	} {
+		if _, err := build(sources(text), Options{Drivers: drivers}, noKeys); err == nil || !strings.Contains(err.Error(), " is not valid: ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+	for _, uri := range []string{"coap://[fe80::1%25eth0]", "coap://[::1]:5683", "coap://xn--bcher-kva.example", "coap://192.0.2.1"} {
+		if _, err := build(sources(at(uri)), Options{Drivers: drivers}, noKeys); err != nil {
+			t.Errorf("%s: %v", uri, err)
+		}
 	}
 }
 

@@ -88,7 +88,7 @@ func TestUCIRefused(t *testing.T) {
 		"config location\nconfig location\n":                                                            `:2: syntax: "config location" is there twice, first in line 1`,
 		"config server\n\toption short_server_id '70000'\n\toption uri 'coap://h'\n":                    `:2: server "70000": short_server_id: "70000" is not valid; allowed: an integer from 1 to 65534`,
 		"config server\n\toption short_server_id '1'\n\toption uri 'coap://h'\n\toption lifetme '1h'\n": `:4: server "1": lifetme: unknown; did you mean "lifetime"?`,
-		"config servr\n": `:1: servr: unknown; did you mean "server"?`,
+		"config servr\n": `:1: servr: unknown; did you mean [[server]]?`,
 		"config agent\n\tlist endpoint 'a'\n\toption endpoint 'b'\n\tlist endpoint 'c'\n": `:4: syntax: list endpoint: it is an option, too`,
 	} {
 		_, err := buildUCI(text)
