@@ -135,7 +135,7 @@ func (t *Tree) planWrite(origin Origin, mode WriteMode, p lwm2m.Path, nodes []lw
 		return nil, lwm2m.Errorf(lwm2m.BadRequest, "the payload has no value for %s", p)
 	}
 	if mode == Replace {
-		in.planReplace(e, p, origin)
+		in.planReplace(e, p, nodes)
 	}
 	return e, t.checkLinks(e)
 }
@@ -231,20 +231,20 @@ func (r *ResourceDefinition) check(v lwm2m.Value) (lwm2m.Value, error) {
 	return v, nil
 }
 
-// planReplace removes what a replacing Write at p does not mention.
-func (in *instance) planReplace(e *Edit, p lwm2m.Path, origin Origin) {
+// planReplace removes what the nodes of a replacing Write at p do not mention.
+func (in *instance) planReplace(e *Edit, p lwm2m.Path, nodes []lwm2m.Node) {
 	if p.Level() == lwm2m.LevelResourceInstance {
 		return
 	}
-	mentioned := make(map[lwm2m.Path]bool, 2*len(e.Set))
-	for _, n := range e.Set {
+	mentioned := make(map[lwm2m.Path]bool, 2*len(nodes))
+	for _, n := range nodes {
 		mentioned[n.Path] = true
 		mentioned[n.Path.At(lwm2m.LevelResource)] = true
 	}
 	for i := range in.resources {
 		r := &in.resources[i]
 		at := p.At(lwm2m.LevelInstance).Child(r.def.ID)
-		if !p.Contains(at) || !origin.writes(r.def) {
+		if !p.Contains(at) || !e.Origin.writes(r.def) {
 			continue
 		}
 		if !mentioned[at] && !r.def.Mandatory && p.Level() == lwm2m.LevelInstance {

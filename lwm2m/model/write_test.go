@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -26,6 +27,12 @@ func TestWrite(t *testing.T) {
 		{"instance replace drops the optional", "/100/0", Replace, []lwm2m.Node{node("/100/0/3/1", lwm2m.Integer(1))}, []lwm2m.Node{
 			node("/100/0/1", lwm2m.Integer(7)), node("/100/0/3/1", lwm2m.Integer(1)),
 		}},
+		{"instance replace empties a multiple resource", "/100/0", Replace, []lwm2m.Node{node("/100/0/1", lwm2m.Integer(8)), node("/100/0/3", lwm2m.Value{})}, []lwm2m.Node{
+			node("/100/0/1", lwm2m.Integer(8)), node("/100/0/3", lwm2m.Value{}),
+		}},
+		{"multiple resource replace with nothing", "/100/0/3", Replace, []lwm2m.Node{node("/100/0/3", lwm2m.Value{})}, []lwm2m.Node{
+			node("/100/0/1", lwm2m.Integer(7)), node("/100/0/2", lwm2m.String("hello")), node("/100/0/3", lwm2m.Value{}),
+		}},
 		{"multiple resource replace", "/100/0/3", Replace, []lwm2m.Node{node("/100/0/3/1", lwm2m.Integer(1))}, []lwm2m.Node{
 			node("/100/0/1", lwm2m.Integer(7)), node("/100/0/2", lwm2m.String("hello")), node("/100/0/3/1", lwm2m.Integer(1)),
 		}},
@@ -47,6 +54,39 @@ func TestWrite(t *testing.T) {
 			}
 			diffNodes(t, c.want, got[1:len(got)-1])
 		})
+	}
+}
+
+// TestReplaceEmptiesAMandatoryResource shows that a multiple resource without instances in a
+// payload is one that shall have none, and one that a payload leaves out is not.
+func TestReplaceEmptiesAMandatoryResource(t *testing.T) {
+	tree := NewTree(noDefinitions{}, func() time.Time { return start })
+	p, err := tree.Add(&Definition{ID: 102, Name: "Lists", Multiple: true, Resources: []ResourceDefinition{
+		{ID: 0, Name: "List", Ops: OpRead | OpWrite, Multiple: true, Mandatory: true, Type: lwm2m.TypeInteger},
+		{ID: 1, Name: "Note", Ops: OpRead | OpWrite, Type: lwm2m.TypeString},
+	}}, Plain{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b Batch
+	b.Create(0)
+	b.SetAll(0, 0, lwm2m.Integer(1), lwm2m.Integer(2))
+	if err := p.Publish(&b); err != nil {
+		t.Fatal(err)
+	}
+	at := lwm2m.MustPath("/102/0")
+	for _, c := range []struct{ nodes, want []lwm2m.Node }{
+		{[]lwm2m.Node{node("/102/0/1", lwm2m.String("a"))}, []lwm2m.Node{node("/102/0/0/0", lwm2m.Integer(1)), node("/102/0/0/1", lwm2m.Integer(2)), node("/102/0/1", lwm2m.String("a"))}},
+		{[]lwm2m.Node{node("/102/0/0", lwm2m.Value{}), node("/102/0/1", lwm2m.String("b"))}, []lwm2m.Node{node("/102/0/0", lwm2m.Value{}), node("/102/0/1", lwm2m.String("b"))}},
+	} {
+		if err := tree.Write(t.Context(), FromServer(1), Replace, at, c.nodes); err != nil {
+			t.Fatal(err)
+		}
+		got, err := tree.Read(FromServer(1), at, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		diffNodes(t, c.want, got)
 	}
 }
 
