@@ -97,6 +97,7 @@ type account struct {
 	askAt       time.Time // whether it knows us; zero: something is under way that shows
 	beganAt     time.Time // of the registration
 	waitUntil   time.Time // end of a back-off or Disable; zero: none
+	notBefore   time.Time // the server wants no attempt before; it may have passed
 	updateAt    time.Time // zero: never
 	changedAt   time.Time // the first of a series of changes of the object list; zero: none
 	settleAt    time.Time // look then at what is registered; zero: no need

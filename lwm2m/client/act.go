@@ -251,7 +251,7 @@ func (a *account) sendDeregister() {
 // beginRegistration opens a new registration. Requests that came before the answer to
 // the Register are served now (the order of datagrams is nobody's promise).
 func (a *account) beginRegistration() {
-	a.beganAt = a.now()
+	a.beganAt, a.notBefore = a.now(), time.Time{}
 	if a.suspected > 0 {
 		a.client.nats.expired(a.params.Network, a.suspected)
 		a.suspected = 0
@@ -306,7 +306,7 @@ func (a *account) backOff() {
 		policy.Jitter = a.params.Retry.Jitter
 	}
 	if delay, ok := policy.withDefaults().delay(a.failed, a.client.config.Rand()); ok {
-		a.waitUntil = now.Add(delay)
+		a.waitUntil = latest(now.Add(delay), a.notBefore)
 	}
 }
 
@@ -323,7 +323,7 @@ func (a *account) waitDisabled() {
 func (a *account) networkChanged() {
 	switch a.state {
 	case Waiting:
-		if a.failed > 0 { // else it waits for its turn or its delay
+		if a.failed > 0 && !a.now().Before(a.notBefore) { // else it waits for its turn or its delay
 			a.on(networkBack)
 		}
 	case Connecting:

@@ -98,7 +98,7 @@ func (b *bootstrapper) backOff() {
 	if b.asked && b.failed >= askedAttempts && len(b.survey.servers) > 0 {
 		b.asked = false
 	}
-	b.waitUntil = b.now().Add(b.delay())
+	b.waitUntil = latest(b.now().Add(b.delay()), b.notBefore)
 }
 
 // dial begins to connect.
@@ -214,6 +214,7 @@ func (b *bootstrapper) outcome(r *answered) (bootEvent, error) {
 	case lwm2m.Code(r.response.Code) == lwm2m.UnsupportedContentFormat && !b.anyFormat:
 		return bootNoFormat, nil // no trouble yet
 	}
+	b.notBefore = b.now().Add(retryAfter(r.response, b.random()))
 	return bootRejected, newCodeError("Bootstrap-Request", r.response)
 }
 
@@ -244,7 +245,7 @@ func (b *bootstrapper) conclude() {
 	case NoBootstrapReason, BootstrapNoServer, BootstrapRequested:
 		b.failed = 0
 	}
-	b.asked = false
+	b.asked, b.notBefore = false, time.Time{}
 	clear(b.failing)
 	b.endAt = b.now().Add(b.conn.Params().MaxTransmitWait())
 	b.succeeded()

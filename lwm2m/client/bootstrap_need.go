@@ -227,9 +227,6 @@ func (a *account) bootstrapped(written bool) {
 	a.commands = append(a.commands, command{event: triggered}) // after one to leave
 }
 
-// tooManyRequests is 4.29 (RFC 8516): come later.
-const tooManyRequests coap.Code = 4<<5 | 29
-
 // failureOf returns how an attempt has failed that ended with an error.
 func failureOf(err error) failure {
 	var (
@@ -239,7 +236,7 @@ func failureOf(err error) failure {
 	)
 	switch {
 	case errors.As(err, &code):
-		if code.code.Class() == 4 && code.code != tooManyRequests {
+		if code.code.Class() == 4 && code.code != coap.TooManyRequests { // which says: come later (RFC 8516)
 			return refusal
 		}
 		return silence

@@ -23,7 +23,7 @@ func TestFailure(t *testing.T) {
 	}{
 		{&codeError{code: coap.Forbidden}, refusal},
 		{&codeError{code: coap.BadRequest}, refusal},
-		{&codeError{code: tooManyRequests}, silence},
+		{&codeError{code: coap.TooManyRequests}, silence},
 		{&codeError{code: coap.ServiceUnavailable}, silence},
 		{&dtls.Error{Alert: dtls.AlertUnknownPSKIdentity, Remote: true}, refusal},
 		{&dtls.Error{Alert: dtls.AlertBadCertificate}, refusal},
@@ -76,7 +76,7 @@ func TestRefusedServerLeadsToBootstrap(t *testing.T) {
 		"forbidden":    {coap.Forbidden, nil, 15 * time.Second, true},
 		"bad request":  {coap.BadRequest, nil, 15 * time.Second, true},
 		"own trouble":  {coap.InternalServerError, nil, 15 * time.Second, false},
-		"too many":     {tooManyRequests, nil, 15 * time.Second, false},
+		"too many":     {coap.TooManyRequests, nil, 15 * time.Second, false},
 		"not allowed":  {coap.Forbidden, func(b *model.Batch) { b.Set(0, 16, lwm2m.Boolean(false)) }, 15 * time.Second, false},
 		"two attempts": {coap.Forbidden, func(b *model.Batch) { b.Set(0, 17, lwm2m.Integer(2)); b.Set(0, 18, lwm2m.Integer(4)) }, 4 * time.Second, true},
 		"two sequences": {coap.Forbidden, func(b *model.Batch) {

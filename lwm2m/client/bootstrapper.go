@@ -62,6 +62,7 @@ type bootstrapper struct {
 	abandon   context.CancelFunc
 	failed    int       // attempts since all was well
 	waitUntil time.Time // in Waiting
+	notBefore time.Time // the bootstrap server wants no attempt before; it may have passed
 	probing   bool      // in Waiting: the server is tried once more
 	expireAt  time.Time // in Open, from the last message on
 	endAt     time.Time // in Open, of all; in Done, of repetitions
@@ -217,7 +218,7 @@ func (b *bootstrapper) ask(by uint16) {
 // bootstrap that is wanted in any case tried at once.
 func (b *bootstrapper) networkChanged() {
 	clear(b.failing)
-	if b.state == BootstrapWaiting && b.failed > 0 && b.need().Kind != NoBootstrapReason {
+	if b.state == BootstrapWaiting && b.failed > 0 && !b.now().Before(b.notBefore) && b.need().Kind != NoBootstrapReason {
 		b.on(bootDue)
 	}
 }

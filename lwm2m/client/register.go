@@ -114,6 +114,7 @@ func (a *account) outcome(r *answered) (event, error) {
 		return accepted, nil
 	}
 	err := newCodeError(requestNames[a.state], r.response)
+	a.notBefore = a.now().Add(retryAfter(r.response, a.client.config.Rand()))
 	if a.state == Registering && !a.listTold && r.response.Code.Class() == 4 && lwm2m.Code(r.response.Code) != lwm2m.PreconditionFailed {
 		return listWanted, nil // no trouble yet
 	}

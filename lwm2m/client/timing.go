@@ -26,6 +26,24 @@ func updateAfter(lifetime time.Duration, p coap.Params, random float64) (time.Du
 	return after - time.Duration(random*updateJitter*float64(after)), true
 }
 
+// How long a server can put off the next attempt, and the part of that time that is added to it
+// at random: it has told many clients the same.
+const (
+	maxRetryAfter    = 24 * time.Hour
+	retryAfterJitter = 0.2
+)
+
+// retryAfter returns after what time a server that refuses wants to hear again: Max-Age of 5.03
+// (RFC 7252, section 5.9.3.4) and 4.29 (RFC 8516); 0 if it does not say. random is in [0,1).
+func retryAfter(m *coap.Message, random float64) time.Duration {
+	seconds, ok := m.MaxAge()
+	if !ok || m.Code != coap.ServiceUnavailable && m.Code != coap.TooManyRequests {
+		return 0
+	}
+	after := min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	return after + time.Duration(random*retryAfterJitter*float64(after))
+}
+
 // Retry is the policy of repeated attempts to connect and register. The defaults
 // are for a device on Ethernet: 1 s, doubling up to 60 s, without end. /1/x/17 to
 // /1/x/19 (Communication Retry Count and Timer, Sequence Delay Timer) replace it

@@ -1,0 +1,98 @@
+package client
+
+import (
+	"testing"
+	"time"
+
+	"lwm2m-agent/lwm2m/coap"
+)
+
+// TestServerSaysWhenToComeBack shows that Max-Age in an answer of 5.03 (RFC 7252, section 5.9.3.4) or 4.29 (RFC 8516)
+// puts the next attempt off, in spite of a network that changes, for a day at most.
+func TestServerSaysWhenToComeBack(t *testing.T) {
+	for _, c := range []struct {
+		code coap.Code
+		age  uint32 // 0: it does not say
+		want time.Duration
+	}{
+		{coap.ServiceUnavailable, 300, 330 * time.Second}, // a tenth more: the middle of the jitter
+		{coap.TooManyRequests, 300, 330 * time.Second},
+		{coap.TooManyRequests, 0, time.Second},
+		{coap.ServiceUnavailable, 1<<32 - 1, 24*time.Hour + 144*time.Minute},
+		{coap.Forbidden, 300, time.Second}, // which may be cached so long, and says no more
+	} {
+		simulate(t, nil, func(l *lab) {
+			l.server.script = func(call) *coap.Message {
+				m := &coap.Message{Code: c.code}
+				if c.age > 0 {
+					m.SetMaxAge(c.age)
+				}
+				return m
+			}
+			l.run()
+			l.wantState(Waiting)
+			if got := time.Until(l.status().NextAttempt); got != c.want {
+				l.t.Errorf("%v with %d: the next attempt is in %v, want %v", c.code, c.age, got, c.want)
+			}
+			if l.server.set(func(s *scripted) { s.script = nil }); c.want == time.Second {
+				return
+			}
+			l.server.take()
+			l.client.NetworkChanged()
+			l.after(c.want - time.Second)
+			l.wantCalls()
+			l.after(2 * time.Second)
+			l.wantCalls(register)
+			l.server.set(func(s *scripted) { s.refuse = errNoRoute })
+			l.server.hangUp()
+			l.after(0)
+			if got := time.Until(l.status().NextAttempt); got > time.Minute {
+				l.t.Errorf("once it has registered it waits %v", got)
+			}
+		})
+	}
+}
+
+// TestAskedToComeBackAtOnce shows that a person, or a server by SMS, need not wait.
+func TestAskedToComeBackAtOnce(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.server.script = func(call) *coap.Message {
+			m := &coap.Message{Code: coap.ServiceUnavailable}
+			m.SetMaxAge(3600)
+			return m
+		}
+		l.run()
+		l.wantState(Waiting)
+		l.server.set(func(s *scripted) { s.script = nil })
+		_ = l.client.Update(101)
+		l.after(0)
+		l.wantState(Registered)
+	})
+}
+
+// TestBootstrapServerSaysWhenToComeBack is the same for a bootstrap server.
+func TestBootstrapServerSaysWhenToComeBack(t *testing.T) {
+	bootstrapping(t, false, nil, func(l *bootLab) {
+		l.server.script = func(c call) *coap.Message {
+			if c.path == "/bspack" {
+				return &coap.Message{Code: coap.NotFound}
+			}
+			m := &coap.Message{Code: coap.TooManyRequests}
+			m.SetMaxAge(7200)
+			return m
+		}
+		l.run()
+		l.wantCalls(packRequest, bootRequestCall)
+		const want = 7920 * time.Second
+		if got := time.Until(l.client.BootstrapStatus().NextAttempt); got != want {
+			t.Errorf("the next attempt is in %v, want %v", got, want)
+		}
+		l.server.set(func(s *scripted) { s.script = nil })
+		l.client.NetworkChanged()
+		l.after(want - time.Second)
+		l.wantCalls()
+		l.after(2 * time.Second)
+		l.wantCalls(bootRequestCall)
+		l.wantBootstrap(BootstrapOpen)
+	})
+}
