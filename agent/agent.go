@@ -83,10 +83,12 @@ type Options struct {
 // Agent is a gateway that serves its objects to LwM2M servers and its control
 // interface to local users.
 type Agent struct {
-	opts     Options
-	log      *slog.Logger
-	started  time.Time
-	endpoint string
+	opts      Options
+	log       *slog.Logger
+	started   time.Time
+	endpoint  string
+	machineID string // see host.MachineID
+	facts     objects.DeviceFacts
 
 	references *keys.References // to keys that are held outside of object 0
 
@@ -188,8 +190,10 @@ func (a *Agent) compose() error {
 	if len(a.opts.Config.Servers) == 0 && a.opts.Config.Bootstrap == nil {
 		a.health.Set(health.ServerMissing, "", "the configuration has no [[server]] and no [bootstrap]")
 	}
+	n := lookAround(a.opts.Root)
+	a.machineID, a.facts = n.machineID, a.deviceFacts(n)
 	var err error
-	if a.endpoint, err = a.chooseEndpoint(); err != nil {
+	if a.endpoint, err = a.chooseEndpoint(n.machine()); err != nil {
 		return err
 	}
 	a.tree = model.NewTree(a.registry, a.opts.Now)
@@ -201,7 +205,7 @@ func (a *Agent) compose() error {
 	if a.access, err = bind.NewAccessControl(a.tree, a.store, a.log); err != nil {
 		return err
 	}
-	if err := a.addObjects(); err != nil {
+	if err := a.addObjects(n); err != nil {
 		return err
 	}
 	if err := a.accounts.Seed(a.tree, a.objects.security, a.objects.server, a.opts.Config); err != nil {

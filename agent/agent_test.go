@@ -170,7 +170,7 @@ func TestReadingAndWriteGoAllTheWay(t *testing.T) {
 		t.Errorf("the relay is %v after being switched on", v)
 	}
 	for path, want := range map[string]lwm2m.Value{
-		"/3/0/0": lwm2m.String(a.facts().Manufacturer), "/3/0/19": lwm2m.String("test"), "/3/0/16": lwm2m.String("UT"), "/1/0/1": lwm2m.Integer(3600),
+		"/3/0/0": lwm2m.String(a.facts.Manufacturer), "/3/0/19": lwm2m.String("test"), "/3/0/16": lwm2m.String("UT"), "/1/0/1": lwm2m.Integer(3600),
 	} {
 		if v := l.read(t, path); v != want {
 			t.Errorf("%s is %v, want %v", path, v, want)

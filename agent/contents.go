@@ -47,7 +47,7 @@ func (a *Agent) restore(kept bind.Kept, restore func([]lwm2m.Node) error) {
 // hostIdentities are what object 16 says of this gateway. What has no serial
 // number is known by its endpoint name.
 func (a *Agent) hostIdentities() objects.HostIdentities {
-	facts := a.facts()
+	facts := &a.facts
 	serial := facts.Serial
 	if serial == unknown {
 		serial = ""

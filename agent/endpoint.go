@@ -33,12 +33,26 @@ type machine struct {
 	Endpoint string   `json:"endpoint,omitempty"` // that the configuration gave it
 }
 
-func readMachine(root fs.FS) machine {
-	m := machine{Serial: host.ReadIdentity(root).Serial}
-	for _, mac := range host.PermanentMACs(root) {
+// found is what is read of this machine when the agent starts.
+type found struct {
+	identity   host.Identity
+	machineID  string // made of it; there are machines without one
+	network    host.Network
+	networkErr error
+}
+
+func lookAround(root fs.FS) *found {
+	f := found{identity: host.ReadIdentity(root)}
+	f.machineID, _ = host.MachineID(root, applicationID)
+	f.network, f.networkErr = host.ReadNetwork(root)
+	return &f
+}
+
+func (f *found) machine() machine {
+	m := machine{Serial: f.identity.Serial, ID: f.machineID}
+	for _, mac := range f.network.PermanentMACs() {
 		m.MACs = append(m.MACs, fmt.Sprintf("%02x%02x%02xfffe%02x%02x%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]))
 	}
-	m.ID, _ = host.MachineID(root, applicationID) // there are machines without one
 	return m
 }
 
@@ -77,7 +91,7 @@ const serialLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
 func Names() map[string]string { return namesOf(host.Root()) }
 
 func namesOf(root fs.FS) map[string]string {
-	m := readMachine(root)
+	m := lookAround(root).machine()
 	names := map[string]string{"serial": m.Serial, "machine-id": m.ID, "endpoint": m.endpoint()}
 	if len(m.MACs) > 0 {
 		names["mac"] = m.MACs[0]
@@ -88,8 +102,7 @@ func namesOf(root fs.FS) map[string]string {
 // chooseEndpoint returns the configured endpoint name, else the one chosen
 // before, else one made of what this machine is, which is kept. A name that was chosen on another
 // machine is not kept: two devices of one name take each other's place at the server.
-func (a *Agent) chooseEndpoint() (string, error) {
-	here := readMachine(a.opts.Root)
+func (a *Agent) chooseEndpoint(here machine) (string, error) {
 	here.Endpoint = a.opts.Config.Endpoint
 	bucket := a.store.Bucket(store.Meta)
 	kept, err := bucket.Load(keyEndpoint)

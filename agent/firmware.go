@@ -128,7 +128,7 @@ func (f *firmware) showRunning(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	facts := f.agent.facts()
+	facts := f.agent.facts
 	for _, s := range slots.All {
 		if s.Name == slots.Booted && s.Image.Version != "" {
 			facts.Firmware = s.Image.Version

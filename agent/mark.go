@@ -8,10 +8,7 @@ import (
 )
 
 // bootID tells this boot of the machine from others.
-func (a *Agent) bootID() []byte {
-	b, _ := host.ReadBoot(a.opts.Root) // there are machines that do not tell it
-	return []byte(b.ID)
-}
+func (a *Agent) bootID() []byte { return []byte(host.BootID(a.opts.Root)) }
 
 // mark tells this state directory on this machine from copies of it, on which sessions
 // must not go on. Without a way to tell, none does.
@@ -21,6 +18,5 @@ func (a *Agent) mark() []byte {
 		a.log.Warn("sessions do not outlive this run: a copy of the state directory could not be told from it", slog.Any("error", err))
 		return []byte(rand.Text())
 	}
-	id, _ := host.MachineID(a.opts.Root, applicationID) // there are machines without one
-	return append(m, id...)
+	return append(m, a.machineID...)
 }

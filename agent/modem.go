@@ -65,7 +65,7 @@ func (a *Agent) switchPower(ctx context.Context, actuator string, on bool) error
 // addHostDevice shows what machine the modem is in.
 func (a *Agent) addHostDevice() error {
 	id := a.hostIdentities()
-	host := objects.HostDevice{Manufacturer: id.Manufacturer, Model: id.Model, UniqueID: id.DeviceID, Software: a.facts().Firmware}
+	host := objects.HostDevice{Manufacturer: id.Manufacturer, Model: id.Model, UniqueID: id.DeviceID, Software: a.facts.Firmware}
 	if err := objects.NewHostDevice(a.tree, host); err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ type coreObjects struct {
 // unknown is what a gateway answers that does not know its maker.
 const unknown = "unknown"
 
-func (a *Agent) addObjects() error {
+func (a *Agent) addObjects(n *found) error {
 	o := &a.objects
 	var err error
 	if o.security, err = objects.NewSecurity(a.tree, a.accounts.SaveSecurity); err != nil {
@@ -40,7 +40,7 @@ func (a *Agent) addObjects() error {
 		return err
 	}
 	machine := &bind.Machine{Root: a.opts.Root, Control: a.opts.Control, Clock: a.opts.Now, Built: a.opts.Built, Told: a.clock.Told}
-	if o.device, err = objects.NewDevice(a.tree, machine, a.facts(), a.deviceHooks()); err != nil {
+	if o.device, err = objects.NewDevice(a.tree, machine, a.facts, a.deviceHooks()); err != nil {
 		return err
 	}
 	if o.connectivity, err = objects.NewConnectivityMonitor(a.tree); err != nil {
@@ -70,7 +70,7 @@ func (a *Agent) addObjects() error {
 	if err = a.addContents(); err != nil {
 		return err
 	}
-	a.firstValues()
+	a.firstValues(n)
 	return nil
 }
 
@@ -147,9 +147,8 @@ func (a *Agent) addCoAPConfig() error {
 }
 
 // firstValues publishes what the watches will keep up to date.
-func (a *Agent) firstValues() {
-	a.publishNetwork()
-	a.publishWLAN()
+func (a *Agent) firstValues(n *found) {
+	a.showNetwork(&n.network, n.networkErr)
 	a.publishPower()
 }
 
@@ -186,10 +185,10 @@ func (a *Agent) deviceHooks() objects.DeviceHooks {
 	return hooks
 }
 
-// facts are what the Device object says about this machine; the configuration
+// deviceFacts are what the Device object says about this machine; the configuration
 // knows better than DMI.
-func (a *Agent) facts() objects.DeviceFacts {
-	cfg, id, release := a.opts.Config.Device, host.ReadIdentity(a.opts.Root), host.ReadRelease(a.opts.Root)
+func (a *Agent) deviceFacts(n *found) objects.DeviceFacts {
+	cfg, id, release := a.opts.Config.Device, n.identity, host.ReadRelease(a.opts.Root)
 	facts := objects.DeviceFacts{
 		Manufacturer: cmp.Or(cfg.Manufacturer, id.Manufacturer, unknown),
 		Model:        cmp.Or(cfg.Model, id.Model, unknown),
@@ -209,14 +208,21 @@ func (a *Agent) facts() objects.DeviceFacts {
 func (a *Agent) publishNetwork() {
 	a.network.Lock()
 	defer a.network.Unlock()
-	c, err := bind.Connectivity(a.opts.Root)
+	n, err := host.ReadNetwork(a.opts.Root)
+	a.showNetwork(&n, err)
+}
+
+// showNetwork publishes what was read of the network.
+func (a *Agent) showNetwork(n *host.Network, err error) {
 	if err == nil {
+		c := bind.Connectivity(n)
 		a.modems.Enter(&c)
 		err = a.objects.connectivity.Publish(c)
 	}
 	if err != nil {
 		a.log.Warn("network not read", slog.Any("error", err))
 	}
+	a.showWLAN(n)
 }
 
 func (a *Agent) publishPower() {
@@ -229,7 +235,6 @@ func (a *Agent) watchNetwork(ctx context.Context) error {
 	w := host.NetworkWatch{Log: a.log, Changed: func() {
 		a.publishNetwork()
 		a.client.ParamsChanged() // the bearer may be another one
-		a.publishWLAN()
 		a.client.NetworkChanged()
 	}}
 	return w.Run(ctx)

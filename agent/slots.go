@@ -29,7 +29,7 @@ const slotsFolder = "firmware/slots"
 func (a *Agent) openSlots(cfg *config.Firmware, bootID string) (fota.Backend, error) {
 	if cfg.Backend == config.FirmwareFile {
 		return file.Open(file.Options{
-			Dir: a.store.Path(slotsFolder), BootID: bootID, Version: a.facts().Firmware, Compatible: a.facts().Model,
+			Dir: a.store.Path(slotsFolder), BootID: bootID, Version: a.facts.Firmware, Compatible: a.facts.Model,
 		})
 	}
 	return machineSlots(a.opts.Config, a.opts.Root, a.store.Path(slotsFolder), remoteSlots(), a.log)

@@ -8,7 +8,13 @@ import (
 )
 
 func (a *Agent) publishWLAN() {
-	if err := a.wlan.Publish(); err != nil {
+	a.network.Lock()
+	defer a.network.Unlock()
+	a.showWLAN(new(host.ReadLinks(a.opts.Root)))
+}
+
+func (a *Agent) showWLAN(n *host.Network) {
+	if err := a.wlan.Publish(n); err != nil {
 		a.log.Warn("wireless interfaces not read", slog.Any("error", err))
 	}
 }

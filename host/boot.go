@@ -32,6 +32,9 @@ type Boot struct {
 	Source string        // where the reason is from: "watchdog0", "pstore"; "" if unknown
 }
 
+// BootID returns what differs for each boot, "" if this machine does not tell it.
+func BootID(root fs.FS) string { return text(root, "proc/sys/kernel/random/boot_id") }
+
 // ReadBoot reads uptime, boot ID and the reset reason. That reason comes, the
 // first that says something, from crash logs of the kernel (/sys/fs/pstore), from
 // the reset controller (power_on_reason) or from the watchdog (bootstatus).
@@ -41,7 +44,7 @@ func ReadBoot(root fs.FS) (Boot, error) {
 	if err != nil {
 		return Boot{}, fmt.Errorf("read uptime: %w", err)
 	}
-	b := Boot{ID: text(root, "proc/sys/kernel/random/boot_id"), Uptime: time.Duration(seconds * float64(time.Second))}
+	b := Boot{ID: BootID(root), Uptime: time.Duration(seconds * float64(time.Second))}
 	for _, ask := range []func(fs.FS) (ResetReason, string){panicked, controller, watchdog} {
 		if b.Reason, b.Source = ask(root); b.Reason != ResetUnknown {
 			return b, nil

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -51,17 +50,17 @@ func (machine) read(name string) ([]byte, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	defer func() { _ = unix.Close(fd) }()
-	b := make([]byte, 0, 512)
-	for len(b) < maxFile {
-		b = slices.Grow(b, 256)
-		n, err := retried(func() (int, error) { return unix.Read(fd, b[len(b):min(cap(b), maxFile)]) })
-		if err != nil {
-			return b, &fs.PathError{Op: "read", Path: name, Err: err}
-		}
-		if n == 0 {
-			break
-		}
-		b = b[:len(b)+n]
+	var first [512]byte
+	n, err := retried(func() (int, error) { return unix.Read(fd, first[:]) })
+	b := bytes.Clone(first[:max(n, 0)])
+	attribute := strings.HasPrefix(name, "sys/") && n < len(first) // all of it: sysfs makes one text for each read
+	for err == nil && n > 0 && !attribute && len(b) < maxFile {
+		b = slices.Grow(b, len(first))
+		n, err = retried(func() (int, error) { return unix.Read(fd, b[len(b):min(cap(b), maxFile)]) })
+		b = b[:len(b)+max(n, 0)]
+	}
+	if err != nil {
+		return b, &fs.PathError{Op: "read", Path: name, Err: err}
 	}
 	return b, nil
 }
@@ -126,8 +125,8 @@ func names(root fs.FS, dir string) []string {
 // os-release(5) describes them.
 func assignments(b []byte) map[string]string {
 	out := make(map[string]string)
-	for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
-		name, value, ok := strings.Cut(strings.TrimSpace(s.Text()), "=")
+	for line := range strings.Lines(string(b)) {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), "=")
 		if !ok || strings.HasPrefix(name, "#") {
 			continue
 		}

@@ -48,15 +48,17 @@ type Interface struct {
 	MAC       net.HardwareAddr
 	Up        bool // switched on
 	Running   bool // and there is a carrier
-	MTU       int
-	Speed     int64 // Mbit/s, 0 if unknown
 	Addresses []netip.Prefix
 	Signal    *int64 // dBm, of a WLAN that is connected, where the kernel says so
-	RxBytes   uint64 // since the kernel made the interface, from the IP header on
-	TxBytes   uint64
 
-	lower     bool // stands on other interfaces
 	permanent bool // the MAC is the hardware's own
+	counters
+}
+
+// counters are what ReadTraffic reads of an interface.
+type counters struct {
+	rx, tx uint64 // bytes since the kernel made the interface, from the IP header on
+	lower  bool   // it stands on other interfaces
 }
 
 // Network is a picture of the network at one moment.
@@ -83,22 +85,6 @@ func (n *Network) Primary() *Interface {
 	return n.Interface(n.Defaults[0].Interface)
 }
 
-// Traffic returns the bytes sent and received over the interfaces that lead out
-// of the machine, from the IP header on: those that are hardware, or, if there
-// are none (in a container), those that stand on no other.
-func (n *Network) Traffic() (tx, rx uint64) {
-	outside := func(in *Interface) bool { return in.Kind.physical() && !in.lower }
-	if !slices.ContainsFunc(n.Interfaces, func(in Interface) bool { return outside(&in) }) {
-		outside = func(in *Interface) bool { return in.Kind == LinkVirtual && !in.lower }
-	}
-	for i := range n.Interfaces {
-		if in := &n.Interfaces[i]; outside(in) {
-			tx, rx = tx+in.TxBytes, rx+in.RxBytes
-		}
-	}
-	return tx, rx
-}
-
 // PermanentMACs returns the hardware addresses that makers gave to interfaces of this machine, the one
 // that best names it first: wired ones before wireless ones, by name.
 func (n *Network) PermanentMACs() []net.HardwareAddr {
@@ -120,17 +106,25 @@ func (n *Network) PermanentMACs() []net.HardwareAddr {
 	return out
 }
 
-// ReadTraffic reads what Network.Traffic returns, and no more.
+// ReadTraffic returns the bytes sent and received over the interfaces that lead out
+// of the machine, from the IP header on: those that are hardware, or, if there
+// are none (in a container), those that stand on no other.
 func ReadTraffic(root fs.FS) (tx, rx uint64) {
-	n := Network{Interfaces: readLinks(root, readCounters)}
-	return n.Traffic()
+	all := readLinks(root, readCounters)
+	outside := func(in *Interface) bool { return in.Kind.physical() && !in.lower }
+	if !slices.ContainsFunc(all, func(in Interface) bool { return outside(&in) }) {
+		outside = func(in *Interface) bool { return in.Kind == LinkVirtual && !in.lower }
+	}
+	for i := range all {
+		if in := &all[i]; outside(in) {
+			tx, rx = tx+in.tx, rx+in.rx
+		}
+	}
+	return tx, rx
 }
 
-// PermanentMACs reads what Network.PermanentMACs returns, and no more.
-func PermanentMACs(root fs.FS) []net.HardwareAddr {
-	n := Network{Interfaces: readLinks(root, readMAC)}
-	return n.PermanentMACs()
-}
+// ReadLinks reads the interfaces (/sys/class/net), and no addresses and routes.
+func ReadLinks(root fs.FS) Network { return Network{Interfaces: readLinks(root, readMAC, readState)} }
 
 // ReadNetwork reads interfaces (/sys/class/net), their addresses (netlink) and
 // default routes (/proc/net).
@@ -178,7 +172,8 @@ func address(m *syscall.NetlinkMessage) (index int, p netip.Prefix, ok bool) {
 const links = "sys/class/net"
 
 func readNetwork(root fs.FS, addresses func() (map[int][]netip.Prefix, error)) (Network, error) {
-	n := Network{Interfaces: readLinks(root, readMAC, readState, readCounters), Defaults: defaultRoutes(root)}
+	n := ReadLinks(root)
+	n.Defaults = defaultRoutes(root)
 	own, err := addresses()
 	if err != nil {
 		return n, fmt.Errorf("read the addresses of the interfaces: %w", err)
@@ -220,12 +215,6 @@ func readState(root fs.FS, dir string, in *Interface) {
 	in.Up = flags&uint64(net.FlagUp) != 0 // IFF_UP has the same value
 	state := text(root, dir+"/operstate")
 	in.Running = in.Up && (state == "up" || state == "unknown" && text(root, dir+"/carrier") == "1")
-	if mtu := integer(root, dir+"/mtu"); mtu != nil {
-		in.MTU = int(*mtu)
-	}
-	if speed := integer(root, dir+"/speed"); speed != nil && *speed > 0 {
-		in.Speed = *speed
-	}
 }
 
 func readCounters(root fs.FS, dir string, in *Interface) {
@@ -233,8 +222,8 @@ func readCounters(root fs.FS, dir string, in *Interface) {
 	if text(root, dir+"/type") == arphrdEther {
 		header = 14 // addresses and type, which the kernel counts
 	}
-	in.RxBytes = payload(root, dir+"/statistics/rx", header)
-	in.TxBytes = payload(root, dir+"/statistics/tx", header)
+	in.rx = payload(root, dir+"/statistics/rx", header)
+	in.tx = payload(root, dir+"/statistics/tx", header)
 	in.lower = slices.ContainsFunc(names(root, dir), func(s string) bool { return strings.HasPrefix(s, "lower_") })
 }
 
@@ -256,7 +245,6 @@ const (
 
 func linkKind(root fs.FS, dir string) LinkKind {
 	b, _ := read(root, dir+"/uevent")
-	device := exists(root, dir+"/device")
 	switch assignments(b)["DEVTYPE"] {
 	case "wlan":
 		return LinkWLAN
@@ -280,7 +268,7 @@ func linkKind(root fs.FS, dir string) LinkKind {
 		if exists(root, dir+"/wireless") || exists(root, dir+"/phy80211") {
 			return LinkWLAN
 		}
-		if device {
+		if exists(root, dir+"/device") {
 			return LinkEthernet
 		}
 		return LinkVirtual

@@ -38,18 +38,17 @@ type WLAN struct {
 	Security  *WLANSecurity
 }
 
-// ReadWLAN reads the wireless interfaces of this machine, in the order of their
-// indices: /sys/class/net says which there are, nl80211 what they do. Without
-// nl80211 (drivers of old) the latter is not known.
-func ReadWLAN(root fs.FS) ([]WLAN, error) { return readWLAN(root, askNL80211) }
+// ReadWLAN returns the wireless interfaces among those of a network, in the order of their
+// indices; nl80211 says what they do. Without nl80211 (drivers of old) that is not known.
+func ReadWLAN(n *Network) ([]WLAN, error) { return readWLAN(n, askNL80211) }
 
 // nl80211Asker carries out a request of nl80211: the command with attributes.
 type nl80211Asker func(command uint8, attrs []byte, take func(attrs []byte)) error
 
-func readWLAN(root fs.FS, ask nl80211Asker) ([]WLAN, error) {
+func readWLAN(n *Network, ask nl80211Asker) ([]WLAN, error) {
 	var out []WLAN
-	for _, in := range readLinks(root, readMAC, readState) {
-		if in.Kind == LinkWLAN {
+	for i := range n.Interfaces {
+		if in := &n.Interfaces[i]; in.Kind == LinkWLAN {
 			out = append(out, WLAN{Interface: in.Name, Index: in.Index, MAC: in.MAC, Up: in.Up, Running: in.Running})
 		}
 	}

@@ -66,7 +66,7 @@ var (
 )
 
 func TestReadWLAN(t *testing.T) {
-	got, err := readWLAN(files(wireless), asked(map[uint8][][]byte{
+	got, err := readWLAN(new(ReadLinks(files(wireless))), asked(map[uint8][][]byte{
 		unix.NL80211_CMD_GET_INTERFACE: {stationAttrs, attr(unix.NL80211_ATTR_IFINDEX, u32(99))}, // the latter came meanwhile
 		unix.NL80211_CMD_GET_SCAN:      {neighbour, home, neighbour},
 	}))
@@ -94,13 +94,13 @@ func TestReadWLAN(t *testing.T) {
 func TestReadWLANWithout(t *testing.T) {
 	fails := func(err error) nl80211Asker { return func(uint8, []byte, func([]byte)) error { return err } }
 	broken := errors.New("broken")
-	if got, err := readWLAN(files(map[string]string{"sys/class/net/eth0/ifindex": "2\n"}), fails(broken)); len(got) > 0 || err != nil {
+	if got, err := readWLAN(new(ReadLinks(files(map[string]string{"sys/class/net/eth0/ifindex": "2\n"}))), fails(broken)); len(got) > 0 || err != nil {
 		t.Errorf("without wireless interfaces: %v, %v", got, err)
 	}
-	if got, err := readWLAN(files(wireless), fails(unix.ENOENT)); len(got) != 2 || err != nil {
+	if got, err := readWLAN(new(ReadLinks(files(wireless))), fails(unix.ENOENT)); len(got) != 2 || err != nil {
 		t.Errorf("without nl80211: %v, %v", got, err)
 	}
-	if got, err := readWLAN(files(wireless), fails(broken)); len(got) != 2 || !errors.Is(err, broken) {
+	if got, err := readWLAN(new(ReadLinks(files(wireless))), fails(broken)); len(got) != 2 || !errors.Is(err, broken) {
 		t.Errorf("with a broken nl80211: %v, %v", got, err)
 	}
 }

@@ -123,12 +123,8 @@ func batteryStatus(s *host.Supply) objects.BatteryStatus {
 	}
 }
 
-// Connectivity returns how this machine is connected, for object 4.
-func Connectivity(root fs.FS) (objects.Connectivity, error) {
-	network, err := host.ReadNetwork(root)
-	if err != nil {
-		return objects.Connectivity{}, err
-	}
+// Connectivity returns how a machine with a network is connected, for object 4.
+func Connectivity(network *host.Network) objects.Connectivity {
 	c := objects.Connectivity{Bearer: objects.BearerEthernet}
 	primary := network.Primary()
 	if primary != nil {
@@ -154,7 +150,7 @@ func Connectivity(root fs.FS) (objects.Connectivity, error) {
 			c.Routers = append(c.Routers, r.Gateway)
 		}
 	}
-	return c, nil
+	return c
 }
 
 func usable(prefixes []netip.Prefix) []netip.Addr {

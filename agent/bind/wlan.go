@@ -3,7 +3,6 @@ package bind
 import (
 	"errors"
 	"io/fs"
-	"sync"
 
 	"lwm2m-agent/agent/store"
 	"lwm2m-agent/host"
@@ -15,16 +14,12 @@ type WLAN struct {
 	Root   fs.FS
 	Store  *store.Store
 	Object *objects.WLANConnectivity
-
-	mu sync.Mutex // a picture is published before the next one is taken
 }
 
-// Publish reads the interfaces and enters them. Where nl80211 fails, what is known
+// Publish enters the wireless interfaces among those of a network. Where nl80211 fails, what is known
 // is entered all the same.
-func (w *WLAN) Publish() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	found, readErr := host.ReadWLAN(w.Root)
+func (w *WLAN) Publish(n *host.Network) error {
+	found, readErr := host.ReadWLAN(n)
 	claims := make([]store.Claim, len(found))
 	for i := range found {
 		claims[i] = store.Claim{Object: 12, Name: found[i].Interface, Wanted: store.Any}

@@ -86,7 +86,7 @@ func TestWLANInstancesKeepTheirNumbers(t *testing.T) {
 			file("sys/class/net/"+name+"/uevent", "DEVTYPE=wlan\n")
 			file("sys/class/net/"+name+"/statistics/tx_bytes", "17")
 		}
-		if err := w.Publish(); err != nil {
+		if err := w.Publish(new(host.ReadLinks(root))); err != nil {
 			t.Fatal(err)
 		}
 	}
