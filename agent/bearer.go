@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"lwm2m-agent/agent/config"
@@ -83,6 +84,12 @@ func byModem(wanted config.Bearer, s *modem.State) config.Bearer {
 		return config.BearerLTEM
 	}
 	return wanted
+}
+
+// cellular reports whether an account is reached over a cellular network now; 0: what no account has is.
+func (a *Agent) cellular(id uint16) bool {
+	bearer, err := strconv.Atoi(a.params(id).Network)
+	return err == nil && objects.Bearer(bearer) < objects.BearerWLAN
 }
 
 // patience is how long a server waits for the answer to a request: MAX_TRANSMIT_WAIT with the

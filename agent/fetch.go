@@ -42,6 +42,7 @@ func (f coapFetcher) Fetch(ctx context.Context, uri *url.URL, from fota.Position
 	if err != nil {
 		return err
 	}
+	server.OnHandshake = func(remote net.Addr, _ bool, size int) { to.Spent(client.HandshakeSize(remote, size)) }
 	nc, err := f.agent.dialer().Dial(ctx, server)
 	done()
 	if err != nil {
@@ -66,6 +67,7 @@ func fetchOver(ctx context.Context, nc net.Conn, o coap.Options, uri *url.URL, f
 	if strings.HasSuffix(uri.Scheme, "+tcp") { // RFC 8323, section 8
 		open = coap.NewStream
 	}
+	o.Trace = func(_ coap.Direction, message []byte) { to.Spent(client.WireSize(nc, len(message))) }
 	conn := open(nc, nil, o)
 	var running sync.WaitGroup
 	running.Go(func() { _ = conn.Run(ctx) }) // what has ended it, the download tells

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"lwm2m-agent/fota"
@@ -81,14 +82,17 @@ func (d *packageDepot) run(conn *coap.Conn) {
 // taken is what a download brings.
 type taken struct {
 	bytes.Buffer
-	at   fota.Position
-	size int64
+	at    fota.Position
+	size  int64
+	spent atomic.Int64 // bytes on the wire
 }
 
 func (t *taken) Begin(at fota.Position, size int64) error {
 	t.at, t.size = at, size
 	return nil
 }
+
+func (t *taken) Spent(n int) { t.spent.Add(int64(n)) }
 
 // TestFetchByCoAP fetches a package by DTLS, TCP and TLS, with the credentials of the account of the same scheme and host, from its beginning and
 // from the middle, and nothing from hosts that no account has.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -116,9 +117,15 @@ func (f *firmware) boot() error {
 		BootID: id, Reboot: f.restart, Check: all(checks), Lenient: len(f.cfg.Check) > 0,
 		MaxSize: f.cfg.MaxSize, Patience: f.cfg.Patience, Confirm: f.cfg.Confirm, Limit: f.cfg.Limit, Consent: f.cfg.Consent,
 		Rate: f.cfg.MaxRate, DownloadHours: fota.Hours(f.cfg.DownloadHours), RebootHours: fota.Hours(f.cfg.RebootHours),
+		Budget: fota.Budget(f.cfg.Budget), Metered: f.metered, Clock: func() time.Time { return a.clock.Now().Local() },
 		Inhibit: f.inhibit, OnChange: f.changed, Now: a.opts.Now, Log: a.log,
 	}))
 	return nil
+}
+
+// metered reports whether what is fetched from a URI now counts in the data budget.
+func (f *firmware) metered(uri *url.URL) bool {
+	return !f.cfg.Cellular || f.agent.cellular(f.agent.accountOf(uri.Hostname()))
 }
 
 // showRunning makes /3/0/3 the version of the slot that runs on a simulated
@@ -271,6 +278,11 @@ func (f *firmware) changed(s fota.Status) {
 		f.agent.health.Set(health.FirmwareWaits, "", fmt.Sprintf("version %q, at the latest %s", s.Package.Version, s.Until.UTC().Format(time.RFC3339)))
 	} else {
 		f.agent.health.Clear(health.FirmwareWaits, "")
+	}
+	if s.Wait.For == fota.ForDataBudget {
+		f.agent.health.Set(health.FirmwareBudget, "", fmt.Sprintf("%d of %d bytes are used; it goes on at %s", s.Spent, s.Budget.Bytes, s.Wait.Until.UTC().Format(time.RFC3339)))
+	} else {
+		f.agent.health.Clear(health.FirmwareBudget, "")
 	}
 	f.ask()
 }

@@ -47,6 +47,9 @@ func shownFirmware(s fota.Status) control.Firmware {
 	if s.Result != fota.Initial {
 		f.Outcome = s.Result.String()
 	}
+	if b := s.Budget.Bytes; b > 0 {
+		f.Data = &control.Data{Used: s.Spent, Budget: b, Renewed: s.Renewed.UTC()}
+	}
 	if w := s.Wait; w.For != "" {
 		f.Wait = &control.Wait{For: string(w.For), Until: w.Until.UTC(), Why: w.Why}
 	}

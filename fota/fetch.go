@@ -32,6 +32,9 @@ type Body interface {
 	// 0; and the size of the whole, 0 if it is unknown.
 	Begin(at Position, size int64) error
 	io.Writer
+	// Spent counts bytes that went over the network, both ways, as far as they are known.
+	// Any goroutine may call it.
+	Spent(n int)
 }
 
 // ErrRefused says that whoever has the package will not give it (HTTP 4xx, CoAP 4.xx).
@@ -68,7 +71,7 @@ func (u *Updater) download(r record) func(context.Context, *job) happening {
 	}
 }
 
-// transfer is a download in progress. It satisfies Body.
+// transfer is a download in progress, all attempts together.
 type transfer struct {
 	pace
 	updater *Updater
@@ -104,13 +107,13 @@ func (d *transfer) run(ctx context.Context, text string) (err error) {
 	}
 	d.heard = time.Now()
 	for failures := 0; ; {
-		for d.updater.awaitHours(ctx, d.job, d.updater.cfg.DownloadHours, ForDownloadHours) {
-			d.heard = time.Now()
+		if d.awaitLeave(ctx); ctx.Err() != nil {
+			return ctx.Err()
 		}
 		before := d.at.Offset
 		d.begun = false
 		err := d.attempt(ctx, d.sources.current())
-		if err == nil {
+		if err == nil || d.size > 0 && d.at.Offset == d.size {
 			return d.complete()
 		}
 		if d.sources.now > 0 && errors.Is(err, ErrRefused) && ctx.Err() == nil { // only the package's own URI can end the download
@@ -124,6 +127,12 @@ func (d *transfer) run(ctx context.Context, text string) (err error) {
 		brought := d.at.Offset > before
 		if failures++; brought {
 			failures = 1
+		}
+		if d.mustWait() { // that is no failure
+			if err := d.sync(); err != nil {
+				return err
+			}
+			continue
 		}
 		patience := d.updater.cfg.Patience
 		if time.Since(d.heard) >= patience {
@@ -140,6 +149,21 @@ func (d *transfer) run(ctx context.Context, text string) (err error) {
 			return ctx.Err()
 		}
 	}
+}
+
+// awaitLeave waits until packages may come: for their hours, and for a budget. Patience does not run.
+func (d *transfer) awaitLeave(ctx context.Context) {
+	u := d.updater
+	for u.awaitHours(ctx, d.job, u.cfg.DownloadHours, ForDownloadHours) ||
+		u.await(ctx, d.job, func() (Wait, bool) { return u.lacks(d.sources.current().uri) }) {
+		d.heard = time.Now()
+	}
+}
+
+// mustWait reports whether hours are over or a budget is used up.
+func (d *transfer) mustWait() bool {
+	_, lacks := d.updater.lacks(d.sources.current().uri)
+	return lacks || d.updater.cfg.DownloadHours.until(d.updater.cfg.Now()) > 0
 }
 
 // tellSource logs what has become of a source, and why.
@@ -165,7 +189,7 @@ func (d *transfer) attempt(ctx context.Context, s *source) error {
 		over := time.AfterFunc(hours.left(d.updater.cfg.Now()), cancel)
 		defer over.Stop()
 	}
-	return s.fetcher.Fetch(ctx, s.uri, d.from(s), d)
+	return s.fetcher.Fetch(ctx, s.uri, d.from(s), &attempt{d, d.updater.bounded(s.uri), cancel})
 }
 
 // resume opens the file where the journal says that it is whole. Unless the machine has booted
@@ -189,7 +213,7 @@ func (d *transfer) resume() error {
 	return storing(err)
 }
 
-// Begin implements Body.
+// Begin is Body's.
 func (d *transfer) Begin(at Position, size int64) error {
 	u := d.updater
 	if err := u.room(size - at.Offset); err != nil {

@@ -38,6 +38,8 @@ type record struct {
 	Size      int64  `json:"size,omitempty"`      // of the package; 0: unknown
 	OnDisk    int64  `json:"on_disk,omitempty"`   // bytes of it
 
+	Cost Spending `json:"cost,omitzero"` // of all downloads, in the budget's period
+
 	Old    string `json:"old,omitempty"` // slots
 	New    string `json:"new,omitempty"`
 	Image  Image  `json:"image,omitzero"`

@@ -36,6 +36,11 @@ type Config struct {
 	Limit    time.Duration // of the trial where no server answers at all, if Lenient; 24 h
 	Consent  bool          // the local user is asked, if the server lets them defer
 
+	Budget  Budget                  // of downloads
+	Metered func(uri *url.URL) bool // what a URI costs counts now; nil: everything does
+	// Clock is what the budget's calendar goes by; nil: Now. It should not go back to a day that is over.
+	Clock func() time.Time
+
 	Rate          int64 // of a download, in bytes a second; 0: as fast as it comes
 	DownloadHours Hours // in which packages are downloaded
 	RebootHours   Hours // in which the machine is rebooted into a new system that a server wants
@@ -63,6 +68,9 @@ func (c *Config) withDefaults() {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Clock == nil {
+		c.Clock = c.Now
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -94,7 +102,10 @@ type Status struct {
 	Size    int64     // of the package; 0: unknown
 	Until   time.Time // end of the defer period
 	Wait    Wait
-	Old     string // slots of the update
+	Budget  Budget
+	Spent   int64     // of the budget
+	Renewed time.Time // when the budget's next period begins
+	Old     string    // slots of the update
 	New     string
 }
 
@@ -114,6 +125,7 @@ type Updater struct {
 	rec   record // written by Run's goroutine only
 	said  Contact
 	waits Wait
+	cost  Spending // also of what is not on record yet
 
 	// of Run's goroutine
 	job   *job
@@ -165,16 +177,23 @@ func New(c Config) *Updater {
 		u.rec.Result, u.rec.Reason = UpdateFailed, err.Error()
 	}
 	u.have.Store(u.rec.OnDisk)
+	u.cost = u.rec.Cost
 	return u
 }
 
 // Status returns where the update stands.
 func (u *Updater) Status() Status {
 	u.mu.Lock()
-	r, waits := u.rec, u.waits
+	r, waits, cost := u.rec, u.waits, u.cost
 	u.mu.Unlock()
 	s := r.status()
 	s.Wait = waits
+	if s.Budget = u.cfg.Budget; s.Budget.Bytes > 0 {
+		var period string
+		if period, s.Renewed = s.Budget.period(u.cfg.Clock()); period == cost.Period {
+			s.Spent = cost.Bytes
+		}
+	}
 	if s.Phase == Receiving || s.Phase == Fetching {
 		s.OnDisk = u.have.Load()
 	}
@@ -197,6 +216,7 @@ func (r *record) status() Status {
 func (u *Updater) Run(ctx context.Context) error {
 	defer close(u.ended)
 	defer func() { u.inspected.Swap(nil).stop() }()
+	defer func() { _ = u.save(u.rec) }() // what a download has cost; a failure is told by others
 	defer u.halt()
 	defer u.alarm.Stop()
 	u.begin(ctx)
@@ -301,6 +321,9 @@ func (u *Updater) handle(ctx context.Context, h happening) error {
 
 // save replaces the record and tells of it, if it is another one.
 func (u *Updater) save(r record) error {
+	u.mu.Lock()
+	r.Cost = u.cost
+	u.mu.Unlock()
 	if r == u.rec {
 		return nil
 	}

@@ -13,6 +13,7 @@ type Reason string
 const (
 	ForDownloadHours Reason = "the download hours"
 	ForRebootHours   Reason = "the reboot hours"
+	ForDataBudget    Reason = "the data budget"
 	ForAnotherTry    Reason = "another attempt"
 )
 

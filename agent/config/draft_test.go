@@ -262,7 +262,7 @@ var notForServers = []string{
 var samples = []string{
 	"true", "1", "3", "0.5", "'1s'", "'x'", "'1.2'", "'info'", "'udp'", "'median'", "'sum'", "'off'", "'none'", "'even'", "'big'", "'input'", "'int16'",
 	"'coap://h'", "['coap://h']", "['read']", "[1]", "[3305]", "[[0, 0], [1, 1]]", "['/bin/true']", "['a/b']", "'00'", "'1234'", "'ethernet'", "'psk'", "'at'", "'file'", "'fixed'", "'/run/x'",
-	"'generic'", "0x03", "19200", "['TLS_PSK_WITH_AES_128_CCM_8']", "'32-34'", "'127.0.0.1:9464'", "['rootfs=/dev/mmcblk0p2']", "'uboot'", "'stable,copy1'", "'22:00-05:00'",
+	"'generic'", "0x03", "19200", "['TLS_PSK_WITH_AES_128_CCM_8']", "'32-34'", "'127.0.0.1:9464'", "['rootfs=/dev/mmcblk0p2']", "'uboot'", "'stable,copy1'", "'22:00-05:00'", "'200MB/month'", "'all'",
 }
 
 // TestRemoteKeyByKey: each key of the schema can be set remotely, or is refused.

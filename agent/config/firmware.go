@@ -3,6 +3,7 @@ package config
 import (
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -39,6 +40,9 @@ type Firmware struct {
 
 	Patience time.Duration // of a download, without a byte
 
+	Budget   DataBudget // of downloads
+	Cellular bool       // only what comes by a cellular network counts
+
 	MaxRate       int64 // of a download, in bytes a second; 0: any
 	DownloadHours Hours // in which packages are downloaded
 	RebootHours   Hours // in which a new system is started
@@ -55,6 +59,12 @@ type Firmware struct {
 
 // Hours are a part of each day: times since midnight. The zero value is all day.
 type Hours struct{ From, To time.Duration }
+
+// DataBudget is how many bytes downloads may cost in each day, or month. The zero value is no bound.
+type DataBudget struct {
+	Bytes int64
+	Month bool
+}
 
 // SysupgradeDownload is on OpenWrt's RAM disk, which its flash has no room beside.
 const SysupgradeDownload = "/var/run/lwm2m-agent/firmware"
@@ -80,6 +90,8 @@ var firmwareSection = section{
 		{name: "max_rate", kind: integer(1000, math.MaxInt32), fallback: "none", help: "the most bytes a second of a download"},
 		{name: "download_hours", kind: hours, fallback: "all day", help: "when packages are downloaded; what does not come within these hours goes on in the next ones"},
 		{name: "reboot_hours", kind: hours, fallback: "all day", help: "when the machine is rebooted into a new system; what a local user installs, and a way back, do not wait"},
+		{name: "data_budget", kind: dataBudget, fallback: "none", help: "the most that downloads may cost on the wire in each day or month of the calendar; what does not come within it goes on in the next one"},
+		{name: "data_budget_for", kind: oneOf(budgetForAll, budgetForCellular), fallback: `"` + budgetForAll + `"`, help: "what counts: all downloads, or those by a modem or another cellular network"},
 		{name: "ca_file", kind: filePath, fallback: "the system's", help: "certificates in PEM that servers of packages are trusted by (https)"},
 		{name: "programs", kind: filePath, help: "command, also as boot: folder of the programs; docs/firmware-update.md says which"},
 		{name: "single_slot", kind: boolean, fallback: "false", help: "sysupgrade: must be true, since there is one slot, and no way back from a system that is bad"},
@@ -100,6 +112,25 @@ var hours = kind{`"HH:MM-HH:MM" in local time, such as "22:00-05:00"`, func(v an
 	last, err2 := time.Parse(clock, to)
 	midnight := time.Date(first.Year(), first.Month(), first.Day(), 0, 0, 0, 0, time.UTC)
 	return Hours{first.Sub(midnight), last.Sub(midnight)}, err1 == nil && err2 == nil && !first.Equal(last)
+}}
+
+// What data_budget_for takes.
+const (
+	budgetForAll      = "all"
+	budgetForCellular = "cellular"
+)
+
+// dataBudget takes bytes in a period of the calendar.
+var dataBudget = kind{`a number of kB, MB or GB, 100kB to 1000GB, and "/day" or "/month", such as "200MB/month"`, func(v any) (any, bool) {
+	text, _ := v.(string)
+	amount, period, _ := strings.Cut(text, "/")
+	if period != "day" && period != "month" || len(amount) < 3 {
+		return nil, false
+	}
+	unit := map[string]int64{"kB": 1e3, "MB": 1e6, "GB": 1e9}[amount[len(amount)-2:]]
+	n, err := strconv.ParseUint(amount[:len(amount)-2], 10, 31)
+	b := DataBudget{int64(n) * unit, period == "month"} //nolint:gosec // 31 bits
+	return b, err == nil && b.Bytes >= 100e3 && b.Bytes <= 1000e9
 }}
 
 // program takes the absolute path of a program and its arguments.
@@ -127,6 +158,7 @@ func (b *builder) firmware(root *node) {
 		Confirm: get(n, "confirm", DefaultConfirm), Limit: get(n, "confirm_limit", DefaultConfirmLimit),
 		Check: get(n, "check", []string(nil)), Consent: get(n, "consent", false), MaxSize: get(n, "max_size", int64(DefaultMaxSize)),
 		Patience: get(n, "patience", DefaultPatience), MaxRate: get(n, "max_rate", int64(0)),
+		Budget: get(n, "data_budget", DataBudget{}), Cellular: get(n, "data_budget_for", budgetForAll) == budgetForCellular,
 		DownloadHours: get(n, "download_hours", Hours{}), RebootHours: get(n, "reboot_hours", Hours{}), Boot: FirmwareBackend(get(n, "boot", "")),
 	}
 	if file := n.table["socket"]; file != nil {
@@ -134,6 +166,9 @@ func (b *builder) firmware(root *node) {
 	}
 	if file := n.table["ca_file"]; file != nil {
 		f.CAFile = file.path(get(n, "ca_file", ""))
+	}
+	if n.has("data_budget_for") && !n.has("data_budget") {
+		b.problems = append(b.problems, f.Problem("data_budget_for", "there is no data_budget; give one, or leave this out"))
 	}
 	if f.Limit < f.Confirm {
 		b.problems = append(b.problems, f.Problem("confirm_limit", "%s is less than confirm, %s; give it at least that", short(f.Limit), short(f.Confirm)))

@@ -21,7 +21,7 @@ func TestFirmware(t *testing.T) {
 		t.Error(d)
 	}
 	cfg, err = build(sources("[firmware]\nbackend='file'\nconfirm='30s'\ncheck=['/bin/true', '-x']\nconsent=true\nca_file='ca.pem'\n"+
-		"max_rate=20000\ndownload_hours='22:00-05:00'\nreboot_hours='03:00-04:30'\n"), Options{}, noKeys)
+		"max_rate=20000\ndownload_hours='22:00-05:00'\nreboot_hours='03:00-04:30'\ndata_budget='200MB/month'\ndata_budget_for='cellular'\n"), Options{}, noKeys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,6 +31,9 @@ func TestFirmware(t *testing.T) {
 	}
 	night, late := Hours{22 * time.Hour, 5 * time.Hour}, Hours{3 * time.Hour, 4*time.Hour + 30*time.Minute}
 	if f.MaxRate != 20_000 || f.DownloadHours != night || f.RebootHours != late {
+		t.Errorf("%+v", f)
+	}
+	if want := (DataBudget{200_000_000, true}); f.Budget != want || !f.Cellular {
 		t.Errorf("%+v", f)
 	}
 	both := "[[firmware.slot]]\nname='A'\nselect='stable,copy1'\n[[firmware.slot]]\nname='B'\nselect='stable,copy2'\n"
@@ -78,6 +81,17 @@ func TestFirmwareRefusals(t *testing.T) {
 		{head + "single_slot=true", "single_slot: backend \"file\" has two slots"},
 		{head + "max_size=0", "max_size: 0 is not valid"},
 		{head + "max_rate=999", "max_rate: 999 is not valid"},
+		{head + "data_budget='200MB'", `data_budget: "200MB" is not valid; allowed: a number of kB, MB or GB, 100kB to 1000GB, and "/day" or "/month", such as "200MB/month"`},
+		{head + "data_budget='99kB/day'", "is not valid"},
+		{head + "data_budget='1001GB/day'", "is not valid"},
+		{head + "data_budget='2147483647GB/day'", "is not valid"},
+		{head + "data_budget='-1MB/day'", "is not valid"},
+		{head + "data_budget='1.5MB/day'", "is not valid"},
+		{head + "data_budget='1MiB/day'", "is not valid"},
+		{head + "data_budget='MB/day'", "is not valid"},
+		{head + "data_budget=200", "data_budget: 200 is not valid"},
+		{head + "data_budget_for='cellular'", "data_budget_for: there is no data_budget; give one, or leave this out"},
+		{head + "data_budget='1MB/day'\ndata_budget_for='wlan'", `data_budget_for: "wlan" is not valid; allowed: "all", "cellular"`},
 		{head + "download_hours='22-5'", "download_hours: \"22-5\" is not valid; allowed: \"HH:MM-HH:MM\" in local time"},
 		{head + "download_hours='24:00-05:00'", "is not valid"},
 		{head + "reboot_hours='02:00-02:00'", "is not valid"},

@@ -45,12 +45,20 @@ type Firmware struct {
 	Size    int64     `json:"size,omitempty"`    // of the package, as far as it is known
 	Until   time.Time `json:"until,omitzero"`    // an update that waits for consent is installed then
 	Wait    *Wait     `json:"wait,omitempty"`    // nil: it waits for nothing but what it does
+	Data    *Data     `json:"data,omitempty"`    // nil: there is no data budget
 	Slots   []Slot    `json:"slots,omitempty"`
+}
+
+// Data is what downloads have cost.
+type Data struct {
+	Used    int64     `json:"used"`    // bytes on the wire in this day or month
+	Budget  int64     `json:"budget"`  // of them
+	Renewed time.Time `json:"renewed"` // when the next day or month begins
 }
 
 // Wait is what an update that could go on waits for.
 type Wait struct {
-	For   string    `json:"for"`           // "the download hours", "the reboot hours", "another attempt"
+	For   string    `json:"for"`           // "the download hours", "the reboot hours", "the data budget", "another attempt"
 	Until time.Time `json:"until"`         // at the latest
 	Why   string    `json:"why,omitempty"` // of another attempt: how the last one ended
 }

@@ -31,6 +31,7 @@ const (
 	FixMissing            Code = "fix-missing"
 	FirmwareFailed        Code = "firmware-failed"
 	FirmwareWaits         Code = "firmware-waits"
+	FirmwareBudget        Code = "firmware-data-budget"
 )
 
 // kinds is the table of possible troubles, in the order in which the
@@ -180,6 +181,11 @@ var kinds = []Kind{
 		Code: FirmwareWaits, Severity: Notice,
 		Text:   "a firmware update waits for consent",
 		Remedy: "`lwm2m-agent firmware accept` installs it now; it is installed by itself when the server's defer period is over.",
+	},
+	{
+		Code: FirmwareBudget, Severity: Notice,
+		Text:   "a download of firmware waits: the data budget is used up",
+		Remedy: "It goes on by itself at the time that the text says, behind what has come. A larger `data_budget` in `[firmware]` and a restart let it go on now.",
 	},
 }
 

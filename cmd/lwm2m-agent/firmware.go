@@ -70,6 +70,9 @@ func (c *call) printFirmware(f *control.Firmware) {
 	if f.Source != "" {
 		fmt.Fprintf(c.stdout, "by the mirror %s\n", safe(f.Source))
 	}
+	if d := f.Data; d != nil {
+		fmt.Fprintf(c.stdout, "data: %s of %s are used, all of it is there again in %s\n", size(uint64(max(0, d.Used))), size(uint64(max(0, d.Budget))), span(d.Renewed.Sub(now)))
+	}
 	if f.Wait != nil && f.Wait.Why != "" {
 		fmt.Fprintf(c.stdout, "the last attempt: %s\n", safe(f.Wait.Why))
 	}

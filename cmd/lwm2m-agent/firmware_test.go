@@ -13,9 +13,10 @@ const firmwareAnswer = `{"state":"downloaded","phase":"deferred","since":"2026-0
 // TestFirmwareThatWaits shows a download that goes on later, and where it comes from.
 func TestFirmwareThatWaits(t *testing.T) {
 	a := startAgent(t, map[string]string{"GET /v1/firmware": `{"state":"downloading","phase":"fetching","since":"2026-03-01T11:00:00Z","result":0,"uri":"coap://x/y","source":"http://m/y",
-		"on_disk":2000000,"size":8000000,"wait":{"for":"another attempt","until":"2026-03-01T12:05:00Z","why":"the connection is lost"}}`})
+		"on_disk":2000000,"size":8000000,"wait":{"for":"another attempt","until":"2026-03-01T12:05:00Z","why":"the connection is lost"},
+		"data":{"used":2500000,"budget":200000000,"renewed":"2026-03-02T00:00:00Z"}}`})
 	out, problems, code := run(t.Context(), "firmware", "status", "-socket", a.socket)
-	want := "firmware: fetching, 2.0 MB of 8.0 MB, waits 5 min for another attempt, for 1 h\nfrom coap://x/y\nby the mirror http://m/y\nthe last attempt: the connection is lost\n"
+	want := "firmware: fetching, 2.0 MB of 8.0 MB, waits 5 min for another attempt, for 1 h\nfrom coap://x/y\nby the mirror http://m/y\ndata: 2.5 MB of 200.0 MB are used, all of it is there again in 12 h\nthe last attempt: the connection is lost\n"
 	if !strings.HasPrefix(out, want) {
 		t.Errorf("status is %q, %q, %d; want %q", out, problems, code, want)
 	}

@@ -35,7 +35,8 @@ func newByHost(config *tls.Config, hosts map[string]Host) byHost {
 
 func newTransport(config *tls.Config) *http.Transport {
 	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, DisableKeepAlives: true, DisableCompression: true, // the bytes as they are
+		Proxy: http.ProxyFromEnvironment, DialContext: dialCounted, TLSClientConfig: config,
+		DisableKeepAlives: true, DisableCompression: true, // a connection for each request; the bytes as they are
 	}
 }
 

@@ -83,6 +83,7 @@ var errSilent = errors.New("the server sends nothing")
 func (h *HTTP) Fetch(ctx context.Context, uri *url.URL, from fota.Position, to fota.Body) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	ctx = withSpender(ctx, to.Spent)
 	watch := time.AfterFunc(h.silent, func() { cancel(errSilent) })
 	defer watch.Stop()
 	err := h.fetch(ctx, uri, from, &watched{to, watch, h.silent})

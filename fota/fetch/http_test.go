@@ -5,12 +5,16 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,7 +27,11 @@ type body struct {
 	at   fota.Position
 	size int64
 	full error
+
+	spent atomic.Int64 // bytes on the wire
 }
+
+func (b *body) Spent(n int) { b.spent.Add(int64(n)) }
 
 func (b *body) Begin(at fota.Position, size int64) error {
 	b.at, b.size = at, size
@@ -181,4 +189,72 @@ func FuzzContentRange(f *testing.F) {
 			t.Errorf("%q: %d of %d", s, start, size)
 		}
 	})
+}
+
+// relayed forwards connections to a server and counts their bytes.
+type relayed struct {
+	net.Listener
+	bytes atomic.Int64
+	tasks sync.WaitGroup
+}
+
+// end waits for the end of the connections, and returns what went over them.
+func (r *relayed) end() int64 {
+	_ = r.Close()
+	r.tasks.Wait()
+	return r.bytes.Load()
+}
+
+func relay(t *testing.T, to string) *relayed {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &relayed{Listener: l}
+	t.Cleanup(func() { r.end() })
+	pass := func(to, from net.Conn) {
+		n, _ := io.Copy(to, from)
+		r.bytes.Add(n)
+		_ = to.Close()
+	}
+	r.tasks.Go(func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", to)
+			if err != nil {
+				_ = near.Close()
+				return
+			}
+			r.tasks.Go(func() { pass(near, far) })
+			r.tasks.Go(func() { pass(far, near) })
+		}
+	})
+	return r
+}
+
+// TestSpent: what a download costs is what went over the connection, TLS among it, and what headers add to that.
+func TestSpent(t *testing.T) {
+	large := bytes.Repeat([]byte("firmware"), 100_000)
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(large))
+	}))
+	r := relay(t, s.Listener.Addr().String())
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var got body
+	if err := fetcher(t, Options{CAFile: ca}).Fetch(t.Context(), parse(t, "https://"+r.Addr().String()+"/package"), fota.Position{}, &got); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	wire, spent := r.end(), got.spent.Load()
+	if wire < int64(len(large)) || spent < wire*103/100 || spent > wire*115/100 {
+		t.Errorf("%d bytes went over the connection, %d are counted; want 3 to 15 %% more", wire, spent)
+	}
+	t.Logf("%d bytes of content, %d over the connection, %d counted", len(large), wire, spent)
 }

@@ -118,7 +118,14 @@ func ipOf(a net.Addr) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// headers returns the sizes of what stands around a message.
+// WireSize returns the bytes on the wire of a CoAP message of a size, with the headers of IP and
+// UDP or TCP, and of DTLS. The direction is left out: it makes no difference but for Connection IDs.
+func WireSize(nc net.Conn, message int) int { return headersAround(nc).sent + message }
+
+// HandshakeSize is WireSize for a datagram, or piece of a stream, of a handshake; see Server.OnHandshake.
+func HandshakeSize(remote net.Addr, size int) int { return networkHeaders(remote).sent + size }
+
+// headersAround returns the sizes of what stands around a message.
 func headersAround(nc net.Conn) headers {
 	h := networkHeaders(nc.RemoteAddr())
 	s, ok := nc.(interface {
