@@ -10,7 +10,7 @@ import (
 
 // OpenWrt keeps settings in /etc/config in UCI's form (Unified Configuration Interface): each
 // section of a type that the schema knows becomes the table of that name, the type "agent" the
-// keys outside of any table. Texts have no type there; each key takes what fits it.
+// keys outside of any table. Texts have no type there; each key takes what fits it, pairs of numbers with a comma between.
 //
 //	config server 'office'
 //	        option short_server_id '101'
@@ -45,14 +45,15 @@ func isUCI(file, text string) bool {
 type uciReader struct {
 	source *source
 	root   *node
-	at     *node    // the section whose options follow
-	last   *node    // the last list element, whose parts may follow
-	within *section // the schema's section of it
+	at     *node          // the section whose options follow
+	last   *node          // the last list element, whose parts may follow
+	within *section       // the schema's section of it
+	names  map[string]int // of sections: their lines
 }
 
 // parseUCI reads a source in UCI's form.
 func parseUCI(src *source) (*node, *Problem) {
-	r := uciReader{source: src, root: &node{source: src, line: 1, table: make(map[string]*node)}}
+	r := uciReader{source: src, root: &node{source: src, line: 1, table: make(map[string]*node)}, names: make(map[string]int)}
 	number := 0
 	for line := range strings.Lines(src.text) {
 		number++
@@ -87,6 +88,9 @@ func (r *uciReader) statement(words []string, number int) error {
 // section opens the table of a type. A section's name stands for the key "name" of a list's
 // element, where that tells elements apart.
 func (r *uciReader) section(kind, name string, number int) error {
+	if err := r.named(name, number); err != nil {
+		return err
+	}
 	table := &node{source: r.source, line: number, table: make(map[string]*node)}
 	if kind == uciRoot {
 		r.at = r.root
@@ -119,6 +123,18 @@ func (r *uciReader) section(kind, name string, number int) error {
 		parent.table[kind] = list
 	}
 	list.list = append(list.list, table)
+	return nil
+}
+
+// named refuses names that uci(1) does not take, or takes for those of one section: letters, digits and "_", once in a file.
+func (r *uciReader) named(name string, number int) error {
+	if strings.ContainsFunc(name, func(c rune) bool { return !letterOrDigit(c) && c != '_' }) {
+		return fmt.Errorf("a section's name has letters, digits and \"_\" only, or uci does not read the file: leave it out, and say: option name '%s'", name)
+	}
+	if first := r.names[name]; name != "" && first != 0 {
+		return fmt.Errorf("a section is called %s already, in line %d, and uci would make one of both: leave the name out, and say: option name '%[1]s'", name, first)
+	}
+	r.names[name] = number
 	return nil
 }
 
@@ -197,7 +213,7 @@ func uciWords(line string) (words []string, err error) {
 }
 
 // uciValue makes of a text without a type the first value that a kind takes: a number, a
-// truth, or the text itself. raw is the value as TOML would have it.
+// truth, a list of numbers, or the text itself. raw is the value as TOML would have it.
 func uciValue(k kind, v any) (raw, value any, ok bool) {
 	switch v := v.(type) {
 	case uciText:
@@ -226,7 +242,7 @@ func uciValue(k kind, v any) (raw, value any, ok bool) {
 }
 
 // uciKinds is how many types a text may be of.
-const uciKinds = 4
+const uciKinds = 5
 
 func (t uciText) candidates() []any {
 	var out []any
@@ -257,8 +273,25 @@ func (t uciText) as(i int) any {
 		case "0", "false", "off", "no":
 			return false
 		}
+	case 3:
+		if parts := strings.Split(s, ","); len(parts) > 1 {
+			return numbers(parts)
+		}
 	default:
 		return s
 	}
 	return nil
+}
+
+// numbers returns texts as a list of numbers, nil if one is none.
+func numbers(texts []string) any {
+	list := make([]any, len(texts))
+	for i, text := range texts {
+		f, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+		if err != nil {
+			return nil
+		}
+		list[i] = f
+	}
+	return list
 }

@@ -24,7 +24,8 @@ config server 'office'
 	list rights 'read'
 	list rights 'write'
 
-config sensor 'cold room'
+config sensor cold_room
+	option name 'cold room'
 	option driver bme280
 	option bus /dev/i2c-1
 	option address 0x76    # as i2cdetect has it
@@ -88,6 +89,8 @@ func TestUCIRefused(t *testing.T) {
 		"config location\nconfig location\n":                                                            `:2: syntax: "config location" is there twice, first in line 1`,
 		"config server\n\toption short_server_id '70000'\n\toption uri 'coap://h'\n":                    `:2: server "70000": short_server_id: "70000" is not valid; allowed: an integer from 1 to 65534`,
 		"config server\n\toption short_server_id '1'\n\toption uri 'coap://h'\n\toption lifetme '1h'\n": `:4: server "1": lifetme: unknown; did you mean "lifetime"?`,
+		"config sensor 'cold room'\n":                                                                   `:1: syntax: a section's name has letters, digits and "_" only, or uci does not read the file: leave it out, and say: option name 'cold room'`,
+		"config sensor door\nconfig app 'door'\n":                                                       `:2: syntax: a section is called door already, in line 1, and uci would make one of both: leave the name out, and say: option name 'door'`,
 		"config servr\n": `:1: servr: unknown; did you mean [[server]]?`,
 		"config agent\n\tlist endpoint 'a'\n\toption endpoint 'b'\n\tlist endpoint 'c'\n": `:4: syntax: list endpoint: it is an option, too`,
 	} {
@@ -95,6 +98,54 @@ func TestUCIRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q\n%v\nwant %s", text, err, want)
 		}
+	}
+}
+
+// TestUCISaysAll: each table of the schema, and each within another, has a section.
+func TestUCISaysAll(t *testing.T) {
+	in := func(n *node, s *section) *node {
+		if below := n.table[s.name]; below != nil && below.isList() && s.identity != "" {
+			return below.list[0]
+		} else if below != nil && below.isTable() && s.identity == "" {
+			return below
+		}
+		t.Fatalf("%s is not said", s.name)
+		return nil
+	}
+	for i := range schema.sections {
+		s := &schema.sections[i]
+		text := "config " + s.name + "\n"
+		for j := range s.sections {
+			text += "config " + s.sections[j].name + "\n\toption a 'b'\n"
+		}
+		root, problem := parseUCI(&source{file: "lwm2m-agent", text: text, uci: true})
+		if problem != nil {
+			t.Fatal(problem)
+		}
+		for j := range s.sections {
+			if within := in(in(root, s), &s.sections[j]); within.table["a"] == nil {
+				t.Errorf("%s of %s has %v", s.sections[j].name, s.name, within.table)
+			}
+		}
+	}
+}
+
+func TestUCINestedAndPairs(t *testing.T) {
+	cfg, err := buildUCI("config sensor level\n\toption driver sim\n\toption object 3303\nconfig channel\n\toption name value\n\tlist calibration '0,0.5'\n\tlist calibration '100, 99'\n" +
+		"config actuator pump\n\toption driver gpio-out\n\toption chip /dev/gpiochip0\n\toption line 22\n" +
+		"config interlock\n\toption input level/value\n\toption above 80\nconfig interlock\n\toption input level/other\n\toption below 5\n" +
+		"config geofence yard\n\tlist polygon '60.1,24.1'\n\tlist polygon '60.2,24.1'\n\tlist polygon '60.2,24.2'\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := cfg.Geofences[0].Polygon; len(c) != 3 || c[2] != [2]float64{60.2, 24.2} {
+		t.Errorf("polygon is %v", c)
+	}
+	if c := cfg.Sensors[0].Channels[0].Processing.Calibration; len(c) != 2 || c[1] != [2]float64{100, 99} {
+		t.Errorf("calibration is %v", c)
+	}
+	if l := cfg.Actuators[0].Interlocks; len(l) != 2 || l[0].Input != "level/value" || *l[0].Above != 80 || *l[1].Below != 5 {
+		t.Errorf("interlocks are %+v", l)
 	}
 }
 

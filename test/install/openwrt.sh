@@ -83,7 +83,8 @@ echo "127.0.0.1 lwm2m.example.com" >/etc/hosts
 hold "what docs/install.md tells to type" sh -e /root/documented.sh
 cat >>/etc/config/lwm2m-agent <<'CONFIG'
 
-config sensor 'cold room'
+config sensor 'cold_room'
+	option name 'cold room'
 	option driver 'sim'
 	option wave 'sine'
 	option min '1'
@@ -99,6 +100,12 @@ soon "the sensor measures" lwm2m-agent read /3303/0/5700
 keeps() { find $(cat /lib/upgrade/keep.d/lwm2m-agent) -type f 2>/dev/null | grep -qx "$1"; }
 forgets() { [ -e "$1" ] && ! keeps "$1"; }
 hold "a system upgrade keeps the state" keeps /etc/lwm2m-agent/state/state.db
+for file in agent.d/50-own.toml objects/26300.xml store/own starts; do mkdir -p "/etc/lwm2m-agent/$(dirname $file)" && touch "/etc/lwm2m-agent/$file"; done
+hold "and what else the administrator put there" keeps /etc/lwm2m-agent/agent.d/50-own.toml
+hold "such as keys" keeps /etc/lwm2m-agent/keys/gw-17.psk
+hold "and definitions of objects" keeps /etc/lwm2m-agent/objects/26300.xml
+hold "whatever its name" keeps /etc/lwm2m-agent/store/own
+hold "file or folder" keeps /etc/lwm2m-agent/starts
 hold "a system upgrade voids sessions" forgets /etc/lwm2m-agent/state/mark
 hold "removal" sh /root/prerm
 soon "the agent has ended" ended
