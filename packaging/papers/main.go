@@ -65,6 +65,21 @@ type command struct {
 	flags                    []flag
 }
 
+// chosen finds the words of a usage of which one is to be chosen: "show | apply FILE".
+var chosen = regexp.MustCompile(`(?:^|\| *|\[)([a-z][a-z0-9-]+)`)
+
+// words returns what may follow a command: flags, and words to choose from.
+func (c *command) words() []string {
+	var words []string
+	for _, m := range chosen.FindAllStringSubmatch(strings.TrimPrefix(c.arguments, "[flags] "), -1) {
+		words = append(words, m[1])
+	}
+	for _, f := range c.flags {
+		words = append(words, "-"+f.name)
+	}
+	return words
+}
+
 type flag struct{ name, value, help string }
 
 var (
@@ -170,11 +185,7 @@ func completion(commands []command) []byte {
 	}
 	b.WriteString("' ;;\n")
 	for _, c := range commands {
-		flags := make([]string, len(c.flags))
-		for i, f := range c.flags {
-			flags[i] = "-" + f.name
-		}
-		fmt.Fprintf(&b, "    *:%s) words='%s' ;;\n", c.name, strings.Join(flags, " "))
+		fmt.Fprintf(&b, "    *:%s) words='%s' ;;\n", c.name, strings.Join(c.words(), " "))
 	}
 	b.WriteString("  esac\n  mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\")\n}\ncomplete -o default -F _lwm2m_agent lwm2m-agent\n")
 	return b.Bytes()
