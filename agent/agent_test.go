@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -26,7 +27,8 @@ type lab struct {
 	events <-chan server.Event
 	uri    *url.URL
 	dir    string
-	die    func() // ends the server
+	die    func()       // ends the server
+	log    *slog.Logger // of the agent; nil: none
 }
 
 func newLab(t *testing.T, change ...func(*server.Config)) *lab {
@@ -58,7 +60,7 @@ func serving(t *testing.T, s *server.Server, scheme string, at net.Addr, serve f
 		}
 		s.Wait()
 	})
-	return &lab{s, events, &url.URL{Scheme: scheme, Host: at.String()}, t.TempDir(), cancel}
+	return &lab{s, events, &url.URL{Scheme: scheme, Host: at.String()}, t.TempDir(), cancel, nil}
 }
 
 func (l *lab) next(t *testing.T, kinds ...server.EventKind) server.Event {
@@ -103,7 +105,7 @@ func (l *lab) config(sensors ...config.Sensor) *config.Config {
 func (l *lab) run(t *testing.T, cfg *config.Config, change ...func(*Agent)) (*Agent, func()) {
 	t.Helper()
 	machine := &demo.Machine{Say: func(string) {}}
-	a, err := New(Options{Config: cfg, Version: "test", Control: machine, Now: machine.Now, Log: slog.New(slog.DiscardHandler)})
+	a, err := New(Options{Config: cfg, Version: "test", Control: machine, Now: machine.Now, Log: cmp.Or(l.log, slog.New(slog.DiscardHandler))})
 	if err != nil {
 		t.Fatal(err)
 	}

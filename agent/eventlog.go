@@ -19,7 +19,7 @@ import (
 // on, and never keys, which no part of the agent logs.
 func collected(log *slog.Logger) (*slog.Logger, *objects.Collection) {
 	c := objects.NewCollection()
-	return slog.New(slog.NewMultiHandler(log.Handler(), slog.NewTextHandler(c, nil))), c
+	return slog.New(tokenHandler{slog.NewMultiHandler(log.Handler(), slog.NewTextHandler(c, nil))}), c
 }
 
 // ownLogName is what the state of the agent's own log is kept by. It is too long

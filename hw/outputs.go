@@ -19,12 +19,16 @@ func (b *Board) Set(ctx context.Context, name, channel string, v Value) error {
 	if v, err = c.fits(v); err != nil {
 		return newError(u.id, u.cfg, err)
 	}
-	return u.set(ctx, func(ctx context.Context, a actuator) error {
+	err = u.set(ctx, func(ctx context.Context, a actuator) error {
 		if err := u.allows(c, v); err != nil {
 			return err
 		}
 		return a.Set(ctx, channel, v)
 	})
+	if err == nil && u.log.Enabled(ctx, slog.LevelDebug) {
+		u.log.DebugContext(ctx, "set", slog.String("actuator", name), slog.String("channel", channel), slog.String("value", v.String()))
+	}
+	return err
 }
 
 // allows refuses what is not the safe state of an actuator that is held in it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
@@ -81,7 +82,7 @@ var errSlow = errors.New("it takes too long")
 // change carries out a request that changes something and answers it, with 5.03 when
 // its time is over.
 func (a *account) change(r *request) {
-	ctx, cancel := context.WithTimeoutCause(a.ctx, r.connection.requestTime, errSlow)
+	ctx, cancel := context.WithTimeoutCause(withToken(a.ctx, r.exchange.Request.Token), r.connection.requestTime, errSlow)
 	defer cancel()
 	a.undertake(r)
 	late := func() *coap.Message {
@@ -96,6 +97,8 @@ func (a *account) change(r *request) {
 		m = late()
 	case err != nil:
 		m = a.refusal(r.exchange, err)
+	default:
+		a.log.DebugContext(ctx, "request carried out", slog.String("method", r.exchange.Request.Code.String()), slog.String("path", r.path.String()))
 	}
 	a.answer(r, m)
 }

@@ -209,6 +209,9 @@ func (a *account) notify(o *observation, now time.Time) {
 		a.observations.postpone(o, now.Add(retryNotification))
 		return
 	}
+	if a.log.Enabled(a.ctx, slog.LevelDebug) {
+		a.log.DebugContext(withToken(a.ctx, o.request.Token), "notification sent", slog.String("path", o.target.String()))
+	}
 	a.spokeAt = now
 	o.reported(a.scratch.nodes, now, m.Type == coap.CON)
 	a.observations.tell(o, false)

@@ -1,0 +1,55 @@
+package agent
+
+import (
+	"log/slog"
+	"regexp"
+	"strings"
+	"testing"
+
+	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/server"
+)
+
+// TestLogFollowsARequest: the token of a server's request is with what the log says of it, down to the output that it sets, and of no other.
+func TestLogFollowsARequest(t *testing.T) {
+	l := newLab(t)
+	var log lockedBuffer
+	l.log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	tokens := make(map[string]string) // by method and path
+	a, stop := l.run(t, l.config(), func(a *Agent) {
+		a.opts.Trace = func(d coap.Direction, datagram []byte) {
+			if m, err := coap.Parse(datagram); err == nil && d == coap.Received && m.Path() != "" {
+				tokens[m.Code.String()+" "+m.Path()] = m.Token.String()
+			}
+		}
+	})
+	<-a.board.Hardware().Ready()
+	l.next(t, server.Registered)
+	relay, missing := lwm2m.MustPath("/3306/0/5850"), lwm2m.MustPath("/3306/9/5850")
+	for _, path := range []lwm2m.Path{relay, missing} {
+		err := l.client(t).Replace(t.Context(), path, lwm2m.FormatText, []lwm2m.Node{{Path: path, Value: lwm2m.Boolean(true)}})
+		if (err == nil) != (path == relay) {
+			t.Fatalf("%s: %v", path, err)
+		}
+	}
+	stop()
+	for line, request := range map[string]string{
+		`msg=set actuator=relay channel=state value=true`: "PUT /3306/0/5850",
+		`msg="request carried out"`:                       "PUT /3306/0/5850",
+		`msg="request refused"`:                           "PUT /3306/9/5850",
+	} {
+		found := ""
+		for text := range strings.Lines(string(log.bytes())) {
+			if strings.Contains(text, line) {
+				found = text
+			}
+		}
+		if m := regexp.MustCompile(`token=(\S+)`).FindStringSubmatch(found); m == nil || m[1] != tokens[request] {
+			t.Errorf("%s has token %s, and the log says %q", request, tokens[request], found)
+		}
+	}
+	if tokens["PUT /3306/0/5850"] == tokens["PUT /3306/9/5850"] {
+		t.Error("both requests have one token")
+	}
+}
