@@ -22,7 +22,7 @@ import (
 // property also by "interface property". Those that
 // it has no answer for belong to services that are not there.
 type bus struct {
-	answers map[string][]any // an element that is an error is the answer, a file is passed on and closed
+	answers map[string][]any // an element that is an error is the answer, a file is passed on and closed, a function makes the answer
 	calls   []string         // with arguments, but for Hello
 	on      func(method string)
 	mu      sync.Mutex // of all that, where the far side is reached through the kernel
@@ -129,6 +129,11 @@ func (b *bus) answer(call *dbus.Message) *dbus.Message {
 	}
 	method := header(dbus.FieldInterface) + "." + header(dbus.FieldMember)
 	body, known := b.answers[method]
+	if len(body) == 1 {
+		if next, ok := body[0].(func() []any); ok {
+			body = next()
+		}
+	}
 	if member := header(dbus.FieldMember); !known && member == "Get" && len(call.Body) == 2 { // of a property
 		body, known = b.answers[fmt.Sprintf("%v %v", call.Body...)]
 	}

@@ -23,10 +23,13 @@ var _ Inhibitor = (*systemd)(nil)
 
 // What logind is told of a lock, beside why (org.freedesktop.login1(5), Inhibit).
 const (
-	inhibitWhat = "shutdown:sleep"
 	inhibitWho  = "lwm2m-agent"
 	inhibitMode = "block"
 )
+
+// inhibitWhat has one lock for each: of one for several, logind 252 asks polkit for the
+// right to inhibit the switch of a lid.
+var inhibitWhat = []string{"shutdown", "sleep"}
 
 // locks are the inhibitor locks of this process: logind ends one when its descriptor
 // is closed.
@@ -37,28 +40,46 @@ type locks struct {
 
 // Inhibit implements Inhibitor.
 func (s *systemd) Inhibit(ctx context.Context, why string) (release func(), err error) {
-	var fd dbus.UnixFD
-	if err := s.manager(ctx, "Inhibit", &fd, inhibitWhat, inhibitWho, why, inhibitMode); err != nil {
-		return nil, fmt.Errorf("inhibit shutdown and sleep: %w", err)
+	var taken []*os.File
+	release = func() { s.locks.release(taken) }
+	for _, what := range inhibitWhat {
+		var fd dbus.UnixFD
+		if err := s.manager(ctx, "Inhibit", &fd, what, inhibitWho, why, inhibitMode); err != nil {
+			release()
+			return nil, fmt.Errorf("inhibit %s: %w", what, err)
+		}
+		lock := os.NewFile(uintptr(fd), "inhibitor lock")
+		taken = append(taken, lock)
+		s.locks.add(lock)
 	}
-	lock := os.NewFile(uintptr(fd), "inhibitor lock")
-	s.locks.mu.Lock()
-	defer s.locks.mu.Unlock()
-	s.locks.held = append(s.locks.held, lock)
-	return func() { s.locks.release(lock) }, nil
+	return release, nil
 }
 
-// release ends some locks; none: all of them.
-func (l *locks) release(some ...*os.File) {
+func (l *locks) add(lock *os.File) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = append(l.held, lock)
+}
+
+// release ends those of some locks that are held.
+func (l *locks) release(some []*os.File) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.held = slices.DeleteFunc(l.held, func(f *os.File) bool {
-		if len(some) > 0 && !slices.Contains(some, f) {
+		if !slices.Contains(some, f) {
 			return false
 		}
 		_ = f.Close() // there is nothing in it
 		return true
 	})
+}
+
+// releaseAll ends all locks.
+func (l *locks) releaseAll() {
+	l.mu.Lock()
+	all := slices.Clone(l.held)
+	l.mu.Unlock()
+	l.release(all)
 }
 
 // own reports whether a lock is this process's.

@@ -47,7 +47,7 @@ func socketDial(t *testing.T, b *bus) func(context.Context) (*dbus.Conn, error) 
 // logind is a bus with a login manager that hands out locks.
 type logind struct {
 	bus
-	near *os.File // its end of the last lock
+	near []*os.File // its end of each lock
 }
 
 func newLogind(t *testing.T) *logind {
@@ -55,22 +55,30 @@ func newLogind(t *testing.T) *logind {
 	l := &logind{}
 	l.answers = map[string][]any{
 		canReboot: {"yes"}, reboot: {},
-		listInhibitors: {[]inhibitor{{inhibitWhat, inhibitWho, "firmware", "block", 990, uint32(os.Getpid())}}},
+		listInhibitors: {[]inhibitor{{"shutdown", inhibitWho, "firmware", "block", 990, uint32(os.Getpid())}}},
 	}
 	l.lock(t)
 	return l
 }
 
-// lock makes the lock that the next one gets who asks.
+// lock makes the locks that the next one gets who asks for one of each kind.
 func (l *logind) lock(t *testing.T) {
 	t.Helper()
-	near, far, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
+	l.near = nil
+	var far []any
+	for range inhibitWhat {
+		near, f, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = near.Close() })
+		l.near, far = append(l.near, near), append(far, f)
 	}
-	t.Cleanup(func() { _ = near.Close() })
-	l.near = near
-	l.set(inhibit, far)
+	l.set(inhibit, func() []any {
+		next := far[0]
+		far = far[1:]
+		return []any{next}
+	})
 }
 
 // set sets the answer to a method; none: the service is not there.
@@ -89,14 +97,16 @@ func (l *logind) asked() []string {
 	return slices.Clone(l.calls)
 }
 
-// released waits until nobody holds the last lock.
+// released waits until nobody holds a lock.
 func (l *logind) released(t *testing.T) {
 	t.Helper()
-	if err := l.near.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		t.Error(err)
-	}
-	if _, err := l.near.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		t.Errorf("the lock is held: %v", err)
+	for _, near := range l.near {
+		if err := near.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Error(err)
+		}
+		if _, err := near.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("a lock is held: %v", err)
+		}
 	}
 }
 
@@ -108,17 +118,31 @@ func TestInhibit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "Inhibit[shutdown:sleep lwm2m-agent firmware 2 is being written block]"; l.asked()[0] != want {
-		t.Errorf("asked %s, want %s", l.asked()[0], want)
+	want := []string{"Inhibit[shutdown lwm2m-agent firmware 2 is being written block]", "Inhibit[sleep lwm2m-agent firmware 2 is being written block]"}
+	if got := l.asked(); !slices.Equal(got, want) {
+		t.Errorf("asked %q, want %q", got, want)
 	}
-	if len(s.locks.held) != 1 {
+	if len(s.locks.held) != 2 {
 		t.Errorf("%d locks are held", len(s.locks.held))
 	}
 	release()
 	l.released(t)
 	release() // a second time does no harm
 
-	l.set(inhibit, busErr("org.freedesktop.DBus.Error.AccessDenied")...)
+	denied := busErr("org.freedesktop.DBus.Error.AccessDenied")
+	l.lock(t) // the first of both
+	first := true
+	give := l.answers[inhibit][0].(func() []any)
+	l.set(inhibit, func() []any {
+		if first = !first; first {
+			return denied
+		}
+		return give()
+	})
+	if _, err := s.Inhibit(t.Context(), "x"); !errors.Is(err, ErrPermission) || len(s.locks.held) > 0 {
+		t.Errorf("half refused: %v, %d locks are held", err, len(s.locks.held))
+	}
+	l.set(inhibit, denied...)
 	if _, err := s.Inhibit(t.Context(), "x"); !errors.Is(err, ErrPermission) {
 		t.Errorf("refused: %v", err)
 	}
@@ -130,7 +154,7 @@ func TestInhibit(t *testing.T) {
 
 // TestRebootInSpiteOfItself: the agent's own lock keeps others from a reboot, and another's lock the agent.
 func TestRebootInSpiteOfItself(t *testing.T) {
-	own := inhibitor{inhibitWhat, inhibitWho, "firmware", "block", 990, uint32(os.Getpid())}
+	own := inhibitor{"shutdown", inhibitWho, "firmware", "block", 990, uint32(os.Getpid())}
 	other := inhibitor{"shutdown", "apt", "upgrade", "block", 0, 1}
 	for _, c := range []struct {
 		answer string

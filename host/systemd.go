@@ -84,7 +84,10 @@ func (s *systemd) CanReboot(ctx context.Context) error {
 	case "yes":
 		_, err := s.inhibited(ctx)
 		return err
-	case "no", "challenge":
+	case "no", "challenge": // which logind also says to whoever may not override a lock
+		if _, err := s.inhibited(ctx); err != nil {
+			return err
+		}
 		return fmt.Errorf("reboot: logind says %q: %w", answer, ErrPermission)
 	case "inhibited", "inhibitor-blocked", "challenge-inhibitor-blocked":
 		own, err := s.inhibited(ctx)
@@ -125,7 +128,7 @@ func (s *systemd) Reboot(ctx context.Context) error {
 	if err := s.CanReboot(ctx); err != nil {
 		return err
 	}
-	s.locks.release() // newer versions of logind go by locks of whoever asks, too
+	s.locks.releaseAll() // newer versions of logind go by locks of whoever asks, too
 	const interactive = false
 	if err := s.manager(ctx, "Reboot", nil, interactive); err != nil {
 		return fmt.Errorf("reboot: %w", err)
