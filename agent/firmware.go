@@ -41,6 +41,9 @@ type firmware struct {
 	unproven chan struct{}
 	now      atomic.Pointer[fota.Updater]
 
+	look     chan struct{} // receives when it is to be looked whether updates are possible
+	unusable atomic.Bool   // they are not
+
 	mu       sync.Mutex
 	accounts map[uint16]client.AccountStatus
 	received map[uint16]uint64 // messages of each account when the machine booted
@@ -53,7 +56,7 @@ func (a *Agent) addFirmware() error {
 		return nil
 	}
 	f := &firmware{
-		agent: a, cfg: cfg, reboot: make(chan struct{}, 1), unproven: make(chan struct{}, 1),
+		agent: a, cfg: cfg, reboot: make(chan struct{}, 1), unproven: make(chan struct{}, 1), look: make(chan struct{}, 1),
 		accounts: make(map[uint16]client.AccountStatus), received: make(map[uint16]uint64),
 	}
 	var err error
@@ -99,8 +102,8 @@ func (f *firmware) boot() error {
 		id = strconv.Itoa(f.boots)
 	}
 	slots, err := a.openSlots(f.cfg, id)
-	if err != nil {
-		return err
+	if err != nil { // the agent has more to do than that
+		slots = noSlots{err}
 	}
 	f.slots = slots
 	var checks []func(context.Context) error
@@ -220,6 +223,7 @@ func (f *firmware) run(ctx context.Context) error {
 		booted, off := context.WithCancel(ctx)
 		var running sync.WaitGroup
 		running.Go(func() { _ = f.now.Load().Run(booted) }) // it returns nil
+		running.Go(func() { f.watchSlots(booted) })
 		f.attend(ctx)
 		off()
 		running.Wait()
@@ -283,6 +287,9 @@ func (f *firmware) changed(s fota.Status) {
 		f.agent.health.Set(health.FirmwareBudget, "", fmt.Sprintf("%d of %d bytes are used; it goes on at %s", s.Spent, s.Budget.Bytes, s.Wait.Until.UTC().Format(time.RFC3339)))
 	} else {
 		f.agent.health.Clear(health.FirmwareBudget, "")
+	}
+	if s.Phase == fota.Resting {
+		f.lookAgain()
 	}
 	f.ask()
 }

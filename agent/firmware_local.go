@@ -28,6 +28,9 @@ func (a *Agent) updates() control.FirmwareBackend {
 func (l localFirmware) Firmware(ctx context.Context) (control.Firmware, error) {
 	f := shownFirmware(l.now.Load().Status())
 	slots, err := l.slots.Slots(ctx)
+	if err != nil || l.unusable.Load() {
+		l.lookAgain()
+	}
 	if err != nil {
 		return f, err
 	}

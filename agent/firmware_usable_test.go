@@ -1,0 +1,81 @@
+//go:build !small
+
+package agent
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/control"
+	"lwm2m-agent/agent/health"
+	"lwm2m-agent/fota"
+)
+
+// TestUnusableBackend: where nothing could be installed, health says so, with what is missing, before anybody tries, until
+// that is mended; and the agent serves all else meanwhile.
+func TestUnusableBackend(t *testing.T) {
+	folder := t.TempDir()
+	u := newUpdating(t, func(cfg *config.Config) {
+		cfg.Firmware.Backend, cfg.Firmware.Programs = config.FirmwareCommand, folder
+	})
+	if trouble := u.agent.await(t, health.FirmwareUnusable, true); !strings.Contains(trouble.Detail, "no such file") {
+		t.Errorf("health says %q", trouble.Detail)
+	}
+	if _, err := u.agent.updates().Firmware(t.Context()); err == nil {
+		t.Error("the slots are known")
+	}
+	for _, name := range []string{"slots", "inspect", "install", "activate", "mark"} {
+		script := "#!/bin/sh\nprintf 'booted = A\\nslot = A good\\nslot = B bad\\n'\n"
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(script), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f, err := u.agent.updates().Firmware(t.Context()); err != nil || len(f.Slots) != 2 { // which has it looked at again
+		t.Errorf("%+v, %v", f, err)
+	}
+	u.agent.await(t, health.FirmwareUnusable, false)
+	if err := os.Remove(filepath.Join(folder, "mark")); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.agent.updates().Act(t.Context(), control.FirmwareMarkGood); err == nil {
+		t.Error("a slot was marked by a program that is not there")
+	}
+	if err := u.agent.updater().Fetch(t.Context(), "nothing"); err != nil { // an update that is over at once
+		t.Error(err)
+	}
+	u.agent.await(t, health.FirmwareUnusable, true)
+}
+
+// updater is the agent's.
+func (a *Agent) updater() *fota.Updater { return a.firmware.now.Load() }
+
+// TestKeysThatAreMissing: the agent starts without the keys of packages, and takes none.
+func TestKeysThatAreMissing(t *testing.T) {
+	u := newUpdating(t, func(cfg *config.Config) {
+		slots := imageSlots(t, config.FirmwareGRUB).Firmware
+		slots.Images.Keys = []string{filepath.Join(t.TempDir(), "none.pub")}
+		slots.Confirm, slots.Limit, slots.MaxSize = cfg.Firmware.Confirm, cfg.Firmware.Limit, cfg.Firmware.MaxSize
+		cfg.Firmware = slots
+	})
+	if trouble := u.agent.await(t, health.FirmwareUnusable, true); !strings.Contains(trouble.Detail, "keys of firmware packages") {
+		t.Errorf("health says %q", trouble.Detail)
+	}
+	if err := u.agent.updates().Install(t.Context(), 9, strings.NewReader("a package")); err != nil {
+		t.Fatal(err)
+	}
+	u.until(fota.Idle, fota.UpdateFailed)
+	if reason := u.agent.updater().Status().Reason; !strings.Contains(reason, "keys of firmware packages") {
+		t.Errorf("the reason is %q", reason)
+	}
+	for _, err := range []error{
+		noSlots{os.ErrNotExist}.Activate(t.Context(), "A"), noSlots{os.ErrNotExist}.Mark(t.Context(), "A", true),
+	} {
+		if !errors.Is(err, os.ErrNotExist) {
+			t.Error(err)
+		}
+	}
+}
