@@ -113,7 +113,11 @@ func (c *call) change(ctx context.Context, do func(f Firmware, slot string) erro
 	if err := do(f, name); err != nil {
 		return err
 	}
-	c.Log.Info("done", slog.String("verb", c.request.Verb), slog.String("slot", name), slog.Bool("good", c.request.Slot.Good))
+	attrs := []any{slog.String("verb", c.request.Verb), slog.String("slot", name)}
+	if c.request.Verb == VerbMark {
+		attrs = append(attrs, slog.Bool("good", c.request.Slot.Good))
+	}
+	c.Log.Info("done", attrs...)
 	return nil
 }
 

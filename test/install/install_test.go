@@ -3,6 +3,7 @@
 package install
 
 import (
+	"bytes"
 	"crypto/sha256"
 	_ "embed"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"lwm2m-agent/fota/plain/plaintest"
 	"lwm2m-agent/test/workspace"
 )
 
@@ -86,11 +88,17 @@ func TestLintian(t *testing.T) {
 	}
 }
 
+// firmware makes a package of a system, of which each word is the same.
+func firmware(s plaintest.Signer, word string) []byte {
+	return plaintest.Compose(s, "13", []plaintest.Image{{Name: "rootfs", Content: bytes.Repeat([]byte(word), 20_000_000), Gzip: true}}, "compatible = lab")
+}
+
 // TestInstalled tries install, use, upgrade, removal and purge.
 func TestInstalled(t *testing.T) {
-	payload := t.TempDir()
+	payload, vendor := t.TempDir(), plaintest.NewSigner("vendor01")
 	for name, content := range map[string][]byte{
 		"trial.sh": trial, "old.deb": read(t, packaged(t, "amd64", "1.0", "*.deb")), "new.deb": read(t, packaged(t, "amd64", "1.1", "*.deb")),
+		"vendor.pub": vendor.PublicKey(), "new.pkg": firmware(vendor, "new"), "foreign.pkg": firmware(plaintest.NewSigner("stranger"), "bad"),
 		"modem.at": read(t, filepath.Join(workspace.Root(t), "modem/at/testdata/module/bg95.at")),
 	} {
 		if err := os.WriteFile(filepath.Join(payload, name), content, 0o600); err != nil {

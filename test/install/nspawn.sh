@@ -4,7 +4,7 @@
 # /srv/outside. Needs root.
 set -euo pipefail
 folder=$(mkdir -p "$1" && realpath "$1") payload=$(realpath "$2") outside=$(realpath "$3")
-packages=systemd,systemd-sysv,dbus,udev,polkitd,acl,init,passwd,iproute2
+packages=systemd,systemd-sysv,dbus,udev,polkitd,acl,init,passwd,iproute2,libubootenv-tool
 base=$folder/bookworm-$(echo "$packages" | sha256sum | cut -c1-8).tar
 
 exec 9>"$folder/lock"

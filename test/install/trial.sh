@@ -42,7 +42,7 @@ ask() {
   runuser -u "$1" -- perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Peer => "/run/lwm2m-agent/helper.sock") or die "$!\n";
     $s->print("{\"verb\":\"led\",\"led\":{\"name\":\"lamp\",\"attribute\":\"brightness\",\"value\":\"05\"}}\n"); my $a = <$s>; print $a; exit($a =~ /error/ ? 1 : 0)'
 }
-quiet() { local lines; lines=$(journalctl -q -p warning -u lwm2m-agent | grep -v "watchdog\|Watchdog\|signal ABRT\|core-dump\|Killing process\|Failed with result"); echo "$lines"; [ -z "$lines" ]; }
+quiet() { local lines; lines=$(journalctl -q -p warning -u lwm2m-agent | grep -v "firmware update\|firmware-failed\|watchdog\|Watchdog\|signal ABRT\|core-dump\|Killing process\|Failed with result"); echo "$lines"; [ -z "$lines" ]; }
 # logged MATCH...: whether the agent has registered, by the fields of the journal.
 logged() { journalctl -q -o cat -u lwm2m-agent "$@" | grep '^registered short_server_id=101 '; }
 # visited NAME: has somebody outside look at the page in a browser, and waits until it is done.
@@ -156,6 +156,61 @@ hold "and it was done" grep -qx 05 /sys/class/leds/lamp/brightness
 rm /etc/lwm2m-agent/agent.d/60-lamp.toml
 hold "reload without the LED" systemctl reload lwm2m-agent
 umount /sys/class
+
+# An update of the firmware, by an agent that may touch neither the slots nor the boot environment: both are files here, and which
+# slot runs is said by a file in place of the kernel's command line. Somebody keeps the machine from the reboot, so that the update ends here.
+mkdir -p /boot/slots /run/systemd/system/lwm2m-agent.service.d /run/systemd/system/lwm2m-agent-helper.service.d
+for slot in A B; do head -c 64M /dev/zero | tr '\0' "$slot" >"/boot/slots/$slot.img"; done
+printf 'lwm2m.slot=A\n' >/root/cmdline
+printf '[Service]\nBindReadOnlyPaths=/root/cmdline:/proc/cmdline\n' | tee /run/systemd/system/lwm2m-agent.service.d/slot.conf >/run/systemd/system/lwm2m-agent-helper.service.d/slot.conf
+systemctl daemon-reload
+systemctl stop lwm2m-agent-helper.service 2>/dev/null
+printf '/boot/env0 0x0 0x4000\n/boot/env1 0x0 0x4000\n' >/etc/fw_env.config
+head -c 16K /dev/zero | tee /boot/env0 >/boot/env1
+printf 'BOOT_ORDER=A B\nBOOT_A_LEFT=3\nBOOT_B_LEFT=3\n' >/root/env
+hold "a boot environment" fw_setenv -f /root/env -s /root/env
+install -m 0640 -g lwm2m-agent /root/vendor.pub /etc/lwm2m-agent/vendor.pub
+firmware() { printf '[firmware]\nbackend = "uboot"\nkeys = ["../vendor.pub"]\ncompatible = "lab"\n'; for slot in A B; do printf '[[firmware.slot]]\nname = "%s"\ndevices = ["rootfs=/boot/slots/%s.img"]\n' "$slot" "$slot"; done; }
+firmware >/etc/lwm2m-agent/agent.d/60-firmware.toml
+chgrp lwm2m-agent /etc/lwm2m-agent/agent.d/60-firmware.toml
+hold "restart with slots" systemctl restart lwm2m-agent
+slot() { lwm2m-agent firmware status | tee /dev/stderr | grep -qE "$1"; }
+phase() { lwm2m-agent status | tee /dev/stderr | grep -qE "^firmware: $1"; }
+boots() { fw_printenv | tee /dev/stderr | grep -qx "$1"; }
+wrote() { [ "$(head -c 3 /boot/slots/B.img)" = "$1" ]; }
+soon "the agent knows its slots by the helper" slot '^A +yes +yes +12'
+refuse "which it may not write itself" runuser -u lwm2m-agent -- test -w /boot/slots/B.img
+systemd-inhibit --what=shutdown --who=technician --why="looks at something" --mode=block sleep infinity &
+technician=$!
+busctl monitor org.freedesktop.login1 >/root/logind.log 2>/dev/null &
+monitor=$!
+hold "a package" lwm2m-agent firmware install /root/new.pkg
+soon "is written, and the machine kept from the reboot" slot 'why: reboot: .*technician'
+soon "so that the update is over" phase 'idle.*last result 8'
+hold "the slot has it, by the helper" wrote new
+hold "and was made the one that boots, and forbidden again" boots 'BOOT_ORDER=A'
+kill "$monitor" "$technician"
+wait "$monitor" "$technician"
+hold "logind was asked to let nobody shut the machine down" grep -q 'firmware 13 is being written to slot B' /root/logind.log
+hold "which it granted: nobody else asks for this one" grep -q '"shutdown:sleep"' /root/logind.log
+refuse "and does no more" sh -c 'systemd-inhibit --list --no-legend | grep lwm2m-agent'
+hold "a stranger's package" lwm2m-agent firmware install /root/foreign.pkg
+soon "is not taken" phase 'idle.*last result 5'
+hold "and the slot stays as it is" wrote new
+# tell USER REQUEST: asks the root helper, as a user.
+# shellcheck disable=SC2016 # the program is in Perl
+tell() {
+  runuser -u "$1" -- perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Peer => "/run/lwm2m-agent/helper.sock") or die "$!\n"; $s->print("$ARGV[0]\n"); my $a = <$s>; print $a; exit($a =~ /error/ ? 1 : 0)' "$2"
+}
+hold "the agent's user may have the helper mark a slot" tell lwm2m-agent '{"verb":"mark-slot","slot":{"name":"A","good":true}}'
+refuse "of that name only" tell lwm2m-agent '{"verb":"mark-slot","slot":{"name":"A_LEFT=9","good":true}}'
+refuse "members of the group may not" tell reader '{"verb":"mark-slot","slot":{"name":"A","good":true}}'
+chmod g+w /etc/lwm2m-agent/agent.d/60-firmware.toml
+refuse "nor is anything done by a configuration that the agent could write" tell lwm2m-agent '{"verb":"slots"}'
+rm -r /etc/lwm2m-agent/agent.d/60-firmware.toml /etc/lwm2m-agent/vendor.pub /run/systemd/system/lwm2m-agent.service.d /run/systemd/system/lwm2m-agent-helper.service.d /boot/slots
+systemctl daemon-reload
+systemctl stop lwm2m-agent-helper.service 2>/dev/null
+hold "restart without slots" systemctl restart lwm2m-agent
 
 mkdir -p /run/systemd/system/lwm2m-agent.service.d
 printf '[Service]\nWatchdogSec=2s\n' >/run/systemd/system/lwm2m-agent.service.d/trial.conf
