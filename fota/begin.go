@@ -3,6 +3,7 @@ package fota
 import (
 	"context"
 	"log/slog"
+	"time"
 )
 
 // The most starts in one phase: a system that comes up that often and does not get
@@ -11,8 +12,6 @@ const (
 	maxStarts       = 5
 	maxRevertStarts = 10
 )
-
-const slotsUnknown = "the slots of the firmware cannot be read; it is tried again"
 
 // begin goes on where the journal says.
 func (u *Updater) begin(ctx context.Context) {
@@ -23,8 +22,7 @@ func (u *Updater) begin(ctx context.Context) {
 		return
 	}
 	if err != nil {
-		u.cfg.Log.Error(slotsUnknown, slog.Any("error", err))
-		u.wait(pause, u.begin)
+		u.grope(ctx, err, u.begin)
 		return
 	}
 	h := u.startOf(slots.Booted)
@@ -32,6 +30,34 @@ func (u *Updater) begin(ctx context.Context) {
 		u.markRunning(ctx, slots, nil)
 	}
 	u.take(ctx, h)
+}
+
+// grope is what is done while the slots cannot be read, in the middle of an update: it is
+// tried again. A new system that cannot read them for the confirm time can neither prove
+// itself nor go back; it is rebooted until the boot loader has it fall back.
+func (u *Updater) grope(ctx context.Context, err error, again func(context.Context)) {
+	u.cfg.Log.Error("the slots of the firmware cannot be read; it is tried again", slog.Any("error", err))
+	r := u.rec
+	booted := r.Boot == "" || r.Boot != u.cfg.BootID
+	fresh := r.Phase == Trial || booted && (r.Phase == Switching || r.Phase == Rebooting)
+	switch {
+	case u.blind.IsZero():
+		u.blind = time.Now()
+	case fresh && r.Starts < maxRevertStarts && time.Since(u.blind) >= u.cfg.Confirm:
+		u.blind = time.Now()
+		r.Starts++
+		if err := u.save(r); err != nil {
+			break
+		}
+		u.cfg.Log.Error("the new firmware cannot tell which slot runs: the machine is rebooted, for the boot loader to go back")
+		u.work(ctx, func(ctx context.Context, _ *job) happening {
+			if err := u.cfg.Reboot(ctx); err != nil && ctx.Err() == nil {
+				u.cfg.Log.Error("the machine did not reboot", slog.Any("error", err))
+			}
+			return happening{event: nothing}
+		})
+	}
+	u.wait(pause, again)
 }
 
 // startOf says what it means that the agent starts in a slot.

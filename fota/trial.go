@@ -44,8 +44,7 @@ func (u *Updater) try(ctx context.Context) {
 	r := u.rec
 	slots, err := u.cfg.Backend.Slots(ctx)
 	if err != nil {
-		u.cfg.Log.Error(slotsUnknown, slog.Any("error", err))
-		u.wait(pause, u.try)
+		u.grope(ctx, err, u.try)
 		return
 	}
 	if running, _ := slots.slot(r.New); running.Image.differs(r.Image) {

@@ -132,6 +132,7 @@ type Updater struct {
 	alarm *time.Timer
 	then  func(context.Context)
 	trial trial
+	blind time.Time // since when the slots cannot be read
 }
 
 // happening is an event with what belongs to it.

@@ -1,0 +1,80 @@
+package fota
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// blindIn is a back end that cannot read the slots in one of them.
+type blindIn struct {
+	Backend
+	machine *machine
+	slot    string
+}
+
+func (b blindIn) Slots(ctx context.Context) (Slots, error) {
+	if s, err := b.Backend.Slots(ctx); err != nil || s.Booted != b.slot {
+		return s, err
+	}
+	return Slots{}, errors.New("there is no fw_printenv")
+}
+
+// TestNewSystemThatCannotReadTheSlots is one without the boot loader's tools: it could not go back, and stays no longer than
+// it takes the boot loader.
+func TestNewSystemThatCannotReadTheSlots(t *testing.T) {
+	blind := func(c *Config) { c.Backend = blindIn{c.Backend, c.Backend.(*machine), "B"} }
+	simulate(t, blind, func(b *bench) {
+		b.push(good)
+		b.must(b.u.Update(b.Context()))
+		synctest.Wait()
+		reboots := 0
+		for ; b.isOff() && reboots < 20; reboots++ {
+			b.boot(blind)
+			if b.machine.booted == "B" {
+				time.Sleep(9 * time.Minute)
+				synctest.Wait()
+				if b.isOff() {
+					t.Fatal("it reboots before the confirm time")
+				}
+			}
+			time.Sleep(2 * time.Minute)
+			synctest.Wait()
+		}
+		if b.machine.booted != "A" || reboots < 2 {
+			t.Errorf("slot %s runs after %d reboots", b.machine.booted, reboots)
+		}
+		b.is(Resting, UpdateFailed)
+	})
+}
+
+// TestSlotsThatCannotBeReadForAWhile: the old system is never rebooted for it, and a new one has its time.
+func TestSlotsThatCannotBeReadForAWhile(t *testing.T) {
+	blind := func(c *Config) { c.Backend = blindIn{c.Backend, c.Backend.(*machine), "A"} }
+	simulate(t, nil, func(b *bench) {
+		b.push(good)
+		b.machine.mu.Lock()
+		b.machine.cuts = []cut{{step: b.machine.steps + 3}} // in the middle of the installation
+		b.machine.mu.Unlock()
+		b.must(b.u.Update(b.Context()))
+		synctest.Wait()
+		if !b.isOff() {
+			t.Fatal("it was not cut")
+		}
+		b.boot(blind)
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		if b.isOff() {
+			t.Error("the old system is rebooted")
+		}
+		b.is(Installing, Initial)
+		b.end()
+		b.start(nil)
+		synctest.Wait()
+		if got := b.u.Status().Phase; got != Rebooting && !b.isOff() {
+			t.Errorf("the update does not go on: it is %s", got)
+		}
+	})
+}
