@@ -17,8 +17,11 @@ const (
 func (u *Updater) begin(ctx context.Context) {
 	slots, err := u.cfg.Backend.Slots(ctx)
 	if u.rec.Phase < Installing {
-		u.markRunning(ctx, slots, err)
+		done := u.markRunning(ctx, slots, err)
 		u.take(ctx, happening{event: started, failure: Failf(ConnectionLost, "the agent ended while the package was being received")})
+		if !done && u.rec.Phase != Deferred { // which waits for something else
+			u.markLater(pause)
+		}
 		return
 	}
 	if err != nil {
@@ -89,14 +92,26 @@ func (u *Updater) startOf(booted string) happening {
 
 // markRunning tells the boot environment that the running system has come up, so
 // that power cuts do not use up its attempts to boot. It is not on trial.
-func (u *Updater) markRunning(ctx context.Context, slots Slots, err error) {
+func (u *Updater) markRunning(ctx context.Context, slots Slots, err error) (done bool) {
 	if err == nil {
 		if running, ok := slots.slot(slots.Booted); !ok || running.Good {
-			return
+			return true
 		}
 		err = u.cfg.Backend.Mark(ctx, slots.Booted, true)
 	}
 	if err != nil {
 		u.cfg.Log.Error("the running firmware slot was not marked good", slog.Any("error", err))
 	}
+	return err == nil
+}
+
+// markLater tries to mark the running slot again, with growing pauses, until an update
+// goes on: what answers for the slots may have started after the agent.
+func (u *Updater) markLater(after time.Duration) {
+	u.wait(after, func(ctx context.Context) {
+		slots, err := u.cfg.Backend.Slots(ctx)
+		if !u.markRunning(ctx, slots, err) {
+			u.markLater(min(2*after, time.Hour))
+		}
+	})
 }

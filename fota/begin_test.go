@@ -3,6 +3,7 @@ package fota
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,4 +78,38 @@ func TestSlotsThatCannotBeReadForAWhile(t *testing.T) {
 			t.Errorf("the update does not go on: it is %s", got)
 		}
 	})
+}
+
+// TestRunningSlotIsMarkedWhenItCan: what answers for the slots may start after the agent.
+func TestRunningSlotIsMarkedWhenItCan(t *testing.T) {
+	simulate(t, nil, func(b *bench) {
+		b.end()
+		b.machine.tries["A"] = allTries - 1 // it has been booted
+		var answers atomic.Bool
+		b.start(func(c *Config) { c.Backend = late{c.Backend, &answers} })
+		time.Sleep(10 * time.Hour)
+		synctest.Wait()
+		if b.machine.tries["A"] == allTries {
+			t.Fatal("it is marked by somebody else")
+		}
+		answers.Store(true)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if got := b.machine.tries["A"]; got != allTries {
+			t.Errorf("the running slot has %d attempts left of %d", got, allTries)
+		}
+	})
+}
+
+// late is a back end that does not answer at first.
+type late struct {
+	Backend
+	answers *atomic.Bool
+}
+
+func (l late) Slots(ctx context.Context) (Slots, error) {
+	if !l.answers.Load() {
+		return Slots{}, errors.New("no answer")
+	}
+	return l.Backend.Slots(ctx)
 }
