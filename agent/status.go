@@ -166,7 +166,7 @@ const cidLength = 0
 
 func serverStatus(s client.AccountStatus) control.Server {
 	return control.Server{
-		ShortServerID: s.ShortServerID, URI: s.URI, State: s.State.String(), Words: s.Words, Since: s.Since,
+		ShortServerID: s.ShortServerID, URI: s.URI, State: s.State.String(), Words: s.Words, Since: s.Since, Registered: s.Registered,
 		NextUpdate: s.NextUpdate, NextAttempt: s.NextAttempt, Lifetime: int64(s.Lifetime.Seconds()), Version: version(s),
 		QueueMode: s.QueueMode, Location: s.Location, Continued: s.Continued, Transport: s.Transport, Local: s.Local, CID: s.CID,
 		SentBytes: s.SentBytes, ReceivedBytes: s.ReceivedBytes, SentMessages: s.SentMessages, ReceivedMessages: s.ReceivedMessages,

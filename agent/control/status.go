@@ -28,6 +28,7 @@ type Server struct {
 	State         string    `json:"state"` // one word: "registered", "waiting"
 	Words         string    `json:"words"` // the state in words: "no answer; next attempt in 8 s"
 	Since         time.Time `json:"since,omitzero"`
+	Registered    time.Time `json:"registered_since,omitzero"` // over Updates and sleep
 	NextUpdate    time.Time `json:"next_update,omitzero"`
 	NextAttempt   time.Time `json:"next_attempt,omitzero"`
 	Lifetime      int64     `json:"lifetime"` // in seconds; 0: without end
@@ -139,7 +140,7 @@ type Trouble struct {
 
 // shown returns an account as the interface shows it.
 func shown(s Server) *Server {
-	for _, t := range []*time.Time{&s.Since, &s.NextUpdate, &s.NextAttempt, &s.LastErrorTime} {
+	for _, t := range []*time.Time{&s.Since, &s.Registered, &s.NextUpdate, &s.NextAttempt, &s.LastErrorTime} {
 		*t = inUTC(*t)
 	}
 	return &s

@@ -51,6 +51,7 @@ type account struct {
 	// state
 	state    State
 	since    time.Time
+	upSince  time.Time // registered without a break; zero: not now
 	settings *settings
 	params   Params
 	version  lwm2m.Version // in use or to be offered

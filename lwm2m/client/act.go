@@ -33,6 +33,14 @@ func (a *account) enter(s State) {
 		a.gatherUntil = time.Time{}
 	}
 	a.state, a.since = s, a.now()
+	switch s {
+	case Registered, Updating, Asleep:
+		if a.upSince.IsZero() {
+			a.upSince = a.since
+		}
+	case Waiting, Connecting, Registering, Disabling, Disabled, Deregistering, Stopped, stateCount:
+		a.upSince = time.Time{}
+	}
 	a.waitUntil = time.Time{}
 	a.behind = a.behind && s == Waiting
 	if s == Registered || s == Disabled {

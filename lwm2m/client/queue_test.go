@@ -42,6 +42,9 @@ func TestQueueModeDay(t *testing.T) {
 			if s.State == Asleep && s.Since.Sub(l.states[i-1].Since).Round(time.Millisecond) != 93*time.Second {
 				l.t.Fatalf("fell asleep after %v", s.Since.Sub(l.states[i-1].Since))
 			}
+			if now := l.states[len(l.states)-1]; s.State >= Registered && s.State <= Asleep && !s.Registered.Equal(now.Registered) {
+				l.t.Fatalf("registered since %v, then since %v", s.Registered, now.Registered)
+			}
 		}
 	})
 }

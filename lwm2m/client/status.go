@@ -17,6 +17,7 @@ type AccountStatus struct {
 	State         State
 	Words         string    // the state in words: "registered", "no answer; next attempt in 8 s"
 	Since         time.Time // of the state
+	Registered    time.Time // since when without a break, over Updates and sleep; zero: not now
 	NextUpdate    time.Time // zero: none due (not registered, or the lifetime is infinite)
 	NextAttempt   time.Time // to connect and register; zero: none due
 	Attempts      int       // that failed in a row
@@ -170,6 +171,7 @@ func (a *account) show() {
 		Renewal:       a.renewal.reason,
 		State:         a.state,
 		Since:         a.since,
+		Registered:    a.upSince,
 		Attempts:      a.failed,
 		Held:          a.behind,
 		Version:       a.version,
