@@ -19,17 +19,21 @@ type Problem struct { //nolint:errname // it is a finding first; Problems is the
 func (p *Problem) Error() string {
 	var b strings.Builder
 	if p.File != "" {
-		b.WriteString(p.File)
-		if p.Line > 0 {
-			fmt.Fprintf(&b, ":%d", p.Line)
-		}
-		b.WriteString(": ")
+		b.WriteString(p.Place() + ": ")
 	}
 	if p.Key != "" {
 		b.WriteString(p.Key + ": ")
 	}
 	b.WriteString(p.Text)
 	return b.String()
+}
+
+// Place returns the file and, as far as it is known, the line: "agent.toml:12".
+func (p *Problem) Place() string {
+	if p.Line > 0 {
+		return fmt.Sprintf("%s:%d", p.File, p.Line)
+	}
+	return p.File
 }
 
 // Problems is everything that is wrong, in order of file and line.

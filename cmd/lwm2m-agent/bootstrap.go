@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"lwm2m-agent/agent/control"
@@ -21,20 +20,14 @@ func runBootstrap(ctx context.Context, c *call) error {
 
 // printBootstrap prints how the bootstrap stands.
 func (c *call) printBootstrap(b *control.Bootstrap, now time.Time) {
-	fmt.Fprintf(c.stdout, "\nbootstrap server %s: %s\n", dash(safe(b.URI)), safe(b.Words))
-	c.printTraffic("    bootstrap", b.Traffic)
+	fmt.Fprintf(c.stdout, "\nbootstrap server, %s\n", dash(b.URI))
+	c.say("  ", safe(b.Words))
+	c.printTraffic("  ", b.Traffic)
 	if !b.Last.IsZero() {
-		fmt.Fprintf(c.stdout, "    bootstrapped %s\n", ago(b.Last, now))
+		c.say("  ", "bootstrapped "+c.ago(b.Last, now))
 	}
 	if !b.Purge.IsZero() {
-		fmt.Fprintf(c.stdout, "    its account is removed %s\n", until(b.Purge, now))
+		c.say("  ", "its account is removed "+c.until(b.Purge, now))
 	}
-	if b.LastError == "" || strings.Contains(b.Words, b.LastError) {
-		return
-	}
-	state := ""
-	if b.ErrorCleared {
-		state = ", over since"
-	}
-	fmt.Fprintf(c.stdout, "    last error %s%s: %s\n", ago(b.LastErrorTime, now), state, safe(b.LastError))
+	c.printLastError("  ", b.Words, b.LastError, b.LastErrorTime, b.ErrorCleared, now)
 }

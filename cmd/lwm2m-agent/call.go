@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -87,12 +88,33 @@ func (c *call) printHelp() {
 	if c.command.arguments != "" {
 		line += " " + c.command.arguments
 	}
-	fmt.Fprintf(c.stdout, "%s\n\n%s\n", line, c.command.summary)
-	hasFlags := false
-	c.flags.VisitAll(func(*flag.Flag) { hasFlags = true })
-	if hasFlags {
-		fmt.Fprint(c.stdout, "\nflags:\n")
-		c.flags.SetOutput(c.stdout)
-		c.flags.PrintDefaults()
+	c.say("", line)
+	fmt.Fprintln(c.stdout)
+	c.say("", c.command.summary)
+	for i, text := range details[c.command.name] {
+		if i == 0 {
+			fmt.Fprintln(c.stdout)
+		}
+		c.say("", text)
 	}
+	first := true
+	c.flags.VisitAll(func(f *flag.Flag) {
+		if first {
+			fmt.Fprint(c.stdout, "\nflags:\n")
+			first = false
+		}
+		c.printFlag(f)
+	})
+}
+
+// printFlag prints a flag as the flag package does, in lines that fit.
+func (c *call) printFlag(f *flag.Flag) {
+	value, help := flag.UnquoteUsage(f)
+	fmt.Fprintln(c.stdout, strings.TrimRight("  -"+f.Name+" "+value, " "))
+	switch f.DefValue {
+	case "", "0", "0s", "false":
+	default:
+		help += " (default " + f.DefValue + ")"
+	}
+	c.say("    ", help)
 }

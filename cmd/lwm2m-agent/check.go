@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"text/tabwriter"
+	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"lwm2m-agent/agent"
 	"lwm2m-agent/agent/config"
@@ -18,11 +20,13 @@ func runCheck(ctx context.Context, c *call) error {
 		return err
 	}
 	rows, err := agent.Check(ctx, *path, *state)
-	if err != nil {
+	if problems, ok := errors.AsType[config.Problems](err); ok && *asJSON {
+		rows = rowsOf(problems)
+	} else if err != nil {
 		return err
 	}
 	if *asJSON {
-		if err := json.NewEncoder(c.stdout).Encode(rows); err != nil {
+		if err := errors.Join(c.printJSON(append([]agent.CheckRow{}, rows...)), err); err != nil {
 			return err
 		}
 	} else {
@@ -40,15 +44,44 @@ func runCheck(ctx context.Context, c *call) error {
 	return nil
 }
 
+// rowsOf are the problems of a configuration as rows, for programs.
+func rowsOf(problems config.Problems) []agent.CheckRow {
+	rows := make([]agent.CheckRow, len(problems))
+	for i, p := range problems {
+		rows[i] = agent.CheckRow{Part: "configuration", Name: p.Key, Where: p.Place(), Detail: p.Text}
+	}
+	return rows
+}
+
 func printCheck(c *call, rows []agent.CheckRow) {
 	fmt.Fprintln(c.stdout, "the configuration is valid")
-	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	if !slices.ContainsFunc(rows, func(r agent.CheckRow) bool { return r.Part == "server" }) {
+		fmt.Fprintln(c.stdout, "there is no server in it: add a [[server]] or [bootstrap] section")
+	}
+	var t table
 	for _, r := range rows {
 		verdict := "ok"
 		if !r.OK {
 			verdict = "FAILS"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", verdict, r.Part, r.Name, r.Where, r.Detail)
+		t.row(verdict, r.Part, safe(r.Name), r.Where)
 	}
-	_ = w.Flush() // of a terminal that has gone
+	var parts strings.Builder
+	t.print(&parts)
+	lines := strings.Split(parts.String(), "\n")
+	width := 0
+	for i := range rows {
+		width = max(width, utf8.RuneCountInString(lines[i]))
+	}
+	for i, r := range rows {
+		switch {
+		case r.Detail == "":
+			fmt.Fprintln(c.stdout, lines[i])
+		case width+2+utf8.RuneCountInString(r.Detail) <= columns:
+			fmt.Fprintf(c.stdout, "%-*s  %s\n", width, lines[i], r.Detail)
+		default:
+			fmt.Fprintln(c.stdout, lines[i])
+			c.say("    ", r.Detail)
+		}
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -79,7 +80,7 @@ func run(ctx context.Context, args ...string) (out, problems string, code int) {
 }
 
 const statusAnswer = `{"endpoint":"urn:dev:os:32473-gw-17","version":"1.0","started":"2026-03-01T08:55:00Z","booted":"2026-02-28T12:00:00Z","boot_reason":"watchdog","servers":[
-{"short_server_id":101,"uri":"coaps://lwm2m.example.com:5684","state":"registered","words":"registered","since":"2026-03-01T11:00:00Z","next_update":"2026-03-01T12:58:27Z","lifetime":3600,"transport":"DTLS PSK","cid":"0a0b","sent_bytes":12345,"received_bytes":999,
+{"short_server_id":101,"uri":"coaps://lwm2m.example.com:5684","state":"registered","words":"registered","since":"2026-03-01T11:58:00Z","registered_since":"2026-03-01T11:00:00Z","next_update":"2026-03-01T12:58:27Z","lifetime":3600,"transport":"DTLS PSK","cid":"0a0b","sent_bytes":12345,"received_bytes":999,
  "traffic":[{"purpose":"handshake","day":{"sent_bytes":0,"received_bytes":0},"total":{"sent_bytes":400,"received_bytes":300}},{"purpose":"update","day":{"sent_bytes":2100,"received_bytes":1900},"total":{"sent_bytes":21000,"received_bytes":19000}},{"purpose":"notify","day":{"sent_bytes":70,"received_bytes":0},"total":{"sent_bytes":70,"received_bytes":0}}],"observations":3,"queued":2,"queue_mode":true,
  "last_error":"no answer to Update","last_error_time":"2026-03-01T10:59:30Z","error_cleared":true,"remedy":"not shown"},
 {"short_server_id":102,"uri":"coap://192.0.2.1:5683","state":"waiting","words":"no answer; next attempt in 8 s","since":"2026-03-01T11:59:52Z","lifetime":86400,"sent_bytes":0,"received_bytes":0,"observations":0,"queued":40,"dropped":7,"queue_mode":false,
@@ -96,7 +97,8 @@ const treeAnswer = `[{"path":"/3","name":"Device","version":"1.2","mandatory":tr
 {"path":"/3/0/11/0","value":8,"quality":"good","time":"2026-03-01T11:00:00Z"},
 {"path":"/3/0/13","name":"Current Time","type":"Time","operations":"RW","value":1700000000,"quality":"good","time":"2026-03-01T11:00:00Z"},
 {"path":"/3303/0/5700","name":"Sensor Value","type":"Float","operations":"R","value":21.500000000000004,"unit":"Cel","quality":"stale","time":"2026-03-01T11:55:00Z"},
-{"path":"/3303/0/5750","name":"Application Type","type":"String","operations":"RW","value":"a\u0007b","quality":"good","time":"2026-03-01T11:00:00Z"}]`
+{"path":"/3303/0/5750","name":"Application Type","type":"String","operations":"RW","value":"a\u0007b","quality":"good","time":"2026-03-01T11:00:00Z"},
+{"path":"/26241/0/8","name":"Hash","type":"String","operations":"R","value":"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef","quality":"good","time":"2026-03-01T11:00:00Z"}]`
 
 const valueAnswer = `[{"path":"/3303/0/5700","name":"Sensor Value","type":"Float","value":21.5,"unit":"Cel","quality":"invalid","time":"0001-01-01T00:00:00Z"},
 {"path":"/3200/0/5500","name":"Digital Input State","type":"Boolean","value":true,"unit":"","quality":"good","time":"2026-03-01T11:00:00Z"},
@@ -131,27 +133,33 @@ func TestOutput(t *testing.T) {
 		{[]string{"status"}, "GET /v1/status", `urn:dev:os:32473-gw-17, lwm2m-agent 1.0, running for 3 h 5 min
 machine up for 1 d, last start: watchdog
 
-SERVER  URI                             STATE       SINCE    NEXT UPDATE     TRANSPORT  CID   SENT     RECEIVED  QUEUED
-101     coaps://lwm2m.example.com:5684  registered  1 h ago  in 58 min 27 s  DTLS PSK   0a0b  12.3 kB  999 B     2
-102     coap://192.0.2.1:5683           waiting     8 s ago  -               -          -     0 B      0 B       40 (7 dropped)
-server 101: 4.1 kB on the wire in 24 hours: update 4.0 kB, notify 70 B
-server 101: last error 1 h ago, over since: no answer to Update
-server 102: no answer; next attempt in 8 s
-server 102: last error 8 s ago: no answer to Register within 93 s
+server 101, coaps://lwm2m.example.com:5684
+  registered since 12:00:00 (1 h), next update at 13:58:27 (in 58 min 27 s)
+  DTLS PSK, CID 0a0b, queue mode, sent 12.3 kB, received 999 B, queued 2
+  4.1 kB on the wire in 24 hours: update 4.0 kB, notify 70 B
+  last error at 11:59:30 (1 h ago), over since: no answer to Update
 
-modem wwan, ready: Quectel BG95-M3, SIM ready, home, LTE-M, Lab LTE 26201, -97 dBm, connected: iot.lab
+server 102, coap://192.0.2.1:5683
+  waiting since 12:59:52 (8 s): no answer; next attempt in 8 s
+  sent 0 B, received 0 B, queued 40 (7 dropped)
+  last error at 12:59:52 (8 s ago): no answer to Register within 93 s
+
+modem wwan, ready: Quectel BG95-M3, SIM ready, home, LTE-M, Lab LTE 26201, -97
+  dBm, connected: iot.lab
 short messages: 3 received, 1 woke the agent, 0 to wake it were ignored
 
-bootstrap server coaps://bs.example.com:5684: no answer; next attempt in 8 s
-    bootstrap: 1.5 kB on the wire in 24 hours: bootstrap 1.5 kB
-    bootstrapped 1 h ago
-    its account is removed in 1 h
+bootstrap server, coaps://bs.example.com:5684
+  no answer; next attempt in 8 s
+  1.5 kB on the wire in 24 hours: bootstrap 1.5 kB
+  bootstrapped at 12:00:00 (1 h ago)
+  its account is removed at 14:00:00 (in 1 h)
 
 health:
-  error sensor-failing sensor "cold room\x1b[2J", since 2 d: the sensor gives no values
+  error sensor-failing sensor "cold room\x1b[2J", since 2026-02-27 13:00 (2 d):
+    the sensor gives no values
     why: no device answers
     what to do: Check wiring.
-  warning server-missing, since 1 s: no server is configured
+  warning server-missing, since 12:59:59 (1 s): no server is configured
     what to do: Add one.
 `, "", 0},
 		{[]string{"tree"}, "GET /v1/tree", `/3            Device 1.2
@@ -162,6 +170,7 @@ health:
 /3/0/13       Current Time      RW  2023-11-14T22:13:20Z
 /3303/0/5700  Sensor Value      R   21.5 Cel  stale, 5 min old
 /3303/0/5750  Application Type  RW  "a\ab"
+/26241/0/8    Hash              R   0123456789abcdef0123456789abcd… (64 characters)
 `, "", 0},
 		{[]string{"tree", "/device"}, "GET /v1/tree?path=%2Fdevice", "*", "", 0},
 		{[]string{"read", "/temperature", "/3/0"}, "GET /v1/value?path=%2Ftemperature&path=%2F3%2F0", `/3303/0/5700  Sensor Value         21.5 Cel  invalid
@@ -303,19 +312,32 @@ func TestUsage(t *testing.T) {
 	for _, flag := range []string{"-h", "--help", "help"} {
 		out, _, code := run(t.Context(), flag)
 		for _, cmd := range commands() {
-			if code != 0 || !strings.Contains(out, fmt.Sprintf("\n  %-10s %s\n", cmd.name, cmd.summary)) {
+			if code != 0 || !strings.Contains(out, fmt.Sprintf("\n  %-10s  %s\n", cmd.name, cmd.summary)) {
 				t.Errorf("%s: %d, %q is not listed", flag, code, cmd.name)
 			}
 		}
 	}
 }
 
-// TestHelp: each command has -h, which runs nothing.
+// TestHelp: each command has -h, and help, which run nothing.
 func TestHelp(t *testing.T) {
 	for _, cmd := range commands() {
 		out, problems, code := run(t.Context(), cmd.name, "-h")
+		if other, _, _ := run(t.Context(), "help", cmd.name); other != out {
+			t.Errorf("help %s: %q", cmd.name, other)
+		}
 		if code != 0 || problems != "" || !strings.HasPrefix(out, "usage: lwm2m-agent "+cmd.name) || !strings.Contains(out, cmd.summary) {
 			t.Errorf("%s: %d %q %q", cmd.name, code, out, problems)
+		}
+		for word := range strings.FieldsFuncSeq(cmd.arguments, func(r rune) bool { return strings.ContainsRune("[]| .", r) }) {
+			if details[cmd.name] != nil && !strings.Contains(strings.Join(details[cmd.name], " "), word) {
+				t.Errorf("%s: -h does not explain %s", cmd.name, word)
+			}
+		}
+	}
+	for name := range details {
+		if !slices.ContainsFunc(commands(), func(cmd command) bool { return cmd.name == name }) {
+			t.Errorf("details of %s, which is no command", name)
 		}
 	}
 }
@@ -327,6 +349,32 @@ func TestListings(t *testing.T) {
 		if !strings.Contains(out, "\n  -json\n") {
 			t.Errorf("%s has no -json", name)
 		}
+	}
+}
+
+// TestCheckJSON: a program that reads what check says always gets a list, of what is wrong with the configuration too.
+func TestCheckJSON(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "agent.toml")
+	for text, want := range map[string]struct {
+		out  string
+		code int
+	}{
+		"":           {"[]\n", 0},
+		"nope = 1\n": {`[{"part":"configuration","name":"nope","where":"` + file + `:1","ok":false,"detail":"unknown;`, 2},
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, problems, code := run(t.Context(), "check", "-json", "-config", file, "-state", dir); code != want.code || !strings.HasPrefix(out, want.out) {
+			t.Errorf("%q: exit %d, %s%s", text, code, out, problems)
+		}
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, _, _ := run(t.Context(), "check", "-config", file, "-state", dir); !strings.Contains(out, "there is no server in it") {
+		t.Errorf("%q", out)
 	}
 }
 
@@ -363,9 +411,37 @@ func TestVersion(t *testing.T) {
 	if code != 0 || !strings.HasPrefix(out, "lwm2m-agent ") || !strings.Contains(out, "\nLwM2M       1.0, 1.1, 1.2\n") {
 		t.Errorf("%d %q", code, out)
 	}
+	if other, _, code := run(t.Context(), "--version"); code != 0 || other != out {
+		t.Errorf("--version: %d %q", code, other)
+	}
 	out, _, _ = run(t.Context(), "version", "-json")
 	if !strings.Contains(out, `"lwm2m":["1.0","1.1","1.2"]`) {
 		t.Errorf("%q", out)
+	}
+}
+
+// TestNarrowTerminal: what people read fits into 80 columns, but for words that are longer.
+func TestNarrowTerminal(t *testing.T) {
+	a := startAgent(t, map[string]string{"GET /v1/status": statusAnswer})
+	texts := map[string]string{}
+	texts["status"], _, _ = run(t.Context(), "status", "-socket", a.socket)
+	texts["help"], _, _ = run(t.Context(), "help")
+	for _, cmd := range commands() {
+		texts[cmd.name+" -h"], _, _ = run(t.Context(), cmd.name, "-h")
+	}
+	for name, text := range texts {
+		for line := range strings.Lines(text) {
+			if n := utf8.RuneCountInString(strings.ReplaceAll(strings.TrimRight(line, "\n"), "\t", "    ")); n > 80 {
+				t.Errorf("%s: %d columns: %s", name, n, line)
+			}
+		}
+	}
+	var out bytes.Buffer
+	c := newCall(command{name: "test"}, nil, &out, io.Discard)
+	long := "/dev/serial/by-id/" + strings.Repeat("x", 80)
+	c.say("  ", "a port that is long: "+long+" and more")
+	if want := "  a port that is long:\n    " + long + "\n    and more\n"; out.String() != want {
+		t.Errorf("%q", out.String())
 	}
 }
 

@@ -142,13 +142,16 @@ func (c *call) transact(ctx context.Context, agent *control.Client, noWait bool,
 	}
 	ticker := time.NewTicker(pollTime)
 	defer ticker.Stop()
-	for {
+	for told := false; ; told = true {
 		now, err := agent.Configuration(ctx)
 		if err != nil {
 			return err
 		}
 		if now.Until.IsZero() && now.State != "awaiting confirmation" {
 			return c.outcome(&before, &now)
+		}
+		if !told && !now.Until.IsZero() {
+			fmt.Fprintf(c.stderr, "on trial until %s: waiting for the servers; an interrupt ends the waiting only\n", c.clock(now.Until, c.now()))
 		}
 		select {
 		case <-ticker.C:

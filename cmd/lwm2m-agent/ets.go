@@ -23,7 +23,7 @@ import (
 
 // etsCommand is left out of builds for little flash (tag small).
 func etsCommand() []command {
-	return []command{{"ets", "[ID...]", "run the conformance procedures of OMA's test specification, in sandboxes", runETS}}
+	return []command{{"ets", "[ID...]", "run OMA's conformance procedures, in sandboxes of their own", runETS}}
 }
 
 func runETS(ctx context.Context, c *call) error {

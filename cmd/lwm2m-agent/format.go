@@ -105,6 +105,60 @@ func doubt(quality string, at, now time.Time) string {
 	return quality + ", " + span(now.Sub(at)) + " old"
 }
 
+// columns are those of a terminal, also of one that is on a serial line.
+const columns = 80
+
+// say prints text in lines of 80 columns, all of them behind an indent, the second and later ones behind two more. What is
+// longer than a line stays whole, to be copied.
+func (c *call) say(indent, text string) {
+	var out []byte
+	room := columns - len(indent)
+	for i, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+			out = append(out, indent...)
+		case n+1 > room:
+			out = append(out, "\n  "+indent...)
+			room = columns - len(indent) - 2
+		default:
+			out = append(out, ' ')
+			room--
+		}
+		out = append(out, word...)
+		room -= n
+	}
+	_, _ = c.stdout.Write(append(out, '\n')) // to a terminal that may have gone
+}
+
+// since, until and ago are an instant by the clock, and how far away it is.
+func (c *call) since(t, now time.Time) string {
+	if t.IsZero() {
+		return "since -"
+	}
+	return fmt.Sprintf("since %s (%s)", c.clock(t, now), span(now.Sub(t)))
+}
+
+func (c *call) until(t, now time.Time) string {
+	return fmt.Sprintf("at %s (in %s)", c.clock(t, now), span(t.Sub(now)))
+}
+
+func (c *call) ago(t, now time.Time) string {
+	if t.IsZero() {
+		return "at -"
+	}
+	return fmt.Sprintf("at %s (%s ago)", c.clock(t, now), span(now.Sub(t)))
+}
+
+// clock is the time of the day, with the date where it is another day's.
+func (c *call) clock(t, now time.Time) string {
+	t, now = t.In(c.zone), now.In(c.zone)
+	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
+		return t.Format(time.TimeOnly)
+	}
+	return t.Format("2006-01-02 15:04")
+}
+
 // span returns a length of time with the two units that matter: "3 h 5 min".
 func span(d time.Duration) string {
 	d = max(d, 0)

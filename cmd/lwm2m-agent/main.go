@@ -46,12 +46,12 @@ func commands() []command {
 		{"write", "PATH VALUE", "write a value", runWrite},
 		{"execute", "PATH [ARGS]", "run an executable resource", runExecute},
 		{"observe", "PATH...", "print values as they change, until interrupted", runObserve},
-		{"trace", "", "print the messages to and from servers as they come, decoded, without keys", runTrace},
+		{"trace", "", "print messages to and from servers, decoded, without keys", runTrace},
 		{"send", "PATH...", "tell servers present values, unasked", runSend},
 		{"update", "[SHORT_SERVER_ID...]", "send a registration Update now", runUpdate},
 		{"bootstrap", "", "ask the bootstrap server for accounts now", runBootstrap},
 		{"deregister", "", "end the registrations, until the agent is started anew", runDeregister},
-		{"provision", "[psk|rpk|x509|list|account FILE]", "make, import and list keys and accounts, in files or a TPM, for a factory line", runProvision},
+		{"provision", "[psk|rpk|x509|list|account FILE]", "make, import and list keys and accounts, in files or a TPM", runProvision},
 		{"firmware", "status | install [FILE] | accept | cancel | mark-good | rollback", "show and drive the firmware update", runFirmware},
 		{"config", "show | diff [FILE] | apply FILE | confirm | rollback | reset-accounts", "show the configuration, and set it as a transaction", runConfig},
 		{"bundle", "FILE", "write a support archive without secrets (.tar.gz)", runBundle},
@@ -77,8 +77,12 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	switch args[0] {
 	case "-h", "-help", "--help", "help":
-		printUsage(stdout)
-		return exitDone
+		if args = append(args[1:], "-h"); args[0] == "-h" {
+			printUsage(stdout)
+			return exitDone
+		}
+	case "-version", "--version":
+		args[0] = "version"
 	}
 	for _, cmd := range commands() {
 		if cmd.name == args[0] {
@@ -108,8 +112,10 @@ func report(stderr io.Writer, name string, err error) int {
 
 func printUsage(w io.Writer) {
 	fmt.Fprint(w, "usage: lwm2m-agent COMMAND [flags] [arguments]\n\n")
+	var t table
 	for _, cmd := range commands() {
-		fmt.Fprintf(w, "  %-10s %s\n", cmd.name, cmd.summary)
+		t.row("  "+cmd.name, cmd.summary)
 	}
+	t.print(w)
 	fmt.Fprint(w, "\n\"lwm2m-agent COMMAND -h\" shows the flags of a command.\n")
 }

@@ -21,7 +21,7 @@ func runSensor(ctx context.Context, c *call) error {
 	c.flags.StringVar(&r.Driver, "driver", "", "record: `driver` of a sensor that no configuration has; then without NAME")
 	c.flags.StringVar(&r.Bus, "bus", "/dev/i2c-1", "record, with -driver: I2C `adapter`, or a part on SPI, /dev/spidev0.0")
 	address := c.flags.String("address", "", "record, with -driver: I2C `address`, 0x44")
-	c.flags.IntVar(&r.Samples, "samples", 3, "record: how `many`")
+	c.flags.IntVar(&r.Samples, "samples", 3, "record: `number` of samples")
 	c.flags.DurationVar(&r.Interval, "interval", time.Second, "record: `time` between samples")
 	out := c.flags.String("o", "-", "record: playback `file` to write, - for standard output")
 	asJSON := c.flags.Bool("json", false, "replay: print JSON")

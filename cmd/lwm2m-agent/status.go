@@ -39,20 +39,21 @@ func (c *call) printStatus(s *control.Status) {
 		fmt.Fprintf(c.stdout, "machine up for %s%s\n", span(now.Sub(s.Booted)), why)
 	}
 	if s.Firmware != nil {
-		fmt.Fprintln(c.stdout, firmwareLine(s.Firmware, now))
+		c.say("", firmwareLine(s.Firmware, now))
 	}
 	c.printServers(s.Servers, now)
 	for i, m := range s.Modems {
 		if i == 0 {
 			fmt.Fprintln(c.stdout)
 		}
-		fmt.Fprintf(c.stdout, "modem %s, %s\n", safe(m.Name), safe(m.Words))
+		c.say("", "modem "+safe(m.Name)+", "+safe(m.Words))
 	}
 	if n := s.SMS; n != nil && n.Received > 0 {
 		fmt.Fprintf(c.stdout, "short messages: %d received, %d woke the agent, %d to wake it were ignored\n", n.Received, n.Woken, n.Ignored)
 	}
 	if l := s.Location; l != nil {
-		fmt.Fprintf(c.stdout, "\nlocation by %s at %s, %s\n", safe(l.Source), safe(l.Where), safe(l.Words))
+		fmt.Fprintln(c.stdout)
+		c.say("", fmt.Sprintf("location by %s at %s, %s", safe(l.Source), safe(l.Where), safe(l.Words)))
 	}
 	if s.Bootstrap != nil {
 		c.printBootstrap(s.Bootstrap, now)
@@ -72,23 +73,44 @@ func (c *call) printServers(servers []control.Server, now time.Time) {
 		fmt.Fprint(c.stdout, "\nno servers\n")
 		return
 	}
-	fmt.Fprintln(c.stdout)
-	var t table
-	t.row("SERVER", "URI", "STATE", "SINCE", "NEXT UPDATE", "TRANSPORT", "CID", "SENT", "RECEIVED", "QUEUED")
 	for i := range servers {
 		s := &servers[i]
-		t.row(fmt.Sprint(s.ShortServerID), safe(s.URI), s.State, ago(s.Since, now), until(s.NextUpdate, now),
-			dash(s.Transport), dash(s.CID), size(s.SentBytes), size(s.ReceivedBytes), queued(s))
-	}
-	t.print(c.stdout)
-	for i := range servers {
-		c.printTraffic(fmt.Sprintf("server %d", servers[i].ShortServerID), servers[i].Traffic)
-		c.printLastError(&servers[i], now)
+		fmt.Fprintf(c.stdout, "\nserver %d, %s\n", s.ShortServerID, safe(s.URI))
+		state := s.State + " " + c.since(s.Since, now)
+		if s.State == "registered" && !s.Registered.IsZero() {
+			state = s.State + " " + c.since(s.Registered, now)
+		}
+		switch {
+		case s.Words != s.State:
+			state += ": " + safe(s.Words)
+		case !s.NextUpdate.IsZero():
+			state += ", next update " + c.until(s.NextUpdate, now)
+		}
+		c.say("  ", state)
+		c.say("  ", connectionLine(s))
+		c.printTraffic("  ", s.Traffic)
+		c.printLastError("  ", s.Words, s.LastError, s.LastErrorTime, s.ErrorCleared, now)
 	}
 }
 
+// connectionLine says how a server is reached, and what has gone over that connection.
+func connectionLine(s *control.Server) string {
+	parts := make([]string, 0, 6)
+	if s.Transport != "" {
+		parts = append(parts, safe(s.Transport))
+	}
+	if s.CID != "" {
+		parts = append(parts, "CID "+safe(s.CID))
+	}
+	if s.QueueMode {
+		parts = append(parts, "queue mode")
+	}
+	parts = append(parts, "sent "+size(s.SentBytes), "received "+size(s.ReceivedBytes), "queued "+queued(s))
+	return strings.Join(parts, ", ")
+}
+
 // printTraffic prints what a day's traffic with a server was for, on the wire.
-func (c *call) printTraffic(server string, all []control.Traffic) {
+func (c *call) printTraffic(indent string, all []control.Traffic) {
 	var parts []string
 	var sum uint64
 	for _, t := range all {
@@ -98,7 +120,7 @@ func (c *call) printTraffic(server string, all []control.Traffic) {
 		}
 	}
 	if sum > 0 {
-		fmt.Fprintf(c.stdout, "%s: %s on the wire in 24 hours: %s\n", server, size(sum), strings.Join(parts, ", "))
+		c.say(indent, fmt.Sprintf("%s on the wire in 24 hours: %s", size(sum), strings.Join(parts, ", ")))
 	}
 }
 
@@ -109,19 +131,16 @@ func queued(s *control.Server) string {
 	return fmt.Sprintf("%d (%d dropped)", s.Queued, s.Dropped)
 }
 
-// printLastError prints what a server's table row has no room for; health says what to do about it.
-func (c *call) printLastError(s *control.Server, now time.Time) {
-	if s.Words != s.State {
-		fmt.Fprintf(c.stdout, "server %d: %s\n", s.ShortServerID, safe(s.Words))
-	}
-	if s.LastError == "" || strings.Contains(s.Words, s.LastError) {
+// printLastError prints what the state does not say already; health says what to do about it.
+func (c *call) printLastError(indent, words, text string, at time.Time, over bool, now time.Time) {
+	if text == "" || strings.Contains(words, text) {
 		return
 	}
 	state := ""
-	if s.ErrorCleared {
+	if over {
 		state = ", over since"
 	}
-	fmt.Fprintf(c.stdout, "server %d: last error %s%s: %s\n", s.ShortServerID, ago(s.LastErrorTime, now), state, safe(s.LastError))
+	c.say(indent, fmt.Sprintf("last error %s%s: %s", c.ago(at, now), state, safe(text)))
 }
 
 func (c *call) printTrouble(t *control.Trouble, now time.Time) {
@@ -129,25 +148,11 @@ func (c *call) printTrouble(t *control.Trouble, now time.Time) {
 	if t.On != "" {
 		on = " " + t.Subject + " " + safe(t.On)
 	}
-	fmt.Fprintf(c.stdout, "  %s %s%s, since %s: %s\n", t.Severity, t.Code, on, span(now.Sub(t.Since)), t.Text)
+	c.say("  ", fmt.Sprintf("%s %s%s, %s: %s", t.Severity, t.Code, on, c.since(t.Since, now), t.Text))
 	if t.Detail != "" {
-		fmt.Fprintf(c.stdout, "    why: %s\n", safe(t.Detail))
+		c.say("    ", "why: "+safe(t.Detail))
 	}
-	fmt.Fprintf(c.stdout, "    what to do: %s\n", t.Remedy)
-}
-
-func ago(t, now time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return span(now.Sub(t)) + " ago"
-}
-
-func until(t, now time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return "in " + span(t.Sub(now))
+	c.say("    ", "what to do: "+t.Remedy)
 }
 
 func dash(s string) string {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"unicode/utf8"
 
 	"lwm2m-agent/agent/control"
 )
@@ -28,6 +30,16 @@ func runTree(ctx context.Context, c *call) error {
 	})
 }
 
+// maxValue is how much of a value tree shows, in characters: a log or a configuration would flood a slow line. read shows all of it.
+const maxValue = 60
+
+func shorten(s string) string {
+	if n := utf8.RuneCountInString(s); n > maxValue {
+		return fmt.Sprintf("%s… (%d characters)", string([]rune(s)[:maxValue/2]), n)
+	}
+	return s
+}
+
 func (c *call) printTree(places []control.Place) {
 	var t table
 	now := c.now()
@@ -41,7 +53,7 @@ func (c *call) printTree(places []control.Place) {
 		if p.Version != "" {
 			name += " " + p.Version
 		}
-		t.row(p.Path, name, p.Operations, value(p.Value, typ, p.Unit), doubt(p.Quality, p.Time, now))
+		t.row(p.Path, name, p.Operations, shorten(value(p.Value, typ, p.Unit)), doubt(p.Quality, p.Time, now))
 	}
 	t.print(c.stdout)
 }

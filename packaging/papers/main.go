@@ -84,8 +84,8 @@ type flag struct{ name, value, help string }
 
 var (
 	listed = regexp.MustCompile(`(?m)^  ([a-z]+) +(.+)$`)
-	usage  = regexp.MustCompile(`^usage: lwm2m-agent [a-z]+ ?(.*)`)
-	option = regexp.MustCompile(`(?m)^  -([a-z-]+)(?: (\S+))?(?:\n    )?\t(.*)$`)
+	usage  = regexp.MustCompile(`^usage: lwm2m-agent [a-z]+ ?((?:.+\n)*)`)
+	option = regexp.MustCompile(`(?m)^  -([a-z-]+)(?: (\S+))?\n((?:    .*\n)+)`)
 )
 
 // ask has the program list its commands and their flags.
@@ -109,10 +109,10 @@ func ask(ctx context.Context, program string) ([]command, error) {
 			return nil, err
 		}
 		if m := usage.FindStringSubmatch(text); m != nil {
-			c.arguments = m[1]
+			c.arguments = oneLine(m[1])
 		}
 		for _, m := range option.FindAllStringSubmatch(text, -1) {
-			c.flags = append(c.flags, flag{m[1], m[2], m[3]})
+			c.flags = append(c.flags, flag{m[1], m[2], oneLine(m[3])})
 		}
 		commands = append(commands, c)
 	}
@@ -121,6 +121,9 @@ func ask(ctx context.Context, program string) ([]command, error) {
 	}
 	return commands, nil
 }
+
+// oneLine takes the line breaks out of a text.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // manual returns the manual page.
 func manual(commands []command) []byte {
