@@ -89,8 +89,11 @@ const maxOrder = 1 << 20
 // reset carries out a reset that was ordered.
 func (s *Store) reset() error {
 	content, err := folder(s.dir).read(resetFile, maxOrder)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
+	case err != nil && !errors.Is(err, ErrTooLarge): // nothing is erased for a disk that fails or a lack of descriptors
+		return fmt.Errorf("see whether a reset was ordered: %w", err)
 	}
 	var order resetOrder
 	if err == nil {

@@ -123,6 +123,35 @@ func TestResetWithoutOrder(t *testing.T) {
 
 // TestResetCut: whenever the power goes, twice in a row even, a reset that was ordered comes to its
 // end at a next start, and one that was not is none.
+// TestNoReset: what cannot be read orders no reset. Nothing is erased for it.
+func TestNoReset(t *testing.T) {
+	for what, put := range map[string]func(string) error{
+		"a folder": func(name string) error { return os.Mkdir(name, 0o700) },
+		"a link":   func(name string) error { return os.Symlink("elsewhere", name) },
+	} {
+		dir := used(t)
+		_, before := inFiles(t, dir)
+		if err := put(filepath.Join(dir, resetFile)); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := Open(dir, Options{}); err == nil {
+			s.Close()
+			t.Errorf("%s: no error", what)
+		}
+		if err := os.Remove(filepath.Join(dir, resetFile)); err != nil {
+			t.Fatal(err)
+		}
+		if _, after := inFiles(t, dir); len(after) < len(before) {
+			t.Errorf("%s: only %q are left", what, after)
+		}
+		s := mustOpen(t, dir, Options{})
+		if got, _ := s.Bucket(Accounts).Load("security"); string(got) != secrets {
+			t.Errorf("%s: %q", what, got)
+		}
+		s.Close()
+	}
+}
+
 func TestResetCut(t *testing.T) {
 	errCut := errors.New("the power is gone")
 	power := func(writes int) Options {
