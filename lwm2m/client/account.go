@@ -52,6 +52,7 @@ type account struct {
 	state    State
 	since    time.Time
 	upSince  time.Time // registered without a break; zero: not now
+	repeated repetition
 	settings *settings
 	params   Params
 	version  lwm2m.Version // in use or to be offered

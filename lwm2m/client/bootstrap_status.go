@@ -54,7 +54,7 @@ func (s *BootstrapStatus) words(now time.Time) string {
 	case BootstrapWaiting:
 		when := "the server is tried once more before"
 		if s.Reason.Kind != BootstrapSilent || s.NextAttempt.After(now) {
-			when = fmt.Sprintf("next attempt in %s", max(s.NextAttempt.Sub(now), 0).Round(time.Second))
+			when = fmt.Sprintf("next attempt in %s", span(s.NextAttempt.Sub(now)))
 		}
 		if s.LastError == "" || s.ErrorCleared {
 			return fmt.Sprintf("%s; %s", s.Reason, when)
@@ -94,13 +94,13 @@ func (b *bootstrapper) trouble(err error) {
 	if err == nil || b.ctx.Err() != nil {
 		return
 	}
-	help := remedy(err)
-	b.log.Warn("bootstrap in trouble", slog.Any("err", err), slog.String("remedy", help))
+	help, text := remedy(err), plain(err)
+	b.log.Log(b.ctx, b.repeated.level(text, b.now()), "bootstrap in trouble", slog.String("err", text), slog.String("remedy", help))
 	v := &b.view
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s := &v.status
-	s.Cause, s.LastError, s.Remedy, s.LastErrorTime, s.ErrorCleared = causeOf(err), err.Error(), help, b.now(), false
+	s.Cause, s.LastError, s.Remedy, s.LastErrorTime, s.ErrorCleared = causeOf(err), text, help, b.now(), false
 }
 
 // succeeded notes that a bootstrap has come to its end.
@@ -108,5 +108,6 @@ func (b *bootstrapper) succeeded() {
 	v := &b.view
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	b.repeated.over()
 	v.status.Last, v.status.ErrorCleared = b.finished, v.status.LastError != ""
 }

@@ -46,6 +46,7 @@ type bootstrapper struct {
 	ctx        context.Context //nolint:containedctx // of Client.Run
 	state      BootstrapState
 	since      time.Time
+	repeated   repetition
 	reason     BootstrapReason
 	survey     survey
 	asked      bool

@@ -129,7 +129,7 @@ func (s *AccountStatus) words(now time.Time) string {
 			words += " anew: " + s.LastError
 		}
 		if silent := now.Sub(s.Since); silent >= impatience {
-			words += fmt.Sprintf(", no answer for %s", silent.Round(time.Second))
+			words += ", no answer for " + span(silent)
 		}
 		return words
 	case Updating:
@@ -155,12 +155,23 @@ func (s *AccountStatus) waitingWords(now time.Time) string {
 	}
 	when := "no further attempt until the network changes or an Update is asked for"
 	if !s.NextAttempt.IsZero() {
-		when = fmt.Sprintf("next attempt in %s", max(s.NextAttempt.Sub(now), 0).Round(time.Second))
+		when = fmt.Sprintf("next attempt in %s", span(s.NextAttempt.Sub(now)))
 	}
 	if s.Attempts == 0 {
 		return "not registered yet; " + when
 	}
 	return fmt.Sprintf("not registered: %s; %s", s.LastError, when)
+}
+
+// span is a length of time in words: "90 s", "12 min", "24 h".
+func span(d time.Duration) string {
+	switch d = max(d, 0).Round(time.Second); {
+	case d <= 2*time.Minute:
+		return fmt.Sprintf("%d s", d/time.Second)
+	case d <= 2*time.Hour:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	}
+	return fmt.Sprintf("%d h", d/time.Hour)
 }
 
 // show puts the present state on view and tells who asked for it.
@@ -191,6 +202,9 @@ func (a *account) show() {
 	case Connecting, Registering, Disabling, Deregistering, Stopped, stateCount:
 	}
 	v := &a.view
+	if a.state == Registered {
+		a.repeated.over()
+	}
 	v.mu.Lock()
 	if a.state == Registered {
 		v.cleared = v.lastErr != ""
@@ -228,15 +242,15 @@ func (a *account) trouble(err error) {
 		return
 	}
 	a.failure = failureOf(err)
-	cause, help := causeOf(err), remedy(err)
+	cause, help, text := causeOf(err), remedy(err), plain(err)
 	if cause == NoCause {
-		a.log.Info("the server does not have the registration", slog.Any("err", err))
+		a.log.Info("the server does not have the registration", slog.String("err", text))
 	} else {
-		a.log.Warn("server account in trouble", slog.Any("err", err), slog.String("remedy", help))
+		a.log.Log(a.ctx, a.repeated.level(text, a.now()), "server account in trouble", slog.String("err", text), slog.String("remedy", help))
 	}
 	a.alert(err) // before the status tells of it
 	a.view.mu.Lock()
 	a.view.cause = cause
-	a.view.lastErr, a.view.remedy, a.view.failedAt, a.view.cleared = err.Error(), help, a.now(), false
+	a.view.lastErr, a.view.remedy, a.view.failedAt, a.view.cleared = text, help, a.now(), false
 	a.view.mu.Unlock()
 }

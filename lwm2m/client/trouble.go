@@ -5,8 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
+	"net/netip"
+	"strings"
 	"syscall"
+	"time"
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
@@ -65,6 +69,47 @@ func causeOf(err error) Cause {
 	}
 	return Unreachable
 }
+
+// plain is an error in words that are the same whenever it comes again: without our own address, whose port is another
+// one each time.
+func plain(err error) string {
+	var b strings.Builder
+	for rest := err.Error(); ; {
+		before, after, found := strings.Cut(rest, "->")
+		if !found {
+			b.WriteString(rest)
+			return b.String()
+		}
+		at := strings.LastIndexByte(before, ' ') + 1
+		if _, err := netip.ParseAddrPort(before[at:]); err == nil {
+			b.WriteString(before[:at])
+		} else {
+			b.WriteString(before + "->")
+		}
+		rest = after
+	}
+}
+
+// repeatAfter is how long the same trouble is not logged again as a warning.
+const repeatAfter = time.Hour
+
+// repetition says how loud a trouble is that may be the one of before.
+type repetition struct {
+	text string
+	told time.Time // as a warning
+}
+
+// level returns the level of a trouble; the same text as before, without a success since, is a detail for an hour.
+func (r *repetition) level(text string, now time.Time) slog.Level {
+	if text == r.text && now.Sub(r.told) < repeatAfter {
+		return slog.LevelDebug
+	}
+	r.text, r.told = text, now
+	return slog.LevelWarn
+}
+
+// over forgets the trouble.
+func (r *repetition) over() { *r = repetition{} }
 
 // awaitedFinished is what a handshake with a wrong key waits for in vain.
 const awaitedFinished = "Finished"

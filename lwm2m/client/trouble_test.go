@@ -1,9 +1,11 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 	"syscall"
@@ -150,6 +152,52 @@ func TestServerGoneAndBack(t *testing.T) {
 	})
 }
 
+// TestRepeatedTrouble: a server that is gone for a day takes a line of the log each hour, not each minute, though the error
+// has another port of ours each time.
+func TestRepeatedTrouble(t *testing.T) {
+	var log bytes.Buffer
+	simulate(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) }, func(l *lab) {
+		warnings := func() int { return strings.Count(log.String(), "level=WARN") }
+		l.server.refuse = anotherPort{new(int)}
+		l.run()
+		l.after(24 * time.Hour)
+		if n := warnings(); n < 24 || n > 26 {
+			l.t.Errorf("%d warnings in a day:\n%.1000s", n, log.String())
+		}
+		if s := l.status(); !strings.Contains(s.LastError, "read udp 192.0.2.53:53: i/o timeout") {
+			l.t.Error(s.LastError)
+		}
+		// Another trouble, and the same after a success, are told at once.
+		log.Reset()
+		l.server.set(func(s *scripted) { s.refuse = errNoRoute })
+		l.after(2 * time.Minute)
+		if n := warnings(); n != 1 {
+			l.t.Errorf("%d warnings of another trouble:\n%s", n, log.String())
+		}
+	})
+}
+
+// anotherPort is an error of a resolver that has another port each time.
+type anotherPort struct{ n *int }
+
+func (e anotherPort) Error() string {
+	*e.n++
+	return fmt.Sprintf("lookup h on 192.0.2.53:53: read udp 192.0.2.1:%d->192.0.2.53:53: i/o timeout", *e.n)
+}
+
+func TestPlain(t *testing.T) {
+	for text, want := range map[string]string{
+		"read udp 10.0.0.1:4->10.0.0.2:53: refused":                                         "read udp 10.0.0.2:53: refused",
+		"read udp [::1]:4->[::1]:53: refused":                                               "read udp [::1]:53: refused",
+		"answered with 4.00 (\"a->b: c:1->d\")":                                             "answered with 4.00 (\"a->b: c:1->d\")",
+		"x: read tcp 10.0.0.1:4->10.0.0.2:5: reset; read tcp 10.0.0.1:6->10.0.0.2:5: reset": "x: read tcp 10.0.0.2:5: reset; read tcp 10.0.0.2:5: reset",
+	} {
+		if got := plain(errors.New(text)); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 // TestBackOff shows the default for a device on Ethernet.
 func TestBackOff(t *testing.T) {
 	simulate(t, nil, func(l *lab) {
@@ -204,7 +252,7 @@ func TestRejected(t *testing.T) {
 		l.run()
 		l.wantState(Waiting)
 		s := l.status()
-		if !strings.Contains(s.Words, `Register was answered with 4.03 ("unknown endpoint"); next attempt in 1s`) || !strings.Contains(s.Remedy, "endpoint name") {
+		if !strings.Contains(s.Words, `Register was answered with 4.03 ("unknown endpoint"); next attempt in 1 s`) || !strings.Contains(s.Remedy, "endpoint name") {
 			l.t.Errorf("status says %q, %q", s.Words, s.Remedy)
 		}
 		l.server.set(func(s *scripted) { s.script = nil })
@@ -269,7 +317,7 @@ func TestFirstSilence(t *testing.T) {
 			l.t.Errorf("at first the status says %q", s.Words)
 		}
 		l.after(12 * time.Second)
-		if s := l.status(); s.Words != "registering, no answer for 12s" {
+		if s := l.status(); s.Words != "registering, no answer for 12 s" {
 			l.t.Errorf("status says %q", s.Words)
 		}
 	})
