@@ -89,6 +89,7 @@ const statusAnswer = `{"endpoint":"urn:dev:os:32473-gw-17","version":"1.0","star
 "sms":{"received":3,"woken":1,"ignored":0},
 "bootstrap":{"uri":"coaps://bs.example.com:5684","state":"waiting","words":"no answer; next attempt in 8 s","attempts":2,"traffic":[{"purpose":"bootstrap","day":{"sent_bytes":600,"received_bytes":900},"total":{"sent_bytes":600,"received_bytes":900}}],"last":"2026-03-01T11:00:00Z","purge":"2026-03-01T13:00:00Z","last_error":"no answer","last_error_time":"2026-03-01T11:59:52Z","remedy":"check the address"},
 "health":[{"code":"sensor-failing","severity":"error","text":"the sensor gives no values","subject":"sensor","on":"cold room\u001b[2J","detail":"no device answers","remedy":"Check wiring.","since":"2026-02-27T12:00:00Z"},
+{"code":"sensor-failing","severity":"error","text":"the sensor gives no values","subject":"sensor","on":"attic","remedy":"Check wiring.","since":"2026-03-01T11:59:00Z"},
 {"code":"server-missing","severity":"warning","text":"no server is configured","remedy":"Add one.","since":"2026-03-01T11:59:59Z"}]}`
 
 const treeAnswer = `[{"path":"/3","name":"Device","version":"1.2","mandatory":true},{"path":"/3/0"},
@@ -159,6 +160,9 @@ health:
     the sensor gives no values
     why: no device answers
     what to do: Check wiring.
+  error sensor-failing sensor attic, since 12:59:00 (1 min): the sensor gives no
+    values
+    what to do: as above
   warning server-missing, since 12:59:59 (1 s): no server is configured
     what to do: Add one.
 `, "", 0},

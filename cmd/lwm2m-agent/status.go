@@ -63,8 +63,15 @@ func (c *call) printStatus(s *control.Status) {
 		return
 	}
 	fmt.Fprint(c.stdout, "\nhealth:\n")
+	told := ""
 	for i := range s.Health {
 		c.printTrouble(&s.Health[i], now)
+		remedy := s.Health[i].Remedy
+		if remedy == told {
+			remedy = "as above"
+		}
+		c.say("    ", "what to do: "+remedy)
+		told = s.Health[i].Remedy
 	}
 }
 
@@ -152,7 +159,6 @@ func (c *call) printTrouble(t *control.Trouble, now time.Time) {
 	if t.Detail != "" {
 		c.say("    ", "why: "+safe(t.Detail))
 	}
-	c.say("    ", "what to do: "+t.Remedy)
 }
 
 func dash(s string) string {
