@@ -3,7 +3,10 @@ package rig
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
 )
 
@@ -25,6 +28,18 @@ func (a *archive) add(name string, content []byte) {
 	name = strings.TrimPrefix(path.Clean(name), "/")
 	a.addFolders(path.Dir(name))
 	a.entry(name, modeFile, content)
+}
+
+// addTree adds the files below a folder, which is their root.
+func (a *archive) addTree(root string) error {
+	return filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(name)
+		a.add(strings.TrimPrefix(name, root), content)
+		return err
+	})
 }
 
 func (a *archive) addFolders(dir string) {

@@ -112,7 +112,7 @@ func find(dir, pattern string) (string, error) {
 		if err != nil {
 			return err
 		}
-		if match, err := filepath.Match(pattern, d.Name()); err != nil || !match {
+		if match, err := filepath.Match(pattern, d.Name()); err != nil || !match || d.IsDir() {
 			return err
 		}
 		found = name
@@ -124,10 +124,15 @@ func find(dir, pattern string) (string, error) {
 	return found, err
 }
 
-// makeSystem writes an initramfs with busybox, modules by the file that has the order they load, and the init script.
-func makeSystem(t workspace.T, packages string, modules map[string][]string, to string) error {
+// makeSystem writes an initramfs with busybox, modules by the file that has the order they load, the init script, and what lies in trees.
+func makeSystem(t workspace.T, packages string, modules map[string][]string, to string, trees ...string) error {
 	t.Helper()
 	var a archive
+	for _, tree := range trees {
+		if err := a.addTree(tree); err != nil {
+			return err
+		}
+	}
 	for order, names := range modules {
 		if err := addModules(t, &a, packages, order, names); err != nil {
 			return err

@@ -28,11 +28,13 @@ type handler struct {
 }
 
 // Reply is what a modem says to a command. With Want, it then takes so many bytes of any kind, and says
-// what Then makes of them.
+// what Then makes of them. With Online, the port then carries what that says and is told, until it ends: NO
+// CARRIER (ITU-T V.250, clause 6.3.1).
 type Reply struct {
 	Chunks []string // as they go out
 	Want   int
 	Then   func(data string) []string
+	Online io.ReadWriteCloser
 }
 
 // New returns a modem that answers as the exchanges say, and "ERROR" to all else.
@@ -99,7 +101,7 @@ func (m *Modem) Mangle(f func(chunk string) string) {
 	m.mangle = f
 }
 
-// Say sends lines that nobody asked for, over each port.
+// Say sends lines that nobody asked for, over each port that takes commands.
 func (m *Modem) Say(lines ...string) error {
 	m.mu.Lock()
 	ports := slices.Clone(m.ports)
@@ -123,20 +125,20 @@ func (m *Modem) Commands() []string {
 
 // Serve answers what comes over a port until it is closed. A modem may have several.
 func (m *Modem) Serve(port io.ReadWriter) {
-	m.mu.Lock()
-	m.ports = append(m.ports, port)
-	m.mu.Unlock()
-	defer func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.ports = slices.DeleteFunc(m.ports, func(p io.Writer) bool { return p == port })
-	}()
+	m.listens(port, true)
+	defer m.listens(port, false)
 	var line, data []byte
 	var reply Reply
+	call := &call{}
+	defer func() { call.end() }()
 	buf := make([]byte, 512)
 	for {
 		n, err := port.Read(buf)
-		for _, c := range buf[:n] {
+		heard := buf[:n]
+		if call.carries(heard) {
+			heard = nil
+		}
+		for _, c := range heard {
 			if reply.Want > 0 {
 				if data = append(data, c); len(data) == reply.Want {
 					m.say(port, reply.Then(string(data)))
@@ -148,14 +150,28 @@ func (m *Modem) Serve(port io.ReadWriter) {
 				line = append(line, c)
 				continue
 			}
-			if text := string(bytes.Trim(line, "\x1b\x1a ")); text != "" {
-				reply = m.command(port, text)
+			if at := bytes.Index(line, []byte("AT")); at >= 0 { // what stands before is nothing (ITU-T V.250, clause 5.2.1)
+				reply = m.command(port, string(bytes.TrimRight(line[at:], "\x1b\x1a ")))
 			}
-			line = line[:0]
+			if line = line[:0]; reply.Online != nil {
+				call.end()
+				call = m.connect(port, reply.Online)
+				reply = Reply{}
+			}
 		}
 		if err != nil {
 			return
 		}
+	}
+}
+
+// listens enters whether a port takes commands.
+func (m *Modem) listens(port io.Writer, does bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ports = slices.DeleteFunc(m.ports, func(p io.Writer) bool { return p == port })
+	if does {
+		m.ports = append(m.ports, port)
 	}
 }
 
@@ -172,6 +188,9 @@ func (m *Modem) command(port io.Writer, text string) Reply {
 		_ = m.write(port, text+"\r")
 	}
 	reply := m.answer(text)
+	if reply.Online != nil {
+		m.listens(port, false)
+	}
 	m.say(port, reply.Chunks)
 	return reply
 }
