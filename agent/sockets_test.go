@@ -118,7 +118,7 @@ func TestServerThroughModem(t *testing.T) {
 
 // TestServerThroughModules registers, is observed and updates over the sockets of the other families.
 func TestServerThroughModules(t *testing.T) {
-	for module, family := range map[string]string{"bc660": "bc660", "bc95": "neul", "sara-n2": "neul", "sara-n3": "ublox", "sim7080": "simcom"} {
+	for module, family := range map[string]string{"bc660": "bc660", "bc95": "neul", "sara-n2": "neul", "sara-n3": "ublox", "sim7080": "simcom", "sim7000": "sim7000", "sim7600": "sim7600"} {
 		t.Run(module, func(t *testing.T) {
 			l, cfg, sim, stack := newModuleLab(t, module, family)
 			sim.Set("AT+CEREG?", `+CEREG: 5,1,"1816","0A3392C5",9`, "OK")

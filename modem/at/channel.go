@@ -26,13 +26,15 @@ type Channel struct {
 	chunks   chan []byte
 	over     chan struct{} // closed when Run has ended
 
+	pushed   func(data string) // takes what scan.pushes is about
 	scan     scanner
-	now      *request // the command under way
-	echo     string   // what is still to be echoed of it
-	dirty    bool     // an answer was given up that may still come
-	escape   string   // ends the wait for text or data that the modem may be at
-	holding  bool     // the modem has asked for data, and is left alone for a while
-	above    string   // the line before, if a message may stand below it
+	latest   time.Time // when something came
+	now      *request  // the command under way
+	echo     string    // what is still to be echoed of it
+	dirty    bool      // an answer was given up that may still come
+	escape   string    // ends the wait for text or data that the modem may be at
+	holding  bool      // the modem has asked for data, and is left alone for a while
+	above    string    // the line before, if a message may stand below it
 	resync   resync
 	deadline *time.Timer
 }
@@ -53,6 +55,12 @@ const (
 	maxLines  = 256
 	maxAnswer = 64 << 10
 )
+
+// Push has bytes of any kind taken that the modem says by itself. counted returns how many stand below
+// a line, as scanner.pushes does; both are called from Run's goroutine. It must be called before Run.
+func (c *Channel) Push(counted func(head string) int, pushed func(data string)) {
+	c.scan.pushes, c.pushed = counted, pushed
+}
 
 // writeTime is how long a port may refuse to take a command.
 const writeTime = 5 * time.Second
@@ -195,6 +203,11 @@ func (c *Channel) write(text string) error {
 // take gives each line that a chunk completes to whom it is for.
 func (c *Channel) take(chunk []byte) error {
 	var failed error
+	now := time.Now()
+	if c.scan.pushed && now.Sub(c.latest) > gapTime {
+		c.scan.reset()
+	}
+	c.latest = now
 	c.scan.feed(chunk, func(line string) {
 		if err := c.line(line); err != nil {
 			failed = err
@@ -211,8 +224,15 @@ func (c *Channel) take(chunk []byte) error {
 	return failed
 }
 
+// gapTime is the longest pause within data that nobody has asked for: what does not come by then, the line has lost.
+const gapTime = time.Second
+
 // data takes bytes of any kind, and what of their line stood before them.
-func (c *Channel) data(head, data string) {
+func (c *Channel) data(head, data string, pushed bool) {
+	if pushed {
+		c.pushed(data)
+		return
+	}
 	if c.now == nil || c.dirty {
 		return
 	}
@@ -312,7 +332,7 @@ func (c *Channel) gather(line string) {
 func (c *Channel) finish(err error) {
 	r := c.now
 	c.now, c.echo, c.holding = nil, "", false
-	c.scan.counted, c.scan.left, c.scan.data = nil, 0, nil
+	c.scan.forget()
 	c.deadline.Stop()
 	r.result <- err
 }

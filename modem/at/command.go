@@ -30,8 +30,9 @@ type Command struct {
 	// to be left alone.
 	Prompt byte
 	Hold   time.Duration
-	// SendResult says that SEND OK ends it, or SEND FAIL, and not OK.
-	SendResult bool
+	// Ends tells the result codes of the command's own, that end it and not OK, by whether they are
+	// success: "SEND OK", "SEND FAIL". nil: it has none.
+	Ends func(line string) (success, ended bool)
 
 	// Counted says how many bytes of any kind follow in the answer, as scanner.counted does.
 	// They stand behind their line among what Channel.Do returns.
@@ -103,13 +104,13 @@ func (c *Command) escape() string {
 
 // ended reads a final result code of this command; see final.
 func (c *Command) ended(line string) (error, bool) {
-	if !c.SendResult {
+	if c.Ends == nil {
 		return final(line, c.name())
 	}
-	switch line {
-	case "SEND OK":
-		return nil, true
-	case "SEND FAIL":
+	switch success, ended := c.Ends(line); {
+	case success:
+		return nil, ended
+	case ended:
 		return &Error{Command: c.name(), Result: line, Code: -1}, true
 	}
 	if err, ok := final(line, c.name()); ok && err != nil {

@@ -3,7 +3,6 @@ package at
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"lwm2m-agent/modem"
@@ -30,7 +29,7 @@ type dialect struct {
 	asleep       []string                    // how lines begin that say that power is saved from now on
 	receiver     *receiver                   // nil: it has none, or none that is known
 	udp          *udp                        // likewise
-	noUDP        []string                    // as models, those that do not have it
+	otherUDP     map[string]*udp             // of these models instead
 }
 
 // dialects is the table of them; the first that fits counts.
@@ -68,8 +67,10 @@ func dialectOf(id *modem.Identity) *dialect {
 // socketsOf returns how a model has UDP sockets, nil if it has none.
 func (d *dialect) socketsOf(id *modem.Identity) *udp {
 	model := strings.ToUpper(id.Model)
-	if slices.ContainsFunc(d.noUDP, func(m string) bool { return strings.Contains(model, m) }) {
-		return nil
+	for of, other := range d.otherUDP {
+		if strings.Contains(model, of) {
+			return other
+		}
 	}
 	return d.udp
 }

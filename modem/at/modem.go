@@ -150,6 +150,7 @@ func (m *Modem) follow(ctx context.Context) error {
 	}
 	s := &session{m: m, lines: make(chan string, maxUnheard), missed: make(chan struct{}, 1)}
 	s.channel = NewChannel(port, s.hear)
+	s.channel.Push(s.pushes, s.take)
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx)) // parting needs it
 	ended := make(chan error, 1)
 	go func() { ended <- s.channel.Run(running) }() // ended by cancel and waited for
@@ -225,6 +226,21 @@ func (s *session) hear(line string) {
 		case s.missed <- struct{}{}:
 		default:
 		}
+	}
+}
+
+// pushes returns how many bytes of a datagram stand below a line, from the channel's goroutine.
+func (s *session) pushes(head string) int {
+	if p := s.pump.Load(); p != nil && p.family.pushes != nil {
+		return p.family.pushes(head)
+	}
+	return 0
+}
+
+// take takes such a datagram.
+func (s *session) take(datagram string) {
+	if p := s.pump.Load(); p != nil {
+		p.take(datagram)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // what each of them takes. The module connects by itself. mark stands around texts: u-blox has quotes, Quectel none.
 func neulUDP(mark string) *udp {
 	return &udp{
-		most: 512, count: 7, connect: neulConnect, shut: "+NSOCL=%d", heard: neulSocketHeard, receive: neulReceive,
+		most: 512, count: 7, connect: neulConnect, shut: closing("+NSOCL=%d"), heard: neulSocketHeard, receive: neulReceive,
 		open: func(ctx context.Context, p *pump, _ int, s *socket) (int, error) {
 			return neulOpen(ctx, p, fmt.Sprintf("+NSOCR=%[1]sDGRAM%[1]s,17,%[2]d,1", mark, s.port))
 		},
@@ -27,7 +27,7 @@ func neulUDP(mark string) *udp {
 // neulConnect takes the sockets back that somebody has left.
 func neulConnect(ctx context.Context, p *pump) error {
 	for id := 0; id < p.family.count && len(p.open) == 0; id++ {
-		if err := p.set(ctx, fmt.Sprintf(p.family.shut, id)); err != nil {
+		if err := p.shut(ctx, id); err != nil {
 			return err
 		}
 	}

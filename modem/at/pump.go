@@ -26,25 +26,28 @@ type udp struct {
 	open    func(ctx context.Context, p *pump, id int, s *socket) (int, error)
 	send    func(ctx context.Context, p *pump, id int, s *socket, datagram []byte) error
 	receive func(ctx context.Context, p *pump, id int) (datagram []byte, from netip.AddrPort, err error) // no datagram: there is none
-	shut    string                                                                                       // format of the command that closes one
+	shut    func(id int) Command                                                                         // closes one
 	lookup  func(ctx context.Context, p *pump, host string) ([]netip.Addr, error)                        // nil: it cannot
 	heard   func(name, rest string) (socketNews, bool)                                                   // a URC: its name and what follows the colon
+	pushes  func(head string) int                                                                        // bytes of the datagram below a line; nil: none are
 }
 
 // socketNews is what a URC says of sockets.
 type socketNews struct {
 	kind     newsKind
 	id       int
-	datagram []byte // with pushed
+	from     netip.AddrPort // with announced and pushed, instead of id: for the sockets that are connected there
+	datagram []byte         // with pushed
 }
 
 type newsKind uint8
 
 const (
-	arrived newsKind = iota // a datagram can be fetched
-	pushed                  // and this is one
-	lost                    // the network or the module has closed the socket
-	allLost                 // and all others
+	arrived   newsKind = iota // a datagram can be fetched
+	pushed                    // and this is one
+	lost                      // the network or the module has closed the socket
+	allLost                   // and all others
+	announced                 // the datagram that comes next is for this one
 )
 
 // sockets are those of a Modem, whether there is a module or not.
@@ -133,6 +136,7 @@ type pump struct {
 
 	mu      sync.Mutex // guards what the port's reader tells
 	news    []socketNews
+	coming  socketNews // announced
 	awaited []*awaited
 }
 
@@ -164,13 +168,31 @@ func (p *pump) heard(line string) {
 	if restarted(line) {
 		news, ok = socketNews{kind: allLost}, true
 	}
-	if ok && len(p.news) < maxUnheard {
-		p.news = append(p.news, news)
+	switch {
+	case ok && news.kind == announced:
+		p.coming = news
+	case ok:
+		p.add(news)
 	}
 	p.mu.Unlock()
-	if ok {
-		p.of.wake()
+}
+
+// take takes the datagram that was announced, from the port's reader.
+func (p *pump) take(datagram string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.coming.kind == announced {
+		p.add(socketNews{kind: pushed, id: p.coming.id, from: p.coming.from, datagram: []byte(datagram)})
 	}
+	p.coming = socketNews{}
+}
+
+// add has run look at news. The lock must be held.
+func (p *pump) add(news socketNews) {
+	if len(p.news) < maxUnheard {
+		p.news = append(p.news, news)
+	}
+	p.of.wake()
 }
 
 // later sends a command whose outcome comes in a line that fits, as a rule after the result code.
@@ -207,6 +229,17 @@ func (p *pump) set(ctx context.Context, text string) error {
 	return unlessRefused(err)
 }
 
+// shut closes a socket in the module, if it is open there.
+func (p *pump) shut(ctx context.Context, id int) error {
+	_, err := p.do(ctx, p.family.shut(id))
+	return unlessRefused(err)
+}
+
+// closing is a command that only OK answers, by its format.
+func closing(format string) func(id int) Command {
+	return func(id int) Command { return Command{Text: fmt.Sprintf(format, id)} }
+}
+
 // lookupTime bounds a question for addresses.
 const lookupTime = 70 * time.Second
 
@@ -233,7 +266,7 @@ func (p *pump) run(ctx context.Context) {
 			case !slices.Contains(all, s): // it was closed
 				delete(p.open, s)
 				delete(p.unheard, s)
-				p.try(s, p.set(ctx, fmt.Sprintf(p.family.shut, id)))
+				p.try(s, p.shut(ctx, id))
 			case fetch[id]:
 				p.try(s, p.fetch(ctx, s, id))
 			}
@@ -264,7 +297,7 @@ func (p *pump) listen() map[int]bool {
 			fetch[n.id] = true
 		case pushed:
 			for s, id := range p.open {
-				if id == n.id {
+				if n.from.IsValid() && n.from == s.remote || !n.from.IsValid() && id == n.id {
 					delete(p.unheard, s)
 					put(s.in, n.datagram)
 				}
@@ -380,7 +413,7 @@ func (p *pump) create(ctx context.Context, s *socket) (int, error) {
 		if p.uses(id) {
 			continue
 		}
-		if err := p.set(ctx, fmt.Sprintf(p.family.shut, id)); err != nil { // left by who was here before
+		if err := p.shut(ctx, id); err != nil { // left by who was here before
 			return 0, err
 		}
 		return p.family.open(ctx, p, id, s)

@@ -16,7 +16,7 @@ import (
 // gives one at a time.
 var quectelUDP = udp{
 	most: 1460, count: 12, connect: quectelConnect, open: quectelOpen, send: quectelSend, receive: quectelReceive,
-	shut: "+QICLOSE=%d", lookup: quectelLookup, heard: quectelSocketHeard,
+	shut: closing("+QICLOSE=%d"), lookup: quectelLookup, heard: quectelSocketHeard,
 }
 
 // How long the network may take.
@@ -60,9 +60,18 @@ func (p *pump) outcome(ctx context.Context, cmd Command, name string, id int) er
 func quectelSend(ctx context.Context, p *pump, id int, s *socket, datagram []byte) error {
 	_, err := p.do(ctx, Command{
 		Text: fmt.Sprintf(`+QISEND=%d,%d,"%s",%d`, id, len(datagram), s.remote.Addr(), s.remote.Port()),
-		Data: string(datagram), Exact: true, SendResult: true, Limit: sendTime,
+		Data: string(datagram), Exact: true, Ends: ends("", "SEND OK", "SEND FAIL"), Limit: sendTime,
 	})
 	return err
+}
+
+// ends tells result codes that stand behind a prefix.
+func ends(prefix, success, failure string) func(string) (bool, bool) {
+	return func(line string) (bool, bool) {
+		code, ok := strings.CutPrefix(line, prefix)
+		code = strings.TrimLeft(code, " ")
+		return ok && code == success, ok && (code == success || code == failure)
+	}
 }
 
 // quectelReceive is AT+QIRD=<connectID> (section 2.3.7): +QIRD: <length>,<address>,<port>, and the datagram on the
@@ -140,7 +149,7 @@ func quectelSocketHeard(name, rest string) (socketNews, bool) {
 // The sockets of BC660 (BC660K-GL TCP/IP Application Note): datagrams are written in hexadecimal, and what comes
 // is said at once. 512 octets are what a line holds.
 var quectelNBUDP = udp{
-	most: 512, count: 5, connect: bcConnect, open: bcOpen, send: bcSend, receive: nothing, shut: "+QICLOSE=%d", heard: quectelSocketHeard,
+	most: 512, count: 5, connect: bcConnect, open: bcOpen, send: bcSend, receive: nothing, shut: closing("+QICLOSE=%d"), heard: quectelSocketHeard,
 }
 
 func nothing(context.Context, *pump, int) (datagram []byte, from netip.AddrPort, err error) {

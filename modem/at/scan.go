@@ -1,5 +1,7 @@
 package at
 
+import "strings"
+
 // maxLine bounds a line, in bytes. The longest that the standard has, the operators
 // of AT+COPS=?, stay below; what is longer is junk of a wrong speed.
 const maxLine = 4096
@@ -15,21 +17,23 @@ type scanner struct {
 	// counted returns how many bytes of data follow after what has come of a line, or after a
 	// whole line, which then ends with LF; 0 if none do. nil: there are no data.
 	counted func(head string) int
-	above   string // the last line, until the byte after its CR has come
+	pushes  func(head string) int // the same of data that the modem says by itself, below a whole line
+	pushed  bool                  // the data under way are of that kind
+	above   string                // the last line, until the byte after its CR has come
 	data    []byte
 	left    int // bytes of data that are still to come
 }
 
 // feed takes bytes as they come, and calls got for each line that they complete, and gotData
-// for data, with what of their line stood before them.
-func (s *scanner) feed(chunk []byte, got func(line string), gotData func(head, data string)) {
+// for data, with what of their line stood before them, and whether nobody has asked for them.
+func (s *scanner) feed(chunk []byte, got func(line string), gotData func(head, data string, pushed bool)) {
 	for _, c := range chunk {
 		if s.left > 0 {
 			s.data = append(s.data, c)
 			if s.left--; s.left == 0 {
-				head, data := string(s.line), string(s.data)
+				head, data, pushed := string(s.line), string(s.data), s.pushed
 				s.reset()
-				gotData(head, data)
+				gotData(head, data, pushed)
 			}
 			continue
 		}
@@ -64,6 +68,18 @@ func (s *scanner) expect(head string) {
 	if s.counted != nil {
 		s.left = min(s.counted(head), maxData)
 	}
+	if s.left == 0 && s.pushes != nil && strings.HasSuffix(head, "\n") {
+		s.left = min(s.pushes(head[:len(head)-1]), maxData)
+		s.pushed = s.left > 0
+	}
+}
+
+// forget gives up data of an answer that will not be told.
+func (s *scanner) forget() {
+	s.counted = nil
+	if !s.pushed {
+		s.left, s.data = 0, nil
+	}
 }
 
 // prompt reports whether the modem waits for text or data: the mark stands at the beginning
@@ -77,4 +93,6 @@ func (s *scanner) prompt(mark byte) bool {
 	return true
 }
 
-func (s *scanner) reset() { s.line, s.junk, s.above, s.data, s.left = s.line[:0], false, "", nil, 0 }
+func (s *scanner) reset() {
+	s.line, s.junk, s.above, s.data, s.left, s.pushed = s.line[:0], false, "", nil, 0, false
+}

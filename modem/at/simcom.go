@@ -17,7 +17,7 @@ var simcomCat = dialect{
 	reset:        "+CFUN=1,1",
 	technologies: map[int]modem.Technology{7: modem.LTEM, 9: modem.NBIoT},
 	signal:       simcomSignal, cell: simcomCell, login: cgauth, receiver: &simcomCatReceiver, asleep: []string{`+CPSMSTATUS: "ENTER PSM"`},
-	udp: &simcomUDP, noUDP: []string{"SIM7000"}, // whose commands are others
+	udp: &simcomUDP, otherUDP: map[string]*udp{"SIM7000": &simcomOldUDP},
 }
 
 // simcomLTE are modules for LTE and 5G (SIM7500/7600 Series AT Command Manual).
@@ -27,6 +27,7 @@ var simcomLTE = dialect{
 	reset:  "+CRESET",
 	signal: simcomSignal, cell: simcomCell, heard: simcomHeard, login: simcomLogin,
 	receiver: &simcomReceiver,
+	udp:      &simcomLTEUDP,
 }
 
 // simcomMode is how AT+CPSI? begins: the technology.

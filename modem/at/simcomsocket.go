@@ -12,7 +12,7 @@ import (
 // IP Application, TCP/UDP Application and DNS).
 var simcomUDP = udp{
 	most: 1460, count: 12, connect: simcomConnect, open: simcomOpen, send: simcomSend, receive: simcomReceive,
-	shut: "+CACLOSE=%d", lookup: simcomLookup, heard: simcomSocketHeard,
+	shut: closing("+CACLOSE=%d"), lookup: simcomLookup, heard: simcomSocketHeard,
 }
 
 // simcomConnect asks AT+CNACT?, which answers <index>,<active>,<address> for each, and activates index 0:

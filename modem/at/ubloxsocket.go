@@ -13,7 +13,7 @@ import (
 // SARA-R5 and SARA-N3 have the same commands). Datagrams go as bytes, either way.
 var ubloxUDP = udp{
 	most: 1024, count: 7, connect: ubloxConnect, open: ubloxOpen, send: ubloxSend, receive: ubloxReceive,
-	shut: "+USOCL=%d", lookup: ubloxLookup, heard: ubloxSocketHeard,
+	shut: closing("+USOCL=%d"), lookup: ubloxLookup, heard: ubloxSocketHeard,
 }
 
 // ubloxConnect takes the sockets back that somebody has left, and has datagrams as bytes (AT+UDCONF=1). SARA-R5
@@ -22,7 +22,7 @@ var ubloxUDP = udp{
 func ubloxConnect(ctx context.Context, p *pump) error {
 	if len(p.open) == 0 {
 		for id := range p.family.count {
-			if err := p.set(ctx, fmt.Sprintf(p.family.shut, id)); err != nil {
+			if err := p.shut(ctx, id); err != nil {
 				return err
 			}
 		}

@@ -34,7 +34,7 @@ type relay struct {
 type family struct {
 	most    int  // bytes of the longest datagram
 	again   bool // each datagram is told, and not only the first that waits
-	arrived func(id int, datagram string) string
+	arrived func(id int, datagram, remote string) string
 	pushes  bool // arrived has the datagram
 	lost    string
 	down    string
@@ -44,27 +44,38 @@ type family struct {
 var families = map[string]family{
 	"quectel": {
 		most: 1460, lost: `+QIURC: "closed",%d`, down: `+QIURC: "pdpdeact",1`, serve: (*Stack).quectel,
-		arrived: func(id int, _ string) string { return fmt.Sprintf(`+QIURC: "recv",%d`, id) },
+		arrived: func(id int, _, _ string) string { return fmt.Sprintf(`+QIURC: "recv",%d`, id) },
 	},
 	"bc660": {
 		most: 512, again: true, pushes: true, lost: `+QIURC: "closed",%d`, down: `+QIURC: "pdpdeact",0`, serve: (*Stack).bc660,
-		arrived: func(id int, d string) string { return fmt.Sprintf(`+QIURC: "recv",%d,%d,"%X"`, id, len(d), d) },
+		arrived: func(id int, d, _ string) string { return fmt.Sprintf(`+QIURC: "recv",%d,%d,"%X"`, id, len(d), d) },
 	},
 	"ublox": {
 		most: 1024, again: true, lost: "+UUSOCL: %d", down: "+UUPSDD: 0", serve: (*Stack).ublox,
-		arrived: func(id int, d string) string { return fmt.Sprintf("+UUSORF: %d,%d", id, len(d)) },
+		arrived: func(id int, d, _ string) string { return fmt.Sprintf("+UUSORF: %d,%d", id, len(d)) },
 	},
 	"neul": {
 		most: 512, lost: "+NSOCLI: %d", down: "+CGEV: NW PDN DEACT 0", serve: (*Stack).neul,
-		arrived: func(id int, d string) string { return fmt.Sprintf("+NSONMI: %d,%d", id, len(d)) },
+		arrived: func(id int, d, _ string) string { return fmt.Sprintf("+NSONMI: %d,%d", id, len(d)) },
 	},
 	"simcom": {
 		most: 1460, lost: "+CASTATE: %d,0", down: "+APP PDP: 0,DEACTIVE", serve: (*Stack).simcom,
-		arrived: func(id int, _ string) string { return fmt.Sprintf("+CADATAIND: %d", id) },
+		arrived: func(id int, _, _ string) string { return fmt.Sprintf("+CADATAIND: %d", id) },
+	},
+	"sim7000": {
+		most: 1460, again: true, pushes: true, lost: "%d, CLOSED", down: "+PDP: DEACT", serve: (*Stack).sim7000,
+		arrived: func(id int, d, _ string) string { return fmt.Sprintf("+RECEIVE,%d,%d:\r\n%s", id, len(d), d) },
+	},
+	"sim7600": {
+		most: 1460, again: true, pushes: true, lost: "+IPCLOSE: %d,1", down: "+CIPEVENT: NETWORK CLOSED UNEXPECTEDLY", serve: (*Stack).sim7600,
+		arrived: func(_ int, d, remote string) string {
+			return fmt.Sprintf("RECV FROM:%s\r\n+IPD%d\r\n%s", remote, len(d), d)
+		},
 	},
 }
 
-// Connect gives a modem a stack as the modules of a family have it: "quectel", "bc660", "ublox", "neul", "simcom". dial makes
+// Connect gives a modem a stack as the modules of a family have it: "quectel", "bc660", "ublox", "neul", "simcom", "sim7000",
+// "sim7600". dial makes
 // the sockets that datagrams go through; nil is those of this machine. The caller ends it with Close.
 func (m *Modem) Connect(name string, dial func(address string) (net.Conn, error)) *Stack {
 	if dial == nil {
@@ -91,13 +102,18 @@ func (k *Stack) Opened() int {
 
 // Close ends all sockets without a word.
 func (k *Stack) Close() {
+	k.drop()
+	k.wait.Wait()
+}
+
+// drop is Close without waiting for who may be about to say that something has come.
+func (k *Stack) drop() {
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	for id, r := range k.open {
 		k.end(id, r)
 	}
 	k.active = false
-	k.mu.Unlock()
-	k.wait.Wait()
 }
 
 // end closes a socket. The lock must be held.
@@ -221,7 +237,7 @@ func (k *Stack) listen(id int, r *relay) {
 		}
 		k.mu.Unlock()
 		if tell {
-			_ = k.modem.Say(k.family.arrived(id, d))
+			_ = k.modem.Say(k.family.arrived(id, d, r.remote))
 		}
 	}
 }
@@ -417,48 +433,5 @@ func (k *Stack) neul() {
 			return "OK"
 		}
 		return fmt.Sprintf("%d,%s,%s,%d,%X,0\nOK", id, host, port, len(d), d)
-	})
-}
-
-func (k *Stack) simcom() {
-	m := k.modem
-	m.Handle("AT+CNACT?", func(string) string {
-		if k.isActive() {
-			return `+CNACT: 0,1,"10.45.0.2"` + "\nOK"
-		}
-		return `+CNACT: 0,0,"0.0.0.0"` + "\nOK"
-	})
-	m.Handle("AT+CNACT=0,1", func(string) string {
-		k.activate()
-		return "OK\n+APP PDP: 0,ACTIVE"
-	})
-	m.Handle("AT+CAOPEN=", func(rest string) string {
-		f := params(rest)
-		if id, ok := k.create(integer(f[0]), net.JoinHostPort(f[3], f[4])); !ok || !k.isActive() {
-			return fmt.Sprintf("+CAOPEN: %d,1\nOK", id)
-		}
-		return "+CAOPEN: " + f[0] + ",0\nOK"
-	})
-	m.Handle("AT+CACLOSE=", k.shut)
-	m.HandleBytes("AT+CASEND=", func(rest string) Reply {
-		f := params(rest)
-		return k.upload(">", integer(f[0]), integer(f[1]), "", "OK", "ERROR")
-	})
-	m.HandleBytes("AT+CARECV=", func(rest string) Reply {
-		d, _, _, ok := k.take(integer(params(rest)[0]))
-		switch {
-		case !ok:
-			return Reply{Chunks: framed("ERROR")}
-		case d == "":
-			return Reply{Chunks: framed("+CARECV: 0", "OK")}
-		}
-		return Reply{Chunks: []string{fmt.Sprintf("\r\n+CARECV: %d,%s\r\n\r\nOK\r\n", len(d), d)}}
-	})
-	m.Handle("AT+CDNSGIP=", func(rest string) string {
-		name := strings.Trim(rest, `"`)
-		if a, ok := k.address(name); ok {
-			return "OK\n" + `+CDNSGIP: 1,"` + name + `","` + a + `"`
-		}
-		return "OK\n+CDNSGIP: 0,8"
 	})
 }
