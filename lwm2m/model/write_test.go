@@ -76,8 +76,14 @@ func TestReplaceEmptiesAMandatoryResource(t *testing.T) {
 	}
 	at := lwm2m.MustPath("/102/0")
 	for _, c := range []struct{ nodes, want []lwm2m.Node }{
-		{[]lwm2m.Node{node("/102/0/1", lwm2m.String("a"))}, []lwm2m.Node{node("/102/0/0/0", lwm2m.Integer(1)), node("/102/0/0/1", lwm2m.Integer(2)), node("/102/0/1", lwm2m.String("a"))}},
-		{[]lwm2m.Node{node("/102/0/0", lwm2m.Value{}), node("/102/0/1", lwm2m.String("b"))}, []lwm2m.Node{node("/102/0/0", lwm2m.Value{}), node("/102/0/1", lwm2m.String("b"))}},
+		{
+			[]lwm2m.Node{node("/102/0/1", lwm2m.String("a"))},
+			[]lwm2m.Node{node("/102/0/0/0", lwm2m.Integer(1)), node("/102/0/0/1", lwm2m.Integer(2)), node("/102/0/1", lwm2m.String("a"))},
+		},
+		{
+			[]lwm2m.Node{node("/102/0/0", lwm2m.Value{}), node("/102/0/1", lwm2m.String("b"))},
+			[]lwm2m.Node{node("/102/0/0", lwm2m.Value{}), node("/102/0/1", lwm2m.String("b"))},
+		},
 	} {
 		if err := tree.Write(t.Context(), FromServer(1), Replace, at, c.nodes); err != nil {
 			t.Fatal(err)
