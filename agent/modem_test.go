@@ -282,6 +282,8 @@ func TestTimesFollowModem(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	grant(0x1A2E, "00000011")
+	until(t, a, "/4/0/12", lwm2m.Integer(0x1A2E)) // what the modem said before has been taken in whole
 	told := a.radio.Load()
 	grant(0x1A2C, "00000011")
 	until(t, a, "/4/0/12", lwm2m.Integer(0x1A2C))
