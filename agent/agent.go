@@ -275,7 +275,7 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 		named{"deferred work", a.runDeferred},
 		named{"event log", a.eventLog.Run},
 		named{"new accounts", a.rehoming.run},
-	}, slices.Concat(a.followed, a.modemTasks, more)...)
+	}, slices.Concat(a.followed, a.modemTasks)...)
 	if a.receiver != nil {
 		tasks = append(tasks, named{"receiver", a.receiver.Run})
 	}
@@ -285,23 +285,24 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 	if a.lock != nil {
 		tasks = append(tasks, named{"lock and wipe", a.lock.run})
 	}
-	if a.opts.Config.Metrics.Listen != (config.Local{}) {
-		tasks = append(tasks, optional(a.log, named{"metrics", a.serveMetrics}))
-	}
-	if a.opts.Config.Page.Listen != (config.Local{}) {
-		tasks = append(tasks, optional(a.log, named{"page", a.servePage}))
-	}
 	if a.configuration != nil {
 		tasks = append(tasks, named{"configuration", a.configuration.run})
 	}
+	var canWait []Task
+	if a.opts.Config.Metrics.Listen != (config.Local{}) {
+		canWait = append(canWait, optional(a.log, named{"metrics", a.serveMetrics}))
+	}
+	if a.opts.Config.Page.Listen != (config.Local{}) {
+		canWait = append(canWait, optional(a.log, named{"page", a.servePage}))
+	}
 	if !a.opts.Simulated {
-		tasks = append(tasks,
+		canWait = append(canWait,
 			optional(a.log, named{"clock watch", a.watchClock}),
 			optional(a.log, named{"network watch", a.watchNetwork}),
 			optional(a.log, named{"power watch", a.watchPower}),
 			optional(a.log, named{"wireless watch", a.watchWLAN}))
 	}
-	err := runAll(ctx, tasks, func(parting context.Context) error {
+	err := runAll(ctx, tasks, append(canWait, more...), a.serversFirst, func(parting context.Context) error {
 		if a.opts.Deregister || a.resetting.Load() {
 			return a.client.Deregister(parting)
 		}
@@ -313,6 +314,22 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 		a.keepStatistics()
 	}
 	return errors.Join(err, a.store.Close())
+}
+
+// longestBegin is how long local users wait at most until servers were told that the agent is back.
+const longestBegin = 100 * time.Millisecond
+
+// serversFirst waits until sessions of an earlier run go on, with first values of the sensors. What local users and the
+// kernel have to say comes a few milliseconds later.
+func (a *Agent) serversFirst(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, longestBegin)
+	defer cancel()
+	for _, begun := range []<-chan struct{}{a.client.Begun(), a.board.Hardware().Ready()} {
+		select {
+		case <-begun:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // runClient talks to servers as soon as the board runs: what a server writes at once must reach an actuator.

@@ -39,19 +39,27 @@ func optional(log *slog.Logger, t Task) Task {
 const partingTime = 4 * time.Second
 
 // runAll runs tasks until ctx ends or one of them fails, then calls parting
-// while they still run, and then ends them.
-func runAll(ctx context.Context, tasks []Task, parting func(context.Context) error) error {
+// while they still run, and then ends them. Those that can wait are begun after the others, when ready lets them.
+func runAll(ctx context.Context, tasks, canWait []Task, ready func(context.Context), parting func(context.Context) error) error {
 	group, failed := errgroup.WithContext(context.WithoutCancel(ctx))
 	run, end := context.WithCancel(failed)
 	defer end()
-	for _, t := range tasks {
-		group.Go(func() error {
-			if err := t.Run(run); err != nil {
-				return fmt.Errorf("%s: %w", t, err)
-			}
-			return nil
-		})
+	begin := func(tasks []Task) {
+		for _, t := range tasks {
+			group.Go(func() error {
+				if err := t.Run(run); err != nil {
+					return fmt.Errorf("%s: %w", t, err)
+				}
+				return nil
+			})
+		}
 	}
+	begin(tasks)
+	group.Go(func() error {
+		ready(run)
+		begin(canWait)
+		return nil
+	})
 	group.Go(func() error {
 		defer end()
 		select {

@@ -75,6 +75,7 @@ type account struct {
 	session     *dtls.Session // to continue with the next dial, or nil
 	suspended   coap.Point    // where it was left
 	resuming    *resumption   // likewise, of an earlier process
+	begun       bool          // nothing of an earlier process is to go on, or it does
 	keeping     keeping       // the session on disk
 	reach       reach         // the ways to the server
 	failed      int           // attempts in a row
@@ -139,6 +140,10 @@ func (a *account) run() {
 		case <-a.timer.C:
 		}
 		a.catchUp()
+		if !a.begun && a.resuming == nil {
+			a.begun = true
+			a.client.began(a)
+		}
 	}
 }
 
@@ -162,6 +167,7 @@ func (a *account) start() {
 }
 
 func (a *account) end() {
+	a.client.began(a)
 	a.turnOver()
 	a.cancel()
 	a.timer.Stop()

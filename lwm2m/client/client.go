@@ -25,14 +25,17 @@ type Client struct {
 	bootstrap  *bootstrapper
 	renderings renderings
 
-	mu       sync.Mutex
-	accounts map[uint16]*account
-	turns    turns
-	nats     nats
-	wakes    map[uint16]time.Time // by SMS, see mayWake
-	started  bool
-	life     context.Context //nolint:containedctx // of Run; nil: it has not begun
-	leaving  bool            // Deregister was called: no account is started any more
+	begun chan struct{} // see Begun
+
+	mu        sync.Mutex
+	accounts  map[uint16]*account
+	beginning map[*account]bool // of the first ones, those that begun waits for
+	turns     turns
+	nats      nats
+	wakes     map[uint16]time.Time // by SMS, see mayWake
+	started   bool
+	life      context.Context //nolint:containedctx // of Run; nil: it has not begun
+	leaving   bool            // Deregister was called: no account is started any more
 }
 
 // ErrNoAccount says that there is no account with a Short Server ID.
@@ -40,7 +43,7 @@ var ErrNoAccount = errors.New("no such server account")
 
 // New returns a client that does nothing before Run.
 func New(c Config) *Client {
-	client := &Client{config: c.withDefaults(), accounts: make(map[uint16]*account)}
+	client := &Client{config: c.withDefaults(), begun: make(chan struct{}), accounts: make(map[uint16]*account)}
 	client.bootstrap = newBootstrapper(client)
 	return client
 }
@@ -97,12 +100,44 @@ func (c *Client) follow(ctx context.Context) {
 		}
 		c.start(ctx, s)
 	}
+	c.beginWith()
 	for ssid, a := range c.accounts {
 		if !named[ssid] {
 			delete(c.accounts, ssid)
 			a.inbox.put(command{event: leave})
 			c.forget(ssid)
 		}
+	}
+}
+
+// Begun is closed when every account that there is at the start has told its server what it has to, if a session of an
+// earlier run goes on, or has none to go on with. While a server cannot be reached it is not closed.
+func (c *Client) Begun() <-chan struct{} { return c.begun }
+
+// beginWith says whom begun waits for, once; mu is held.
+func (c *Client) beginWith() {
+	if c.beginning != nil {
+		return
+	}
+	c.beginning = make(map[*account]bool)
+	for _, a := range c.accounts {
+		c.beginning[a] = true
+	}
+	if len(c.beginning) == 0 {
+		close(c.begun)
+	}
+}
+
+// began is told by an account that begun waits for no longer.
+func (c *Client) began(a *account) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.beginning[a] {
+		return
+	}
+	delete(c.beginning, a)
+	if len(c.beginning) == 0 {
+		close(c.begun)
 	}
 }
 
