@@ -52,6 +52,7 @@ func (b *bench) startAgent(p *peer, sensors int, more ...*peer) *process.Process
 func (b *bench) launch(path string) *process.Process {
 	dir := filepath.Dir(path)
 	cmd := exec.CommandContext(b.ctx, b.agent, "run", "-config", path, "-state", filepath.Join(dir, "state"), "-socket", filepath.Join(dir, "agent.sock"))
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1") // as its services do
 	return process.Start(b, cmd, filepath.Join(dir, "agent.log"))
 }
 
