@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"runtime"
-	measured "runtime/metrics"
 	"strconv"
 	"strings"
 
@@ -48,16 +47,10 @@ func (a *Agent) snapshot() metrics.Snapshot {
 	return s
 }
 
-// heapMetric is the memory that objects of the program take.
-const heapMetric = "/memory/classes/heap/objects:bytes"
-
 func processNow() metrics.Process {
-	heap := []measured.Sample{{Name: heapMetric}}
-	measured.Read(heap)
-	p := metrics.Process{Goroutines: runtime.NumGoroutine()}
-	if heap[0].Value.Kind() == measured.KindUint64 {
-		p.HeapBytes = heap[0].Value.Uint64()
-	}
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	p := metrics.Process{Goroutines: runtime.NumGoroutine(), HeapBytes: memory.HeapAlloc}
 	// The second number of /proc/self/statm is resident pages (proc(5)).
 	if text, err := os.ReadFile("/proc/self/statm"); err == nil {
 		if fields := strings.Fields(string(text)); len(fields) > 1 {
