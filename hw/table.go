@@ -51,13 +51,13 @@ var table = sync.OnceValue(func() []Driver {
 	}
 })
 
-func driversByName() map[string]Driver {
+var driversByName = sync.OnceValue(func() map[string]Driver {
 	byName := make(map[string]Driver)
 	for _, d := range Drivers() {
 		byName[d.Name] = d
 	}
 	return byName
-}
+})
 
 // sensorsAt is driversAt for drivers of sensors.
 func sensorsAt(address uint16) []string {

@@ -30,7 +30,7 @@ func Drivers() map[string]config.Driver {
 
 // SetupOf returns a configuration's sensors and actuators in hw's terms.
 func SetupOf(cfg *config.Config) hw.Setup {
-	var setup hw.Setup
+	setup := hw.Setup{Sensors: make([]hw.Config, 0, len(cfg.Sensors)), Actuators: make([]hw.Config, 0, len(cfg.Actuators))}
 	for i := range cfg.Sensors {
 		s := &cfg.Sensors[i]
 		c := hardwareConfig(s.Name, s.Driver, &s.Settings)
