@@ -191,9 +191,8 @@ func (a *Agent) compose() error {
 		a.health.Set(health.ServerMissing, "", "the configuration has no [[server]] and no [bootstrap]")
 	}
 	n := lookAround(a.opts.Root)
-	a.machineID, a.facts = n.machineID, a.deviceFacts(n)
 	var err error
-	if a.endpoint, err = a.chooseEndpoint(n.machine()); err != nil {
+	if a.endpoint, err = a.chooseEndpoint(n); err != nil {
 		return err
 	}
 	a.tree = model.NewTree(a.registry, a.opts.Now)

@@ -102,7 +102,8 @@ func namesOf(root fs.FS) map[string]string {
 // chooseEndpoint returns the configured endpoint name, else the one chosen
 // before, else one made of what this machine is, which is kept. A name that was chosen on another
 // machine is not kept: two devices of one name take each other's place at the server.
-func (a *Agent) chooseEndpoint(here machine) (string, error) {
+func (a *Agent) chooseEndpoint(n *found) (string, error) {
+	here := n.machine()
 	here.Endpoint = a.opts.Config.Endpoint
 	bucket := a.store.Bucket(store.Meta)
 	kept, err := bucket.Load(keyEndpoint)

@@ -31,6 +31,7 @@ type coreObjects struct {
 const unknown = "unknown"
 
 func (a *Agent) addObjects(n *found) error {
+	a.machineID, a.facts = n.machineID, a.deviceFacts(n)
 	o := &a.objects
 	var err error
 	if o.security, err = objects.NewSecurity(a.tree, a.accounts.SaveSecurity); err != nil {

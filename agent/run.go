@@ -90,8 +90,7 @@ func Run(ctx context.Context, opts RunOptions) error {
 
 // runOnce is the agent from one factory reset to the next.
 func runOnce(ctx context.Context, opts RunOptions, socket net.Listener, lines map[string]*os.File, kept error) error {
-	level := new(slog.LevelVar)
-	files := filesOf(opts.Config, opts.StateDir, opts.Socket)
+	level, files := new(slog.LevelVar), filesOf(opts.Config, opts.StateDir, opts.Socket)
 	// Before anything of what it erases is read.
 	reset, err := store.FinishReset(cmp.Or(opts.StateDir, config.DefaultStateDir), store.Options{})
 	if err != nil {
