@@ -44,6 +44,9 @@ func (a *Agent) checkApps(cfg *config.Config) error {
 // beyond those that no application can claim and those of sensors and actuators.
 func ownObjects(cfg *config.Config) []uint16 {
 	own := []uint16{12, 16, 19, 20, 500, 26241, 26242}
+	if cfg.Firmware != nil {
+		own = append(own, 26243)
+	}
 	if cfg.TestObject {
 		own = append(own, 3442)
 	}

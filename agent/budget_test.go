@@ -39,8 +39,22 @@ func (l *lab) later(t *testing.T, cfg *config.Config, ahead time.Duration) (*Age
 	}
 }
 
+// notifiedUntil returns what a server knows by notifications, and how many they were, when a resource has a value.
+func (l *lab) notifiedUntil(t *testing.T, path string, v lwm2m.Value) (seen map[string]lwm2m.Value, notifications int) {
+	t.Helper()
+	seen = make(map[string]lwm2m.Value)
+	for seen[path] != v {
+		notifications++
+		clear(seen)
+		for _, n := range l.next(t, server.Notified).Nodes {
+			seen[n.Path.String()] = n.Value
+		}
+	}
+	return seen, notifications
+}
+
 // TestDataBudget: a download by HTTP from a real server stops when it has cost what a day may, shows it, and goes on there on the next day, after
-// restarts. Nothing is asked for meanwhile.
+// restarts. Nothing is asked for meanwhile. A server that observes object 26243 sees it in a handful of notifications.
 func TestDataBudget(t *testing.T) {
 	content := packageOf("2.0", 2_000_000)
 	web := newFailing(t, content, `"v2"`, len(content)+1)
@@ -50,6 +64,9 @@ func TestDataBudget(t *testing.T) {
 		Budget: config.DataBudget{Bytes: 1_500_000}}
 	a, stop := l.later(t, cfg, 0)
 	l.next(t, server.Registered)
+	if _, err := l.client(t).Observe(t.Context(), lwm2m.MustPath("/26243/0")); err != nil {
+		t.Fatal(err)
+	}
 	path := lwm2m.MustPath("/5/0/1")
 	if err := l.client(t).Replace(t.Context(), path, lwm2m.FormatText, []lwm2m.Node{{Path: path, Value: lwm2m.String(web.URL + "/gateway")}}); err != nil {
 		t.Fatal(err)
@@ -61,6 +78,14 @@ func TestDataBudget(t *testing.T) {
 	}
 	if shown.OnDisk < 1_300_000 || shown.OnDisk > shown.Data.Used || !strings.Contains(trouble.Detail, shown.Wait.Until.Format(time.RFC3339)) {
 		t.Errorf("%d bytes came for %d; %s", shown.OnDisk, shown.Data.Used, trouble.Detail)
+	}
+	seen, notifications := l.notifiedUntil(t, "/26243/0/4", lwm2m.String(string(fota.ForDataBudget)))
+	if seen["/26243/0/0"].Text() != "fetching" || seen["/26243/0/1"].Int() != shown.OnDisk || seen["/26243/0/2"].Int() != int64(len(content)) ||
+		!seen["/26243/0/5"].Time().Equal(shown.Wait.Until) || seen["/26243/0/7"].Int() != shown.Data.Used || seen["/26243/0/8"].Int() != 1_500_000 {
+		t.Errorf("the server has seen %v, want %+v", seen, shown)
+	}
+	if notifications > 4 { // a phase, the size, once a part, the wait
+		t.Errorf("%d notifications", notifications)
 	}
 	if midnight := shown.Wait.Until.Local(); midnight.Hour() != 0 || midnight.Minute() != 0 || midnight.Sub(time.Now()) > 25*time.Hour {
 		t.Errorf("it goes on at %s", midnight)

@@ -32,6 +32,7 @@ type firmware struct {
 	agent  *Agent
 	cfg    *config.Firmware
 	object *objects.Firmware
+	shown  *objects.UpdateProgress
 	boots  int // simulated ones
 
 	fetchers map[string]fota.Fetcher
@@ -66,7 +67,12 @@ func (a *Agent) addFirmware() error {
 	if err != nil {
 		return fmt.Errorf("firmware updates: %w", err)
 	}
-	f.object, err = objects.NewFirmware(a.tree, bind.Firmware{Updater: f.now.Load}, firmwareProtocols, bind.FirmwareStatus(f.now.Load().Status()))
+	status := f.now.Load().Status()
+	progress := bind.FirmwareProgress(&status)
+	if f.shown, err = objects.NewUpdateProgress(a.tree, a.opts.Now, &progress); err != nil {
+		return err
+	}
+	f.object, err = objects.NewFirmware(a.tree, bind.Firmware{Updater: f.now.Load}, firmwareProtocols, bind.FirmwareStatus(status))
 	a.firmware = f
 	return err
 }
@@ -269,7 +275,8 @@ func (f *firmware) changed(s fota.Status) {
 	if f.object == nil {
 		return // NewFirmware shows it
 	}
-	if err := f.object.Publish(bind.FirmwareStatus(s)); err != nil {
+	progress := bind.FirmwareProgress(&s)
+	if err := errors.Join(f.object.Publish(bind.FirmwareStatus(s)), f.shown.Publish(&progress)); err != nil {
 		f.agent.log.Error("firmware status not published", slog.Any("error", err))
 	}
 	f.agent.status.tellFirmware(shownFirmware(s))

@@ -114,6 +114,10 @@ var served = []struct {
 	{objectGatewayTraffic, "bytes sent and received, by purpose", func(f *fixture) {
 		f.check(AddGatewayTraffic(f.tree, 8, func(int) (day, run Octets) { return day, run }))
 	}},
+	{objectUpdateProgress, "how an update of object 5 gets on: bytes, what is waited for, why something failed; only with [firmware], see firmware-update.md", func(f *fixture) {
+		_, err := NewUpdateProgress(f.tree, time.Now, &FirmwareProgress{Phase: "fetching", Size: 1, Source: "coap://x", WaitingFor: "the data budget", Budget: 1})
+		f.check(err)
+	}},
 	{objectNR, "how a modem for 5G is connected, read only; absent until it is seen in 5G", func(f *fixture) {
 		n, err := NewNRObject(f.tree)
 		f.check(err)

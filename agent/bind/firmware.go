@@ -83,3 +83,15 @@ func FirmwareStatus(s fota.Status) objects.FirmwareStatus {
 		Name: s.Package.Name, Version: s.Package.Version, Policy: objects.FirmwarePolicy(s.Policy),
 	}
 }
+
+// FirmwareProgress is an update as object 26243 shows it.
+func FirmwareProgress(s *fota.Status) objects.FirmwareProgress {
+	p := objects.FirmwareProgress{
+		Phase: s.Phase.String(), Received: s.OnDisk, Size: s.Size, Source: s.Source, WaitingFor: string(s.Wait.For), WaitingUntil: s.Wait.Until,
+		Reason: s.Reason, Used: s.Spent, Budget: s.Budget.Bytes,
+	}
+	if s.Wait.Why != "" {
+		p.Reason = s.Wait.Why
+	}
+	return p
+}
