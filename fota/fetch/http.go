@@ -63,6 +63,7 @@ func NewHTTP(opts Options) (*HTTP, error) {
 	}
 	h.client.Transport = newByHost(&config, opts.Hosts)
 	h.client.CheckRedirect = func(r *http.Request, via []*http.Request) error {
+		r.Header.Del("Referer") // a query may be what opens the first host's door
 		switch {
 		case len(via) >= maxRedirects:
 			return fmt.Errorf("%w: more than %d redirections", fota.ErrRefused, maxRedirects)
