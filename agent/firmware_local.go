@@ -31,8 +31,8 @@ func (l localFirmware) Firmware(ctx context.Context) (control.Firmware, error) {
 	if err != nil || l.unusable.Load() {
 		l.lookAgain()
 	}
-	if err != nil {
-		return f, err
+	if err != nil { // the update has more to tell than its slots
+		f.Unknown = err.Error()
 	}
 	for _, s := range slots.All {
 		f.Slots = append(f.Slots, control.Slot{

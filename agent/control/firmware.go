@@ -47,6 +47,7 @@ type Firmware struct {
 	Wait    *Wait     `json:"wait,omitempty"`    // nil: it waits for nothing but what it does
 	Data    *Data     `json:"data,omitempty"`    // nil: there is no data budget
 	Slots   []Slot    `json:"slots,omitempty"`
+	Unknown string    `json:"slots_unknown,omitempty"` // why the slots are not known
 }
 
 // Data is what downloads have cost.

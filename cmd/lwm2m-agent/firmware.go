@@ -80,6 +80,10 @@ func (c *call) printFirmware(f *control.Firmware) {
 		fmt.Fprintf(c.stdout, "why: %s\n", safe(f.Reason))
 	}
 	fmt.Fprintln(c.stdout)
+	if f.Unknown != "" {
+		fmt.Fprintf(c.stdout, "the slots are not known: %s\n", safe(f.Unknown))
+		return
+	}
 	var t table
 	t.row("SLOT", "RUNS", "GOOD", "VERSION", "HASH")
 	for _, s := range f.Slots {

@@ -32,6 +32,10 @@ func TestFirmwareCommand(t *testing.T) {
 			t.Errorf("status is %q, %q, %d; want %q", out, problems, code, want)
 		}
 	}
+	lost := startAgent(t, map[string]string{"GET /v1/firmware": `{"state":"idle","phase":"idle","result":8,"outcome":"update failed","slots_unknown":"there is no fw_printenv"}`})
+	if out, _, code := run(t.Context(), "firmware", "status", "-socket", lost.socket); code != exitDone || !strings.Contains(out, "last result 8") || !strings.Contains(out, "the slots are not known: there is no fw_printenv") {
+		t.Errorf("status is %q, %d", out, code)
+	}
 	file := filepath.Join(t.TempDir(), "package")
 	if err := os.WriteFile(file, []byte("image"), 0o600); err != nil {
 		t.Fatal(err)
