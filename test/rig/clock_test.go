@@ -40,6 +40,7 @@ func awaitStatus(t *testing.T, b shellGuest, word string, there bool) string {
 	t.Helper()
 	for deadline := time.Now().Add(slow); ; {
 		output, status := b.Try(t, "/usr/bin/lwm2m-agent status")
+		output = strings.Join(strings.Fields(output), " ") // whatever the width
 		if status == 0 && strings.Contains(output, word) == there {
 			return output
 		}
