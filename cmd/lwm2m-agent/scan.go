@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"text/tabwriter"
 
 	"lwm2m-agent/agent"
 )
@@ -18,13 +17,11 @@ func runScan(ctx context.Context, c *call) error {
 	if *asJSON {
 		return json.NewEncoder(c.stdout).Encode(map[string]any{"findings": findings, "configuration": lines})
 	}
-	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	var t table
 	for _, f := range findings {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Bus, f.Where, f.What, f.Detail)
+		t.row(f.Bus, f.Where, f.What, f.Detail)
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
+	t.print(c.stdout)
 	if len(findings) == 0 {
 		fmt.Fprintln(c.stdout, "nothing was found: no I2C bus, GPIO chip, IIO, hwmon or 1-wire device that this user may see")
 	}
