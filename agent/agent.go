@@ -119,7 +119,8 @@ type Agent struct {
 	rehoming      *rehoming
 	wlan          *bind.WLAN
 	modems        *bind.Modems
-	radio         atomic.Pointer[radio] // that accounts go by
+	radio         atomic.Pointer[radio]                    // that accounts go by
+	module        atomic.Pointer[objects.ModuleIdentities] // that object 16 has
 
 	modemTasks []Task
 	receiver   *bind.Receiver // nil: nobody is asked where the device is

@@ -24,6 +24,7 @@ func (a *Agent) addContents() error {
 		return err
 	}
 	a.restore(kept, portfolio.Restore)
+	a.objects.portfolio = portfolio
 	kept.Key = keyAppData
 	data, err := objects.NewBinaryAppDataContainer(a.tree, a.opts.Now, kept.Save)
 	if err != nil {

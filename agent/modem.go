@@ -106,6 +106,7 @@ type radio struct {
 // modemChanged shows what is new of modems. Accounts hear of it if their times are others.
 func (a *Agent) modemChanged() {
 	a.publishNetwork()
+	a.publishModule()
 	now := radio{number: a.modems.Number()}
 	_, now.carries = a.modems.Carrier(false)
 	if s, ok := a.modems.Carrier(true); ok {
@@ -120,6 +121,23 @@ func (a *Agent) modemChanged() {
 	if old == nil && now.ways != "" || old != nil && old.ways != now.ways {
 		a.client.NetworkChanged()
 	}
+}
+
+// publishModule shows in object 16 what the first modem is. One that is away is the last that was seen.
+func (a *Agent) publishModule() {
+	a.modems.Each(func(name string, s *modem.State) {
+		id := &s.Identity
+		if name != a.opts.Config.Modems[0].Name || *id == (modem.Identity{}) {
+			return
+		}
+		module := objects.ModuleIdentities{IMEI: id.IMEI, Manufacturer: id.Manufacturer, Model: id.Model, Firmware: id.Revision}
+		if old := a.module.Swap(&module); old != nil && *old == module {
+			return
+		}
+		if err := a.objects.portfolio.SetModule(module); err != nil {
+			a.log.Error("identities of the modem not shown", slog.Any("error", err))
+		}
+	})
 }
 
 // ways tells one state of the modems that servers are reached through from another.
@@ -180,6 +198,7 @@ func modemStatus(name string, s *modem.State) control.Modem {
 			out.Connected = append(out.Connected, cmp.Or(b.APN, "without an APN"))
 		}
 	}
+	out.Firmware = s.Identity.Revision
 	out.Model = strings.TrimSpace(s.Identity.Manufacturer + " " + s.Identity.Model)
 	out.SIM, out.Registration, out.Signal = s.SIM.State.String(), s.Network.Registration.String(), rounded(s.Signal.Strength())
 	if s.Network.Registration.Registered() {
@@ -202,7 +221,7 @@ func rounded(f *float64) *int {
 
 // describeModem says what a modem is and where it stands, without who it is for.
 func describeModem(s *modem.State) string {
-	parts := []string{s.Identity.Manufacturer + " " + s.Identity.Model, "SIM " + s.SIM.State.String(), s.Network.Registration.String()}
+	parts := []string{strings.TrimSpace(s.Identity.Manufacturer + " " + s.Identity.Model + " " + s.Identity.Revision), "SIM " + s.SIM.State.String(), s.Network.Registration.String()}
 	if s.Network.Registration.Registered() {
 		parts = append(parts, s.Network.Technology.String(), strings.TrimSpace(s.Network.Operator+" "+s.Network.MCC+s.Network.MNC))
 	}

@@ -52,11 +52,14 @@ func TestModemInObject4(t *testing.T) {
 	until(t, a, "/10308/0/1", lwm2m.String("8949020000123456789"))
 	until(t, a, "/10308/0/3", lwm2m.String("4915112345678"))
 	until(t, a, "/10308/0/7", lwm2m.Integer(2))
+	for path, want := range map[string]string{"/16/0/0/4": "867730050000017", "/16/0/0/5": "Quectel", "/16/0/0/6": "BG95-M3", "/16/0/0/7": "BG95M3LAR02A04"} {
+		until(t, a, path, lwm2m.String(want))
+	}
 	until(t, a, "/10241/0/5907/0", lwm2m.String(a.hostIdentities().DeviceID))
 	until(t, a, "/3/0/22/0", lwm2m.Objlnk(10241, 0))
 	until(t, a, "/27/0/0", lwm2m.Value{}) // it is no modem for 5G
 	shown := (&backend{a}).Status().Modems
-	if want := "ready: Quectel BG95-M3, SIM ready, home, LTE-M, 26201, -97 dBm, connected: iot.lab"; len(shown) != 1 || shown[0].Words != want || *shown[0].Signal != -97 {
+	if want := "ready: Quectel BG95-M3 BG95M3LAR02A04, SIM ready, home, LTE-M, 26201, -97 dBm, connected: iot.lab"; len(shown) != 1 || shown[0].Words != want || *shown[0].Signal != -97 {
 		t.Errorf("status has %+v, want %q", shown, want)
 	}
 
@@ -244,7 +247,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 func TestCheckModem(t *testing.T) {
 	sim, m := plugIn(t)
 	row := checkModem(t.Context(), &m)
-	if !row.OK || row.Detail != "Quectel BG95-M3, SIM ready, home, LTE-M, 26201, -97 dBm" {
+	if !row.OK || row.Detail != "Quectel BG95-M3 BG95M3LAR02A04, SIM ready, home, LTE-M, 26201, -97 dBm" {
 		t.Errorf("%+v", row)
 	}
 	if slices.ContainsFunc(sim.Commands(), func(c string) bool { return strings.HasPrefix(c, "AT+CPIN=") || strings.HasPrefix(c, "AT+CFUN=") }) {

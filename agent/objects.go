@@ -25,6 +25,7 @@ type coreObjects struct {
 	location     *objects.Location
 	statistics   *objects.Statistics
 	coap         *objects.CoAPConfig
+	portfolio    *objects.Portfolio
 }
 
 // unknown is what a gateway answers that does not know its maker.

@@ -3,23 +3,33 @@ package objects
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
 )
 
 // HostIdentities are what GSMA TS.34 wants to know of the host that a module is
-// built into: instance 0 of object 16.
+// built into: /16/0/0/0 to /16/0/0/3.
 type HostIdentities struct {
-	DeviceID     string // /16/0/0/0
-	Manufacturer string // /16/0/0/1
-	Model        string // /16/0/0/2
-	Software     string // /16/0/0/3: the version
+	DeviceID     string
+	Manufacturer string
+	Model        string
+	Software     string // its version
+}
+
+// ModuleIdentities are the same of the communication module: /16/0/0/4 to /16/0/0/7. What is "" is not shown.
+type ModuleIdentities struct {
+	IMEI         string
+	Manufacturer string
+	Model        string
+	Firmware     string // its version
 }
 
 const (
 	objectPortfolio      = 16
 	ridPortfolioIdentity = 0 // the one resource served: GetAuthData and what follows from it are optional
+	firstModuleIdentity  = 4
 )
 
 // The bounds of what servers may store in object 16, over all instances.
@@ -29,12 +39,15 @@ const (
 	maxIdentitiesBytes = 16 << 10
 )
 
-// Portfolio is object 16: identities of the host in instance 0, and what servers
+// Portfolio is object 16: identities of the host and its module in instance 0, and what servers
 // store in it and in further instances that they create and delete.
 type Portfolio struct {
 	model.Plain
 	record record
-	host   []lwm2m.Node // what instance 0 says of its own
+
+	mu      sync.Mutex
+	host    []lwm2m.Node // what instance 0 says of its own
+	removed []lwm2m.Node // without value: what servers had removed when the content was restored
 }
 
 // NewPortfolio adds object 16 with instance 0 to the tree. What servers change is
@@ -58,9 +71,17 @@ func NewPortfolio(tree *model.Tree, id HostIdentities, save Save) (*Portfolio, e
 // Restore sets what Save was given. Identities of the host that no server has
 // changed are as the host is now: its software may be another one.
 func (p *Portfolio) Restore(nodes []lwm2m.Node) error {
-	content := slices.DeleteFunc(slices.Clone(nodes), func(n lwm2m.Node) bool {
-		return n.Path.Level() == lwm2m.LevelResourceInstance && n.Value.IsZero() // one that a server removed
-	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var content []lwm2m.Node
+	p.removed = nil
+	for _, n := range nodes {
+		if n.Path.Level() == lwm2m.LevelResourceInstance && n.Value.IsZero() {
+			p.removed = append(p.removed, n)
+		} else {
+			content = append(content, n)
+		}
+	}
 	if slices.ContainsFunc(nodes, ofInstance0) {
 		for _, n := range p.host {
 			if !slices.ContainsFunc(nodes, at(n.Path)) {
@@ -72,16 +93,43 @@ func (p *Portfolio) Restore(nodes []lwm2m.Node) error {
 	return p.record.restore(content)
 }
 
+// SetModule shows the identities of the module. What servers have changed of them stays.
+func (p *Portfolio) SetModule(m ModuleIdentities) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	content, before := p.record.content(), p.host
+	p.host = slices.DeleteFunc(slices.Clone(before), func(n lwm2m.Node) bool { return n.Path.ResourceInstance() >= firstModuleIdentity })
+	var b model.Batch
+	for i, text := range []string{m.IMEI, m.Manufacturer, m.Model, m.Firmware} {
+		n := lwm2m.Node{Path: lwm2m.NewPath(objectPortfolio, 0, ridPortfolioIdentity, uint16(firstModuleIdentity+i)), Value: lwm2m.String(text)}
+		if text == "" {
+			continue
+		}
+		p.host = append(p.host, n)
+		known, there := slices.ContainsFunc(before, at(n.Path)), slices.ContainsFunc(content, at(n.Path))
+		own := there && slices.ContainsFunc(before, func(o lwm2m.Node) bool { return o.Path == n.Path && slices.Contains(content, o) })
+		if own || !there && !known && !slices.ContainsFunc(p.removed, at(n.Path)) {
+			b.SetInstance(0, ridPortfolioIdentity, n.Path.ResourceInstance(), n.Value)
+		}
+	}
+	if !slices.ContainsFunc(content, ofInstance0) { // a server has deleted it
+		return nil
+	}
+	return p.record.pub.Publish(&b)
+}
+
 // changed returns what differs from the host's identities: nodes without value
 // stand for those that are gone. Instance 0 has a node of its own while it is
 // there.
 func (p *Portfolio) changed(nodes []lwm2m.Node) []lwm2m.Node {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	out := slices.DeleteFunc(slices.Clone(nodes), func(n lwm2m.Node) bool { return slices.Contains(p.host, n) })
 	if !slices.ContainsFunc(nodes, ofInstance0) {
 		return out
 	}
-	for _, n := range p.host {
-		if !slices.ContainsFunc(nodes, at(n.Path)) {
+	for _, n := range slices.Concat(p.host, p.removed) {
+		if !slices.ContainsFunc(nodes, at(n.Path)) && !slices.ContainsFunc(out, at(n.Path)) {
 			out = append(out, lwm2m.Node{Path: n.Path})
 		}
 	}

@@ -3,6 +3,7 @@ package objects
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,6 +74,47 @@ func TestPortfolioOutlivesTheProcess(t *testing.T) {
 	_, err = f.createPortfolio("anew")
 	f.check(err)
 	kept.restored(t, updated).has(map[string]string{"/16/0/0/0": "anew"})
+}
+
+// TestPortfolioShowsTheModule has the module change, and servers change what it says: that stays, also over a restart.
+func TestPortfolioShowsTheModule(t *testing.T) {
+	f, kept := newFixture(t), &recorder{}
+	p := f.portfolio(gatewayHost, kept.save)
+	module := ModuleIdentities{IMEI: "866", Manufacturer: "Quectel", Model: "BG95-M3", Firmware: "A04"}
+	f.check(p.SetModule(module))
+	f.has(map[string]string{"/16/0/0/3": "1.0", "/16/0/0/4": "866", "/16/0/0/5": "Quectel", "/16/0/0/6": "BG95-M3", "/16/0/0/7": "A04"})
+	f.check(f.write("/16/0/0/6", lwm2m.String("renamed")))
+	f.check(f.tree.Delete(t.Context(), model.FromServer(1), lwm2m.MustPath("/16/0/0/5")))
+	module.Model, module.Firmware = "BG96", "A05"
+	f.check(p.SetModule(module))
+	want := map[string]string{"/16/0/0/4": "866", "/16/0/0/5": "", "/16/0/0/6": "renamed", "/16/0/0/7": "A05"}
+	f.has(want)
+
+	for _, withModem := range []bool{true, false} {
+		g, again := newFixture(t), &recorder{}
+		p := g.portfolio(gatewayHost, again.save)
+		g.check(p.Restore(kept.saved[len(kept.saved)-1]))
+		g.has(map[string]string{"/16/0/0/0": "0017", "/16/0/0/4": "", "/16/0/0/5": "", "/16/0/0/6": "renamed", "/16/0/0/7": ""})
+		if withModem {
+			g.check(p.SetModule(module))
+			g.has(want)
+		}
+		_, err := g.createPortfolio("x")
+		g.check(err) // what was kept is kept again
+		kept = again
+	}
+	g := newFixture(t)
+	p = g.portfolio(gatewayHost, nil)
+	g.check(p.Restore(kept.saved[len(kept.saved)-1]))
+	g.check(p.SetModule(module))
+	g.has(want)
+
+	g.check(g.tree.Delete(t.Context(), model.FromServer(1), lwm2m.MustPath("/16/0")))
+	module.Firmware = "A06"
+	g.check(p.SetModule(module))
+	if n := g.tree.Instances(16); slices.Contains(n, 0) {
+		t.Errorf("what a server has deleted is back: %v", n)
+	}
 }
 
 // TestPortfolioThatCannotBeKept changes nothing.

@@ -82,6 +82,7 @@ type Modem struct {
 	State        string   `json:"state"`                  // "ready", "missing", "silent", "asleep"
 	Words        string   `json:"words"`                  // all that is known, in words
 	Model        string   `json:"model,omitempty"`        // with its manufacturer
+	Firmware     string   `json:"firmware,omitempty"`     // its version
 	SIM          string   `json:"sim,omitempty"`          // "ready", "wants its PIN"
 	Registration string   `json:"registration,omitempty"` // "home", "roaming", "searching"
 	Technology   string   `json:"technology,omitempty"`   // "LTE-M"
