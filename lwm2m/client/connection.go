@@ -253,7 +253,7 @@ func (a *account) refuse(x *coap.Exchange, err error) { a.respond(x, a.refusal(x
 func (a *account) refusal(x *coap.Exchange, err error) *coap.Message {
 	code := lwm2m.CodeOf(err)
 	if a.log.Enabled(a.ctx, slog.LevelDebug) {
-		a.log.DebugContext(withToken(a.ctx, x.Request.Token), "request refused", slog.String("method", x.Request.Code.String()), slog.String("path", x.Request.Path()), slog.Any("err", err))
+		a.log.Debug("request refused", slog.String("token", x.Request.Token.String()), slog.String("method", x.Request.Code.String()), slog.String("path", x.Request.Path()), slog.Any("err", err))
 	}
 	return &coap.Message{Code: coap.Code(code), Payload: reason(err)}
 }

@@ -210,7 +210,7 @@ func (a *account) notify(o *observation, now time.Time) {
 		return
 	}
 	if a.log.Enabled(a.ctx, slog.LevelDebug) {
-		a.log.DebugContext(withToken(a.ctx, o.request.Token), "notification sent", slog.String("path", o.target.String()))
+		a.log.Debug("notification sent", slog.String("token", o.request.Token.String()), slog.String("path", o.target.String()))
 	}
 	a.spokeAt = now
 	o.reported(a.scratch.nodes, now, m.Type == coap.CON)
