@@ -70,7 +70,7 @@ var chosen = regexp.MustCompile(`(?:^|\| *|\[)([a-z][a-z0-9-]+)`)
 
 // words returns what may follow a command: flags, and words to choose from.
 func (c *command) words() []string {
-	var words []string
+	words := make([]string, 0, len(c.flags))
 	for _, m := range chosen.FindAllStringSubmatch(strings.TrimPrefix(c.arguments, "[flags] "), -1) {
 		words = append(words, m[1])
 	}
