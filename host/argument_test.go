@@ -16,7 +16,7 @@ func TestRebootWith(t *testing.T) {
 		last    string
 	}{
 		{"allowed", map[string][]any{canReboot: {"yes"}, listInhibitors: none, setParameter: {}, reboot: {}}, nil, "Reboot[false]"},
-		{"no reboot", map[string][]any{canReboot: {"no"}, listInhibitors: none, setParameter: {}, reboot: {}}, ErrPermission, "ListInhibitors[]"},
+		{"no reboot", map[string][]any{canReboot: {"no"}, setParameter: {}, reboot: {}}, ErrPermission, "ListInhibitors[]"},
 		{
 			"no argument",
 			map[string][]any{canReboot: {"yes"}, listInhibitors: none, reboot: {}, setParameter: busErr("org.freedesktop.DBus.Error.AccessDenied")},

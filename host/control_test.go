@@ -72,8 +72,8 @@ func TestSystemdReboot(t *testing.T) {
 			map[string][]any{canReboot: {"inhibitor-blocked"}, listInhibitors: none},
 			ErrInhibited, "reboot", false,
 		},
-		{"not this user", map[string][]any{canReboot: {"challenge"}, listInhibitors: none}, ErrPermission, `"challenge"`, false},
-		{"forbidden", map[string][]any{canReboot: {"no"}, listInhibitors: none}, ErrPermission, `"no"`, false},
+		{"not this user", map[string][]any{canReboot: {"challenge"}}, ErrPermission, `"challenge"`, false},
+		{"forbidden", map[string][]any{canReboot: {"no"}}, ErrPermission, `"no"`, false},
 		{
 			"blocked, for who may not override it", // logind 252
 			map[string][]any{canReboot: {"challenge"}, listInhibitors: {[]inhibitor{{"shutdown", "technician", "looks", "block", 0, 1}}}},

@@ -48,7 +48,7 @@ func (s *systemd) Inhibit(ctx context.Context, why string) (release func(), err 
 			release()
 			return nil, fmt.Errorf("inhibit %s: %w", what, err)
 		}
-		lock := os.NewFile(uintptr(fd), "inhibitor lock")
+		lock := os.NewFile(uintptr(fd), "inhibitor lock") //nolint:gosec // not negative
 		taken = append(taken, lock)
 		s.locks.add(lock)
 	}

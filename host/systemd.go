@@ -85,7 +85,7 @@ func (s *systemd) CanReboot(ctx context.Context) error {
 		_, err := s.inhibited(ctx)
 		return err
 	case "no", "challenge": // which logind also says to whoever may not override a lock
-		if _, err := s.inhibited(ctx); err != nil {
+		if _, err := s.inhibited(ctx); errors.Is(err, ErrInhibited) {
 			return err
 		}
 		return fmt.Errorf("reboot: logind says %q: %w", answer, ErrPermission)
