@@ -61,12 +61,10 @@ func (a *Agent) addFirmware() error {
 		accounts: make(map[uint16]client.AccountStatus), received: make(map[uint16]uint64),
 	}
 	var err error
-	if f.fetchers, err = a.fetchers(cfg); err == nil {
-		err = f.boot()
-	}
-	if err != nil {
+	if f.fetchers, err = a.fetchers(cfg); err != nil {
 		return fmt.Errorf("firmware updates: %w", err)
 	}
+	f.boot()
 	status := f.now.Load().Status()
 	progress := bind.FirmwareProgress(&status)
 	if f.shown, err = objects.NewUpdateProgress(a.tree, a.opts.Now, &progress); err != nil {
@@ -98,7 +96,7 @@ func (a *Agent) fetchers(cfg *config.Firmware) (map[string]fota.Fetcher, error) 
 }
 
 // boot makes the updater, as it stands after a boot of the machine.
-func (f *firmware) boot() error {
+func (f *firmware) boot() {
 	a := f.agent
 	id := ""
 	if b, err := host.ReadBoot(a.opts.Root); err == nil {
@@ -129,7 +127,6 @@ func (f *firmware) boot() error {
 		Budget: fota.Budget(f.cfg.Budget), Metered: f.metered, Clock: func() time.Time { return a.clock.Now().Local() },
 		Inhibit: f.inhibit, OnChange: f.changed, Now: a.opts.Now, Log: a.log,
 	}))
-	return nil
 }
 
 // metered reports whether what is fetched from a URI now counts in the data budget.
@@ -238,7 +235,8 @@ func (f *firmware) run(ctx context.Context) error {
 		}
 		f.boots++
 		f.forgetContacts()
-		if err := errors.Join(f.boot(), f.showRunning(ctx)); err != nil {
+		f.boot()
+		if err := f.showRunning(ctx); err != nil {
 			return err
 		}
 		f.changed(f.now.Load().Status())

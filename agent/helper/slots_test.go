@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,16 +72,16 @@ func (s *slots) Mark(_ context.Context, slot string, good bool) error {
 }
 
 // pack makes a package, open for reading from its end.
-func pack(t testing.TB, content string) *os.File {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "package"))
+func pack(tb testing.TB, content string) *os.File {
+	tb.Helper()
+	f, err := os.Create(filepath.Join(tb.TempDir(), "package"))
 	if err == nil {
 		_, err = f.WriteString(content)
 	}
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = f.Close() })
+	tb.Cleanup(func() { _ = f.Close() })
 	return f
 }
 
@@ -199,23 +200,23 @@ func TestHangingUp(t *testing.T) {
 // TestIdleness: a call that takes long is none, however many others end meanwhile.
 func TestIdleness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		called := 0
-		i := newIdleness(time.Minute, func() { called++ })
+		var called atomic.Int32
+		i := newIdleness(time.Minute, func() { called.Add(1) })
 		i.begin()
 		i.begin()
 		i.end()
 		time.Sleep(time.Hour)
-		if called > 0 {
+		if called.Load() > 0 {
 			t.Error("it is idle in the middle of a call")
 		}
 		i.end()
 		time.Sleep(59 * time.Second)
-		if called > 0 {
+		if called.Load() > 0 {
 			t.Error("it is idle at once")
 		}
 		time.Sleep(2 * time.Second)
-		if called != 1 {
-			t.Errorf("it is idle %d times", called)
+		if called.Load() != 1 {
+			t.Errorf("it is idle %d times", called.Load())
 		}
 	})
 }
@@ -259,11 +260,11 @@ func openFiles(t *testing.T) int {
 }
 
 // ask sends bytes and returns the answer.
-func ask(t testing.TB, path, request string, control []byte) string {
-	t.Helper()
+func ask(tb testing.TB, path, request string, control []byte) string {
+	tb.Helper()
 	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer c.Close()
 	_, _, _ = c.WriteMsgUnix([]byte(request), control, nil) // a part of what is too long may not be taken
@@ -289,10 +290,10 @@ func FuzzRequest(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	ended, ctx := make(chan struct{}), f.Context()
+	ended, ctx, sys := make(chan struct{}), f.Context(), f.TempDir()
 	go func() {
 		defer close(ended)
-		_ = Serve(ctx, l, Options{Users: me(), Firmware: s.open, Sys: f.TempDir(), Idle: time.Hour, Log: quiet()})
+		_ = Serve(ctx, l, Options{Users: me(), Firmware: s.open, Sys: sys, Idle: time.Hour, Log: quiet()})
 	}()
 	f.Cleanup(func() { _ = l.Close(); <-ended })
 	file := pack(f, "a package")
