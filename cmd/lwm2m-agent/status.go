@@ -89,7 +89,7 @@ func (c *call) printServers(servers []control.Server, now time.Time) {
 		}
 		switch {
 		case s.Words != s.State:
-			state += ": " + safe(s.Words)
+			state += ": " + strings.TrimPrefix(safe(s.Words), s.State+", ")
 		case !s.NextUpdate.IsZero():
 			state += ", next update " + c.until(s.NextUpdate, now)
 		}

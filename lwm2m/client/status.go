@@ -105,7 +105,7 @@ func (v *view) read(now time.Time) AccountStatus {
 	}
 	if s.State == Registering && v.conn != nil {
 		if err := v.conn.TransportError(s.Since); err != nil {
-			s.Words += fmt.Sprintf(" (%v)", err)
+			s.Words += fmt.Sprintf(" (%s)", plain(err))
 		}
 	}
 	return s
