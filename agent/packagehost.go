@@ -54,7 +54,9 @@ func (a *Agent) packageCredentials(uri *url.URL) (c client.Credentials, done fun
 	case h == nil:
 	case h.Security == config.SecurityPSK && uri.Scheme == "coaps":
 		secret := a.hostSecret(h)
-		return client.Credentials{Mode: client.SecurityPSK, Identity: []byte(h.Identity), SecretKey: secret, Usage: dtls.UnstatedUsage}, func() { clear(secret) }, nil
+		return client.Credentials{
+			Mode: client.SecurityPSK, Identity: []byte(h.Identity), SecretKey: secret, Usage: dtls.UnstatedUsage,
+		}, func() { clear(secret) }, nil
 	case h.Security == config.SecurityX509:
 		if list, err := x509.ParseCertificates(h.Authorities); err != nil || len(list) != 1 {
 			return refused("%s for %s takes one certificate in ca_file of [[firmware.host]], which has %d", uri.Scheme, uri.Hostname(), len(list))

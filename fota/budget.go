@@ -88,7 +88,8 @@ func (a *attempt) Write(b []byte) (int, error) {
 // Begin implements Body.
 func (a *attempt) Begin(at Position, size int64) error {
 	if most := a.updater.cfg.Budget.Bytes; a.counts && at.Validator == "" && size > most {
-		return fmt.Errorf("%w: the package has %d bytes, the data budget %d, and a server that gives no ETag cannot go on with a download later", errTooDear, size, most)
+		return fmt.Errorf("%w: the package has %d bytes, the data budget %d, and a server that gives no ETag cannot go on with a download later",
+			errTooDear, size, most)
 	}
 	return a.transfer.Begin(at, size)
 }

@@ -94,12 +94,17 @@ type transfer struct {
 	watch   *time.Timer // ends an attempt
 }
 
-func (d *transfer) run(ctx context.Context, text string) (err error) {
+// start opens the file, and finds where what lies at a URI is to be had.
+func (d *transfer) start(text string) (err error) {
 	if d.sources, err = d.updater.sourcesOf(text); err != nil {
 		return err
 	}
 	d.sources.choose(d.origin)
-	if err := d.resume(); err != nil {
+	return d.resume()
+}
+
+func (d *transfer) run(ctx context.Context, text string) error {
+	if err := d.start(text); err != nil {
 		return err
 	}
 	if d.size > 0 && d.at.Offset == d.size {
