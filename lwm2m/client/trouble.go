@@ -160,7 +160,8 @@ func remedy(err error) string {
 		return "check that the server runs and listens on this port"
 	case errors.Is(err, coap.ErrMalformed):
 		return "check the URI: what answers there does not speak CoAP"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, coap.ErrGone), errors.Is(err, coap.ErrReleased), errors.Is(err, coap.ErrAborted):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
+		errors.Is(err, coap.ErrGone), errors.Is(err, coap.ErrReleased), errors.Is(err, coap.ErrAborted):
 		return "the server closed the connection; see its log, and what is between (firewall, address translation)"
 	case errors.Is(err, coap.ErrReset):
 		return "check the URI: what answers there does not want to talk"
