@@ -231,7 +231,7 @@ var (
 
 // readBounded reads a regular file of at most most bytes.
 func readBounded(file string, most int64) (text []byte, mode fs.FileMode, err error) {
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the operator names it; a FIFO would be waited for
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would be waited for
 	if err != nil {
 		return nil, 0, err
 	}
