@@ -12,6 +12,7 @@ import (
 	"lwm2m-agent/agent/bind"
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/control"
+	"lwm2m-agent/agent/health"
 	"lwm2m-agent/hw"
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/modem"
@@ -178,8 +179,12 @@ func checkModem(ctx context.Context, m *config.Modem) CheckRow {
 		row.Detail = err.Error()
 		return row
 	}
-	row.OK = s.Network.Registration.Registered()
 	row.Detail = describeModem(&s)
+	code, _ := bind.ModemTrouble(&s)
+	row.OK = code == "" && s.Network.Registration.Registered()
+	if code != "" {
+		row.Detail += ". " + health.Remedy(code)
+	}
 	return row
 }
 

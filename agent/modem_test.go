@@ -253,6 +253,18 @@ func TestCheckModem(t *testing.T) {
 	if slices.ContainsFunc(sim.Commands(), func(c string) bool { return strings.HasPrefix(c, "AT+CPIN=") || strings.HasPrefix(c, "AT+CFUN=") }) {
 		t.Errorf("it has changed something: %q", sim.Commands())
 	}
+	for _, tt := range []struct {
+		answer []string
+		want   string
+	}{
+		{[]string{"+CPIN: SIM PIN", "OK"}, "SIM wants its PIN, home, LTE-M, 26201, -97 dBm. If it wants its PIN, set `pin` in `[[modem]]`"},
+		{[]string{"+CME ERROR: 10"}, "Insert the card"},
+	} {
+		sim.Set("AT+CPIN?", tt.answer...)
+		if row := checkModem(t.Context(), &m); row.OK || !strings.Contains(row.Detail, tt.want) {
+			t.Errorf("%s: %+v", tt.answer, row)
+		}
+	}
 	m.Port = "/dev/ttyNONE7"
 	if row := checkModem(t.Context(), &m); row.OK || !strings.Contains(row.Detail, "plugged in") {
 		t.Errorf("%+v", row)

@@ -3,6 +3,7 @@ package bind
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -236,27 +237,50 @@ func (m *Modems) Carrier(said bool) (modem.State, bool) {
 	return modem.State{}, false
 }
 
-// judge tells what is wrong with a modem.
-func (m *Modems) judge(name string, s *modem.State) {
-	detail := make(map[health.Code]string)
+// modemCodes are what ModemTrouble returns.
+var modemCodes = []health.Code{health.ModemMissing, health.ModemSilent, health.SIMMissing, health.SIMUnusable, health.NetworkRefuses}
+
+// ModemTrouble returns what is wrong with a modem, "" for nothing.
+func ModemTrouble(s *modem.State) (code health.Code, detail string) {
 	switch {
 	case s.Presence == modem.Missing && s.Trouble != nil:
-		detail[health.ModemMissing] = s.Trouble.Error()
+		return health.ModemMissing, s.Trouble.Error()
 	case s.Presence == modem.Silent && s.Trouble != nil:
-		detail[health.ModemSilent] = s.Trouble.Error()
+		return health.ModemSilent, s.Trouble.Error()
 	case s.SIM.State == modem.SIMMissing:
-		detail[health.SIMMissing] = "there is no card in " + s.Identity.Model
+		return health.SIMMissing, "there is no card in " + s.Identity.Model
 	case s.SIM.State > modem.SIMMissing:
-		detail[health.SIMUnusable] = "the card " + s.SIM.State.String()
-	case s.Network.Registration == modem.Denied, s.Network.Reject != nil && !s.Network.Registration.Registered():
-		detail[health.NetworkRefuses] = "no cause was given"
-		if s.Network.Reject != nil {
-			detail[health.NetworkRefuses] = s.Network.Reject.String()
+		return health.SIMUnusable, "the card " + s.SIM.State.String()
+	case s.Network.Registration.Registered():
+		return refusedBearer(s)
+	case s.Network.Reject != nil:
+		return health.NetworkRefuses, s.Network.Reject.String()
+	case s.Network.Registration == modem.Denied:
+		return health.NetworkRefuses, "no cause was given"
+	}
+	return "", ""
+}
+
+// refusedBearer returns why a modem without a connection was refused one, as with a wrong APN.
+func refusedBearer(s *modem.State) (code health.Code, detail string) {
+	for i := range s.Bearers {
+		b := &s.Bearers[i]
+		if b.Active {
+			return "", ""
+		}
+		if b.Reject != nil {
+			code, detail = health.NetworkRefuses, fmt.Sprintf("the APN %q: %s", b.APN, b.Reject)
 		}
 	}
-	for _, code := range []health.Code{health.ModemMissing, health.ModemSilent, health.SIMMissing, health.SIMUnusable, health.NetworkRefuses} {
-		if text, is := detail[code]; is {
-			m.Health.Set(code, name, text)
+	return code, detail
+}
+
+// judge tells what is wrong with a modem.
+func (m *Modems) judge(name string, s *modem.State) {
+	trouble, detail := ModemTrouble(s)
+	for _, code := range modemCodes {
+		if code == trouble {
+			m.Health.Set(code, name, detail)
 		} else {
 			m.Health.Clear(code, name)
 		}

@@ -89,6 +89,10 @@ func TestModemTroubles(t *testing.T) {
 		{health.NetworkRefuses, func(s *modem.State) {
 			s.Network.Registration, s.Network.Reject = modem.Searching, &modem.Cause{Protocol: modem.EMM, Code: 15}
 		}, "no suitable cells in tracking area (EMM cause 15)"},
+		{health.NetworkRefuses, func(s *modem.State) {
+			s.Bearers[0].Active, s.Bearers[0].Reject = false, &modem.Cause{Protocol: modem.SM, Code: 27}
+		}, `the APN "iot.lab": missing or unknown APN (SM cause 27)`},
+		{"", func(s *modem.State) { s.Bearers[1].Reject = &modem.Cause{Protocol: modem.SM, Code: 27} }, ""}, // another one is active
 		{"", func(*modem.State) {}, ""},
 	}
 	m, h := modems(t)

@@ -135,7 +135,7 @@ var kinds = []Kind{
 	},
 	{
 		Code: NetworkRefuses, Severity: Error, Subject: "modem",
-		Text:   "the network refuses the registration",
+		Text:   "the network refuses the registration or the connection",
 		Remedy: "The text has the network's cause. Causes 2, 3, 6 and 8 are a SIM or modem that is not activated or is blocked: ask the operator. 11 to 15 are a network or place where this contract does not reach: check roaming. 7, 14, 19, 27, 29 and 33 point to the APN, its login, or a contract without data. Resetting the modem helps against none of them.",
 	},
 	{
@@ -197,6 +197,12 @@ var kinds = []Kind{
 
 // Kinds returns the table of possible troubles.
 func Kinds() []Kind { return append([]Kind(nil), kinds...) }
+
+// Remedy returns what to do about a trouble.
+func Remedy(c Code) string {
+	k, _ := kindOf(c)
+	return k.Remedy
+}
 
 func kindOf(c Code) (Kind, bool) {
 	for _, k := range kinds {
