@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -108,6 +109,10 @@ func (d *desk) unplug(absent error) {
 }
 
 // TestModules reads all that modules of each family say.
+// foreign is how commands begin for a carrier's LwM2M client in a module, and for updates of its firmware: Quectel's, u-blox's,
+// Telit's and SIMCom's.
+var foreign = regexp.MustCompile(`^AT(\+QLW|\+NCDP|\+MLW|\+QFOTA|\+QCFG="lwm2m|\+ULWM2M|\+UFWUPD|\+UFWINSTALL|\+UFOTA|#LWM2M|#OTA|\+CLWM2M|\+CFOTA)`)
+
 func TestModules(t *testing.T) {
 	files, err := filepath.Glob("testdata/module/*.at")
 	if err != nil || len(files) == 0 {
@@ -129,6 +134,9 @@ func TestModules(t *testing.T) {
 				want, err := os.ReadFile(golden)
 				if err != nil || got != string(want) {
 					t.Errorf("%v\n%s\nwant\n%s", err, got, want)
+				}
+				if sent := d.sim.Commands(); slices.ContainsFunc(sent, foreign.MatchString) {
+					t.Errorf("the carrier's client is spoken to: %q", sent)
 				}
 			})
 		})
