@@ -304,6 +304,7 @@ func (p *pump) listen() map[int]bool {
 			}
 		case lost:
 			p.forget(n.id)
+		case announced: // it was taken with its datagram
 		case allLost:
 			clear(p.open)
 			p.connected = false

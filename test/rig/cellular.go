@@ -91,12 +91,14 @@ func StartCellularPC(t workspace.T, c Config, modem *attest.Modem) *CellularPC {
 	maps.Copy(files, c.Files)
 	c.Files = files
 	folder, sockets, ports := cellularSystem(t), socketFolder(t), []string{"command", "data"}
-	qemu := []string{"qemu-system-x86_64", "-M", "q35", "-m", "256", "-nic", "user,model=virtio-net-pci"}
-	for _, name := range ports {
-		qemu = append(qemu, "-chardev", fmt.Sprintf("socket,id=%s,path=%s,server=on,wait=off", name, filepath.Join(sockets, name)))
+	socket := func(name string) string {
+		return fmt.Sprintf("socket,id=%s,path=%s,server=on,wait=off", name, filepath.Join(sockets, name))
 	}
 	p.guest = boot(t, hardware{
-		qemu:   append(qemu, "-device", "pci-serial-2x,chardev1=command,chardev2=data"),
+		qemu: []string{
+			"qemu-system-x86_64", "-M", "q35", "-m", "256", "-nic", "user,model=virtio-net-pci",
+			"-chardev", socket(ports[0]), "-chardev", socket(ports[1]), "-device", "pci-serial-2x,chardev1=" + ports[0] + ",chardev2=" + ports[1],
+		},
 		system: folder, arguments: "console=ttyS1 rig.shell=ttyS0", sockets: sockets,
 	}, c)
 	var serving sync.WaitGroup
@@ -154,7 +156,7 @@ func (p *CellularPC) Drop() {
 	l := p.line
 	p.mu.Unlock()
 	if l != nil {
-		l.Conn.Close()
+		l.Close()
 	}
 }
 

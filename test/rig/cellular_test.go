@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,10 +143,8 @@ func (o *operator) next(t *testing.T, kinds ...server.EventKind) server.Event {
 	for {
 		select {
 		case e := <-o.events:
-			for _, k := range kinds {
-				if e.Kind == k {
-					return e
-				}
+			if slices.Contains(kinds, e.Kind) {
+				return e
 			}
 		case <-limit:
 			t.Fatalf("no event of %v", kinds)
