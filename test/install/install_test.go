@@ -20,6 +20,9 @@ import (
 //go:embed trial.sh
 var trial []byte
 
+//go:embed base.sh
+var base []byte
+
 //go:embed nspawn.sh
 var nspawn []byte
 
@@ -110,21 +113,14 @@ func TestInstalled(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the peer: %v\n%s", err, out)
 	}
-	script := filepath.Join(t.TempDir(), "nspawn.sh")
-	if err := os.WriteFile(script, nspawn, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	v := newVisitor(t)
-	arguments := []string{"bash", script, filepath.Join(workspace.Cache(t), "install"), payload, v.folder}
-	if os.Geteuid() != 0 {
-		arguments = append([]string{"sudo"}, arguments...)
-	}
+	boot := asRoot(t, nspawn, debian(t), payload, v.folder)
 	var out []byte
 	var err error
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		out, err = exec.CommandContext(t.Context(), arguments[0], arguments[1:]...).CombinedOutput()
+		out, err = boot.CombinedOutput()
 	}()
 	v.visits(t, ended)
 	<-ended
@@ -132,6 +128,30 @@ func TestInstalled(t *testing.T) {
 		t.Fatalf("boot the system: %v\n%s", err, out)
 	}
 	allHold(t, trial, out, "trial.log")
+}
+
+// debian returns the archive of a Debian with systemd, which is made once.
+func debian(t *testing.T) string {
+	t.Helper()
+	out, err := asRoot(t, base, filepath.Join(workspace.Cache(t), "install")).Output()
+	if err != nil {
+		t.Fatalf("make a Debian: %v", err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// asRoot is the command that runs a script as root.
+func asRoot(t *testing.T, script []byte, arguments ...string) *exec.Cmd {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "script.sh")
+	if err := os.WriteFile(path, script, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	arguments = append([]string{"bash", path}, arguments...)
+	if os.Geteuid() != 0 {
+		arguments = append([]string{"sudo"}, arguments...)
+	}
+	return exec.CommandContext(t.Context(), arguments[0], arguments[1:]...)
 }
 
 // allHold reports what does not hold in the output of a script, which is kept as an artifact, and what it did not

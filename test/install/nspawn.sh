@@ -1,19 +1,9 @@
 #!/bin/bash
-# nspawn.sh FOLDER PAYLOAD OUTSIDE: boots a Debian 12 with systemd as process 1 in a container and runs PAYLOAD/trial.sh in it, whose output
-# it prints. FOLDER keeps the base system, which is made once; each run has a copy of its own. OUTSIDE is a folder that both see, there as
-# /srv/outside. Needs root.
+# nspawn.sh BASE PAYLOAD OUTSIDE: boots the Debian of an archive (base.sh) with systemd as process 1 in a container and runs PAYLOAD/trial.sh in
+# it, whose output it prints. Each run has a copy of its own, beside the archive. OUTSIDE is a folder that both see, there as /srv/outside. Needs root.
 set -euo pipefail
-folder=$(mkdir -p "$1" && realpath "$1") payload=$(realpath "$2") outside=$(realpath "$3")
-packages=systemd,systemd-sysv,dbus,udev,polkitd,acl,init,passwd,iproute2,libubootenv-tool
-base=$folder/bookworm-$(echo "$packages" | sha256sum | cut -c1-8).tar
-
-exec 9>"$folder/lock"
-flock 9
-if [ ! -e "$base" ]; then
-  mmdebstrap --quiet --variant=minbase --include="$packages" bookworm "$folder/new.tar"
-  mv "$folder/new.tar" "$base"
-fi
-exec 9>&-
+base=$(realpath "$1") payload=$(realpath "$2") outside=$(realpath "$3")
+folder=$(dirname "$base")
 
 root=$(mktemp -d "$folder/run.XXXXXX")
 trap 'rm -rf --one-file-system "$root"' EXIT

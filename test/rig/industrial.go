@@ -33,7 +33,8 @@ type IndustrialPC struct{ *guest }
 // industrialSystem returns a folder with the kernel and the initramfs without a payload.
 func industrialSystem(t workspace.T) string {
 	t.Helper()
-	inputs := append([]string{fetchScript, gpioSimScript, guestInit, registers}, industrialModules...)
+	modules := map[string][]string{"order": industrialModules, registers: {registers}, "debian": debianModules}
+	inputs := []string{fetchScript, gpioSimScript, guestInit, fmt.Sprint(modules)}
 	return workspace.Cached(t, "rig-industrial", inputs, func(dir string) error {
 		packages := t.TempDir()
 		if err := fetch(t, packages, "amd64", "linux-image-amd64", "source"); err != nil {
@@ -44,7 +45,7 @@ func industrialSystem(t workspace.T) string {
 		}
 		return errors.Join(
 			take(packages, "vmlinuz-*", filepath.Join(dir, kernelFile)),
-			makeSystem(t, packages, map[string][]string{"order": industrialModules, registers: {registers}}, filepath.Join(dir, systemFile)),
+			makeSystem(t, packages, modules, filepath.Join(dir, systemFile)),
 		)
 	})
 }

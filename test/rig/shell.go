@@ -15,7 +15,7 @@ import (
 )
 
 // commandTime is how long a command in the guest may take.
-const commandTime = 60 * time.Second
+const commandTime = 3 * time.Minute
 
 // shell is the guest's end of the first serial port, where guest/init.sh runs commands one at a time.
 type shell struct {
