@@ -12,8 +12,8 @@ import (
 // SIM7000, and SIM7600 with those for LTE after it, hand datagrams over as they come, below a line that says how long each is. Read on demand
 // (AT+CIPRXGET) they would not be told apart.
 
-// simcomLTEUDP are the sockets of SIM7500, SIM7600 and A76xx (SIM7500_SIM7600 Series AT Command Manual, chapter on TCP/IP; A7600 Series TCPIP
-// Application Note, chapter 3).
+// simcomLTEUDP are the sockets of SIM7500, SIM7600 and A76xx, as programs for those modules use them: SIMCom's manual of these commands
+// (SIM7500_SIM7600_SIM7800 Series TCPIP AT Command Manual) was not at hand.
 var simcomLTEUDP = udp{
 	most: 1460, count: 10, connect: simcomLTEConnect, open: simcomLTEOpen, send: simcomLTESend, receive: nothing,
 	shut: closing("+CIPCLOSE=%d"), lookup: simcomLookup, heard: simcomLTEHeard, pushes: simcomLTEPushes,
@@ -92,7 +92,7 @@ var simcomOldUDP = udp{
 	lookup: simcomLookup, heard: simcomOldHeard, pushes: simcomOldPushes,
 }
 
-// bringUpTime is how long AT+CIICR and AT+CIPSHUT may take (SIM7000 Series AT Command Manual, sections 8.2.10 and 8.2.12).
+// bringUpTime is how long AT+CIICR and AT+CIPSHUT may take (SIM7000 Series AT Command Manual, chapter 8).
 const bringUpTime = 85 * time.Second
 
 // simcomOldConnect goes through the states of the manual's figure 3: initial, by AT+CIPSHUT; with several connections; APN; wireless
