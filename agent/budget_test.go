@@ -60,8 +60,10 @@ func TestDataBudget(t *testing.T) {
 	web := newFailing(t, content, `"v2"`, len(content)+1)
 	l := newLab(t)
 	cfg := l.config()
-	cfg.Firmware = &config.Firmware{Backend: config.FirmwareFile, Confirm: time.Second, Limit: time.Second, MaxSize: 32 << 20, MaxRate: 4_000_000, Patience: time.Minute,
-		Budget: config.DataBudget{Bytes: 1_500_000}}
+	cfg.Firmware = &config.Firmware{
+		Backend: config.FirmwareFile, Confirm: time.Second, Limit: time.Second, MaxSize: 32 << 20, MaxRate: 4_000_000, Patience: time.Minute,
+		Budget: config.DataBudget{Bytes: 1_500_000},
+	}
 	a, stop := l.later(t, cfg, 0)
 	l.next(t, server.Registered)
 	if _, err := l.client(t).Observe(t.Context(), lwm2m.MustPath("/26243/0")); err != nil {
