@@ -89,7 +89,7 @@ func TestDataBudget(t *testing.T) {
 	if notifications > 4 { // a phase, the size, once a part, the wait
 		t.Errorf("%d notifications", notifications)
 	}
-	if midnight := shown.Wait.Until.Local(); midnight.Hour() != 0 || midnight.Minute() != 0 || midnight.Sub(time.Now()) > 25*time.Hour {
+	if midnight := shown.Wait.Until.Local(); midnight.Hour() != 0 || midnight.Minute() != 0 || time.Until(midnight) > 25*time.Hour {
 		t.Errorf("it goes on at %s", midnight)
 	}
 	stop()

@@ -39,7 +39,7 @@ const demoPackagePath = "/firmware/"
 
 // offer tells the page of packages.
 func offer(packages []demoPackage, host string) []web.Package {
-	var out []web.Package
+	out := make([]web.Package, 0, len(packages))
 	for _, p := range packages {
 		out = append(out, web.Package{Text: p.text, URI: "http://" + host + demoPackagePath + p.name})
 	}

@@ -125,7 +125,7 @@ func newHosts(t *testing.T, tables string) *hosts {
 		t.Fatal(err)
 	}
 	h := &hosts{certified: &certified{newLab(t), ca}, T: t, content: bytes.Repeat([]byte("firmware"), 4_000)}
-	h.certified.write(t, "ca.crt", "CERTIFICATE", ca.Certificate.Raw)
+	h.write(t, "ca.crt", "CERTIFICATE", ca.Certificate.Raw)
 	h.issue(t, ca)
 	path := filepath.Join(h.dir, "agent.toml")
 	text := fmt.Sprintf("endpoint='gw'\n[[server]]\nshort_server_id=101\nuri='%s'\n[firmware]\nbackend='file'\nca_file='%s'\n", h.uri, filepath.Join(h.dir, "ca.crt")) + tables

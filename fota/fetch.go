@@ -122,7 +122,7 @@ func (d *transfer) run(ctx context.Context, text string) error {
 			return d.complete()
 		}
 		if d.sources.now > 0 && errors.Is(err, ErrRefused) && ctx.Err() == nil { // only the package's own URI can end the download
-			d.tellSource(ctx, "a mirror does not have the firmware package", err)
+			d.updater.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "a mirror does not have the firmware package", d.about(err)...)
 			d.sources.drop()
 			continue
 		}
@@ -144,7 +144,7 @@ func (d *transfer) run(ctx context.Context, text string) error {
 			return fmt.Errorf("fetch the package, given up after %s without a byte: %w", patience, err)
 		}
 		if d.sources.failed(brought, d.at.Offset > 0) {
-			d.tellSource(ctx, "the firmware package is looked for elsewhere", err)
+			d.updater.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "the firmware package is looked for elsewhere", d.about(err)...)
 		}
 		if err := d.sync(); err != nil {
 			return err
@@ -171,9 +171,9 @@ func (d *transfer) mustWait() bool {
 	return lacks || d.updater.cfg.DownloadHours.until(d.updater.cfg.Now()) > 0
 }
 
-// tellSource logs what has become of a source, and why.
-func (d *transfer) tellSource(ctx context.Context, what string, why error) {
-	d.updater.cfg.Log.LogAttrs(ctx, slog.LevelWarn, what, slog.String("uri", d.sources.current().uri.Redacted()), slog.Any("error", why))
+// about are the attributes of a message on what has become of a source.
+func (d *transfer) about(why error) []slog.Attr {
+	return []slog.Attr{slog.String("uri", d.sources.current().uri.Redacted()), slog.Any("error", why)}
 }
 
 // from returns where a source is asked to begin: behind what has come, if that is the source's own or it can show that it has the same bytes.

@@ -17,7 +17,7 @@ func TestWaitForAnotherAttempt(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if w := b.told().Wait; w.For != ForAnotherTry || w.Why != errLost.Error() || w.Until.Sub(time.Now()) <= 0 || w != b.u.Status().Wait {
+		if w := b.told().Wait; w.For != ForAnotherTry || w.Why != errLost.Error() || time.Until(w.Until) <= 0 || w != b.u.Status().Wait {
 			t.Errorf("it waits %+v", w)
 		}
 		d.does("x", visit{brings: all, validator: "v"})

@@ -215,8 +215,7 @@ func ranges(ids []uint16) string {
 
 // shortTable names the objects of both kinds.
 func shortTable() string {
-	var own, smart []string
-	var ids []uint16
+	own, smart, ids := make([]string, 0, len(served)), []string{}, make([]uint16, 0, len(served))
 	for _, s := range served {
 		ids = append(ids, s.oid)
 	}

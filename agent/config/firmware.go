@@ -129,7 +129,7 @@ var dataBudget = kind{`a number of kB, MB or GB, 100kB to 1000GB, and "/day" or 
 	}
 	unit := map[string]int64{"kB": 1e3, "MB": 1e6, "GB": 1e9}[amount[len(amount)-2:]]
 	n, err := strconv.ParseUint(amount[:len(amount)-2], 10, 31)
-	b := DataBudget{int64(n) * unit, period == "month"} //nolint:gosec // 31 bits
+	b := DataBudget{int64(n) * unit, period == "month"}
 	return b, err == nil && b.Bytes >= 100e3 && b.Bytes <= 1000e9
 }}
 

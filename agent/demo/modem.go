@@ -72,7 +72,7 @@ func (m *Modem) answer(addresses []netip.Addr) {
 	m.tell("AT+CEDRXS?", func() string { return "+CEDRXS: " + m.edrx })
 	m.tell("AT+CEDRXRDP", func() string { return "+CEDRXRDP: 0" })
 	m.tell("AT+CGCONTRDP=1", func() string {
-		var lines []string
+		lines := make([]string, 0, len(addresses))
 		for _, a := range addresses {
 			lines = append(lines, fmt.Sprintf(`+CGCONTRDP: 1,5,"%s","%s"`, m.apn, dotted(a)))
 		}
@@ -133,7 +133,7 @@ func (m *Modem) Run(ctx context.Context) error {
 			return nil
 		case <-next.C:
 		}
-		if err := m.sim.Say(m.wander(rand.IntN)...); err != nil { //nolint:gosec // a walk
+		if err := m.sim.Say(m.wander(rand.IntN)...); err != nil {
 			return fmt.Errorf("the demo's modem: %w", err)
 		}
 	}

@@ -20,7 +20,7 @@ func main() {
 
 func run(files []string) error {
 	if len(files) == 0 {
-		return errors.New("usage: gendoc FILE...")
+		return errors.New("usage: gendoc FILE [FILE ...]")
 	}
 	for _, file := range files {
 		page, err := os.ReadFile(file) //nolint:gosec // go generate names it

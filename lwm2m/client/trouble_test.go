@@ -158,7 +158,7 @@ func TestRepeatedTrouble(t *testing.T) {
 	var log bytes.Buffer
 	simulate(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) }, func(l *lab) {
 		warnings := func() int { return strings.Count(log.String(), "level=WARN") }
-		l.server.refuse = anotherPort{new(int)}
+		l.server.refuse = otherPortError{new(int)}
 		l.run()
 		l.after(24 * time.Hour)
 		if n := warnings(); n < 24 || n > 26 {
@@ -177,10 +177,10 @@ func TestRepeatedTrouble(t *testing.T) {
 	})
 }
 
-// anotherPort is an error of a resolver that has another port each time.
-type anotherPort struct{ n *int }
+// otherPortError is an error of a resolver that has another port each time.
+type otherPortError struct{ n *int }
 
-func (e anotherPort) Error() string {
+func (e otherPortError) Error() string {
 	*e.n++
 	return fmt.Sprintf("lookup h on 192.0.2.53:53: read udp 192.0.2.1:%d->192.0.2.53:53: i/o timeout", *e.n)
 }
