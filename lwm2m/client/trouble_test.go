@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -98,9 +99,20 @@ func TestForgottenRegistration(t *testing.T) {
 
 // TestForgottenIsNoRefusal shows what is said of a server that was started anew, while its answer to the Register is awaited.
 func TestForgottenIsNoRefusal(t *testing.T) {
+	var mu sync.Mutex
 	var seen []AccountStatus
+	take := func() []AccountStatus {
+		mu.Lock()
+		defer mu.Unlock()
+		defer func() { seen = nil }()
+		return seen
+	}
 	simulate(t, func(c *Config) {
-		c.OnStatus = func(s AccountStatus) { seen = append(seen, s) }
+		c.OnStatus = func(s AccountStatus) {
+			mu.Lock()
+			defer mu.Unlock()
+			seen = append(seen, s)
+		}
 	}, func(l *lab) {
 		l.registered()
 		l.server.set(func(s *scripted) {
@@ -111,18 +123,18 @@ func TestForgottenIsNoRefusal(t *testing.T) {
 				return nil
 			}
 		})
-		seen = nil
+		take()
 		l.after(9 * time.Minute)
 		l.wantState(Registered)
-		anew := false
-		for _, s := range seen {
+		anew, told := false, take()
+		for _, s := range told {
 			if s.Cause != NoCause {
 				t.Errorf("%v: cause %d", s.State, s.Cause)
 			}
 			anew = anew || s.Words == "registering anew: Update was answered with 4.04" && strings.HasPrefix(s.Remedy, "nothing: the server no longer has the registration")
 		}
 		if !anew {
-			t.Errorf("seen are %+v", seen)
+			t.Errorf("seen are %+v", told)
 		}
 	})
 }
