@@ -215,16 +215,19 @@ func ranges(ids []uint16) string {
 
 // shortTable names the objects of both kinds.
 func shortTable() string {
-	own, smart, ids := make([]string, 0, len(served)), []string{}, make([]uint16, 0, len(served))
+	ids := make([]uint16, 0, len(served))
 	for _, s := range served {
 		ids = append(ids, s.oid)
 	}
 	slices.Sort(ids)
+	own := make([]string, 0, len(ids))
 	for _, id := range ids {
 		def, _ := registry.Definitions().Object(id)
 		own = append(own, fmt.Sprintf("%d %s", id, def.Name))
 	}
-	for _, e := range smartObjects() {
+	others := smartObjects()
+	smart := make([]string, 0, len(others))
+	for _, e := range others {
 		smart = append(smart, fmt.Sprintf("%d %s", e.ID, e.Key))
 	}
 	return "| | |\n|---|---|\n| the gateway | " + strings.Join(own, ", ") + " |\n| sensors, actuators | " + strings.Join(smart, ", ") + " |\n"
