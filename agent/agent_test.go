@@ -112,11 +112,17 @@ func (l *lab) run(t *testing.T, cfg *config.Config, change ...func(*Agent)) (*Ag
 	for _, f := range change {
 		f(a)
 	}
+	return a, start(t, a)
+}
+
+// start runs an agent until the returned function is called, at the latest until the test ends.
+func start(t *testing.T, a *Agent) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
 	stopped := false
-	stop := func() {
+	stop = func() {
 		if stopped {
 			return
 		}
@@ -132,7 +138,7 @@ func (l *lab) run(t *testing.T, cfg *config.Config, change ...func(*Agent)) (*Ag
 		}
 	}
 	t.Cleanup(stop)
-	return a, stop
+	return stop
 }
 
 func (l *lab) client(t *testing.T) *server.Client {

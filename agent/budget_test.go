@@ -3,7 +3,6 @@
 package agent
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -28,15 +27,7 @@ func (l *lab) later(t *testing.T, cfg *config.Config, ahead time.Duration) (*Age
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- a.Run(ctx) }()
-	return a, func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}
+	return a, start(t, a)
 }
 
 // notifiedUntil returns what a server knows by notifications, and how many they were, when a resource has a value.

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"context"
 	"log/slog"
 	"strings"
 	"testing"
@@ -29,15 +28,7 @@ func in1970(t *testing.T, cfg *config.Config) (a *Agent, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- a.Run(ctx) }()
-	return a, func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}
+	return a, start(t, a)
 }
 
 func (a *Agent) clockTrouble() string {
