@@ -384,6 +384,9 @@ func (a *account) updateIfDue(now time.Time) {
 	}
 	a.settleAt, a.changedAt = time.Time{}, time.Time{}
 	a.endVanished()
+	if a.notBefore.After(now) {
+		return // the Update that was put off tells it
+	}
 	if now, _ := a.describe(); now.differs(&a.told) {
 		a.on(updateDue)
 	}

@@ -70,6 +70,8 @@ func (a *account) do(what action) {
 		a.beginRegistration()
 	case goOn:
 		a.goOn()
+	case putOff:
+		a.putOff()
 	case backOff:
 		a.backOff()
 	case waitDisabled:
@@ -259,7 +261,7 @@ func (a *account) sendDeregister() {
 // beginRegistration opens a new registration. Requests that came before the answer to
 // the Register are served now (the order of datagrams is nobody's promise).
 func (a *account) beginRegistration() {
-	a.beganAt, a.notBefore = a.now(), time.Time{}
+	a.beganAt = a.now()
 	if a.suspected > 0 {
 		a.client.nats.expired(a.params.Network, a.suspected)
 		a.suspected = 0
@@ -282,14 +284,29 @@ func (a *account) beginRegistration() {
 // goOn notes what the server knows now and when it wants to hear more.
 func (a *account) goOn() {
 	a.told = a.telling
-	a.undelivered = true
-	a.updateAt = time.Time{}
+	a.updateAt, a.notBefore = time.Time{}, time.Time{}
 	if after, ok := updateAfter(a.told.lifetime, a.connection.conn.Params(), a.client.config.Rand()); ok {
 		a.updateAt = a.sentAt.Add(after)
 	}
 	a.contacted()
+	a.serveOn()
+}
+
+// serveOn answers requests, and has what waited for the registration sent.
+func (a *account) serveOn() {
+	a.undelivered = true
 	version := a.version
 	a.connection.open.Store(&version)
+}
+
+// putOff waits with the next Update as long as the server wants, which says no more than that it has no time: a
+// Register would be more work for it, and end its observations.
+func (a *account) putOff() {
+	if !a.notBefore.After(a.now()) {
+		a.notBefore = a.now().Add(defaultMaxAge)
+	}
+	a.updateAt = a.notBefore
+	a.serveOn()
 }
 
 // settledAfter is how long a registration must have stood for the next attempt to

@@ -118,6 +118,9 @@ func (a *account) outcome(r *answered) (event, error) {
 	if a.state == Registering && !a.listTold && r.response.Code.Class() == 4 && lwm2m.Code(r.response.Code) != lwm2m.PreconditionFailed {
 		return listWanted, nil // no trouble yet
 	}
+	if a.state == Updating && isBusy(r.response.Code) {
+		return busy, err
+	}
 	switch lwm2m.Code(r.response.Code) {
 	case lwm2m.PreconditionFailed:
 		if _, ok := versionBelow(a.version); ok && a.state == Registering {

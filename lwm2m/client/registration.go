@@ -51,6 +51,7 @@ const (
 	versionRefused              // 4.12, and a lower version is left
 	listWanted                  // the server does not know the object list that a Profile ID stands for
 	unknown                     // the server does not know the registration
+	busy                        // the server has no time for an Update now (5.03, 4.29)
 	rejected                    // any other error code
 	silent                      // no answer
 	lost                        // the connection has ended
@@ -71,7 +72,7 @@ const (
 var eventNames = [eventCount]string{
 	"wait over", "connected", "session continued", "session resumed", "unreachable", "accepted", "version refused (4.12)",
 	"object list wanted",
-	"registration unknown", "rejected", "no answer", "connection lost", "another way", "update due", "report due", "awake time over",
+	"registration unknown", "server busy (5.03, 4.29)", "rejected", "no answer", "connection lost", "another way", "update due", "report due", "awake time over",
 	"update triggered", "network changed", "own address changed", "account changed", "disable", "leave", "stop",
 }
 
@@ -91,6 +92,7 @@ const (
 	sendDeregister               //
 	begin                        // a new registration stands: note its location, answer requests
 	goOn                         // the registration goes on: send what waited
+	putOff                       // it goes on, and the next Update is sent when the server wants one
 	backOff                      // set the time of the next attempt
 	waitDisabled                 // set the time at which Disable ends
 	actionCount
@@ -98,7 +100,7 @@ const (
 
 var actionNames = [actionCount]string{
 	"dial", "hang up", "suspend", "lower the version", "tell the object list", "send Register", "send Update", "send Deregister",
-	"begin the registration", "go on", "back off", "wait until enabled",
+	"begin the registration", "go on", "put the Update off", "back off", "wait until enabled",
 }
 
 func (a action) String() string { return actionNames[a] }
@@ -160,6 +162,7 @@ var transitions = []transition{
 
 	{Updating, accepted, Registered, []action{goOn}},
 	{Updating, unknown, Registering, []action{sendRegister}},
+	{Updating, busy, Registered, []action{putOff}},
 	{Updating, rejected, Registering, []action{sendRegister}},
 	{Updating, silent, Connecting, []action{hangUp, dial}},
 	{Updating, lost, Connecting, []action{hangUp, dial}},

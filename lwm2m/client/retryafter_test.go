@@ -1,6 +1,7 @@
 package client
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -49,6 +50,55 @@ func TestServerSaysWhenToComeBack(t *testing.T) {
 			if got := time.Until(l.status().NextAttempt); got > time.Minute {
 				l.t.Errorf("once it has registered it waits %v", got)
 			}
+		})
+	}
+}
+
+// TestUpdatePutOff shows that a server which has no time for an Update (5.03, RFC 7252, section 5.9.3.4; 4.29, RFC 8516)
+// is sent the next one when it wants one, and no Register: the registration and its observations go on, and what changes
+// meanwhile is told then.
+func TestUpdatePutOff(t *testing.T) {
+	for _, c := range []struct {
+		code coap.Code
+		age  uint32 // 0: it does not say
+		want time.Duration
+	}{
+		{coap.ServiceUnavailable, 300, 330 * time.Second},
+		{coap.TooManyRequests, 300, 330 * time.Second},
+		{coap.ServiceUnavailable, 0, time.Minute}, // RFC 7252, section 5.10.5
+	} {
+		simulate(t, nil, func(l *lab) {
+			l.registered()
+			w := l.observe("/3303/0/5700", -1)
+			l.server.set(func(s *scripted) {
+				s.script = func(call) *coap.Message {
+					m := &coap.Message{Code: c.code}
+					if c.age > 0 {
+						m.SetMaxAge(c.age)
+					}
+					return m
+				}
+			})
+			_ = l.client.Update(101)
+			l.after(0)
+			l.wantCalls("POST /rd/1 []")
+			l.wantState(Registered)
+			if s := l.status(); s.Cause != Refused || s.LastError != "Update was answered with "+c.code.String() || !s.ErrorCleared {
+				l.t.Errorf("it says %v, %q, cleared %v", s.Cause, s.LastError, s.ErrorCleared)
+			}
+			l.server.set(func(s *scripted) { s.script = nil })
+			l.temperature(0, 21)
+			l.temperature(1, 5) // an instance more
+			l.after(c.want - time.Second)
+			w.want("0s 21")
+			l.wantCalls()
+			l.after(time.Second)
+			if calls := l.wantCalls("POST /rd/1 []"); !strings.Contains(calls[0].payload, "</3303/1>") {
+				l.t.Errorf("the Update has the list %q", calls[0].payload)
+			}
+			l.temperature(2, 5)
+			l.after(2 * time.Second)
+			l.wantCalls("POST /rd/1 []")
 		})
 	}
 }

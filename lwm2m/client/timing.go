@@ -30,6 +30,7 @@ func updateAfter(lifetime time.Duration, p coap.Params, random float64) (time.Du
 // at random: it has told many clients the same.
 const (
 	maxRetryAfter    = 24 * time.Hour
+	defaultMaxAge    = time.Minute // RFC 7252, section 5.10.5
 	retryAfterJitter = 0.2
 )
 
@@ -37,12 +38,15 @@ const (
 // (RFC 7252, section 5.9.3.4) and 4.29 (RFC 8516); 0 if it does not say. random is in [0,1).
 func retryAfter(m *coap.Message, random float64) time.Duration {
 	seconds, ok := m.MaxAge()
-	if !ok || m.Code != coap.ServiceUnavailable && m.Code != coap.TooManyRequests {
+	if !ok || !isBusy(m.Code) {
 		return 0
 	}
 	after := min(time.Duration(seconds)*time.Second, maxRetryAfter)
 	return after + time.Duration(random*retryAfterJitter*float64(after))
 }
+
+// isBusy reports whether an answer says no more than that it is not the time for the request.
+func isBusy(c coap.Code) bool { return c == coap.ServiceUnavailable || c == coap.TooManyRequests }
 
 // Retry is the policy of repeated attempts to connect and register. The defaults
 // are for a device on Ethernet: 1 s, doubling up to 60 s, without end. /1/x/17 to

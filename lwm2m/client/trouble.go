@@ -41,7 +41,9 @@ func (e *codeError) Error() string {
 
 // forgets reports whether an answer says no more than that the server does not have the registration that the request was about: it was
 // started anew, or the lifetime was over. Whether it refuses the client, its answer to the Register says that follows.
-func (e *codeError) forgets() bool { return e.what == updateName || e.what == deregisterName }
+func (e *codeError) forgets() bool {
+	return e.what == deregisterName || e.what == updateName && !isBusy(e.code)
+}
 
 // Cause is the kind of an account's error.
 type Cause uint8
@@ -139,7 +141,7 @@ func remedy(err error) string {
 		return alertRemedy(alert)
 	}
 	switch {
-	case errors.As(err, &code) && code.what == updateName:
+	case errors.As(err, &code) && code.what == updateName && code.forgets():
 		return "nothing: the server no longer has the registration, as after a start of its own, and gets another one; " +
 			"if it loses it again and again, another device has the same endpoint name"
 	case errors.As(err, &code) && code.forgets():
