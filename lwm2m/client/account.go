@@ -161,7 +161,7 @@ func (a *account) start() {
 		a.behind = false // it has registered before
 		a.waitUntil = a.now()
 	} else if !a.behind {
-		a.waitUntil = a.now().Add(a.settings.initialDelay)
+		a.waitUntil = a.now().Add(a.initialDelay())
 	}
 	a.show()
 }

@@ -224,6 +224,11 @@ func (a *account) bootstrapped(written bool) {
 		return // its turn, or the end of its time, comes
 	}
 	a.failed = 0
+	if delay := a.initialDelay(); a.state == Waiting && written && delay > 0 {
+		a.waitUntil = a.now().Add(delay)
+		a.show()
+		return
+	}
 	a.commands = append(a.commands, command{event: triggered}) // after one to leave
 }
 

@@ -48,7 +48,7 @@ func (c *Client) turnOver(ssid uint16) {
 func (a *account) turnHasCome() {
 	a.behind = false
 	if a.state == Waiting {
-		a.waitUntil = a.now().Add(a.settings.initialDelay)
+		a.waitUntil = a.now().Add(a.initialDelay())
 		a.show()
 	}
 }

@@ -6,9 +6,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/coap"
 	"lwm2m-agent/lwm2m/model"
 )
 
@@ -86,4 +88,64 @@ func TestRegistrationOrderFails(t *testing.T) {
 			wantSame(l.t, "dialled in two sequences", *log, want...)
 		})
 	}
+}
+
+// TestInitialDelayOnce shows that the Initial Registration Delay Timer is "only applied until the first successful
+// registration after a successful bootstrapping sequence" (object 1, resource 14), over restarts too.
+func TestInitialDelayOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, server := &memory{}, &scripted{t: t}
+		for i, c := range []struct {
+			bootstrapped int64
+			uri          string
+			want         time.Duration
+		}{
+			{0, "coap://a.invalid", 30 * time.Second},
+			{0, "coap://a.invalid", 0},
+			{1000, "coap://a.invalid", 30 * time.Second},
+			{1000, "coap://a.invalid", 0},
+			{1000, "coap://b.invalid", 30 * time.Second},
+		} {
+			l := newLab(t, func(c *Config) { c.Dialer, c.Store = server, store })
+			l.server = server
+			l.publish(l.security, func(b *model.Batch) { b.Set(0, 0, lwm2m.String(c.uri)) })
+			l.publish(l.accounts, func(b *model.Batch) {
+				b.Set(0, serverInitialDelay, lwm2m.Unsigned(30))
+				if c.bootstrapped > 0 {
+					b.Set(0, serverLastBootstrapped, lwm2m.UnixTime(c.bootstrapped))
+				}
+			})
+			began := time.Now()
+			l.run()
+			l.after(time.Minute)
+			l.wantState(Registered)
+			dials := server.dialled()
+			if got := dials[len(dials)-1].Sub(began); got != c.want {
+				t.Errorf("start %d: registered after %v, want %v", i, got, c.want)
+			}
+			l.stop()
+			_ = store.Save(sessionKey(101), nil) // as after a power cut that came too early: it has to register
+		}
+	})
+}
+
+// TestInitialDelayAfterBootstrap shows that an account which a bootstrap server has written, and which is not registered, waits
+// for its Initial Registration Delay.
+func TestInitialDelayAfterBootstrap(t *testing.T) {
+	bootstrapping(t, true, nil, func(l *bootLab) {
+		l.dialling(101)
+		l.run()
+		l.wantState(Waiting)
+		if err := l.client.Bootstrap(0); err != nil {
+			t.Fatal(err)
+		}
+		l.after(0)
+		l.wantBootstrap(BootstrapOpen)
+		nodes := append(serverNodes(0, 101, 600), n("/1/0/14", lwm2m.Unsigned(20)))
+		l.wantCode(l.put(lwm2m.FormatSenMLCBOR, "/1/0", nodes...), coap.Changed)
+		log := l.dialling()
+		l.wantCode(l.finish(), coap.Changed)
+		l.after(time.Minute)
+		wantSame(t, "dialled", *log, "101 at 20s")
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 )
 
 // renewal keeps an account reachable while its credentials are replaced: those that
@@ -21,6 +22,8 @@ type proof struct {
 	Version     int         `json:"version"` // 1
 	URI         string      `json:"uri"`
 	Credentials Credentials `json:"credentials"`
+
+	Bootstrapped int64 `json:"bootstrapped,omitempty"` // /1/x/12 at that time
 }
 
 func renewalKey(ssid uint16) string { return fmt.Sprintf("credentials/%d", ssid) }
@@ -63,11 +66,11 @@ func (a *account) fallBack(err error) bool {
 // prove notes that the account has registered.
 func (a *account) prove() {
 	r, s := &a.renewal, &a.settings.server
-	if r.reason != "" || r.proven != nil && r.proven.URI == s.URI && r.proven.Credentials.equal(&s.Credentials) {
+	if r.reason != "" || a.provenSinceBootstrap() && r.proven.Credentials.equal(&s.Credentials) {
 		return
 	}
-	r.proven = &proof{Version: 1, URI: s.URI, Credentials: s.Credentials}
-	if a.client.config.Store == nil || s.Mode == SecurityNone {
+	r.proven = &proof{Version: 1, URI: s.URI, Credentials: s.Credentials, Bootstrapped: a.settings.bootstrapped}
+	if a.client.config.Store == nil || s.Mode == SecurityNone && a.settings.initialDelay == 0 {
 		return
 	}
 	record, err := json.Marshal(r.proven)
@@ -77,6 +80,21 @@ func (a *account) prove() {
 	if err != nil {
 		a.log.Error("credentials that registered are not kept for a renewal", slog.Any("err", fmt.Errorf("save %q: %w", renewalKey(a.ssid), err)))
 	}
+}
+
+// provenSinceBootstrap reports whether the account has registered since a bootstrap, or the configuration, gave it to the client.
+func (a *account) provenSinceBootstrap() bool {
+	p := a.renewal.proven
+	return p != nil && p.URI == a.settings.server.URI && p.Bootstrapped == a.settings.bootstrapped
+}
+
+// initialDelay returns how long to wait before registering: the Initial Registration Delay Timer (object 1, resource 14)
+// counts only until the first registration after a bootstrap.
+func (a *account) initialDelay() time.Duration {
+	if a.provenSinceBootstrap() {
+		return 0
+	}
+	return a.settings.initialDelay
 }
 
 // loadProof reads what registered in an earlier run.

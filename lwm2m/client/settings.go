@@ -82,6 +82,7 @@ type settings struct {
 	pmin, pmax         time.Duration   // zero: none
 	disableTimeout     time.Duration
 	initialDelay       time.Duration
+	bootstrapped       int64  // when the bootstrap server wrote the account (/1/x/12); 0: it has not
 	priority           int64  // in the order of registrations; negative: in none
 	block              bool   // while it fails, the servers behind it wait
 	attempts           int    // after which the registration counts as failed
@@ -221,6 +222,7 @@ func newSettings(ssid uint16, security, server instance) *settings {
 		pmax:           server.seconds(serverPmax, 0),
 		disableTimeout: server.seconds(serverDisableTimeout, defaultDisableTimeout),
 		initialDelay:   server.seconds(serverInitialDelay, 0),
+		bootstrapped:   server.integer(serverLastBootstrapped),
 		priority:       server.priority(),
 		block:          server.values[serverFailureBlock].Bool(),
 		attempts:       server.attempts(),
