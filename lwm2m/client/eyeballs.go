@@ -98,6 +98,9 @@ func race(ctx context.Context, addresses []string, wait time.Duration, open open
 			r.choose(i)
 		case o := <-r.outcomes:
 			r.running--
+			for len(r.heard) > 0 { // before its outcome
+				r.choose(<-r.heard)
+			}
 			if o.err == nil {
 				return o.conn, nil
 			}
