@@ -131,7 +131,7 @@ func attributeNamed(name string) (Attribute, bool) {
 
 func (a Attribute) parse(text string) (float64, error) {
 	f, err := strconv.ParseFloat(text, 64)
-	bad := err != nil || math.IsNaN(f) || math.IsInf(f, 0)
+	bad := err != nil || strings.Trim(text, "0123456789+-.eE") != "" // ParseFloat takes "Inf", "NaN" and hexadecimal numbers, too
 	switch a {
 	case GT, LT:
 	case ST:

@@ -41,7 +41,7 @@ func TestAttributes(t *testing.T) {
 		t.Error(d)
 	}
 	before := a
-	for _, q := range []string{"foo=1", "pmin=-1", "pmin=x", "pmin=1.5", "pmax=NaN", "gt=Inf", "st=-1", "con=2", "=", ""} {
+	for _, q := range []string{"foo=1", "pmin=-1", "pmin=x", "pmin=1.5", "pmax=NaN", "gt=Inf", "pmin=0x1p4", "gt=0x_1p0", "st=-1", "con=2", "=", ""} {
 		mustCode(t, lwm2m.BadRequest, a.Apply([]string{"pmin=3", q}))
 	}
 	if a != before {
