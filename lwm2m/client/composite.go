@@ -114,12 +114,12 @@ func (r *request) knows(v lwm2m.Version) error {
 
 // compositeFormat returns the format in which a composite operation is answered: that
 // of Accept, else that of the list of paths. The error is a 4.06.
-func (r *request) compositeFormat() (lwm2m.Format, error) {
+func (r *request) compositeFormat(v lwm2m.Version) (lwm2m.Format, error) {
 	f := r.accept
 	if !r.accepts {
 		f = wire.AnswerTo(r.format)
 	}
-	if !wire.CanCarry(f, lwm2m.LevelRoot, lwm2m.Shape{}) {
+	if !speaks(v, f) || !wire.CanCarry(f, lwm2m.LevelRoot, lwm2m.Shape{}) {
 		return 0, lwm2m.Errorf(lwm2m.NotAcceptable, "a composite operation cannot be answered in %s", f)
 	}
 	return f, nil

@@ -76,6 +76,15 @@ func TestReadComposite(t *testing.T) {
 	})
 }
 
+// TestCompositeFormatOfVersion shows that a composite operation is answered in no format that the version does not have.
+func TestCompositeFormatOfVersion(t *testing.T) {
+	simulate(t, func(c *Config) { c.Params = func(uint16) Params { return Params{Version: lwm2m.Version11} } }, func(l *lab) {
+		l.run()
+		l.wantCode(l.do(fetch(l.t, lwm2m.FormatSenMLJSON, 11544, "/3/0/0")), coap.NotAcceptable)
+		l.wantCode(l.do(fetch(l.t, lwm2m.FormatSenMLJSON, 112, "/3/0/0")), coap.Content)
+	})
+}
+
 // TestCompositeNeeds11 shows that a 1.0 server does not get what its version lacks.
 func TestCompositeNeeds11(t *testing.T) {
 	simulate(t, func(c *Config) { c.Params = func(uint16) Params { return Params{Version: lwm2m.Version10} } }, func(l *lab) {

@@ -24,7 +24,7 @@ func shapeAt(defs model.Definitions, p lwm2m.Path) lwm2m.Shape {
 // Accept, else the version's own choice. The error is a 4.06.
 func (r *request) answerFormat(v lwm2m.Version, s lwm2m.Shape) (lwm2m.Format, error) {
 	if r.paths != nil {
-		return r.compositeFormat()
+		return r.compositeFormat(v)
 	}
 	if !r.accepts {
 		return defaultFormat(v, r.path.Level(), s), nil
