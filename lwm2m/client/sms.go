@@ -49,6 +49,7 @@ func ParseTrigger(content []byte) (Trigger, bool) {
 var (
 	ErrStranger = errors.New("the sender's number is not that of the server (/0/x/9)")
 	ErrNoSMS    = errors.New("the server may not wake the client by SMS: /1/x/21 (Trigger) is not set")
+	ErrDisabled = errors.New("the server has disabled its account (/1/x/4), and is not listened to until the time is over")
 	ErrTooOften = errors.New("the server wakes the client too often")
 )
 
@@ -61,13 +62,16 @@ const (
 
 // Wake carries out a trigger that came by SMS from a telephone number. There is no answer by SMS:
 // what follows is the Update (Transport, section on queue mode: Execute of /1/x/8 by SMS). The error
-// is ErrStranger, ErrNoSMS, ErrTooOften, ErrNoAccount or that of the Execute.
+// is ErrStranger, ErrNoSMS, ErrDisabled, ErrTooOften, ErrNoAccount or that of the Execute.
 func (c *Client) Wake(ctx context.Context, from string, t Trigger) error {
 	s, err := c.waker(from, t.path.Instance())
 	if err != nil {
 		return err
 	}
 	id := s.server.ShortServerID
+	if c.disabled(id) {
+		return fmt.Errorf("server %d: %w", id, ErrDisabled)
+	}
 	if !c.mayWake(id) {
 		return fmt.Errorf("server %d: %w", id, ErrTooOften)
 	}
@@ -93,6 +97,18 @@ func (c *Client) waker(from string, instance uint16) (*settings, error) {
 		return s, nil
 	}
 	return nil, fmt.Errorf("%w: object 1 has no instance %d of one", ErrNoAccount, instance)
+}
+
+// disabled reports whether a server has disabled its account.
+func (c *Client) disabled(id uint16) bool {
+	c.mu.Lock()
+	a := c.accounts[id]
+	c.mu.Unlock()
+	if a == nil {
+		return false
+	}
+	s := a.view.read(c.config.Now()).State
+	return s == Disabling || s == Disabled
 }
 
 // wakeable reports whether the server may wake the client by SMS: as /1/x/21 says, or in 1.0 a

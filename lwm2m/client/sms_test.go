@@ -145,6 +145,25 @@ func TestWokenBySMS(t *testing.T) {
 	})
 }
 
+// TestDisabledNotWokenBySMS shows that a server which has disabled its account is not listened to (object 1, resource 4).
+func TestDisabledNotWokenBySMS(t *testing.T) {
+	sleeping(t, func(l *lab, _ *atomic.Value, wake func(string) error) {
+		if err := l.client.Disable(101, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		l.after(time.Second)
+		l.wantState(Disabled)
+		l.server.take()
+		if err := wake("+49151"); !errors.Is(err, ErrDisabled) {
+			t.Error(err)
+		}
+		l.wantState(Disabled)
+		l.wantCalls()
+		l.after(time.Hour)
+		l.wantCalls("POST /rd [ep=lab lt=600 lwm2m=1.2 b=U Q sms=4917000]")
+	})
+}
+
 // TestWokenRarely counts what comes of a message each 10 s for a day.
 func TestWokenRarely(t *testing.T) {
 	sleeping(t, func(l *lab, _ *atomic.Value, wake func(string) error) {
