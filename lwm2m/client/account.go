@@ -387,7 +387,10 @@ func (a *account) updateIfDue(now time.Time) {
 	if a.notBefore.After(now) {
 		return // the Update that was put off tells it
 	}
-	if now, _ := a.describe(); now.differs(&a.told) {
+	switch now, _ := a.describe(); {
+	case now.queue != a.told.queue && a.version != lwm2m.Version10:
+		a.on(queueChanged)
+	case now.differs(&a.told):
 		a.on(updateDue)
 	}
 }

@@ -110,9 +110,9 @@ func (a *account) adoptParams() {
 // paramsChanged takes other parameters over for the connection that there is. A session, the
 // time of the next Update and a wait that has begun stay.
 func (a *account) paramsChanged() {
-	number := a.params.SMS
+	number, queue := a.params.SMS, a.queueMode()
 	a.adoptParams()
-	if a.params.SMS != number && a.settings.wakeable() {
+	if a.params.SMS != number && a.settings.wakeable() || a.queueMode() != queue {
 		a.settleAt = a.now()
 	}
 	if a.connection != nil {
@@ -240,6 +240,9 @@ func (a *account) sendRegister() {
 func (a *account) sendUpdate() {
 	a.settleAt, a.changedAt = time.Time{}, time.Time{}
 	t, list := a.describe()
+	if t.queue != a.told.queue && a.version != lwm2m.Version10 {
+		t.queue, a.settleAt = a.told.queue, a.now() // a Register follows
+	}
 	a.telling = t
 	a.silence = 0
 	if a.translated() {

@@ -49,6 +49,51 @@ func TestQueueModeDay(t *testing.T) {
 	})
 }
 
+// TestQueueModeBegins shows that queue mode which begins or ends later is told: from 1.1 on by a Register, as an Update has no
+// parameter for it (Core, table of Update parameters), in 1.0 by the binding.
+func TestQueueModeBegins(t *testing.T) {
+	for _, v := range []lwm2m.Version{lwm2m.Version10, lwm2m.Version11, lwm2m.Version12} {
+		var queue atomic.Bool
+		simulate(t, func(c *Config) { c.Params = func(uint16) Params { return Params{Version: v, QueueMode: queue.Load()} } }, func(l *lab) {
+			begun, ended := "POST /rd [ep=lab lt=600 lwm2m="+v.String()+" b=U Q]", "POST /rd [ep=lab lt=600 lwm2m="+v.String()+" b=U]"
+			l.run()
+			l.wantCalls(ended)
+			if v == lwm2m.Version10 {
+				begun, ended = "POST /rd/1 [b=UQ]", "POST /rd/1 [b=U]"
+			}
+			queue.Store(true)
+			l.client.ParamsChanged()
+			l.after(time.Second)
+			l.wantCalls(begun)
+			l.after(94 * time.Second)
+			l.wantState(Asleep)
+			queue.Store(false)
+			l.client.ParamsChanged()
+			l.after(time.Second)
+			l.wantCalls(ended)
+			l.after(94 * time.Second)
+			l.wantState(Registered)
+			l.server.take()
+			l.wantCode(l.send(coap.PUT, "/1/0/7", lwm2m.FormatText, "UQ"), coap.Changed) // of 1.0, but what it says is clear
+			l.after(time.Second)
+			l.wantCalls(begun)
+		})
+	}
+}
+
+// TestQueueModeChangesWithUpdate shows that an Update which is due for another reason at that moment does not hide it.
+func TestQueueModeChangesWithUpdate(t *testing.T) {
+	var queue atomic.Bool
+	simulate(t, func(c *Config) { c.Params = func(uint16) Params { return Params{QueueMode: queue.Load()} } }, func(l *lab) {
+		l.registered()
+		_ = l.client.Update(101)
+		queue.Store(true)
+		l.client.ParamsChanged()
+		l.after(time.Second)
+		l.wantCalls("POST /rd/1 []", "POST /rd [ep=lab lt=600 lwm2m=1.2 b=U Q]")
+	})
+}
+
 func TestQueueModeOfVersion10(t *testing.T) {
 	simulate(t, func(c *Config) {
 		c.Params = func(uint16) Params { return Params{Version: lwm2m.Version10} }

@@ -74,8 +74,7 @@ func registerMessage(endpoint string, v lwm2m.Version, t *told, profile string, 
 }
 
 // updateMessage returns an Update with what differs from what the server knows, and
-// the list only if it has changed. Queue mode can be begun and ended by a Register
-// only, from 1.1 on.
+// the list only if it has changed. From 1.1 on it cannot say that queue mode has begun or ended.
 func updateMessage(location string, known, t *told, list []byte) *coap.Message {
 	m := &coap.Message{Code: coap.POST}
 	m.SetPath(location)

@@ -57,6 +57,7 @@ const (
 	lost                        // the connection has ended
 	elsewhere                   // one way to the server has failed and there is another
 	updateDue                   // the lifetime is running out, or what was registered has changed
+	queueChanged                // queue mode has begun or ended, which no Update can say
 	reportDue                   // a notification wants to be sent
 	awakeOver                   // nothing was exchanged during the awake time of queue mode
 	triggered                   // an Update is asked for
@@ -72,7 +73,7 @@ const (
 var eventNames = [eventCount]string{
 	"wait over", "connected", "session continued", "session resumed", "unreachable", "accepted", "version refused (4.12)",
 	"object list wanted",
-	"registration unknown", "server busy (5.03, 4.29)", "rejected", "no answer", "connection lost", "another way", "update due", "report due", "awake time over",
+	"registration unknown", "server busy (5.03, 4.29)", "rejected", "no answer", "connection lost", "another way", "update due", "queue mode changed", "report due", "awake time over",
 	"update triggered", "network changed", "own address changed", "account changed", "disable", "leave", "stop",
 }
 
@@ -151,6 +152,7 @@ var transitions = []transition{
 
 	{Registered, updateDue, Updating, []action{sendUpdate}},
 	{Registered, triggered, Updating, []action{sendUpdate}},
+	{Registered, queueChanged, Registering, []action{sendRegister}},
 	{Registered, awakeOver, Asleep, nil},
 	{Registered, silent, Connecting, []action{hangUp, dial}},
 	{Registered, lost, Waiting, []action{hangUp, backOff}},
@@ -175,6 +177,7 @@ var transitions = []transition{
 	{Asleep, updateDue, Updating, []action{sendUpdate}},
 	{Asleep, reportDue, Updating, []action{sendUpdate}},
 	{Asleep, triggered, Updating, []action{sendUpdate}},
+	{Asleep, queueChanged, Registering, []action{sendRegister}},
 	{Asleep, lost, Waiting, []action{hangUp, backOff}},
 	{Asleep, moved, Connecting, []action{suspend, dial}},
 	{Asleep, reconfigured, Connecting, []action{hangUp, dial}},
