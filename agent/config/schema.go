@@ -149,7 +149,7 @@ var schema = section{
 		locationSection,
 		{name: "server", identity: "short_server_id", help: "A server to register with: objects 0 and 1.", keys: append([]key{
 			{name: "short_server_id", kind: integer(1, maxID), required: true, help: "Short Server ID"},
-			{name: "lifetime", kind: wholeSeconds(), fallback: `"` + short(DefaultLifetime) + `"`, help: `lifetime of the registration; "0s" is without end (1.2)`},
+			{name: "lifetime", kind: wholeSeconds(), fallback: `"` + short(DefaultLifetime) + `"`, help: `lifetime of the registration; "0s" is without end; servers of 1.0 and 1.1, which do not know that, are told 2147483647 s`},
 			{name: "instance", kind: integer(0, maxID), fallback: "its place in the file", help: "instance of object 1"},
 			{
 				name: "bearer", kind: oneOf(string(BearerEthernet), string(BearerWLAN), string(BearerLTE), string(BearerLTEM), string(BearerNBIoT)),

@@ -248,7 +248,7 @@ func (a *account) sendUpdate() {
 	if a.translated() {
 		a.silence = a.now().Sub(a.heardAt())
 	}
-	a.send(updateMessage(a.location, &a.told, &t, list))
+	a.send(updateMessage(a.location, a.version, &a.told, &t, list))
 }
 
 func (a *account) sendDeregister() {

@@ -3,6 +3,7 @@ package client
 import (
 	"crypto/sha256"
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -55,7 +56,7 @@ func registerMessage(endpoint string, v lwm2m.Version, t *told, profile string, 
 	m := &coap.Message{Code: coap.POST, Payload: list}
 	m.SetPath("/rd")
 	m.AddQuery("ep=" + endpoint)
-	m.AddQuery(lifetimeQuery(t.lifetime))
+	m.AddQuery(lifetimeQuery(v, t.lifetime))
 	m.AddQuery("lwm2m=" + v.String())
 	m.AddQuery("b=" + t.binding)
 	if t.queue && v != lwm2m.Version10 {
@@ -75,11 +76,11 @@ func registerMessage(endpoint string, v lwm2m.Version, t *told, profile string, 
 
 // updateMessage returns an Update with what differs from what the server knows, and
 // the list only if it has changed. From 1.1 on it cannot say that queue mode has begun or ended.
-func updateMessage(location string, known, t *told, list []byte) *coap.Message {
+func updateMessage(location string, v lwm2m.Version, known, t *told, list []byte) *coap.Message {
 	m := &coap.Message{Code: coap.POST}
 	m.SetPath(location)
 	if t.lifetime != known.lifetime {
-		m.AddQuery(lifetimeQuery(t.lifetime))
+		m.AddQuery(lifetimeQuery(v, t.lifetime))
 	}
 	if t.binding != known.binding {
 		m.AddQuery("b=" + t.binding)
@@ -94,7 +95,12 @@ func updateMessage(location string, known, t *told, list []byte) *coap.Message {
 	return m
 }
 
-func lifetimeQuery(d time.Duration) string {
+// lifetimeQuery returns a lifetime as a parameter. That 0 is without end came with 1.2 (object 1, resource 1): a server of an
+// older version would take such a registration for one that is over, and is told 68 years.
+func lifetimeQuery(v lwm2m.Version, d time.Duration) string {
+	if d == 0 && v.Less(lwm2m.Version12) {
+		d = math.MaxInt32 * time.Second
+	}
 	return "lt=" + strconv.FormatInt(int64(d/time.Second), 10)
 }
 

@@ -153,7 +153,7 @@ func TestUpdateTellsWhatDiffers(t *testing.T) {
 		{told{lifetime: time.Minute, binding: "UQ"}, "[b=UQ]", false},
 		{told{lifetime: time.Hour, binding: "UQ", list: [32]byte{1}}, "[lt=3600 b=UQ]", true},
 	} {
-		m := updateMessage("/rd/5a3f", &known, &c.now, []byte("</1/0>"))
+		m := updateMessage("/rd/5a3f", lwm2m.Version12, &known, &c.now, []byte("</1/0>"))
 		format, ok := m.ContentFormat()
 		if fmt.Sprint(m.Queries()) != c.queries || (len(m.Payload) > 0) != c.list || ok != c.list || c.list && format != 40 || m.Path() != "/rd/5a3f" {
 			t.Errorf("%+v: %s %v %q in %d", c.now, m.Path(), m.Queries(), m.Payload, format)

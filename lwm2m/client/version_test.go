@@ -9,6 +9,25 @@ import (
 	"lwm2m-agent/lwm2m/model"
 )
 
+// TestLifetimeWithoutEnd shows that a lifetime of 0 is told as such to servers of 1.2 only: before, it meant nothing.
+func TestLifetimeWithoutEnd(t *testing.T) {
+	for v, want := range map[lwm2m.Version]string{lwm2m.Version10: "lt=2147483647", lwm2m.Version11: "lt=2147483647", lwm2m.Version12: "lt=0"} {
+		simulate(t, func(c *Config) { c.Params = func(uint16) Params { return Params{Version: v} } }, func(l *lab) {
+			l.publish(l.accounts, func(b *model.Batch) { b.Set(0, serverLifetime, lwm2m.Integer(0)) })
+			l.run()
+			l.wantCalls("POST /rd [ep=lab " + want + " lwm2m=" + v.String() + " b=U]")
+			l.wantCode(l.send(coap.PUT, "/1/0/1", lwm2m.FormatText, "600"), coap.Changed)
+			l.after(time.Second)
+			l.wantCalls("POST /rd/1 [lt=600]")
+			l.wantCode(l.send(coap.PUT, "/1/0/1", lwm2m.FormatText, "0"), coap.Changed)
+			l.after(time.Second)
+			l.wantCalls("POST /rd/1 [" + want + "]")
+			l.after(365 * 24 * time.Hour)
+			l.wantCalls()
+		})
+	}
+}
+
 // TestVersionsThatTheServerSpeaks shows that /1/x/25 says which version is offered first, at each Register after it
 // has been written.
 func TestVersionsThatTheServerSpeaks(t *testing.T) {
