@@ -65,7 +65,7 @@ func TestTableKeepsConnectionsInOrder(t *testing.T) {
 					t.Errorf("%v on %v suspends no connection", tr.from, tr.on)
 				}
 				has = false
-			case sendRegister, sendUpdate, sendDeregister, begin, goOn:
+			case sendRegister, sendUpdate, sendDeregister, begin, goOn, putOff:
 				if !has {
 					t.Errorf("%v on %v: %v without a connection", tr.from, tr.on, a)
 				}
