@@ -286,7 +286,7 @@ func (a *account) beginRegistration() {
 
 // goOn notes what the server knows now and when it wants to hear more.
 func (a *account) goOn() {
-	a.told = a.telling
+	a.told, a.renewedAt = a.telling, a.sentAt
 	a.updateAt, a.notBefore = time.Time{}, time.Time{}
 	if after, ok := updateAfter(a.told.lifetime, a.connection.conn.Params(), a.client.config.Rand()); ok {
 		a.updateAt = a.sentAt.Add(after)

@@ -123,7 +123,7 @@ func (a *account) outcome(r *answered) (event, error) {
 	if a.state == Registering && !a.listTold && r.response.Code.Class() == 4 && lwm2m.Code(r.response.Code) != lwm2m.PreconditionFailed {
 		return listWanted, nil // no trouble yet
 	}
-	if a.state == Updating && isBusy(r.response.Code) {
+	if a.state == Updating && isBusy(r.response.Code) && !a.lapsed() {
 		return busy, err
 	}
 	switch lwm2m.Code(r.response.Code) {
@@ -135,6 +135,11 @@ func (a *account) outcome(r *answered) (event, error) {
 		return unknown, err
 	}
 	return rejected, err
+}
+
+// lapsed reports whether the lifetime of the registration is over.
+func (a *account) lapsed() bool {
+	return a.told.lifetime > 0 && a.now().Sub(a.renewedAt) >= a.told.lifetime
 }
 
 const (

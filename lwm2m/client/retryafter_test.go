@@ -103,6 +103,29 @@ func TestUpdatePutOff(t *testing.T) {
 	}
 }
 
+// TestUpdatePutOffTooLong shows that once the lifetime is over a Register follows, and is seen to be refused.
+func TestUpdatePutOffTooLong(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.registered()
+		l.server.set(func(s *scripted) {
+			s.script = func(call) *coap.Message {
+				m := &coap.Message{Code: coap.ServiceUnavailable}
+				m.SetMaxAge(200)
+				return m
+			}
+		})
+		l.after(10 * time.Minute) // the lifetime
+		l.wantCalls("POST /rd/1 []")
+		l.wantState(Registered)
+		l.after(2 * time.Minute)
+		l.wantCalls("POST /rd/1 []", register)
+		l.wantState(Waiting)
+		if s := l.status(); s.Cause != Refused || s.ErrorCleared {
+			l.t.Errorf("it says %v, cleared %v", s.Cause, s.ErrorCleared)
+		}
+	})
+}
+
 // TestAskedToComeBackAtOnce shows that a person, or a server by SMS, need not wait.
 func TestAskedToComeBackAtOnce(t *testing.T) {
 	simulate(t, nil, func(l *lab) {

@@ -207,6 +207,7 @@ func (a *account) goOnWith(r *resumption) event {
 	a.version, a.location, a.told, a.telling, a.choose = s.version, s.location, s.told, s.told, false
 	a.toldSaved = s.told
 	a.sentAt, a.spokeAt = now.Add(-max(age, 0)), now
+	a.renewedAt = a.sentAt
 	a.beganAt, a.settleAt = now, now.Add(settleQuiet)
 	a.fromEarlier = true
 	a.restoreObservations(s, r.edge.clean)
