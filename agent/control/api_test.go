@@ -209,7 +209,7 @@ func TestAPIEvents(t *testing.T) {
 	d := newDevice(t)
 	d.tracker.Set(health.SensorFailing, "cold room", "no device answers")
 	s := stream{handler: Handler(d, everyone, HandlerOptions{}).(*handler)}
-	s.paths = append(s.paths, lwm2m.Path{})
+	s.paths = append(s.paths, lwm2m.Path{}, lwm2m.MustPath("/3303/77"))
 	s.begin()
 	s.add(Event{Event: EventLost})
 	s.add(Event{Event: EventTree, Change: "created", Path: "/3303/7"})

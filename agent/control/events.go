@@ -12,7 +12,7 @@ import (
 // The kinds of events.
 const (
 	EventValue        = "value"        // a value is, or has become, this
-	EventTree         = "tree"         // a place has come or gone
+	EventTree         = "tree"         // a place has come or gone, or is not there when the stream begins
 	EventRegistration = "registration" // an account's state has changed
 	EventBootstrap    = "bootstrap"    // the bootstrap has gone on, or is wanted
 	EventFirmware     = "firmware"     // the update of the firmware has gone on
@@ -32,7 +32,7 @@ type Event struct {
 	Time    time.Time `json:"time,omitzero"`     // value
 	Quality string    `json:"quality,omitempty"` // value
 
-	Change  string   `json:"change,omitempty"`  // tree: "created", "deleted"; health: "set", "cleared"
+	Change  string   `json:"change,omitempty"`  // tree: "created", "deleted", "missing"; health: "set", "cleared"
 	Server  *Server  `json:"server,omitempty"`  // registration
 	Trouble *Trouble `json:"trouble,omitempty"` // health
 
@@ -46,6 +46,11 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request) error {
 	paths, err := h.paths(r)
 	if err != nil {
 		return err
+	}
+	for _, p := range paths {
+		if _, err := h.backend.Readings(p); err != nil && lwm2m.CodeOf(err) != lwm2m.NotFound {
+			return err // nothing would ever come
+		}
 	}
 	end, err := h.beginStream()
 	if err != nil {
@@ -96,7 +101,7 @@ func (s *stream) send() bool {
 
 func (s *stream) add(e Event) { s.pending = append(s.pending, e) }
 
-// begin adds how things stand: accounts, troubles, values.
+// begin adds how things stand: accounts, troubles, values, and paths where nothing is yet.
 func (s *stream) begin() {
 	status := s.backend.Status()
 	for _, server := range status.Servers {
@@ -112,6 +117,11 @@ func (s *stream) begin() {
 		s.add(Event{Event: EventHealth, Change: "set", Trouble: trouble(t)})
 	}
 	s.current()
+	for _, p := range s.paths {
+		if _, err := s.backend.Readings(p); err != nil {
+			s.add(Event{Event: EventTree, Change: "missing", Path: p.String()})
+		}
+	}
 }
 
 // current adds the values below the paths. A path that has none yet is no error.

@@ -173,6 +173,32 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// TestEventsOfWhatIsMissing: a path where nothing is yet is told of, and is waited for; what
+// can never be read is refused.
+func TestEventsOfWhatIsMissing(t *testing.T) {
+	d := newDevice(t)
+	c, _ := serve(t, d)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	missing := errors.New("missing")
+	err := c.Events(ctx, []string{"/3303/77", "/3303/0/5700"}, func(e Event) error {
+		if e.Event != EventTree {
+			return nil
+		}
+		if d := cmp.Diff(Event{Event: EventTree, Change: "missing", Path: "/3303/77"}, e); d != "" {
+			t.Error(d)
+		}
+		return missing
+	})
+	if !errors.Is(err, missing) {
+		t.Errorf("the stream ends with %v", err)
+	}
+	err = c.Events(ctx, []string{"/0/0/5"}, func(Event) error { return nil })
+	if refusal, ok := errors.AsType[*Refusal](err); !ok || refusal.Code != "4.05" {
+		t.Errorf("the secret key: %v", err)
+	}
+}
+
 // TestEventStreamsEnd: with the client, and with the agent; nothing is left of
 // them.
 func TestEventStreamsEnd(t *testing.T) {

@@ -107,6 +107,7 @@ const valueAnswer = `[{"path":"/3303/0/5700","name":"Sensor Value","type":"Float
 {"path":"/9/0/1","name":"Big","type":"Unsigned Integer","value":18446744073709551615,"unit":"","quality":"good","time":"2026-03-01T11:00:00Z"}]`
 
 const eventsAnswer = `{"event":"registration","server":{"short_server_id":101}}
+{"event":"tree","path":"/3303/7","change":"missing"}
 {"event":"value","path":"/3303/0/5700","name":"Sensor Value","type":"Float","value":21.5,"unit":"Cel","time":"2026-03-01T11:59:59.25Z","quality":"good"}
 {"event":"value","path":"/3303/0/5700","name":"Sensor Value","type":"Float","value":22,"unit":"Cel","time":"2026-03-01T12:00:00Z","quality":"uncertain"}
 {"event":"lost"}
@@ -199,7 +200,7 @@ health:
 		{[]string{"observe", "/3303"}, "GET /v1/events?path=%2F3303", `12:59:59.250  /3303/0/5700  Sensor Value  21.5 Cel
 13:00:00.000  /3303/0/5700  Sensor Value  22 Cel  uncertain
 13:00:00.000  /3303/1  deleted
-`, "some changes were missed; all values follow\nlwm2m-agent observe: the agent has ended the stream\n", 1},
+`, "there is nothing at /3303/7 yet; its values follow when they are there\nsome changes were missed; all values follow\nlwm2m-agent observe: the agent has ended the stream\n", 1},
 		{[]string{"observe", "-json", "/3303"}, "GET /v1/events?path=%2F3303", "*", "lwm2m-agent observe: the agent has ended the stream\n", 1},
 		{[]string{"trace"}, "GET /v1/trace", `12:59:59.250 <- 101  CON  GET  Read  /3303/0/5700  /temperature/0/sensor-value  token 0a0b  id 7  20 B
 12:59:59.500 -> 101  2.05 Content  Read  /3303/0/5700  /temperature/0/sensor-value  Observe 5, Accept text/plain  text/plain  token 0a0b  25 B
@@ -244,7 +245,7 @@ func TestNoAgent(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "none")
 	for _, args := range [][]string{{"status"}, {"tree"}, {"read", "/3"}, {"write", "/3", "x"}, {"execute", "/3"}, {"observe", "/3"}, {"trace"}, {"update"}} {
 		_, problems, code := run(t.Context(), append(args, "-socket", socket)...)
-		if want := "is it running? \"lwm2m-agent check\" says"; code != 1 || !strings.Contains(problems, want) {
+		if want := "is it running? \"lwm2m-agent check\" says"; code != 1 || !strings.Contains(problems, want) || strings.Count(problems, "\n") != 1 {
 			t.Errorf("%q: %d %q", args, code, problems)
 		}
 	}

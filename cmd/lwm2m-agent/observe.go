@@ -36,6 +36,10 @@ func (c *call) printEvent(e *control.Event) {
 		}
 		fmt.Fprintln(c.stdout, line)
 	case control.EventTree:
+		if e.Change == "missing" {
+			fmt.Fprintf(c.stderr, "there is nothing at %s yet; its values follow when they are there\n", e.Path)
+			return
+		}
 		fmt.Fprintf(c.stdout, "%s  %s  %s\n", c.now().In(c.zone).Format("15:04:05.000"), e.Path, e.Change)
 	case control.EventLost:
 		fmt.Fprintln(c.stderr, "some changes were missed; all values follow")

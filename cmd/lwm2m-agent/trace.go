@@ -39,8 +39,11 @@ func runTrace(ctx context.Context, c *call) (err error) {
 		defer func() { err = errors.Join(err, end()) }()
 		show = w.Write
 	}
-	shown, lost := uint(0), uint64(0)
-	err = control.NewClient(*socket).Trace(ctx, func() { fmt.Fprintln(c.stderr, "listening; interrupt to end") }, func(m trace.Message) error {
+	shown, lost, begun := uint(0), uint64(0), false
+	err = control.NewClient(*socket).Trace(ctx, func() {
+		begun = true
+		fmt.Fprintln(c.stderr, "listening; interrupt to end")
+	}, func(m trace.Message) error {
 		lost += m.Lost
 		if err := show(&m); err != nil {
 			return err
@@ -50,7 +53,9 @@ func runTrace(ctx context.Context, c *call) (err error) {
 		}
 		return nil
 	})
-	fmt.Fprintf(c.stderr, "%d messages, %d lost\n", shown, lost)
+	if begun {
+		fmt.Fprintf(c.stderr, "%d messages, %d lost\n", shown, lost)
+	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, errEnough) {
 		return nil // asked to end
 	}
