@@ -207,7 +207,7 @@ func (f *firmware) rebootMachine(ctx context.Context) error {
 	}
 	argument, err := r.RebootArgument()
 	if err != nil {
-		return err
+		return fmt.Errorf("reboot: %w", err)
 	}
 	if argument == "" {
 		return control.Reboot(ctx)

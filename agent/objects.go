@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"strconv"
 	"time"
@@ -174,7 +173,7 @@ func (a *Agent) deviceHooks() objects.DeviceHooks {
 	hooks := objects.DeviceHooks{
 		Reboot: func(ctx context.Context, origin model.Origin) error {
 			if err := a.opts.Control.CanReboot(ctx); err != nil {
-				return fmt.Errorf("reboot: %w", err)
+				return err
 			}
 			a.log.Warn("reboot was asked for", slog.Int("server", int(origin.Server)))
 			return a.afterAnswer("reboot", a.opts.Control.Reboot)

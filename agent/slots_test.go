@@ -16,6 +16,7 @@ import (
 	"lwm2m-agent/fota"
 	"lwm2m-agent/fota/plain/plaintest"
 	"lwm2m-agent/host"
+	"lwm2m-agent/lwm2m/model"
 )
 
 // imageSlots is a machine whose slots are files.
@@ -86,6 +87,22 @@ func TestPackagesForThisMachine(t *testing.T) {
 			t.Errorf("got %v, want %q", err, c.want)
 		}
 	}
+}
+
+// TestRebootIsRefused: a server is told what the operating system says, once.
+func TestRebootIsRefused(t *testing.T) {
+	a := &Agent{opts: Options{Control: &withoutInit{}}}
+	err := a.deviceHooks().Reboot(t.Context(), model.FromLocal())
+	if want := "reboot: " + host.ErrNotSupported.Error(); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// withoutInit is a machine that cannot be rebooted.
+type withoutInit struct{ demo.Machine }
+
+func (*withoutInit) CanReboot(context.Context) error {
+	return fmt.Errorf("reboot: %w", host.ErrNotSupported)
 }
 
 // withArgument gives back what it is told.

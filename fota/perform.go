@@ -170,7 +170,7 @@ func (u *Updater) reboot(ctx context.Context) {
 			return happening{event: nothing}
 		}
 		if err := u.cfg.Reboot(ctx); err != nil {
-			return happening{event: failed, failure: Failf(UpdateFailed, "reboot: %v", err)}
+			return happening{event: failed, failure: Failf(UpdateFailed, "%v", err)}
 		}
 		timer := time.NewTimer(rebootTime)
 		defer timer.Stop()

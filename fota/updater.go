@@ -22,7 +22,8 @@ type Config struct {
 	Mirrors func(uri *url.URL) []*url.URL
 
 	BootID string // differs with each boot; "" counts as another one each time
-	// Reboot returns when the reboot is certain to come.
+	// Reboot returns when the reboot is certain to come. Its error says what was attempted: it
+	// is the reason that servers read.
 	Reboot func(ctx context.Context) error
 	// Check looks at the machine itself at the end of the trial; nil: only the
 	// servers count.

@@ -45,8 +45,8 @@ var (
 	ErrSynchronized = errors.New("the clock follows a time server")
 )
 
-// Control has the operating system do things. Errors wrap one of the above where
-// that is the cause.
+// Control has the operating system do things. Errors say what was attempted ("reboot: …"),
+// and wrap one of the above where that is the cause.
 type Control interface {
 	// CanReboot returns nil if Reboot would be tried now.
 	CanReboot(ctx context.Context) error
