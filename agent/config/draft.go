@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -204,7 +205,7 @@ func (d *drafter) layout(overlay *node) (*Layout, error) {
 	all := d.merged(overlay)
 	l.Config, l.Checked, l.Shown = cfg, cfg, render(&schema, all, false)
 	c := comparison{layout: l}
-	c.compare(&schema, "", d.active, all)
+	c.compare(&schema, "", "", d.active, all)
 	slices.Sort(l.Restart)
 	l.Restart = slices.Compact(l.Restart)
 	return l, nil
@@ -348,31 +349,33 @@ func (c *comparison) add(top, what string) {
 	}
 }
 
-func (c *comparison) compare(s *section, outer string, was, is *node) {
+// compare tells what is different in a section; top is the one at the top that it is in, "" for
+// the top itself.
+func (c *comparison) compare(s *section, top, outer string, was, is *node) {
 	for i := range s.keys {
 		k := &s.keys[i]
 		a, b := was.at(k.name), is.at(k.name)
 		if (a == nil) == (b == nil) && (a == nil || same(k, a, b)) {
 			continue
 		}
-		c.changed(s, k, outer, a, b)
+		c.changed(s, k, cmp.Or(top, k.name), outer, a, b)
 	}
 	for i := range s.sections {
 		sub := &s.sections[i]
 		a, b := was.at(sub.name), is.at(sub.name)
 		if sub.identity == "" {
-			c.compare(sub, within(outer, sub.name), a, b)
+			c.compare(sub, cmp.Or(top, sub.name), within(outer, sub.name), a, b)
 			continue
 		}
-		c.compareLists(sub, outer, a, b)
+		c.compareLists(sub, cmp.Or(top, sub.name), outer, a, b)
 	}
 }
 
-func (c *comparison) compareLists(s *section, outer string, was, is *node) {
+func (c *comparison) compareLists(s *section, top, outer string, was, is *node) {
 	if was != nil {
 		for _, e := range was.list {
 			if is.element(s, e.table[s.identity].value) == nil {
-				c.add(s.name, within(outer, s.title(e))+": removed")
+				c.add(top, within(outer, s.title(e))+": removed")
 				c.layout.ServersChange = c.layout.ServersChange || s.name == "server"
 			}
 		}
@@ -384,25 +387,21 @@ func (c *comparison) compareLists(s *section, outer string, was, is *node) {
 		title := within(outer, s.title(e))
 		old := was.element(s, e.table[s.identity].value)
 		if old == nil {
-			c.add(s.name, title+": added")
+			c.add(top, title+": added")
 			continue
 		}
-		c.compare(s, title, old, e)
+		c.compare(s, top, title, old, e)
 	}
 }
 
 // changed tells of one key; secrets are not shown.
-func (c *comparison) changed(s *section, k *key, title string, was, is *node) {
+func (c *comparison) changed(s *section, k *key, top, title string, was, is *node) {
 	var r renderer
 	show := func(n *node) string {
 		if n == nil {
 			return "none"
 		}
 		return r.value(k, n)
-	}
-	top := s.name
-	if top == "" {
-		top = k.name
 	}
 	apn := s.name == "modem" && k.name == "apn"
 	if apn {
@@ -447,6 +446,6 @@ func (f Files) Beyond(overlay string) ([]string, error) {
 	}
 	l := &Layout{}
 	c := comparison{layout: l}
-	c.compare(&schema, "", d.base, d.active)
+	c.compare(&schema, "", "", d.base, d.active)
 	return l.Changes, nil
 }

@@ -165,6 +165,28 @@ func TestDraft(t *testing.T) {
 	}
 }
 
+// TestDraftRestart: what lies in a section that is read at the start is read then, too; the
+// channel of a sensor is not.
+func TestDraftRestart(t *testing.T) {
+	f := folder(t, filesText+"\n[[firmware.host]]\nhost = 'a.example.com'\nmirrors = ['https://b.example.com']\n")
+	for _, tt := range []struct {
+		candidate string
+		want      []string
+	}{
+		{"[[firmware.host]]\nhost='c.example.com'\nmirrors=['https://d.example.com']\n", []string{"firmware"}},
+		{"[[firmware.host]]\nhost='a.example.com'\nmirrors=['https://d.example.com']\n", []string{"firmware"}},
+		{"[firmware]\nbackend='grub'\nkeys=['state/x.csv']\ncompatible='b'\n" +
+			"[[firmware.slot]]\nname='A'\ndevices=['rootfs=/dev/a']\n[[firmware.slot]]\nname='B'\ndevices=['rootfs=/dev/b']\n", []string{"firmware"}},
+		{"[[modem]]\nname='second'\ndriver='at'\nport='/dev/ttyUSB3'\n", []string{"modem"}},
+		{"[[sensor]]\nname='a'\n[[sensor.channel]]\nname='value'\nscale=2\n", nil},
+	} {
+		l := f.mustDraft(t, tt.candidate, "", false)
+		if len(l.Changes) == 0 || !slices.Equal(l.Restart, tt.want) {
+			t.Errorf("%s\nin force at the next start only: %q, want %q; changes %q", tt.candidate, l.Restart, tt.want, l.Changes)
+		}
+	}
+}
+
 func TestDraftRefuses(t *testing.T) {
 	f := folder(t, filesText)
 	outside := filepath.Join(t.TempDir(), "other.psk")
