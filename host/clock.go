@@ -106,6 +106,21 @@ func UTCOffset(root fs.FS, t time.Time) string {
 	if data == nil {
 		data = zoneOf(first(text(root, "etc/TZ"), "UTC0"))
 	}
+	return offsetIn(data, t)
+}
+
+// UTCOffsetIn returns the offset from UTC in effect at t in a time zone for whose name
+// HasTimezone is true.
+func UTCOffsetIn(root fs.FS, name string, t time.Time) string {
+	data := zoneData(root, zoneinfo+name)
+	if data == nil {
+		tz, _ := posixZone(root, name)
+		data = zoneOf(tz)
+	}
+	return offsetIn(data, t)
+}
+
+func offsetIn(data []byte, t time.Time) string {
 	zone, err := time.LoadLocationFromTZData("", data)
 	if err != nil {
 		zone = time.UTC

@@ -79,6 +79,16 @@ func TestUTCOffset(t *testing.T) {
 	}
 }
 
+func TestUTCOffsetIn(t *testing.T) {
+	summer := time.Date(2026, 7, 15, 12, 0, 0, 0, time.UTC)
+	root := files(map[string]string{"usr/share/zoneinfo/V": string(zoneOf("CET-1CEST,M3.5.0,M10.5.0/3"))})
+	for name, want := range map[string]string{"V": "+02:00", "Etc/GMT-3": "+03:00", "Etc/UTC": "+00:00", "none": "+00:00"} {
+		if got := UTCOffsetIn(root, name, summer); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
 func TestZoneOf(t *testing.T) {
 	for offset, want := range map[int]string{
 		0: "Etc/UTC", 3600: "Etc/GMT-1", -5 * 3600: "Etc/GMT+5", 14 * 3600: "Etc/GMT-14", -12 * 3600: "Etc/GMT+12",

@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"cmp"
 	"context"
 	"io/fs"
 	"net/netip"
@@ -48,13 +49,29 @@ func (m *Machine) SetTime(ctx context.Context, t time.Time) error {
 }
 
 // UTCOffset implements objects.DeviceHost.
-func (m *Machine) UTCOffset() string { return host.UTCOffset(m.Root, m.Clock()) }
+func (m *Machine) UTCOffset() string {
+	if name := m.simulatedZone(); name != "" {
+		return host.UTCOffsetIn(m.Root, name, m.Clock())
+	}
+	return host.UTCOffset(m.Root, m.Clock())
+}
 
 // ZoneOf implements objects.DeviceHost.
 func (m *Machine) ZoneOf(offset int) string { return host.ZoneOf(offset) }
 
 // Timezone implements objects.DeviceHost.
-func (m *Machine) Timezone() string { return host.Timezone(m.Root) }
+func (m *Machine) Timezone() string {
+	return cmp.Or(m.simulatedZone(), host.Timezone(m.Root))
+}
+
+// simulatedZone returns the time zone that a simulated machine was given, "" where that of the
+// files is in force.
+func (m *Machine) simulatedZone() string {
+	if s, ok := m.Control.(interface{ SimulatedTimezone() string }); ok {
+		return s.SimulatedTimezone()
+	}
+	return ""
+}
 
 // HasTimezone implements objects.DeviceHost.
 func (m *Machine) HasTimezone(name string) bool { return host.HasTimezone(m.Root, name) }

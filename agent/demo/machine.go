@@ -14,6 +14,7 @@ type Machine struct {
 
 	mu     sync.Mutex
 	offset time.Duration // of the simulated clock from the real one
+	zone   string        // the simulated time zone; "": that of the real machine
 }
 
 // CanReboot implements host.Control.
@@ -36,8 +37,18 @@ func (m *Machine) SetTime(_ context.Context, t time.Time) error {
 
 // SetTimezone implements host.Control.
 func (m *Machine) SetTimezone(_ context.Context, name string) error {
-	m.Say("a server set the time zone to " + name + ": nothing has changed")
+	m.mu.Lock()
+	m.zone = name
+	m.mu.Unlock()
+	m.Say("a server set the time zone to " + name + ": only the demo's has changed")
 	return nil
+}
+
+// SimulatedTimezone returns the time zone that was set, "" if none was.
+func (m *Machine) SimulatedTimezone() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.zone
 }
 
 // Now is the simulated clock.

@@ -27,6 +27,9 @@ func TestMachine(t *testing.T) {
 		if got := m.Now(); !got.Equal(wanted.Add(time.Hour)) {
 			t.Errorf("an hour later it is %v", got)
 		}
+		if got := m.SimulatedTimezone(); got != "Europe/Vienna" {
+			t.Errorf("the time zone is %q", got)
+		}
 		all := strings.Join(said, "\n")
 		for _, want := range []string{"reboot", "2040-01-02T03:04:05Z", "Europe/Vienna"} {
 			if len(said) != 3 || !strings.Contains(all, want) {
