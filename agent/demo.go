@@ -48,6 +48,31 @@ type DemoOptions struct {
 	Built   time.Time
 }
 
+// Check finds options that are wrong or contradict one another, by the names of their flags.
+func (o *DemoOptions) Check() error {
+	for _, a := range []struct{ flag, address string }{{"web", o.Web}, {"coap", o.CoAP}, {"coaps", o.CoAPS}} {
+		if _, _, err := net.SplitHostPort(a.address); err != nil {
+			return fmt.Errorf("-%s %q is not an address like 127.0.0.1:8080", a.flag, a.address)
+		}
+	}
+	if o.Server == "" {
+		if o.ID != "" || len(o.Key) > 0 {
+			return errors.New("-identity and -key are for a server elsewhere: give its -server, such as coaps://host:5684")
+		}
+		return nil
+	}
+	u, err := url.Parse(o.Server)
+	switch {
+	case err != nil || u.Scheme != "coap" && u.Scheme != "coaps" || u.Host == "":
+		return fmt.Errorf("-server %q is not a URI like coaps://host:5684", o.Server)
+	case u.Scheme == "coaps" && (o.ID == "" || len(o.Key) == 0):
+		return errors.New("a coaps server needs -identity and -key")
+	case u.Scheme == "coap" && (o.ID != "" || len(o.Key) > 0):
+		return errors.New("-identity and -key are for a coaps server: coap is not secured")
+	}
+	return nil
+}
+
 // demoLifetime is short, so that a person sees Updates.
 const demoLifetime = 10 * time.Minute
 
@@ -58,7 +83,7 @@ const demoServerID = 101
 const demoEndpoint = "urn:dev:ops:32473-demo-gateway"
 
 // Demo runs the simulated board, an LwM2M server unless one elsewhere is given,
-// and the page, until ctx ends. It leaves nothing behind.
+// and the page, until ctx ends. It leaves nothing behind. The options have passed Check.
 func Demo(ctx context.Context, opts DemoOptions) error {
 	dir, err := os.MkdirTemp("", "lwm2m-agent-demo-")
 	if err != nil {
@@ -157,14 +182,11 @@ func (d *demonstration) prepare(ctx context.Context) error {
 // useServer points the account to a server elsewhere.
 func (d *demonstration) useServer(a *config.Account) error {
 	u, err := url.Parse(d.opts.Server)
-	if err != nil || u.Scheme != "coap" && u.Scheme != "coaps" || u.Host == "" {
-		return fmt.Errorf("-server %q is not a URI like coaps://host:5684", d.opts.Server)
+	if err != nil {
+		return err
 	}
 	a.URI = u
-	switch {
-	case u.Scheme == "coaps" && (d.opts.ID == "" || len(d.opts.Key) == 0):
-		return errors.New("a coaps server needs -identity and -key")
-	case u.Scheme == "coaps":
+	if u.Scheme == "coaps" {
 		a.Security, a.Identity, a.Key = config.SecurityPSK, d.opts.ID, config.NewSecret(d.opts.Key)
 	}
 	return nil

@@ -32,6 +32,9 @@ func runDemo(ctx context.Context, c *call) error {
 	if opts.Key, err = agent.ParseKey(*key); err != nil {
 		return usageError("-key: %v", err)
 	}
+	if err := opts.Check(); err != nil {
+		return usageError("%v", err)
+	}
 	if *verbose {
 		opts.Log = slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
