@@ -81,6 +81,9 @@ func (l localFirmware) Act(ctx context.Context, action string) error {
 	if errors.Is(err, fota.ErrNotNow) {
 		return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s: the update is %s", action, u.Status().Phase)
 	}
+	if _, ok := errors.AsType[*fota.Failure](err); ok { // the slots do not
+		return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s: %w", action, err)
+	}
 	return err
 }
 

@@ -286,6 +286,7 @@ func TestLocalUpdate(t *testing.T) {
 	local := localFirmware{u.agent.firmware}
 	content := packageOf("2.0", 300_000)
 	u.refused(local.Act(t.Context(), "accept"), lwm2m.MethodNotAllowed)
+	u.refused(local.Act(t.Context(), "rollback"), lwm2m.MethodNotAllowed) // slot B is empty
 	u.refused(local.Install(t.Context(), 0, &cutOff{content}), lwm2m.BadRequest)
 	u.until(fota.Idle, fota.ConnectionLost)
 	u.must(local.Install(t.Context(), int64(len(content)), bytes.NewReader(content)))

@@ -43,6 +43,7 @@ type Slots struct {
 type Slot struct {
 	Name  string
 	Good  bool // marked good, all its attempts to boot are there
+	Empty bool // known to hold no system
 	Image Image
 }
 

@@ -416,6 +416,9 @@ func (u *Updater) target(ctx context.Context, r *record, h *happening) error {
 		if slots.Single {
 			return Failf(UpdateFailed, "there is one slot: no system to go back to")
 		}
+		if s, _ := slots.slot(other); s.Empty {
+			return Failf(UpdateFailed, "slot %q is empty: no system to go back to", other)
+		}
 		r.Old, r.New = other, slots.Booted
 	}
 	return nil

@@ -153,7 +153,7 @@ func (b *Backend) Slots(context.Context) (fota.Slots, error) {
 	for _, name := range names {
 		s := b.env.Slots[name]
 		out.All = append(out.All, fota.Slot{
-			Name: name, Good: !s.Bad && s.Left == attempts, Image: fota.Image{Version: s.Version, Hash: s.Hash},
+			Name: name, Good: !s.Bad && s.Left == attempts, Empty: s.Bad && s.Hash == "", Image: fota.Image{Version: s.Version, Hash: s.Hash},
 		})
 	}
 	return out, nil

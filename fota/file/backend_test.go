@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -165,4 +166,28 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("got %+v", i)
 		}
 	})
+}
+
+// TestOtherSlotIsEmpty until a package was installed there.
+func TestOtherSlotIsEmpty(t *testing.T) {
+	b := open(t, t.TempDir(), "1")
+	empty := func() (out []bool) {
+		s, err := b.Slots(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, slot := range s.All {
+			out = append(out, slot.Empty)
+		}
+		return out
+	}
+	if got := empty(); !slices.Equal(got, []bool{false, true}) {
+		t.Errorf("at first: %v", got)
+	}
+	if _, err := b.Install(t.Context(), put(t, good), "B"); err != nil {
+		t.Fatal(err)
+	}
+	if got := empty(); !slices.Equal(got, []bool{false, false}) {
+		t.Errorf("after an installation: %v", got)
+	}
 }
