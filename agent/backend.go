@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -54,7 +55,13 @@ func (b *backend) Health() []health.Trouble { return b.health.Troubles() }
 
 // ParsePath implements control.Backend.
 func (b *backend) ParsePath(s string) (lwm2m.Path, error) {
-	return b.registry.ParsePath(s, b.apps.Definitions()...)
+	p, err := b.registry.ParsePath(s, b.apps.Definitions()...)
+	if err == nil && p.Prefix() != "" { // there are no devices behind this gateway: it is a name that is wrong
+		if _, err = b.registry.ByName(p.Prefix()); err != nil {
+			return lwm2m.Path{}, fmt.Errorf("%w: %q: %w", lwm2m.ErrPath, s, err)
+		}
+	}
+	return p, err
 }
 
 // Definition implements control.Backend.
