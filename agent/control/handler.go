@@ -244,7 +244,7 @@ func body(r *http.Request, into any) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		return lwm2m.Errorf(lwm2m.BadRequest, "the body is not the JSON that this route takes: %w", err)
+		return lwm2m.Errorf(lwm2m.BadRequest, "the body is not the JSON that this route takes: %s", wrongJSON(err))
 	}
 	if d.More() {
 		return lwm2m.Errorf(lwm2m.BadRequest, "there is something behind the JSON of the body")

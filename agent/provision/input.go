@@ -85,7 +85,11 @@ func ReadInput(r io.Reader) (*Input, error) {
 // harmless says what is wrong with JSON without what is in it.
 func harmless(err error) string {
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Sprintf("%q is no %s", e.Field, e.Type)
+		found, _, _ := strings.Cut(e.Value, " ") // without a number, which may be a key
+		if e.Field == "" {
+			return found + " instead of an object"
+		}
+		return fmt.Sprintf("%q takes no %s", e.Field, found)
 	}
 	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Sprintf("syntax error at byte %d", e.Offset)

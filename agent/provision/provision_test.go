@@ -352,7 +352,7 @@ func TestInputHidesSecrets(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 	for text, want := range map[string]string{
-		`{"servers":[{"key":55}]}`: `"servers.key" is no`, `{"sesame":"5ec2e7"}`: `unknown field "sesame"`, `{"key":"5ec2e7`: "ends early", `{"a" "5ec2e7"}`: "syntax error at byte",
+		`{"servers":[{"key":55}]}`: `"servers.key" takes no number`, `["5ec2e7"]`: "array instead of an object", `{"sesame":"5ec2e7"}`: `unknown field "sesame"`, `{"key":"5ec2e7`: "ends early", `{"a" "5ec2e7"}`: "syntax error at byte",
 	} {
 		if _, err := ReadInput(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "5ec2e7") {
 			t.Errorf("%s: %v", text, err)
