@@ -20,6 +20,14 @@ func runBundle(ctx context.Context, c *call) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
+	const promise = "holds status, configuration and log, and no keys; look into it before you hand it on"
+	if c.args[0] == "-" {
+		if err := agent.Bundle(ctx, c.stdout, opts); err != nil {
+			return err
+		}
+		fmt.Fprintln(c.stderr, "the archive "+promise)
+		return nil
+	}
 	// Not over anything that is there: whoever runs this is root, as a rule.
 	f, err := os.OpenFile(c.args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // who runs this says where
 	if err != nil {
@@ -28,6 +36,6 @@ func runBundle(ctx context.Context, c *call) error {
 	if err := errors.Join(agent.Bundle(ctx, f, opts), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(c.args[0])) //nolint:gosec // as above
 	}
-	fmt.Fprintf(c.stdout, "%s holds status, configuration and log, and no keys; look into it before you hand it on\n", safe(c.args[0]))
+	fmt.Fprintf(c.stdout, "%s %s\n", safe(c.args[0]), promise)
 	return nil
 }

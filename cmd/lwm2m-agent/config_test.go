@@ -81,4 +81,12 @@ func TestBundle(t *testing.T) {
 	if _, problems, code := run(t.Context(), args...); code != 1 || !strings.Contains(problems, "file exists") {
 		t.Errorf("over a file that is there: exit %d, %s", code, problems)
 	}
+	args[len(args)-1] = "-"
+	t.Chdir(dir)
+	if out, problems, code := run(t.Context(), args...); code != 0 || !strings.HasPrefix(out, "\x1f\x8b") || !strings.Contains(problems, "no keys") {
+		t.Errorf("to standard output: exit %d, %.10q, %s", code, out, problems)
+	}
+	if _, err := os.Stat("-"); err == nil {
+		t.Error(`there is a file called "-"`)
+	}
 }
