@@ -91,7 +91,7 @@ func (b *backend) Execute(ctx context.Context, p lwm2m.Path, args model.Argument
 func (b *backend) Send(ctx context.Context, servers []uint16, paths []lwm2m.Path) ([]control.SendOutcome, error) {
 	servers = b.orAll(servers)
 	if len(servers) == 0 {
-		return nil, lwm2m.Errorf(lwm2m.NotFound, "there is no server account")
+		return nil, errNoAccounts
 	}
 	outcomes := make([]control.SendOutcome, len(servers))
 	unknown := make([]error, len(servers))
@@ -141,6 +141,8 @@ func (b *backend) Trace(ctx context.Context) *trace.Listener {
 	return l
 }
 
+var errNoAccounts = lwm2m.Errorf(lwm2m.NotFound, "there is no server account: the configuration has no [[server]], and no bootstrap has made one")
+
 // orAll returns the servers, or all if there is none.
 func (b *backend) orAll(servers []uint16) []uint16 {
 	if len(servers) > 0 {
@@ -155,6 +157,9 @@ func (b *backend) orAll(servers []uint16) []uint16 {
 // Update implements control.Backend.
 func (b *backend) Update(servers []uint16) error {
 	servers = b.orAll(servers)
+	if len(servers) == 0 {
+		return errNoAccounts
+	}
 	problems := make([]error, 0, len(servers))
 	for _, id := range servers {
 		problems = append(problems, b.client.Update(id))

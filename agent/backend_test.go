@@ -8,6 +8,21 @@ import (
 	"lwm2m-agent/lwm2m"
 )
 
+// TestNoAccount: what goes to all servers is refused where there is none.
+func TestNoAccount(t *testing.T) {
+	l := newLab(t)
+	cfg := l.config()
+	cfg.Servers = nil
+	a, _ := l.run(t, cfg)
+	b := &backend{a}
+	_, send := b.Send(t.Context(), nil, []lwm2m.Path{lwm2m.MustPath("/3/0/0")})
+	for what, err := range map[string]error{"update": b.Update(nil), "send": send} {
+		if lwm2m.CodeOf(err) != lwm2m.NotFound || !strings.Contains(err.Error(), "no server account") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
 // TestPathOfNoObject: a name that is wrong is told as such, with what is near, and is no device
 // behind the gateway whose object 0 is meant.
 func TestPathOfNoObject(t *testing.T) {
