@@ -11,6 +11,8 @@ var (
 	ErrNoAnswer = errors.New("no device answers")
 	// ErrNoBus: the bus, chip or device is not there.
 	ErrNoBus = errors.New("does not exist")
+	// ErrUnreachable: the bus is behind a network, which does not lead there.
+	ErrUnreachable = errors.New("does not take connections")
 	// ErrHung: a transfer on the bus has not come back in time; until it does,
 	// the bus is not used.
 	ErrHung = errors.New("the bus hangs")

@@ -60,6 +60,8 @@ func remedy(err error) string {
 	switch {
 	case errors.Is(err, ErrNoAnswer), errors.Is(err, ErrNoBus), errors.Is(err, ErrWrongDevice), errors.Is(err, ErrBusy):
 		return `run "lwm2m-agent scan"`
+	case errors.Is(err, ErrUnreachable):
+		return "check its address and port, and the network between"
 	case errors.Is(err, ErrInterlocked):
 		return "set it again when that is over"
 	case errors.Is(err, ErrPermission):

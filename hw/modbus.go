@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lwm2m-agent/hw/modbus"
 )
 
@@ -158,8 +156,9 @@ func modbusError(bus string, err error) error {
 		return &fault{fmt.Sprintf("%v: %v", ErrNoAnswer, err), ErrNoAnswer, err}
 	case errors.Is(err, modbus.ErrFrame):
 		return &fault{fmt.Sprintf("%v: %v", ErrGarbage, err), ErrGarbage, err}
-	case errors.Is(err, unix.ECONNREFUSED), errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.ENETUNREACH):
-		return &fault{fmt.Sprintf("%s does not take connections: %v", bus, err), ErrNoBus, err}
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return &fault{fmt.Sprintf("%s %v: %v", bus, ErrUnreachable, op.Err), ErrUnreachable, err}
 	}
 	return nodeError(bus, err)
 }

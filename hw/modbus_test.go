@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -132,8 +133,20 @@ func TestModbus(t *testing.T) {
 		t.Errorf("a device that is silent: %v", err)
 	}
 	_ = p.listener.Close()
-	if _, err := Probe(t.Context(), RoleSensor, cfg, Options{}); !errors.Is(err, ErrNoBus) {
+	if _, err := Probe(t.Context(), RoleSensor, cfg, Options{}); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("nobody listens: %v", err)
+	}
+}
+
+// TestModbusUnreachable: whatever keeps a connection from being made is told with what to do.
+func TestModbusUnreachable(t *testing.T) {
+	cfg := Config{Name: "meter", Driver: "modbus", Bus: "tcp:192.0.2.7:502"}
+	for _, cause := range []error{os.ErrDeadlineExceeded, &net.DNSError{Err: "no such host", Name: "meter.local"}} {
+		err := newError(sensorUnit("meter"), cfg, modbusError(cfg.Bus, &net.OpError{Op: "dial", Net: "tcp", Err: cause}))
+		text := "tcp:192.0.2.7:502 does not take connections: " + cause.Error() + "; check its address and port, and the network between"
+		if !errors.Is(err, ErrUnreachable) || !errors.Is(err, cause) || !strings.HasSuffix(err.Error(), text) {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 
