@@ -94,7 +94,7 @@ func lineOf(l config.Line) hw.Line {
 }
 
 // Check finds what reading a configuration cannot: objects that the registry
-// does not have, settings that do not fit their driver.
+// does not have, settings that do not fit their driver, what two ask for.
 func Check(cfg *config.Config, defs model.Definitions) config.Problems {
 	var problems config.Problems
 	check := func(s config.Section, p place, ops model.Ops) {
@@ -119,7 +119,7 @@ func Check(cfg *config.Config, defs model.Definitions) config.Problems {
 		a := &cfg.Actuators[i]
 		check(a.Section, place{cmp.Or(a.Object, objectActuation), a.Resource}, model.OpWrite|model.OpExecute)
 	}
-	return slices.Concat(problems, placed(cfg, hw.Validate(SetupOf(cfg))), checkProcess(cfg), checkGeofences(cfg), checkApps(cfg))
+	return slices.Concat(problems, placed(cfg, hw.Validate(SetupOf(cfg))), checkProcess(cfg), checkGeofences(cfg), checkApps(cfg), checkInstances(cfg, defs))
 }
 
 // checkPlace says what is wrong with an object and a resource that a channel is
