@@ -357,6 +357,15 @@ func TestListings(t *testing.T) {
 	}
 }
 
+// TestScanOfNothing: a machine on which nothing is found has an empty list.
+func TestScanOfNothing(t *testing.T) {
+	var out strings.Builder
+	c := &call{stdout: &out}
+	if err := c.printScan(nil, "", true); err != nil || out.String() != `{"configuration":"","findings":[]}`+"\n" {
+		t.Errorf("%s, %v", out.String(), err)
+	}
+}
+
 // TestCheckJSON: a program that reads what check says always gets a list, of what is wrong with the configuration too.
 func TestCheckJSON(t *testing.T) {
 	dir := t.TempDir()

@@ -14,8 +14,13 @@ func runScan(ctx context.Context, c *call) error {
 		return err
 	}
 	findings, lines := agent.Scan(ctx)
-	if *asJSON {
-		return json.NewEncoder(c.stdout).Encode(map[string]any{"findings": findings, "configuration": lines})
+	return c.printScan(findings, lines, *asJSON)
+}
+
+func (c *call) printScan(findings []agent.Finding, lines string, asJSON bool) error {
+	if asJSON {
+		// Without any, a list too.
+		return json.NewEncoder(c.stdout).Encode(map[string]any{"findings": append([]agent.Finding{}, findings...), "configuration": lines})
 	}
 	var t table
 	for _, f := range findings {
