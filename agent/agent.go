@@ -123,6 +123,7 @@ type Agent struct {
 	module        atomic.Pointer[objects.ModuleIdentities] // that object 16 has
 
 	modemTasks []Task
+	releasers  []*bind.Releaser
 	receiver   *bind.Receiver // nil: nobody is asked where the device is
 
 	network  sync.Mutex // a picture is published before the next one is taken

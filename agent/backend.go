@@ -41,7 +41,9 @@ func (b *backend) Status() control.Status {
 	if n := b.modems.Messages(); len(b.modemTasks) > 0 {
 		s.SMS = &control.SMS{Received: n.Received, Woken: n.Woken, Ignored: n.Ignored}
 	}
-	b.modems.Each(func(name string, m *modem.State) { s.Modems = append(s.Modems, modemStatus(name, m)) })
+	b.modems.Each(func(name string, m *modem.State) {
+		s.Modems = append(s.Modems, modemStatus(name, m, b.modems.Released(name)))
+	})
 	s.Location = b.locationStatus()
 	s.Bootstrap = bootstrapStatus(b.client.BootstrapStatus())
 	return s

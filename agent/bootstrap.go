@@ -23,6 +23,7 @@ func (a *Agent) bootstrap(by uint16) error {
 
 // bootstrapChanged is client.Config.OnBootstrap.
 func (a *Agent) bootstrapChanged(s client.BootstrapStatus) {
+	a.lookSilent()
 	if shown := bootstrapStatus(s); shown != nil {
 		a.status.each(func(sub *backendSubscription) { sub.bootstrapped(shown) })
 	}

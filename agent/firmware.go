@@ -278,6 +278,7 @@ func (f *firmware) changed(s fota.Status) {
 		f.agent.log.Error("firmware status not published", slog.Any("error", err))
 	}
 	f.agent.status.tellFirmware(shownFirmware(s))
+	f.agent.lookSilent()
 	if s.Result == fota.UpdateFailed && s.Phase == fota.Resting {
 		f.agent.health.Set(health.FirmwareFailed, "", s.Reason)
 	} else {
@@ -318,6 +319,12 @@ func (f *firmware) forgetContacts() {
 	for _, s := range statuses {
 		f.received[s.ShortServerID] = s.ReceivedMessages
 	}
+}
+
+// downloads reports whether a package comes.
+func (f *firmware) downloads() bool {
+	u := f.now.Load()
+	return u != nil && u.Status().Phase.State() == fota.Downloading
 }
 
 // heard takes the state of an account.

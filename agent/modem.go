@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,11 @@ func (a *Agent) addModems() error {
 		a.modemTasks = append(a.modemTasks, named{"modem " + section.Name, m.Run}, named{"APN of modem " + section.Name, keepAPN})
 		if healer != nil {
 			a.modemTasks = append(a.modemTasks, named{"healer of modem " + section.Name, healer.Run})
+		}
+		if section.Release {
+			r := a.modems.Releaser(section.Name, func() bool { return a.silent(section.Name) })
+			a.releasers = append(a.releasers, r)
+			a.modemTasks = append(a.modemTasks, named{"release of modem " + section.Name, r.Run})
 		}
 		if i > 0 {
 			continue
@@ -71,6 +77,55 @@ func (a *Agent) addHostDevice() error {
 		return err
 	}
 	return a.objects.device.SetExternal(objects.HostDeviceLink())
+}
+
+// lookSilent has the modems looked at that are told when nobody uses them.
+func (a *Agent) lookSilent() {
+	for _, r := range a.releasers {
+		r.Look()
+	}
+}
+
+// silent reports whether a server that is reached through a modem sleeps, and neither another one of these has anything
+// under way, nor a bootstrap, nor the download of a package.
+func (a *Agent) silent(name string) bool {
+	if a.firmware != nil && a.firmware.downloads() {
+		return false
+	}
+	switch s := a.client.BootstrapStatus().State; s {
+	case client.BootstrapIdle, client.BootstrapWaiting, client.BootstrapStopped:
+	default:
+		return false
+	}
+	asleep := false
+	for _, s := range a.client.Status() {
+		if !a.goesThrough(s.ShortServerID, name) {
+			continue
+		}
+		switch s.State {
+		case client.Asleep:
+			asleep = true
+		case client.Waiting, client.Disabled, client.Stopped: // nothing is on its way
+		default:
+			return false
+		}
+	}
+	return asleep
+}
+
+// goesThrough reports whether an account is reached through a modem: by its own sockets, or as the machine's way.
+func (a *Agent) goesThrough(id uint16, name string) bool {
+	var bearer config.Bearer
+	servers := a.config.Load().Servers
+	for i := range servers {
+		if s := &servers[i]; s.ShortServerID == id {
+			if s.Modem != "" {
+				return s.Modem == name
+			}
+			bearer = s.Bearer
+		}
+	}
+	return a.modems.Carries(name, slices.Contains(cellularBearers, bearer))
 }
 
 // setAPNs has the modems connect with the APNs of a configuration.
@@ -189,8 +244,8 @@ func checkModem(ctx context.Context, m *config.Modem) CheckRow {
 }
 
 // modemStatus is what status shows of a modem.
-func modemStatus(name string, s *modem.State) control.Modem {
-	out := control.Modem{Name: name, State: s.Presence.String()}
+func modemStatus(name string, s *modem.State, released uint64) control.Modem {
+	out := control.Modem{Name: name, State: s.Presence.String(), Released: released}
 	if s.Presence != modem.Ready && s.Presence != modem.Asleep {
 		out.Words = out.State
 		if s.Trouble != nil {
@@ -214,6 +269,9 @@ func modemStatus(name string, s *modem.State) control.Modem {
 	if len(out.Connected) > 0 {
 		out.Words += ", connected: " + strings.Join(out.Connected, ", ")
 	}
+	if released > 0 {
+		out.Words += fmt.Sprintf(", released %d times", released)
+	}
 	return out
 }
 
@@ -235,6 +293,9 @@ func describeModem(s *modem.State) string {
 	}
 	if strength := s.Signal.Strength(); strength != nil {
 		parts = append(parts, fmt.Sprintf("%.0f dBm", *strength))
+	}
+	if s.Release == modem.ReleaseRefused {
+		parts = append(parts, "without release (AT+CNMPSD is refused)")
 	}
 	return strings.Join(parts, ", ")
 }

@@ -55,6 +55,7 @@ func (f *statusFeed) each(tell func(*backendSubscription)) {
 func (a *Agent) accountChanged(s client.AccountStatus) {
 	a.status.send(serverStatus(s))
 	a.keepStatistics()
+	a.lookSilent()
 	if a.firmware != nil {
 		a.firmware.heard(s)
 	}

@@ -1,6 +1,7 @@
 package modem
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -14,6 +15,21 @@ type Sleep struct {
 	// Supported modes, as far as the modem has said.
 	HasPSM, HasEDRX bool
 }
+
+// Release is whether a modem can be told that nothing more is to be exchanged for now, so that
+// the network need not keep the connection of the radio until its own timer ends.
+type Release uint8
+
+// The values.
+const (
+	ReleaseUnknown Release = iota // nobody has asked
+	ReleaseOffered                // it can
+	ReleaseRefused                // it cannot, or has refused
+)
+
+// ErrNoRelease says that there is nothing to release: the modem sleeps, is not registered or
+// cannot be told, or something is under way again.
+var ErrNoRelease = errors.New("there is no connection of the radio to release")
 
 // PSM is the power saving mode (3GPP TS 23.682, clause 4.5.4).
 type PSM struct {

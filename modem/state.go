@@ -17,6 +17,7 @@ type State struct {
 	Signal   Signal
 	Bearers  []Bearer // in the order of their context numbers
 	Sleep    Sleep
+	Release  Release
 	Datagram int // bytes of the longest datagram of the modem's own UDP sockets; 0: it has none
 
 	Selection Selection

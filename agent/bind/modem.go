@@ -61,7 +61,13 @@ type namedModem struct {
 	state    modem.State
 	made     Modem
 	apn      *apnKeeper
-	datagram int // bytes of its longest, the last that was told
+	datagram int       // bytes of its longest, the last that was told
+	releaser *Releaser // nil: it is not told
+}
+
+// index returns where a modem is that the configuration names. The lock must be held.
+func (m *Modems) index(name string) int {
+	return slices.IndexFunc(m.states, func(s namedModem) bool { return s.name == name })
 }
 
 // Modem is a modem, by whatever driver.
@@ -78,7 +84,7 @@ type Modem interface {
 // atConfig is what package at makes of a [[modem]], without anybody who watches.
 func atConfig(m *config.Modem, log *slog.Logger, now func() time.Time) at.Config {
 	return at.Config{
-		Port: m.Port, Speed: m.Speed, Signal: m.Signal, PIN: modem.Secret(m.PIN.Reveal()),
+		Port: m.Port, Speed: m.Speed, Signal: m.Signal, PIN: modem.Secret(m.PIN.Reveal()), Release: m.Release,
 		Log: log.With(slog.String("modem", m.Name)), Now: now,
 	}
 }
@@ -149,8 +155,7 @@ func (m *Modems) create(section *config.Modem, changed func(modem.State, modem.P
 func (m *Modems) locator(name string) func(context.Context, func(gnss.Report)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	i := slices.IndexFunc(m.states, func(s namedModem) bool { return s.name == name })
-	return m.states[i].made.Locate // it is there, says the configuration
+	return m.states[m.index(name)].made.Locate // it is there, says the configuration
 }
 
 // Join has the first modem shown in objects 10 and 11.
@@ -158,6 +163,13 @@ func (m *Modems) Join(c *Cellular) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.first = c
+}
+
+// Released returns how often a modem, by its name, was told that nothing more was to be exchanged.
+func (m *Modems) Released(name string) uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.states[m.index(name)].releaser.Told()
 }
 
 // Each calls f with what is known of each modem, in the order of the configuration.
@@ -226,15 +238,26 @@ func (m *Modems) State(name string) (modem.State, bool) {
 func (m *Modems) Carrier(said bool) (modem.State, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.carrier > 0 {
-		return m.states[m.carrier-1].state, true
-	}
-	for i := range m.states {
-		if s := &m.states[i].state; said && s.Network.Registration.Registered() {
-			return *s, true
-		}
+	if i := m.carrying(said); i >= 0 {
+		return m.states[i].state, true
 	}
 	return modem.State{}, false
+}
+
+// Carries reports whether a modem is the one that Carrier returns.
+func (m *Modems) Carries(name string, said bool) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := m.carrying(said)
+	return i >= 0 && m.states[i].name == name
+}
+
+// carrying returns which modem Carrier returns, -1 for none.
+func (m *Modems) carrying(said bool) int {
+	if m.carrier > 0 {
+		return m.carrier - 1
+	}
+	return slices.IndexFunc(m.states, func(n namedModem) bool { return said && n.state.Network.Registration.Registered() })
 }
 
 // modemCodes are what ModemTrouble returns.

@@ -30,6 +30,8 @@ type Modem struct {
 	APN    string        // of the connection; "": what the modem has
 	Netifd string        // the interface of OpenWrt's that makes the connection; "": none
 	Power  string        // the actuator that the modem has its power from; "": none is known
+
+	Release bool // the modem is told when nothing more is to be exchanged
 }
 
 // The defaults of modems.
@@ -50,6 +52,7 @@ var modemSection = section{
 		{name: "apn", kind: accessPoint, fallback: "what the modem has", help: "APN of its connection; taken up at once, and on trial like the address of a server"},
 		{name: "netifd", kind: interfaceName, fallback: "none", help: `OpenWrt: the interface ("wwan") whose connection goes through the modem: heal has netifd reconnect it`},
 		{name: "power", kind: text(64), fallback: "none", help: `name of the [[actuator]] that gives the modem its power, for the last step of heal; its safe must be "on" or "keep"; docs/modems.md`},
+		{name: "release", kind: boolean, fallback: "false", help: `of "at": when all servers that are reached through the modem sleep in queue mode, tell the network so (AT+CNMPSD); docs/modems.md`},
 		{name: "pin", kind: pin, secret: true, help: "of the SIM; tried once, so that a wrong one does not lock the card"},
 	},
 }
@@ -137,12 +140,16 @@ func (b *builder) modems(root *node) {
 			Speed:  uint32(min(get(n, "speed", int64(DefaultSpeed)), math.MaxUint32)), //nolint:gosec // within range, says its kind
 			Signal: get(n, "signal", DefaultSignal), PIN: get(n, "pin", Secret{}),
 			Heal: get(n, "heal", false), APN: get(n, "apn", ""), Power: get(n, "power", ""), Netifd: get(n, "netifd", ""),
+			Release: get(n, "release", false),
 		}
 		if pin := n.table["pin"]; pin != nil && pin.source != nil && pin.source.open {
 			b.cfg.Warnings = append(b.cfg.Warnings, m.Problem("pin", "everyone on this machine can read it; run: chmod o-rwx %s", pin.source.file))
 		}
 		if m.Driver == ModemAT && m.Port == "" {
 			b.problems = append(b.problems, m.Problem("", `port is missing; driver "at" needs it`))
+		}
+		if m.Driver == ModemManager && m.Release {
+			b.problems = append(b.problems, m.Problem("release", `ModemManager has no interface for it; leave it out, or use driver = "at"`))
 		}
 		b.healing(&m)
 		b.cfg.Modems = append(b.cfg.Modems, m)

@@ -27,6 +27,7 @@ func TestModems(t *testing.T) {
 		"[[modem]]\nname = \"w\"\ndriver = \"at\"\nport = \"x\"\npin = 815\n":    "4 to 8 digits",
 		"[[modem]]\nname = \"w\"\ndriver = \"at\"\nport = \"x\"\npin = \"12x4\"": "4 to 8 digits",
 		"[[modem]]\nname = \"w\"\ndriver = \"at\"\nport = \"x\"\nspeed = 9\n":    "1200",
+		"[[modem]]\nname = \"w\"\ndriver = \"modemmanager\"\nrelease = true\n":   "no interface for it",
 	} {
 		if _, err := read(text); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "12x4") {
 			t.Errorf("%q: %v", text, err)

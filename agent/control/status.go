@@ -89,6 +89,7 @@ type Modem struct {
 	Operator     string   `json:"operator,omitempty"`
 	Signal       *int     `json:"signal,omitempty"`    // RSRP or RSSI, in dBm
 	Connected    []string `json:"connected,omitempty"` // APNs of the connections that are up
+	Released     uint64   `json:"released,omitempty"`  // how often it was told that nothing more was to be exchanged
 }
 
 // SMS are the short messages since the start.

@@ -21,6 +21,10 @@ type Config struct {
 	// itself; zero is only when something else has changed.
 	Signal time.Duration
 
+	// Release has the modem asked whether it can be told that nothing more is to be exchanged; see
+	// Modem.Release.
+	Release bool
+
 	// Changed is given the state with each change, and what has changed. It is called
 	// from Run's goroutine and must not wait for the modem.
 	Changed func(modem.State, modem.Part)

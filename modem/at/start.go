@@ -35,6 +35,11 @@ func (s *session) start(ctx context.Context) error {
 	if err := s.subscribe(ctx); err != nil {
 		return err
 	}
+	if s.m.cfg.Release {
+		if err := s.askRelease(ctx); err != nil {
+			return err
+		}
+	}
 	s.messages = messages{}
 	s.m.state.Presence, s.m.state.Trouble = modem.Ready, nil
 	s.changed |= modem.PartPresence
