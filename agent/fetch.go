@@ -77,11 +77,16 @@ func fetchOver(ctx context.Context, nc net.Conn, o coap.Options, uri *url.URL, f
 	return err
 }
 
-// accountOf returns the configured account whose server is a host, for its bearer; 0: none has,
+// accountOf returns the account whose server is a host, for its bearer and its way; 0: none has,
 // and the bearer in use counts.
 func (a *Agent) accountOf(host string) uint16 {
 	for _, s := range a.config.Load().Servers {
 		if s.URI.Hostname() == host {
+			return s.ShortServerID
+		}
+	}
+	for _, s := range a.client.Status() { // of a bootstrap server's
+		if uri, err := url.Parse(s.URI); err == nil && uri.Hostname() == host {
 			return s.ShortServerID
 		}
 	}
@@ -91,10 +96,9 @@ func (a *Agent) accountOf(host string) uint16 {
 // packageServer returns whom to ask for what lies at a URI. done is called when it has been dialled.
 func (a *Agent) packageServer(uri *url.URL) (to client.Server, done func(), err error) {
 	to = client.Server{URI: uri.Scheme + "://" + uri.Host, Credentials: client.Credentials{Mode: client.SecurityNone}}
-	servers := a.config.Load().Servers
-	for i := range servers { // over the way that leads to it
-		if s := &servers[i]; s.Modem != "" && s.URI.Hostname() == uri.Hostname() {
-			to.Interface = throughModem + s.Modem
+	if id := a.accountOf(uri.Hostname()); id != 0 { // over the way that leads to it
+		if account, _ := accountSection(a.config.Load(), id); account.Modem != "" {
+			to.Interface = throughModem + account.Modem
 		}
 	}
 	if !strings.HasPrefix(uri.Scheme, "coaps") {

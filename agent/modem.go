@@ -115,17 +115,12 @@ func (a *Agent) silent(name string) bool {
 
 // goesThrough reports whether an account is reached through a modem: by its own sockets, or as the machine's way.
 func (a *Agent) goesThrough(id uint16, name string) bool {
-	var bearer config.Bearer
-	servers := a.config.Load().Servers
-	for i := range servers {
-		if s := &servers[i]; s.ShortServerID == id {
-			if s.Modem != "" {
-				return s.Modem == name
-			}
-			bearer = s.Bearer
-		}
+	account, server := accountSection(a.config.Load(), id)
+	if account.Modem != "" {
+		return account.Modem == name
 	}
-	return a.modems.Carries(name, slices.Contains(cellularBearers, bearer))
+	said := server != nil && slices.Contains(cellularBearers, server.Bearer)
+	return a.modems.Carries(name, said)
 }
 
 // setAPNs has the modems connect with the APNs of a configuration.

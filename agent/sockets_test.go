@@ -146,6 +146,33 @@ func TestServerThroughModules(t *testing.T) {
 	}
 }
 
+// TestBootstrapThroughModem gets the server from a bootstrap server that only the modem's sockets lead to: both go that way, and
+// a package from the server's host, and the server's account sleeps as [bootstrap] says.
+func TestBootstrapThroughModem(t *testing.T) {
+	l := newBootstrapLab(t)
+	sim, m := plugIn(t)
+	stack := sim.Connect("quectel", nil)
+	t.Cleanup(stack.Close)
+	cfg := l.config()
+	cfg.Modems = []config.Modem{m}
+	cfg.Bootstrap.Modem, cfg.Bootstrap.QueueMode = m.Name, true
+	a, _ := l.run(t, cfg)
+	l.bootstrapped(t, server.Registered)
+	await(t, a, "registered through the modem", func(s client.AccountStatus) bool {
+		return s.QueueMode && strings.HasPrefix(s.Local, "10.45.0.2")
+	})
+	if !a.goesThrough(101, m.Name) || a.goesThrough(101, "another") {
+		t.Error("the account is not known to go through the modem")
+	}
+	uri := *l.uri
+	uri.Path = "/package"
+	if to, done, err := a.packageServer(&uri); err != nil || to.Interface != throughModem+m.Name {
+		t.Errorf("a package comes over %q, %v", to.Interface, err)
+	} else {
+		done()
+	}
+}
+
 // TestServerThroughAbsentModem registers as soon as the modem is there.
 func TestServerThroughAbsentModem(t *testing.T) {
 	l, cfg, _, _ := newModemLab(t)

@@ -119,31 +119,38 @@ func (a *Agent) messages() (count, bytes uint64) {
 	return count, bytes
 }
 
+// accountSection returns what the configuration says of an account; server is nil where it has no [[server]] for it. One that
+// the bootstrap server gave is reached as that is, and sleeps as its section says.
+func accountSection(cfg *config.Config, id uint16) (account config.Account, server *config.Server) {
+	for i := range cfg.Servers {
+		if s := &cfg.Servers[i]; s.ShortServerID == id {
+			return s.Account, s
+		}
+	}
+	if cfg.Bootstrap != nil {
+		account = cfg.Bootstrap.Account
+	}
+	return account, nil
+}
+
 // params are an account's settings that objects 0 and 1 do not have; 0 is the bootstrap
 // server's.
 func (a *Agent) params(id uint16) client.Params {
 	p := client.Params{CIDLength: cidLength}
 	var wanted config.Bearer
 	var still bool
-	var way string // the modem to go through
 	cfg := a.config.Load()
-	if id == 0 && cfg.Bootstrap != nil {
-		p.Interface, way = cfg.Bootstrap.Interface, cfg.Bootstrap.Modem
-	}
-	servers := cfg.Servers
-	for i := range servers {
-		if s := &servers[i]; s.ShortServerID == id {
-			p.Version, p.QueueMode, wanted = s.Version, s.QueueMode, s.Bearer
-			p.Interface, way = s.Interface, s.Modem
-			p.Awake, p.Gather, still = s.Awake, s.Gather, !s.KeepAlive
-		}
-	}
-	if b := a.config.Load().Bootstrap; id == 0 && b != nil {
-		p.Version = b.Version
+	account, server := accountSection(cfg, id)
+	p.Interface, p.QueueMode = account.Interface, account.QueueMode
+	if server != nil {
+		p.Version, wanted = server.Version, server.Bearer
+		p.Awake, p.Gather, still = server.Awake, server.Gather, !server.KeepAlive
+	} else if id == 0 {
+		p.Version = account.Version
 	}
 	p.SMS = a.modems.Number()
 	inUse := objects.Bearer(a.tree.Value(lwm2m.MustPath("/4/0/0")).Int())
-	carrier, through := a.through(&p, way)
+	carrier, through := a.through(&p, account.Modem)
 	if through {
 		wanted = cmp.Or(wanted, radioBearers[carrier.Network.Technology], config.BearerLTE)
 		sleepsWith(&p, &carrier)
