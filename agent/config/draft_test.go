@@ -277,7 +277,7 @@ var notForServers = []string{
 	"location.*",
 	"server.rights", "server.private_key_file", "server.certificate_file", "server.server_public_key_file", "server.server_certificate_file",
 	"server.certificate_usage", "server.matching_type", "bootstrap.*", "event_log.*", "app.*", "actuator.interlock.*", "tpm.*", "firmware.*", "firmware.slot.*", "firmware.host.*", "lock_and_wipe.*", "remote_configuration.*", "metrics.*", "page.*",
-	"modem.name", "modem.driver", "modem.port", "modem.speed", "modem.signal", "modem.heal", "modem.power", "modem.netifd", "modem.pin",
+	"modem.name", "modem.driver", "modem.port", "modem.speed", "modem.signal", "modem.heal", "modem.power", "modem.netifd", "modem.release", "modem.pin",
 }
 
 // samples are values of which every kind takes one.
