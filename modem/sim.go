@@ -9,6 +9,8 @@ type SIM struct {
 	ICCID  string // of the card, 18 to 20 digits (ITU-T E.118)
 	IMSI   string // of the subscription, 14 or 15 digits
 	MSISDN string // the telephone number; "" if the card has none
+
+	PINRefused bool // it wants a PIN, and has refused the one of the configuration
 }
 
 // SIMState is whether a card can be used.

@@ -84,7 +84,7 @@ type Modem interface {
 // atConfig is what package at makes of a [[modem]], without anybody who watches.
 func atConfig(m *config.Modem, log *slog.Logger, now func() time.Time) at.Config {
 	return at.Config{
-		Port: m.Port, Speed: m.Speed, Signal: m.Signal, PIN: modem.Secret(m.PIN.Reveal()), Release: m.Release,
+		Port: m.Port, Speed: m.Speed, Signal: m.Signal, Release: m.Release,
 		Log: log.With(slog.String("modem", m.Name)), Now: now,
 	}
 }
@@ -92,7 +92,7 @@ func atConfig(m *config.Modem, log *slog.Logger, now func() time.Time) at.Config
 // mmConfig is what package mm makes of it.
 func mmConfig(m *config.Modem, log *slog.Logger, now func() time.Time) mm.Config {
 	return mm.Config{
-		Port: m.Port, Signal: m.Signal, PIN: modem.Secret(m.PIN.Reveal()),
+		Port: m.Port, Signal: m.Signal,
 		Log: log.With(slog.String("modem", m.Name)), Now: now,
 	}
 }
@@ -143,10 +143,12 @@ func (m *Modems) Add(section *config.Modem) (made Modem, healer *Healer, keepAPN
 func (m *Modems) create(section *config.Modem, changed func(modem.State, modem.Part)) Modem {
 	if section.Driver == config.ModemManager {
 		cfg := mmConfig(section, m.Log, m.Now)
+		cfg.PIN = m.pinOf(section)
 		cfg.Changed, cfg.Received = changed, m.received
 		return mm.New(cfg)
 	}
 	cfg := atConfig(section, m.Log, m.Now)
+	cfg.PIN = m.pinOf(section)
 	cfg.Changed, cfg.Received = changed, m.received
 	return at.New(cfg)
 }
@@ -273,7 +275,11 @@ func ModemTrouble(s *modem.State) (code health.Code, detail string) {
 	case s.SIM.State == modem.SIMMissing:
 		return health.SIMMissing, "there is no card in " + s.Identity.Model
 	case s.SIM.State > modem.SIMMissing:
-		return health.SIMUnusable, "the card " + s.SIM.State.String()
+		detail = "the card " + s.SIM.State.String()
+		if s.SIM.PINRefused {
+			detail += "; it has refused the one of the configuration, which it is not given again"
+		}
+		return health.SIMUnusable, detail
 	case s.Network.Registration.Registered():
 		return refusedBearer(s)
 	case s.Network.Reject != nil:

@@ -85,6 +85,10 @@ func TestModemTroubles(t *testing.T) {
 		{health.ModemSilent, func(s *modem.State) { s.Presence, s.Trouble = modem.Silent, errors.New("silent") }, "silent"},
 		{health.SIMMissing, func(s *modem.State) { s.SIM.State = modem.SIMMissing; s.Identity.Model = "BG95" }, "there is no card in BG95"},
 		{health.SIMUnusable, func(s *modem.State) { s.SIM.State = modem.SIMPIN }, "the card wants its PIN"},
+		{
+			health.SIMUnusable, func(s *modem.State) { s.SIM.State, s.SIM.PINRefused = modem.SIMPIN, true },
+			"the card wants its PIN; it has refused the one of the configuration, which it is not given again",
+		},
 		{health.NetworkRefuses, func(s *modem.State) { s.Network.Registration = modem.Denied }, "no cause was given"},
 		{health.NetworkRefuses, func(s *modem.State) {
 			s.Network.Registration, s.Network.Reject = modem.Searching, &modem.Cause{Protocol: modem.EMM, Code: 15}

@@ -53,7 +53,7 @@ var modemSection = section{
 		{name: "netifd", kind: interfaceName, fallback: "none", help: `OpenWrt: the interface ("wwan") whose connection goes through the modem: heal has netifd reconnect it`},
 		{name: "power", kind: text(64), fallback: "none", help: `name of the [[actuator]] that gives the modem its power, for the last step of heal; its safe must be "on" or "keep"; docs/modems.md`},
 		{name: "release", kind: boolean, fallback: "false", help: `of "at": when all servers that are reached through the modem sleep in queue mode, tell the network so (AT+CNMPSD); docs/modems.md`},
-		{name: "pin", kind: pin, secret: true, help: "of the SIM; tried once, so that a wrong one does not lock the card"},
+		{name: "pin", kind: pin, secret: true, help: "of the SIM; a card that refuses it is never given it again, so that it is not locked"},
 	},
 }
 

@@ -13,9 +13,9 @@ import (
 
 // Config says which modem, and who watches.
 type Config struct {
-	Port  string // "/dev/ttyUSB2", a pattern such as "/dev/ttyUSB*", or "tcp:host:port"
-	Speed uint32 // baud, of a serial port
-	PIN   modem.Secret
+	Port  string     // "/dev/ttyUSB2", a pattern such as "/dev/ttyUSB*", or "tcp:host:port"
+	Speed uint32     // baud, of a serial port
+	PIN   *modem.PIN // nil: none
 
 	// Signal is how often the signal is measured of a modem that does not tell by
 	// itself; zero is only when something else has changed.
@@ -39,13 +39,12 @@ type Config struct {
 // Modem is a modem at a port. Run is the only writer of what is known of it; the
 // other methods hand their work to Run and may be called at any time.
 type Modem struct {
-	cfg      Config
-	state    modem.State
-	jobs     chan job
-	over     chan struct{} // closed when Run has ended
-	pinTried bool          // a wrong PIN must not be tried until the card is locked
-	sockets  sockets
-	dial     func(context.Context) (Port, string, error)
+	cfg     Config
+	state   modem.State
+	jobs    chan job
+	over    chan struct{} // closed when Run has ended
+	sockets sockets
+	dial    func(context.Context) (Port, string, error)
 }
 
 // job is work that Run does between two lines that the modem says.

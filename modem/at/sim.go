@@ -29,22 +29,24 @@ const (
 	simTries = 5
 )
 
-// readSIM asks for the card, gives it its PIN once, and reads who it is.
+// readSIM asks for the card, gives it its PIN, and reads who it is.
 func (s *session) readSIM(ctx context.Context) error {
 	state, err := s.simState(ctx)
-	if err == nil && state == modem.SIMPIN && s.m.cfg.PIN != "" && !s.m.pinTried {
-		state, err = s.unlock(ctx)
-	}
 	if err != nil {
 		return err
 	}
 	sim := modem.SIM{State: state}
-	if state == modem.SIMReady {
+	if state == modem.SIMPIN && s.m.cfg.PIN != nil {
+		if err := s.unlock(ctx, &sim); err != nil {
+			return err
+		}
+	}
+	if sim.State == modem.SIMReady {
 		s.tries = 0
 		if err := s.readCard(ctx, &sim); err != nil {
 			return err
 		}
-	} else if s.tries++; (state == modem.SIMFailed || state == modem.SIMUnknown) && s.tries < simTries {
+	} else if s.tries++; (sim.State == modem.SIMFailed || sim.State == modem.SIMUnknown) && s.tries < simTries {
 		s.again.Reset(simPause)
 	}
 	if sim != s.m.state.SIM {
@@ -67,18 +69,42 @@ func (s *session) simState(ctx context.Context) (modem.SIMState, error) {
 	return pins[unquote(text)], nil
 }
 
-// unlock gives the PIN, once in the life of this program: after three wrong ones the
-// card is locked.
-func (s *session) unlock(ctx context.Context) (modem.SIMState, error) {
-	s.m.pinTried = true
-	pin, err := quote("the PIN", string(s.m.cfg.PIN))
-	if err == nil {
-		err = s.set(ctx, "+CPIN="+pin)
+// unlock gives the PIN to a card that may be given it.
+func (s *session) unlock(ctx context.Context, sim *modem.SIM) error {
+	card, err := s.readICCID(ctx) // whose file anybody may read (3GPP TS 31.102, clause 4.2.1)
+	if err != nil {
+		return err
 	}
-	if err != nil && !refused(err) {
-		return modem.SIMUnknown, err
+	given, err := s.m.cfg.PIN.Give(card, func(pin modem.Secret) (modem.Verdict, error) {
+		text, err := quote("the PIN", string(pin))
+		if err != nil {
+			return modem.PINUnseen, err
+		}
+		return pinVerdict(s.set(ctx, "+CPIN="+text))
+	})
+	if given && err == nil {
+		sim.State, err = s.simState(ctx)
 	}
-	return s.simState(ctx)
+	sim.PINRefused = sim.State == modem.SIMPIN && s.m.cfg.PIN.Refused(card)
+	return err
+}
+
+// pinVerdict reads what answers a PIN. A modem that refuses without saying why has been told a wrong one, as a
+// rule.
+func pinVerdict(err error) (modem.Verdict, error) {
+	switch {
+	case err == nil:
+		return modem.PINTaken, nil
+	case !refused(err):
+		return modem.PINInDoubt, err
+	}
+	switch cme(err) {
+	case cmeSIMBusy:
+		return modem.PINUnseen, nil
+	case cmeSIMFailure, cmeSIMWrong, cmeSIMNotInserted:
+		return modem.PINInDoubt, nil
+	}
+	return modem.PINWrong, nil
 }
 
 // cards are the commands of vendors for the number of the card; the first that answers counts.
@@ -90,8 +116,8 @@ var cards = []Command{
 	{Text: "+NCCID", Prefix: Bare},
 }
 
-// readICCID is AT+CRSM=<READ BINARY>,<EF ICCID>,<P1>,<P2>,<length> (3GPP TS 27.007, clause 8.18; ETSI TS 102 221, clause 13.2).
-const readICCID = "+CRSM=176,12258,0,0,10"
+// iccidFile is AT+CRSM=<READ BINARY>,<EF ICCID>,<P1>,<P2>,<length> (3GPP TS 27.007, clause 8.18; ETSI TS 102 221, clause 13.2).
+const iccidFile = "+CRSM=176,12258,0,0,10"
 
 // iccidOfFile reads <sw1>,<sw2>,<response>: in each octet the second digit comes first.
 func iccidOfFile(f []string) string {
@@ -105,27 +131,29 @@ func iccidOfFile(f []string) string {
 	return modem.ICCIDOf(string(file))
 }
 
-// readCard reads the numbers: of the card, of the subscription (clause 5.6), and the
-// telephone number (clause 7.1).
-func (s *session) readCard(ctx context.Context, sim *modem.SIM) error {
+// readICCID reads the number of the card, "" if the modem does not tell it.
+func (s *session) readICCID(ctx context.Context) (iccid string, err error) {
 	for _, command := range cards {
 		lines, err := s.do(ctx, command)
 		if err != nil && !refused(err) && !errors.Is(err, ErrAnswer) {
-			return err
+			return "", err
 		}
 		for _, l := range lines {
-			sim.ICCID = cmp.Or(sim.ICCID, modem.ICCIDOf(l[strings.LastIndexByte(l, ':')+1:]))
+			iccid = cmp.Or(iccid, modem.ICCIDOf(l[strings.LastIndexByte(l, ':')+1:]))
 		}
-		if sim.ICCID != "" {
-			break
+		if iccid != "" {
+			return iccid, nil
 		}
 	}
-	if sim.ICCID == "" {
-		f, err := s.one(ctx, readICCID)
-		if err != nil {
-			return err
-		}
-		sim.ICCID = iccidOfFile(f)
+	f, err := s.one(ctx, iccidFile)
+	return iccidOfFile(f), err
+}
+
+// readCard reads the numbers: of the card, of the subscription (clause 5.6), and the
+// telephone number (clause 7.1).
+func (s *session) readCard(ctx context.Context, sim *modem.SIM) (err error) {
+	if sim.ICCID, err = s.readICCID(ctx); err != nil {
+		return err
 	}
 	imsi, err := s.text(ctx, "+CIMI")
 	if err != nil {

@@ -19,7 +19,7 @@ type Config struct {
 	// Port is which of ModemManager's modems: one of its ports ("/dev/cdc-wdm0",
 	// "/dev/ttyUSB*"), its device in sysfs, or its IMEI; "" is the first.
 	Port string
-	PIN  modem.Secret
+	PIN  *modem.PIN // nil: none
 
 	// Signal is how often ModemManager measures the signal; zero leaves that as it is.
 	Signal time.Duration
@@ -43,7 +43,6 @@ type Modem struct {
 	present  atomic.Pointer[present]  // nil: there is none
 	setUp    sync.Mutex               // one setting at a time, which depends on the one before
 	follower atomic.Pointer[follower] // of the receiver; nil: nobody
-	pinTried bool                     // a wrong PIN must not be tried until the card is locked
 	quiet    bool                     // only looks
 	later    later
 	stale    atomic.Bool        // the profiles were changed here, of which ModemManager does not tell
@@ -132,7 +131,7 @@ func (m *Modem) tellPresence(s *modem.State) {
 
 // Probe looks at a modem once. It gives no PIN and changes nothing.
 func Probe(ctx context.Context, cfg Config) (modem.State, error) {
-	cfg.PIN, cfg.Signal, cfg.Received = "", 0, nil
+	cfg.PIN, cfg.Signal, cfg.Received = nil, 0, nil
 	var found modem.State
 	seen := make(chan struct{})
 	ctx, cancel := context.WithCancel(ctx)

@@ -307,7 +307,7 @@ func TestSetUpRefused(t *testing.T) {
 
 // TestPIN gives the PIN once, and never tells it.
 func TestPIN(t *testing.T) {
-	in(t, func(c *Config) { c.PIN = "4711" }, func(t *testing.T, d *desk) {
+	in(t, func(c *Config) { c.PIN = modem.NewPIN("4711", nil, nil) }, func(t *testing.T, d *desk) {
 		t.Helper()
 		d.Handle(ifaceSIM+".SendPin", func(path dbus.ObjectPath, args []any) error {
 			if path != mmtest.SIMPath || args[0] != "4711" {
@@ -425,7 +425,7 @@ func TestControl(t *testing.T) {
 func TestProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := mmtest.New(mmtest.Registered())
-		cfg := Config{PIN: "4711", Signal: time.Minute, Log: slog.New(slog.DiscardHandler), Now: time.Now, Dial: b.Dial}
+		cfg := Config{PIN: modem.NewPIN("4711", nil, nil), Signal: time.Minute, Log: slog.New(slog.DiscardHandler), Now: time.Now, Dial: b.Dial}
 		s, err := Probe(t.Context(), cfg)
 		b.Hang()
 		if err != nil || s.Identity.Model != "BG95-M3" || len(b.Calls()) != 0 {

@@ -2,7 +2,9 @@ package mm
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -71,19 +73,36 @@ func (s *session) part(ctx context.Context) {
 	}
 }
 
-// unlock gives the PIN, once in the life of this program: after three wrong ones the
-// card is locked.
+// unlock gives the PIN to a card that may be given it. When it was wrong, ModemManager tells how many tries are left, and the state is read
+// again.
 func (s *session) unlock(ctx context.Context, o object) {
-	if get[uint32](o, ifaceModem, "UnlockRequired") != lockPIN || s.m.cfg.PIN == "" || s.m.pinTried {
+	if get[uint32](o, ifaceModem, "UnlockRequired") != lockPIN || s.m.cfg.PIN == nil {
 		return
 	}
-	s.m.pinTried = true
 	sim := get[dbus.ObjectPath](o, ifaceModem, "Sim")
+	card := s.iccidOf(o)
 	s.running.Go(func() {
-		if err := call(ctx, s.conn, sim, ifaceSIM+".SendPin", commandTime, string(s.m.cfg.PIN)).Err; err != nil && ctx.Err() == nil {
+		_, err := s.m.cfg.PIN.Give(card, func(pin modem.Secret) (modem.Verdict, error) {
+			err := call(ctx, s.conn, sim, ifaceSIM+".SendPin", commandTime, string(pin)).Err
+			return pinVerdict(err), err
+		})
+		if err != nil && ctx.Err() == nil {
 			s.m.cfg.Log.Warn("the SIM does not take the PIN", slog.Any("error", explain("give the PIN", err)))
 		}
 	})
+}
+
+// pinVerdicts are errors of PINs (MMMobileEquipmentError).
+var pinVerdicts = map[string]modem.Verdict{"IncorrectPassword": modem.PINWrong, "SimPuk": modem.PINWrong, "SimBusy": modem.PINUnseen}
+
+func pinVerdict(err error) modem.Verdict {
+	if err == nil {
+		return modem.PINTaken
+	}
+	if e, ok := errors.AsType[dbus.Error](err); ok {
+		return pinVerdicts[strings.TrimPrefix(e.Name, errorName+"MobileEquipment.")]
+	}
+	return modem.PINInDoubt
 }
 
 // The states of a text message (MMSmsState).

@@ -72,12 +72,18 @@ func (s *session) readSIM(o object, state int32) modem.SIM {
 		sim.State = failures[get[uint32](o, ifaceModem, "StateFailedReason")]
 	}
 	card := s.parts[get[dbus.ObjectPath](o, ifaceModem, "Sim")]
-	sim.ICCID = modem.ICCIDOf(get[string](card, ifaceSIM, "SimIdentifier"))
+	sim.ICCID = s.iccidOf(o)
+	sim.PINRefused = sim.State == modem.SIMPIN && s.m.cfg.PIN.Refused(sim.ICCID)
 	sim.IMSI = get[string](card, ifaceSIM, "Imsi")
 	if own := get[[]string](o, ifaceModem, "OwnNumbers"); len(own) > 0 {
 		sim.MSISDN = strings.TrimPrefix(own[0], "+")
 	}
 	return sim
+}
+
+// iccidOf returns the number of a modem's card, "" if it is not known.
+func (s *session) iccidOf(o object) string {
+	return modem.ICCIDOf(get[string](s.parts[get[dbus.ObjectPath](o, ifaceModem, "Sim")], ifaceSIM, "SimIdentifier"))
 }
 
 // registrations are the values of MMModem3gppRegistrationState, which are those of 3GPP
