@@ -24,6 +24,9 @@ type Healer struct {
 	Power  func(ctx context.Context, on bool) error // switches the modem's power; nil: nothing does
 	Bearer func(ctx context.Context) error          // has whoever owns the connection make it anew; nil: the modem does
 
+	// Keep keeps the attempts that count, for Resume in the next life; nil: nobody does.
+	Keep func([]heal.Attempt)
+
 	// Servers returns how many are told after an attachment; nil is one.
 	Servers func() int
 
@@ -49,6 +52,9 @@ func NewHealer(m Modem, name string, log *slog.Logger, h *health.Tracker, now fu
 		Modem: m, Name: name, Log: log.With(slog.String("modem", name)), Health: h, Now: now, Random: random, states: make(chan modem.State, 1),
 	}
 }
+
+// Resume has attempts of an earlier life count. It must be called before Run.
+func (h *Healer) Resume(tried []heal.Attempt) { h.course.Remember(tried, h.Now()) }
 
 // Take notes a modem's state. It does not wait.
 func (h *Healer) Take(s modem.State) {
@@ -162,6 +168,9 @@ func (h *Healer) next(ctx context.Context, e heal.Event) {
 		h.timer.Reset(order.After)
 	}
 	if order.Act {
+		if h.Keep != nil {
+			h.Keep(course.Tried())
+		}
 		h.act(ctx, order.Stage)
 	}
 	h.tell(order)

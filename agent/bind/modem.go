@@ -129,6 +129,7 @@ func (m *Modems) Add(section *config.Modem) (made Modem, healer *Healer, keepAPN
 	if section.Heal {
 		healer = NewHealer(made, section.Name, m.Log, m.Health, m.Now, rand.Float64)
 		healer.Servers = m.Servers
+		m.keepAttempts(healer)
 		if section.Netifd != "" {
 			healer.Bearer = func(ctx context.Context) error { return host.Reconnect(ctx, section.Netifd) }
 		}

@@ -12,14 +12,38 @@ type Course struct {
 	Servers int   // that are told after an attachment; 0 counts as one
 	next    Stage // that comes next, if it is allowed and helps
 	round   int   // how often all stages have been gone through
-	tried   []attempt
+	tried   []Attempt
 }
 
-// attempt is one that was made in the last 24 hours. The rules bound how many there are.
-type attempt struct {
-	stage Stage
-	at    time.Time
+// Attempt is one that was made in the last 24 hours. The rules bound how many there are.
+type Attempt struct {
+	Stage Stage
+	At    time.Time
 }
+
+// Tried returns the attempts that count, the latest last.
+func (c *Course) Tried() []Attempt { return slices.Clone(c.tried) }
+
+// Remember has attempts of an earlier life count too (a restart is no way around the limits of TS.34). Where the clock has been set back
+// meanwhile, they count as made now.
+func (c *Course) Remember(tried []Attempt, now time.Time) {
+	for _, a := range tried {
+		if a.Stage < stageCount && now.Sub(a.At) < counted {
+			c.tried = append(c.tried, Attempt{a.Stage, earlier(a.At, now)})
+		}
+	}
+	slices.SortStableFunc(c.tried, func(a, b Attempt) int { return a.At.Compare(b.At) })
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// counted is how long attempts count.
+const counted = 24 * time.Hour
 
 // Order is what is to be done now.
 type Order struct {
@@ -37,7 +61,7 @@ func (c Course) Next(e Event, fault Fault, has func(Stage) bool, now time.Time, 
 		return c, Order{}
 	}
 	c.State = t.to
-	c.tried = slices.DeleteFunc(slices.Clone(c.tried), func(a attempt) bool { return now.Sub(a.at) >= 24*time.Hour })
+	c.tried = slices.DeleteFunc(slices.Clone(c.tried), func(a Attempt) bool { return now.Sub(a.At) >= counted })
 	var order Order
 	for _, do := range t.do {
 		switch do {
@@ -91,7 +115,7 @@ func (c *Course) act(fault Fault, has func(Stage) bool, now time.Time, random fl
 			soonest = min(soonest, free)
 			continue
 		}
-		c.tried = append(c.tried, attempt{s, now})
+		c.tried = append(c.tried, Attempt{s, now})
 		if c.next = s + 1; c.next == stageCount {
 			c.next = 0
 		}
@@ -108,7 +132,7 @@ func (c *Course) act(fault Fault, has func(Stage) bool, now time.Time, random fl
 func (c *Course) Spent(now time.Time) Budget {
 	n := 0
 	for _, a := range c.tried {
-		if now.Sub(a.at) < 24*time.Hour {
+		if now.Sub(a.At) < counted {
 			n++
 		}
 	}
@@ -123,7 +147,7 @@ func (c *Course) affordable(now time.Time) time.Duration {
 	if c.Spent(now).Attachments < most {
 		return 0
 	}
-	return 24*time.Hour - now.Sub(c.tried[len(c.tried)-most].at)
+	return counted - now.Sub(c.tried[len(c.tried)-most].At)
 }
 
 // free returns how long a stage is not allowed yet.
@@ -135,8 +159,8 @@ func (c *Course) free(s Stage, now time.Time) time.Duration {
 	}{{time.Hour, rules[s].hour}, {24 * time.Hour, rules[s].day}} {
 		var times []time.Time
 		for _, a := range c.tried {
-			if a.stage == s && now.Sub(a.at) < limit.within {
-				times = append(times, a.at)
+			if a.Stage == s && now.Sub(a.At) < limit.within {
+				times = append(times, a.At)
 			}
 		}
 		if len(times) >= limit.most {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -209,7 +210,7 @@ func day(f Fault, random float64) (done [stageCount]int) {
 	return done
 }
 
-// TestBudgets has links come and go at random for weeks: no hour and no day sees more
+// TestBudgets has links come and go at random for weeks, with restarts of the agent: no hour and no day sees more
 // than the rules allow, and there is always an end to waiting.
 func TestBudgets(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
@@ -232,6 +233,11 @@ func TestBudgets(t *testing.T) {
 				wait = time.Duration(r.Int64N(int64(time.Minute)))
 			}
 			now = now.Add(wait)
+			if r.IntN(40) == 0 {
+				var next Course
+				next.Remember(c.Tried(), now)
+				c = next
+			}
 			if c, order = c.Next(e, fault, all, now, r.Float64()); order.Act {
 				done[order.Stage] = append(done[order.Stage], now)
 				if rules[order.Stage].against&fault == 0 {
@@ -245,6 +251,28 @@ func TestBudgets(t *testing.T) {
 		for s, times := range done {
 			within(t, Stage(s), times)
 		}
+	}
+}
+
+// TestRemember shows what counts of an earlier life: not what is older than a day or unknown, and, where the clock is behind, as if it were of now.
+func TestRemember(t *testing.T) {
+	now := time.Unix(1_000_000_000, 0)
+	var c Course
+	c.Remember([]Attempt{{Reset, now.Add(time.Hour)}, {stageCount, now}, {Register, now.Add(-25 * time.Hour)}, {Register, now.Add(-time.Hour)}}, now)
+	want := []Attempt{{Register, now.Add(-time.Hour)}, {Reset, now}}
+	if got := c.Tried(); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if free := c.free(Reset, now); free != time.Hour {
+		t.Errorf("the next reset in %v", free)
+	}
+	for s := range stageCount {
+		if got, ok := StageOf(s.String()); !ok || got != s {
+			t.Errorf("%v is not found by its name", s)
+		}
+	}
+	if _, ok := StageOf("reboot the operator"); ok {
+		t.Error("a stage that there is not")
 	}
 }
 

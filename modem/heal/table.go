@@ -144,6 +144,16 @@ var rules = [stageCount]rule{
 // String returns the stage in words: "reset by command".
 func (s Stage) String() string { return rules[min(s, stageCount-1)].name }
 
+// StageOf returns a stage by its name, false if there is none.
+func StageOf(name string) (Stage, bool) {
+	for s := range stageCount {
+		if rules[s].name == name {
+			return s, true
+		}
+	}
+	return 0, false
+}
+
 const maxPause = 6 * time.Hour
 
 func lookUp(s State, e Event) (transition, bool) {
