@@ -255,6 +255,7 @@ func modemStatus(name string, s *modem.State, released uint64) control.Modem {
 	}
 	out.Firmware = s.Identity.Revision
 	out.Model = strings.TrimSpace(s.Identity.Manufacturer + " " + s.Identity.Model)
+	out.EID = s.SIM.EID
 	out.SIM, out.Registration, out.Signal = s.SIM.State.String(), s.Network.Registration.String(), rounded(s.Signal.Strength())
 	if s.Network.Registration.Registered() {
 		out.Technology = s.Network.Technology.String()
@@ -277,9 +278,17 @@ func rounded(f *float64) *int {
 	return new(int(math.Round(*f)))
 }
 
+// simWords says what a card is: "eSIM 89049032000001000000000000000042 ready".
+func simWords(s *modem.SIM) string {
+	if s.EID != "" {
+		return "eSIM " + s.EID + " " + s.State.String()
+	}
+	return "SIM " + s.State.String()
+}
+
 // describeModem says what a modem is and where it stands, without who it is for.
 func describeModem(s *modem.State) string {
-	parts := []string{strings.TrimSpace(s.Identity.Manufacturer + " " + s.Identity.Model + " " + s.Identity.Revision), "SIM " + s.SIM.State.String(), s.Network.Registration.String()}
+	parts := []string{strings.TrimSpace(s.Identity.Manufacturer + " " + s.Identity.Model + " " + s.Identity.Revision), simWords(&s.SIM), s.Network.Registration.String()}
 	if s.Network.Registration.Registered() {
 		parts = append(parts, s.Network.Technology.String(), strings.TrimSpace(s.Network.Operator+" "+s.Network.MCC+s.Network.MNC))
 	}

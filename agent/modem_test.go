@@ -17,6 +17,7 @@ import (
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/server"
 	"lwm2m-agent/lwm2m/wire/link"
+	"lwm2m-agent/modem"
 	"lwm2m-agent/modem/at/attest"
 )
 
@@ -355,5 +356,14 @@ func TestModemPower(t *testing.T) {
 	}
 	if err := a.switchPower(t.Context(), "nothing", true); err == nil {
 		t.Error("what is not there was switched")
+	}
+}
+
+// TestWordsOfESIM has the number of an eSIM where people look, and no other number of a card.
+func TestWordsOfESIM(t *testing.T) {
+	s := modem.State{Presence: modem.Ready, SIM: modem.SIM{State: modem.SIMReady, EID: "89049032000001000000000000000042", ICCID: "89490200001234567890", IMSI: "262011234567890"}}
+	got := modemStatus("wwan", &s, 0)
+	if got.EID != s.SIM.EID || !strings.Contains(got.Words, "eSIM 89049032000001000000000000000042 ready") || strings.Contains(got.Words, s.SIM.ICCID) {
+		t.Errorf("%+v", got)
 	}
 }

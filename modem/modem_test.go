@@ -65,6 +65,11 @@ func TestNumbersOfCards(t *testing.T) {
 			t.Errorf("ICCID %q: %q, want %q", in, got, want)
 		}
 	}
+	for in, want := range map[string]string{"89049032000001000000000000000042": "89049032000001000000000000000042", "8904903200000100000000000000004": "", "8904903200000100000000000000004F": "", "": ""} {
+		if got := EIDOf(in); got != want {
+			t.Errorf("EID %q: %q, want %q", in, got, want)
+		}
+	}
 	for in, want := range map[string]string{
 		"490154203237518": "490154203237518", "4901542032375101": "490154203237518", `"49015420323751"`: "490154203237518",
 		"867": "", "49015420323751X": "",

@@ -9,6 +9,7 @@ type SIM struct {
 	ICCID  string // of the card, 18 to 20 digits (ITU-T E.118)
 	IMSI   string // of the subscription, 14 or 15 digits
 	MSISDN string // the telephone number; "" if the card has none
+	EID    string // of an eSIM, 32 digits (GSMA SGP.29); "": it is none, or nobody has told
 
 	PINRefused bool // it wants a PIN, and has refused the one of the configuration
 }
@@ -40,6 +41,14 @@ func ICCIDOf(text string) string {
 		return ""
 	}
 	return digits
+}
+
+// EIDOf returns the digits of an eSIM's number, or "".
+func EIDOf(text string) string {
+	if len(text) != 32 || !decimal(text) {
+		return ""
+	}
+	return text
 }
 
 // IMEIOf returns the 15 digits of an IMEI as modems print it, or "": 16 digits are

@@ -273,6 +273,8 @@ func ModemTrouble(s *modem.State) (code health.Code, detail string) {
 		return health.ModemMissing, s.Trouble.Error()
 	case s.Presence == modem.Silent && s.Trouble != nil:
 		return health.ModemSilent, s.Trouble.Error()
+	case s.SIM.State == modem.SIMMissing && s.SIM.EID != "":
+		return health.SIMMissing, "the eSIM " + s.SIM.EID + " in " + s.Identity.Model + " has no profile that is enabled"
 	case s.SIM.State == modem.SIMMissing:
 		return health.SIMMissing, "there is no card in " + s.Identity.Model
 	case s.SIM.State > modem.SIMMissing:

@@ -84,6 +84,13 @@ func TestModemTroubles(t *testing.T) {
 		{"", func(s *modem.State) { *s = modem.State{} }, ""}, // not looked for yet
 		{health.ModemSilent, func(s *modem.State) { s.Presence, s.Trouble = modem.Silent, errors.New("silent") }, "silent"},
 		{health.SIMMissing, func(s *modem.State) { s.SIM.State = modem.SIMMissing; s.Identity.Model = "BG95" }, "there is no card in BG95"},
+		{
+			health.SIMMissing, func(s *modem.State) {
+				s.SIM = modem.SIM{State: modem.SIMMissing, EID: "89049032000001000000000000000042"}
+				s.Identity.Model = "RG500"
+			},
+			"the eSIM 89049032000001000000000000000042 in RG500 has no profile that is enabled",
+		},
 		{health.SIMUnusable, func(s *modem.State) { s.SIM.State = modem.SIMPIN }, "the card wants its PIN"},
 		{
 			health.SIMUnusable, func(s *modem.State) { s.SIM.State, s.SIM.PINRefused = modem.SIMPIN, true },

@@ -84,6 +84,7 @@ type Modem struct {
 	Model        string   `json:"model,omitempty"`        // with its manufacturer
 	Firmware     string   `json:"firmware,omitempty"`     // its version
 	SIM          string   `json:"sim,omitempty"`          // "ready", "wants its PIN"
+	EID          string   `json:"eid,omitempty"`          // of an eSIM
 	Registration string   `json:"registration,omitempty"` // "home", "roaming", "searching"
 	Technology   string   `json:"technology,omitempty"`   // "LTE-M"
 	Operator     string   `json:"operator,omitempty"`

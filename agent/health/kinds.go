@@ -126,7 +126,7 @@ var kinds = []Kind{
 	{
 		Code: SIMMissing, Severity: Error, Subject: "modem",
 		Text:   "the modem sees no SIM",
-		Remedy: "Insert the card, or turn it round. A module with two slots or an eSIM may look at the other one.",
+		Remedy: "Insert the card, or turn it round. A module with two slots or an eSIM may look at the other one. An eSIM without a profile needs one, which its operator's system or a program such as lpac downloads.",
 	},
 	{
 		Code: SIMUnusable, Severity: Error, Subject: "modem",

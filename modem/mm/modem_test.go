@@ -437,3 +437,19 @@ func TestProbe(t *testing.T) {
 		}
 	})
 }
+
+// TestESIM reads the number of an eSIM, also of one without a profile.
+func TestESIM(t *testing.T) {
+	in(t, nil, func(t *testing.T, d *desk) {
+		t.Helper()
+		const eid = "89049032000001000000000000000042"
+		d.Set(mmtest.SIMPath, ifaceSIM, map[string]any{"Eid": eid, "SimType": uint32(2), "EsimStatus": uint32(2)})
+		if s, p := d.look(); s.SIM.EID != eid || s.SIM.State != modem.SIMReady || p&modem.PartSIM == 0 {
+			t.Errorf("%+v, %b", s.SIM, p)
+		}
+		d.Set(mmtest.ModemPath, ifaceModem, map[string]any{"State": int32(-1), "StateFailedReason": uint32(5)})
+		if s, _ := d.look(); s.SIM.EID != eid || s.SIM.State != modem.SIMMissing {
+			t.Errorf("without a profile: %+v", s.SIM)
+		}
+	})
+}

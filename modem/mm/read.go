@@ -73,6 +73,7 @@ func (s *session) readSIM(o object, state int32) modem.SIM {
 	}
 	card := s.parts[get[dbus.ObjectPath](o, ifaceModem, "Sim")]
 	sim.ICCID = s.iccidOf(o)
+	sim.EID = modem.EIDOf(get[string](card, ifaceSIM, "Eid"))
 	sim.PINRefused = sim.State == modem.SIMPIN && s.m.cfg.PIN.Refused(sim.ICCID)
 	sim.IMSI = get[string](card, ifaceSIM, "Imsi")
 	if own := get[[]string](o, ifaceModem, "OwnNumbers"); len(own) > 0 {
