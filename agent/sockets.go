@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,11 +87,13 @@ func (a *Agent) through(p *client.Params, name string) (modem.State, bool) {
 // options of CoAP.
 const datagramRoom = 128
 
+// leastDatagram is what the sockets of every module take. It counts while a modem has not told what it takes: its sockets can be
+// used before, and a message that is too long for them is repeated in vain until it counts as unanswered.
+const leastDatagram = 512
+
 // suits has a block and what belongs to it fit into a datagram of a modem's sockets.
 func suits(p *client.Params, s *modem.State) {
-	if s.Datagram > 0 {
-		p.CoAP.BlockSize = s.Datagram - datagramRoom
-	}
+	p.CoAP.BlockSize = cmp.Or(s.Datagram, leastDatagram) - datagramRoom
 }
 
 // radioBearers are the kinds of network by technology; what is not here counts as LTE.

@@ -180,6 +180,9 @@ func TestServerThroughAbsentModem(t *testing.T) {
 	cfg.Modems[0].Port = filepath.Join(l.dir, "modem")
 	a, _ := l.run(t, cfg)
 	a.await(t, health.ModemMissing, true)
+	if n := a.params(101).CoAP.BlockSize; n != leastDatagram-datagramRoom {
+		t.Errorf("blocks of %d bytes for a modem that has not told what it takes", n)
+	}
 	if err := os.Symlink(port, cfg.Modems[0].Port); err != nil {
 		t.Fatal(err)
 	}

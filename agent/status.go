@@ -159,7 +159,9 @@ func (a *Agent) params(id uint16) client.Params {
 		sleepsWith(&p, &carrier)
 	}
 	byBearer(&p, wanted, inUse, a.objects.coap)
-	suits(&p, &carrier)
+	if account.Modem != "" {
+		suits(&p, &carrier)
+	}
 	p.KeepAlive = p.KeepAlive && !still
 	if a.opts.Params != nil {
 		a.opts.Params(&p)
