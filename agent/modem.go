@@ -298,8 +298,12 @@ func describeModem(s *modem.State) string {
 	if strength := s.Signal.Strength(); strength != nil {
 		parts = append(parts, fmt.Sprintf("%.0f dBm", *strength))
 	}
-	if s.Release == modem.ReleaseRefused {
+	switch s.Release {
+	case modem.ReleaseInDoubt:
+		parts = append(parts, "perhaps without release (AT+CNMPSD=? is refused)")
+	case modem.ReleaseRefused:
 		parts = append(parts, "without release (AT+CNMPSD is refused)")
+	case modem.ReleaseUnknown, modem.ReleaseOffered:
 	}
 	return strings.Join(parts, ", ")
 }

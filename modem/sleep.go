@@ -24,7 +24,8 @@ type Release uint8
 const (
 	ReleaseUnknown Release = iota // nobody has asked
 	ReleaseOffered                // it can
-	ReleaseRefused                // it cannot, or has refused
+	ReleaseInDoubt                // it does not say that it can, and has not been told yet
+	ReleaseRefused                // it has refused
 )
 
 // ErrNoRelease says that there is nothing to release: the modem sleeps, is not registered or

@@ -12,22 +12,26 @@ import (
 // and over whatever bearer.
 const noMoreData = "+CNMPSD"
 
-// askRelease asks whether the modem has the command, which changes nothing.
+// askRelease asks whether the modem has the command, which changes nothing. Some modules have commands without this
+// form of them.
 func (s *session) askRelease(ctx context.Context) error {
 	err := s.set(ctx, noMoreData+"=?")
 	if err != nil && !refused(err) {
 		return err
 	}
-	s.enterRelease(err == nil)
+	s.enterRelease(modem.ReleaseInDoubt, err)
 	return nil
 }
 
-func (s *session) enterRelease(offered bool) {
-	s.m.state.Release = modem.ReleaseRefused
-	if offered {
-		s.m.state.Release = modem.ReleaseOffered
+// enterRelease enters what an answer shows: that the modem can be told, or what stands for a refusal.
+func (s *session) enterRelease(otherwise modem.Release, err error) {
+	if err == nil {
+		otherwise = modem.ReleaseOffered
 	}
-	s.changed |= modem.PartSleep
+	if s.m.state.Release != otherwise {
+		s.m.state.Release = otherwise
+		s.changed |= modem.PartSleep
+	}
 }
 
 // Release tells the modem that nothing more is to be exchanged for now. silent is asked at the
@@ -36,13 +40,16 @@ func (s *session) enterRelease(offered bool) {
 func (m *Modem) Release(ctx context.Context, silent func() bool) error {
 	return m.ask(ctx, func(s *session) error {
 		state := &s.m.state
-		if state.Presence != modem.Ready || !state.Network.Registration.Registered() || state.Release != modem.ReleaseOffered || !silent() {
+		can := state.Release == modem.ReleaseOffered || state.Release == modem.ReleaseInDoubt
+		if !can || state.Presence != modem.Ready || !state.Network.Registration.Registered() || !silent() {
 			return modem.ErrNoRelease
 		}
 		err := s.set(ctx, noMoreData)
 		if refused(err) {
-			m.cfg.Log.Warn("the modem refuses to release the radio; it is not asked again until it starts anew", slog.Any("error", err))
-			s.enterRelease(false)
+			m.cfg.Log.Warn("the modem refuses to release the radio; it is not told again until it starts anew", slog.Any("error", err))
+		}
+		if err == nil || refused(err) {
+			s.enterRelease(modem.ReleaseRefused, err)
 		}
 		return err
 	})

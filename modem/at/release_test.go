@@ -70,7 +70,16 @@ func TestRelease(t *testing.T) {
 		check("restarted", quiet, nil, 5, modem.ReleaseOffered)
 		d.sim.Set("AT+CNMPSD=?", "ERROR")
 		say("RDY")
-		check("another one, without the command", quiet, modem.ErrNoRelease, 5, modem.ReleaseRefused)
+		if s, _ := d.look(); s.Release != modem.ReleaseInDoubt {
+			t.Errorf("another one, which does not say whether it can: %v", s.Release)
+		}
+		check("tried", quiet, nil, 6, modem.ReleaseOffered)
+		d.sim.Set("AT+CNMPSD", "ERROR")
+		say("RDY")
+		if err := d.Release(t.Context(), quiet); !refused(err) {
+			t.Errorf("one without the command: %v", err)
+		}
+		check("one without the command", quiet, modem.ErrNoRelease, 7, modem.ReleaseRefused)
 
 		d.unplug(errors.New("gone"))
 		synctest.Wait()
