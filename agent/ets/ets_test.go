@@ -4,6 +4,7 @@ package ets_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -11,8 +12,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"lwm2m-agent/agent"
+	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/ets"
 	"lwm2m-agent/lwm2m"
 )
@@ -285,6 +288,32 @@ func TestDifferences(t *testing.T) {
 				t.Errorf("the sandbox left %v, %v", left, err)
 			}
 		})
+	}
+}
+
+// TestSlowMachine holds the times in which a device must do something against what a busy machine takes: a download that stands still for a
+// second has not failed, and a new system that registers after two is good.
+func TestSlowMachine(t *testing.T) {
+	t.Parallel()
+	noDevice := errors.New("no device")
+	for _, id := range []int{756, 770, 771, 775} {
+		lab := newLab(t)
+		var firmware config.Firmware
+		lab.Make = func(s ets.Setup) (ets.Device, error) {
+			firmware = *s.Config.Firmware
+			return nil, noDevice
+		}
+		found, _ := ets.Select(ets.Procedures(), []int{id})
+		if r := lab.Run(t.Context(), found[0], lwm2m.Version12); r.Reason != noDevice.Error() {
+			t.Errorf("int-%d: %s, %s", id, r.Result, r.Reason)
+		}
+		patience := 20 * time.Second // as long as any message is awaited
+		if id == 775 {
+			patience = 4 * time.Second // the procedure waits until the download has failed
+		}
+		if firmware.Patience < patience || firmware.Confirm < 4*time.Second {
+			t.Errorf("int-%d: a download fails after %s, a new system after %s", id, firmware.Patience, firmware.Confirm)
+		}
 	}
 }
 

@@ -61,7 +61,7 @@ const (
 
 // What the device's [firmware] says.
 const (
-	confirmTime    = time.Second // in which a busy machine registers, too
+	confirmTime    = 4 * time.Second // in which a busy machine registers, too
 	largestPackage = 64 << 10
 )
 
@@ -77,6 +77,7 @@ type conditions struct {
 	server    string        // the name in the servers' certificates; "": pre-shared keys, over TCP none
 	tcp       bool          // over TCP or TLS, not UDP or DTLS
 	refusing  bool          // the first server refuses the device
+	stalled   time.Duration // after which a download without a byte has failed; limit if not given: a busy machine may stand still
 
 	bootstrap *bootstrapping // nil: there is no bootstrap server
 }
@@ -227,7 +228,7 @@ func newSandbox(dir string, maker Maker, end context.CancelFunc) (*sandbox, erro
 		Device:   config.Device{Manufacturer: manufacturer, Model: modelNumber, Serial: serialNumber},
 		StateDir: filepath.Join(dir, "state"),
 		Firmware: &config.Firmware{
-			Backend: config.FirmwareFile, Confirm: confirmTime, Limit: confirmTime, Patience: time.Second, MaxSize: largestPackage,
+			Backend: config.FirmwareFile, Confirm: confirmTime, Limit: confirmTime, Patience: limit, MaxSize: largestPackage,
 		},
 	}}}, nil
 }

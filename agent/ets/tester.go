@@ -127,9 +127,12 @@ func (r *incoming) bare() {
 }
 
 // do sends a request and returns the answer.
-func (s *tester) do(m *coap.Message) *answer {
+func (s *tester) do(m *coap.Message) *answer { return s.doWithin(patience, m) }
+
+// doWithin is do for a request that may take a time of its own.
+func (s *tester) doWithin(limit time.Duration, m *coap.Message) *answer {
 	what := m.Code.String() + " " + m.Path()
-	ctx, cancel := context.WithTimeout(s.t.ctx, patience)
+	ctx, cancel := context.WithTimeout(s.t.ctx, limit)
 	defer cancel()
 	conn, err := s.client().Conn(ctx)
 	if err == nil {

@@ -166,6 +166,9 @@ func (t *trial) start(c conditions) *tester {
 	}
 	t.sandbox = b
 	b.setup.Awake = c.awake
+	if c.stalled > 0 {
+		b.setup.Config.Firmware.Patience = c.stalled
+	}
 	for id := 1; id <= max(c.servers, 1); id++ {
 		t.addServer(ctx, c, uint16(id))
 	}
