@@ -22,12 +22,14 @@ const grace = 10 * time.Second
 
 // Process is a running program.
 type Process struct {
-	cmd   *exec.Cmd
-	stdin io.WriteCloser
-	done  chan struct{} // closed once the program has ended and its output is read
-	asked sync.Once     // to end: a second SIGTERM ends many programs at once
+	again func() *exec.Cmd // nil: its end is the end
+	done  chan struct{}    // closed once the program has ended and its output is read
+	asked sync.Once        // to end: a second SIGTERM ends many programs at once
 
 	mu    sync.Mutex
+	cmd   *exec.Cmd
+	stdin io.WriteCloser
+	over  bool // it was told to end
 	lines []string
 	more  chan struct{} // closed and replaced when a line was added
 }
@@ -36,7 +38,19 @@ type Process struct {
 // process dies.
 func Start(t workspace.T, cmd *exec.Cmd, logPath string) *Process {
 	t.Helper()
-	p, err := start(cmd, logPath)
+	return begin(t, cmd, nil, logPath)
+}
+
+// StartAgain is Start for a program that runs anew, by another command of the same kind, each time that it has ended with status 0 before it
+// was told to: an emulator that ends where its machine reboots.
+func StartAgain(t workspace.T, command func() *exec.Cmd, logPath string) *Process {
+	t.Helper()
+	return begin(t, command(), command, logPath)
+}
+
+func begin(t workspace.T, cmd *exec.Cmd, again func() *exec.Cmd, logPath string) *Process {
+	t.Helper()
+	p, err := start(cmd, again, logPath)
 	if err != nil {
 		t.Fatalf("start %s: %v", cmd.Path, err)
 	}
@@ -44,43 +58,66 @@ func Start(t workspace.T, cmd *exec.Cmd, logPath string) *Process {
 	return p
 }
 
-func start(cmd *exec.Cmd, logPath string) (*Process, error) {
+func start(cmd *exec.Cmd, again func() *exec.Cmd, logPath string) (*Process, error) {
 	log, err := os.Create(logPath)
 	if err != nil {
 		return nil, err
-	}
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, errors.Join(err, log.Close())
 	}
 	out, in, err := os.Pipe()
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	cmd.Stdout, cmd.Stderr = in, in
+	p := &Process{again: again, done: make(chan struct{}), more: make(chan struct{})}
+	if err := p.launch(cmd, in); err != nil {
+		return nil, errors.Join(err, in.Close(), out.Close(), log.Close())
+	}
+	go p.collect(out, in, log)
+	return p, nil
+}
+
+// launch starts a command, which takes the place of the one before unless the program was told to end.
+func (p *Process) launch(cmd *exec.Cmd, output *os.File) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
+		return os.ErrProcessDone
+	}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	cmd.Stdout, cmd.Stderr = output, output
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
-	p := &Process{cmd: cmd, stdin: stdin, done: make(chan struct{}), more: make(chan struct{})}
 	if cmd.Cancel != nil { // a context that ends, which a test's does before its cleanup, asks first
 		cmd.Cancel, cmd.WaitDelay = p.ask, grace
 	}
-	if err := errors.Join(cmd.Start(), in.Close()); err != nil {
-		return nil, errors.Join(err, out.Close(), log.Close())
+	if err := cmd.Start(); err != nil {
+		return err
 	}
-	go p.collect(out, log)
-	return p, nil
+	p.cmd, p.stdin = cmd, stdin
+	return nil
+}
+
+// current is the command that runs, and its standard input.
+func (p *Process) current() (*exec.Cmd, io.WriteCloser) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd, p.stdin
 }
 
 // collect keeps the output until the program has ended. A grandchild that holds the output open does not hold up the end for long.
-func (p *Process) collect(out, log *os.File) {
+func (p *Process) collect(out, in, log *os.File) {
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
 		p.readLines(io.TeeReader(out, log))
 	}()
-	_ = p.cmd.Wait() // how it ended is in ProcessState
+	for p.wait() == nil && p.again != nil && p.launch(p.again(), in) == nil {
+	}
+	in.Close()
 	select {
 	case <-read:
 	case <-time.After(time.Second):
@@ -89,6 +126,20 @@ func (p *Process) collect(out, log *os.File) {
 	<-read
 	log.Close()
 	close(p.done)
+}
+
+// wait waits for the end of the command that runs; how it ended is in its ProcessState.
+func (p *Process) wait() error {
+	cmd, _ := p.current()
+	return cmd.Wait()
+}
+
+// end notes that the program was told to end, and returns what is to be ended.
+func (p *Process) end() *os.Process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
+	return p.cmd.Process
 }
 
 func (p *Process) readLines(from io.Reader) {
@@ -113,21 +164,32 @@ func (p *Process) add(line string) {
 }
 
 // PID is the process's number.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
+func (p *Process) PID() int {
+	cmd, _ := p.current()
+	return cmd.Process.Pid
+}
+
+// path is the program's.
+func (p *Process) path() string {
+	cmd, _ := p.current()
+	return cmd.Path
+}
 
 // Write sends text to the program's standard input.
 func (p *Process) Write(t workspace.T, text string) {
 	t.Helper()
-	if _, err := io.WriteString(p.stdin, text); err != nil {
-		t.Fatalf("write to %s: %v", p.cmd.Path, err)
+	cmd, stdin := p.current()
+	if _, err := io.WriteString(stdin, text); err != nil {
+		t.Fatalf("write to %s: %v", cmd.Path, err)
 	}
 }
 
 // CloseInput ends the program's standard input.
 func (p *Process) CloseInput(t workspace.T) {
 	t.Helper()
-	if err := p.stdin.Close(); err != nil {
-		t.Fatalf("close the input of %s: %v", p.cmd.Path, err)
+	cmd, stdin := p.current()
+	if err := stdin.Close(); err != nil {
+		t.Fatalf("close the input of %s: %v", cmd.Path, err)
 	}
 }
 
@@ -144,7 +206,7 @@ func (p *Process) WaitLine(t workspace.T, timeout time.Duration, what string, ma
 	t.Helper()
 	line, err := p.waitLine(timeout, match)
 	if err != nil {
-		t.Fatalf("wait for %s of %s: %v; it printed:\n%s", what, p.cmd.Path, err, tail(p.Output()))
+		t.Fatalf("wait for %s of %s: %v; it printed:\n%s", what, p.path(), err, tail(p.Output()))
 	}
 	return line
 }
@@ -186,7 +248,8 @@ func (p *Process) lastLine(seen int, match func(line string) bool) (string, erro
 			return line, nil
 		}
 	}
-	return "", fmt.Errorf("the program has ended: %v", p.cmd.ProcessState)
+	cmd, _ := p.current()
+	return "", fmt.Errorf("the program has ended: %v", cmd.ProcessState)
 }
 
 // Done is closed when the program has ended.
@@ -198,29 +261,33 @@ func (p *Process) Wait(t workspace.T, timeout time.Duration) int {
 	select {
 	case <-p.done:
 	case <-time.After(timeout):
-		t.Fatalf("%s has not ended within %v; it printed:\n%s", p.cmd.Path, timeout, tail(p.Output()))
+		t.Fatalf("%s has not ended within %v; it printed:\n%s", p.path(), timeout, tail(p.Output()))
 	}
-	return p.cmd.ProcessState.ExitCode()
+	cmd, _ := p.current()
+	return cmd.ProcessState.ExitCode()
 }
 
 // Signal sends the program a signal.
 func (p *Process) Signal(t workspace.T, s os.Signal) {
 	t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		t.Fatalf("signal %s: %v", p.cmd.Path, err)
+	cmd, _ := p.current()
+	if err := cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Fatalf("signal %s: %v", cmd.Path, err)
 	}
 }
 
 // ask asks the program to end, once.
 func (p *Process) ask() (err error) {
-	p.asked.Do(func() { err = p.cmd.Process.Signal(syscall.SIGTERM) })
+	p.asked.Do(func() { err = p.end().Signal(syscall.SIGTERM) })
 	return err
 }
 
 // Kill ends the program at once, as a power cut would.
 func (p *Process) Kill(t workspace.T) {
 	t.Helper()
-	p.Signal(t, os.Kill)
+	if err := p.end().Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Fatalf("end %s: %v", p.path(), err)
+	}
 	<-p.done
 }
 
@@ -233,15 +300,17 @@ func (p *Process) Stop(t workspace.T) {
 		return
 	default:
 	}
-	p.stdin.Close()
+	p.end() // what ends since its input does is not run anew
+	_, stdin := p.current()
+	stdin.Close()
 	if err := p.ask(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		t.Fatalf("end %s: %v", p.cmd.Path, err)
+		t.Fatalf("end %s: %v", p.path(), err)
 	}
 	select {
 	case <-p.done:
 	case <-time.After(grace):
 		p.Kill(t)
-		t.Errorf("%s did not end within %v of SIGTERM", p.cmd.Path, grace)
+		t.Errorf("%s did not end within %v of SIGTERM", p.path(), grace)
 	}
 }
 

@@ -91,3 +91,38 @@ func TestKill(t *testing.T) {
 		t.Errorf("exit status = %d, want -1", status)
 	}
 }
+
+func TestStartAgain(t *testing.T) {
+	for _, tt := range []struct {
+		name, output string
+		end          func(p *Process)
+	}{
+		{"killed", "up 0 up", func(p *Process) { p.Kill(t) }},
+		{"failed", "up 0 up 7", func(p *Process) { p.Write(t, "7\n") }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			script := func() *exec.Cmd {
+				return exec.Command("/bin/sh", "-c", "echo up; read status; echo $status; exit $status")
+			}
+			p := StartAgain(t, script, filepath.Join(t.TempDir(), "log"))
+			first := p.PID()
+			p.WaitPrefix(t, soon, "up")
+			p.Write(t, "0\n")
+			ups := 0
+			p.WaitLine(t, soon, "second start", func(line string) bool {
+				if line == "up" {
+					ups++
+				}
+				return ups == 2
+			})
+			if p.PID() == first {
+				t.Error("the second process is the first")
+			}
+			tt.end(p)
+			p.Wait(t, soon)
+			if out := strings.Join(p.Output(), " "); out != tt.output {
+				t.Errorf("output = %q", out)
+			}
+		})
+	}
+}
