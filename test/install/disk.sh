@@ -8,7 +8,7 @@ trap 'rm -rf --one-file-system "$root"' EXIT
 tar -x -f "$base" -C "$root" --exclude='./dev/*'
 mknod -m 666 "$root/dev/null" c 1 3
 cp "$package" "$root/root/agent.deb"
-chroot "$root" dpkg -i /root/agent.deb >/dev/null
+env -u TMPDIR chroot "$root" dpkg -i /root/agent.deb >/dev/null
 rm "$root/root/agent.deb"
 cat >"$root/root/shell.sh" <<'SHELL'
 # One command a line, in base64 after a number; the answer is "NUMBER STATUS LENGTH" and LENGTH bytes of output.
