@@ -199,12 +199,16 @@ func newBox(u *updating, l *lasting, firmware *config.Firmware, compose func(f f
 	u.Cleanup(web.Close)
 	b.uri = web.URL + "/package"
 	u.manager = b.leshan
-	u.params = func(p *client.Params) { p.Limits.TransferTimeout = time.Second }
+	const stalled = 4 * time.Second // in which a busy machine goes on, too
+	u.params = func(p *client.Params) { p.Limits.TransferTimeout = stalled }
 	cfg := u.config()
 	at, err := url.Parse(b.leshan.CoAP)
 	u.must(err)
 	cfg.Endpoint, cfg.Servers[0].URI, cfg.Firmware = b.leshan.endpoint, at, firmware
-	firmware.MaxSize, firmware.Patience, firmware.Confirm, firmware.Limit = maxPackage, 1500*time.Millisecond, 500*time.Millisecond, time.Second
+	firmware.MaxSize, firmware.Patience, firmware.Confirm, firmware.Limit = maxPackage, stalled, 500*time.Millisecond, generous
+	if firmware.Check == nil {
+		firmware.Check = []string{"/bin/true"} // with one, Limit is the time to register
+	}
 	b.download = filepath.Join(cfg.StateDir, "firmware", "download")
 	u.start(cfg)
 	return b

@@ -59,7 +59,7 @@ func startOnRAUC(t *testing.T) *onRAUC {
 	u.machine = raucMachine{&demo.Machine{Say: func(string) {}}, t, u.system}
 	cfg := u.config()
 	cfg.Firmware = &config.Firmware{
-		Backend: config.FirmwareRAUC, RAUCConfig: u.system.Config, Confirm: 100 * time.Millisecond, Limit: time.Second, MaxSize: 300_000,
+		Backend: config.FirmwareRAUC, RAUCConfig: u.system.Config, Confirm: 100 * time.Millisecond, Limit: generous, MaxSize: 300_000,
 		Check: []string{"/usr/bin/test", "!", "-e", u.ill},
 	}
 	u.start(cfg)

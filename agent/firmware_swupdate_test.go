@@ -71,7 +71,7 @@ func prepareSWUpdate(t *testing.T, boot config.FirmwareBackend) *onSWUpdate {
 	dir := t.TempDir()
 	u := &onSWUpdate{updating: &updating{lab: newLab(t), T: t}, files: filepath.Join(dir, "root"), ill: filepath.Join(dir, "ill")}
 	u.cfg = &config.Firmware{
-		Backend: config.FirmwareSWUpdate, Boot: boot, Confirm: 100 * time.Millisecond, Limit: time.Second, MaxSize: 300_000,
+		Backend: config.FirmwareSWUpdate, Boot: boot, Confirm: 100 * time.Millisecond, Limit: generous, MaxSize: 300_000,
 		Check:  []string{"/usr/bin/test", "!", "-e", u.ill},
 		Images: config.ImageSlots{Environment: filepath.Join(dir, "environment"), Attempts: config.DefaultAttempts},
 	}

@@ -59,7 +59,8 @@ func newUpdating(t *testing.T, change func(*config.Config)) *updating {
 	t.Helper()
 	u := &updating{lab: newLab(t), T: t}
 	cfg := u.config()
-	cfg.Firmware = &config.Firmware{Backend: config.FirmwareFile, Confirm: 500 * time.Millisecond, Limit: time.Second, MaxSize: 32 << 20}
+	cfg.Firmware = &config.Firmware{Backend: config.FirmwareFile, Confirm: 500 * time.Millisecond, MaxSize: 32 << 20}
+	cfg.Firmware.Check, cfg.Firmware.Limit = []string{"/bin/true"}, generous // on a busy machine it takes longer than Confirm to register
 	if change != nil {
 		change(cfg)
 	}
