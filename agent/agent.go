@@ -153,7 +153,7 @@ func New(opts Options) (*Agent, error) {
 		return nil, err // which names it
 	}
 	if err := a.compose(); err != nil {
-		return nil, errors.Join(err, a.store.Close())
+		return nil, errors.Join(a.store.Explain(err), a.store.Close())
 	}
 	return a, nil
 }

@@ -138,9 +138,21 @@ func unusable(dir string, err error) error {
 		help = "; move away what is none of the agent's"
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR), readOnly(err):
 		help = "; give one that can be written with -state DIR"
+	case full(err):
+		help = "; its file system is full: make room there (df shows space, df -i inodes); the service starts by itself then"
 	}
 	return fmt.Errorf("state directory %s: %w%s", dir, err, help)
 }
+
+// Explain adds to an error of a write what to do if the file system is full.
+func (s *Store) Explain(err error) error {
+	if full(err) {
+		return unusable(s.dir, err)
+	}
+	return err
+}
+
+func full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
 // load brings both files into memory and opens them for writing.
 func (s *Store) load() error {
