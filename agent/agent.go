@@ -291,17 +291,17 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 	}
 	var canWait []Task
 	if a.opts.Config.Metrics.Listen != (config.Local{}) {
-		canWait = append(canWait, optional(a.log, named{"metrics", a.serveMetrics}))
+		canWait = append(canWait, revived(a.log, named{"metrics", a.serveMetrics}, nil))
 	}
 	if a.opts.Config.Page.Listen != (config.Local{}) {
-		canWait = append(canWait, optional(a.log, named{"page", a.servePage}))
+		canWait = append(canWait, revived(a.log, named{"page", a.servePage}, nil))
 	}
 	if !a.opts.Simulated {
 		canWait = append(canWait,
-			optional(a.log, named{"clock watch", a.watchClock}),
-			optional(a.log, named{"network watch", a.watchNetwork}),
-			optional(a.log, named{"power watch", a.watchPower}),
-			optional(a.log, named{"wireless watch", a.watchWLAN}))
+			revived(a.log, named{"clock watch", a.watchClock}, a.clock.Stepped),
+			revived(a.log, named{"network watch", a.watchNetwork}, a.networkChanged),
+			revived(a.log, named{"power watch", a.watchPower}, a.publishPower),
+			revived(a.log, named{"wireless watch", a.watchWLAN}, a.publishWLAN))
 	}
 	err := runAll(ctx, tasks, append(canWait, more...), a.serversFirst, func(parting context.Context) error {
 		if a.opts.Deregister || a.resetting.Load() {

@@ -233,12 +233,14 @@ func (a *Agent) publishPower() {
 }
 
 func (a *Agent) watchNetwork(ctx context.Context) error {
-	w := host.NetworkWatch{Log: a.log, Changed: func() {
-		a.publishNetwork()
-		a.client.ParamsChanged() // the bearer may be another one
-		a.client.NetworkChanged()
-	}}
+	w := host.NetworkWatch{Log: a.log, Changed: a.networkChanged}
 	return w.Run(ctx)
+}
+
+func (a *Agent) networkChanged() {
+	a.publishNetwork()
+	a.client.ParamsChanged() // the bearer may be another one
+	a.client.NetworkChanged()
 }
 
 func (a *Agent) watchPower(ctx context.Context) error {

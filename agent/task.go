@@ -25,13 +25,38 @@ type named struct {
 func (n named) Run(ctx context.Context) error { return n.run(ctx) }
 func (n named) String() string                { return n.name }
 
-// optional makes a task one whose failure is logged and does not end the agent.
-func optional(log *slog.Logger, t Task) Task {
+// The pauses before a part that failed is begun anew: they double from one failure to the next, and begin anew for
+// one that ran for longer than the longest.
+const (
+	shortestPause = 5 * time.Second
+	longestPause  = 10 * time.Minute
+)
+
+// revived makes a task one whose failure, as for a lack of file descriptors, does not end the agent: it is logged once and
+// the task is begun anew after a pause. look, if not nil, is called before that, for what has changed meanwhile.
+func revived(log *slog.Logger, t Task, look func()) Task {
 	return named{t.String(), func(ctx context.Context) error {
-		if err := t.Run(ctx); err != nil && ctx.Err() == nil {
-			log.Warn("a part of the agent has ended", slog.String("task", t.String()), slog.Any("error", err))
+		pause, level := shortestPause, slog.LevelWarn
+		for {
+			began := time.Now()
+			err := t.Run(ctx)
+			if ctx.Err() != nil {
+				return nil
+			}
+			if time.Since(began) > longestPause {
+				pause, level = shortestPause, slog.LevelWarn
+			}
+			log.Log(ctx, level, "a part of the agent has ended; it is begun anew", slog.String("task", t.String()), slog.Duration("in", pause), slog.Any("error", err))
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return nil
+			}
+			pause, level = min(2*pause, longestPause), slog.LevelDebug
+			if look != nil {
+				look()
+			}
 		}
-		return nil
 	}}
 }
 

@@ -1,0 +1,47 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestRevived: what fails is begun anew, after pauses that grow up to a limit, and says so once; after a good run it is
+// as if it had never failed.
+func TestRevived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log lockedBuffer
+		var begun []time.Duration
+		looked, start := 0, time.Now()
+		ctx, end := context.WithCancel(t.Context())
+		defer end()
+		task := revived(slog.New(slog.NewTextHandler(&log, nil)), named{"watch", func(ctx context.Context) error {
+			begun = append(begun, time.Since(start))
+			switch len(begun) {
+			case 12: // it goes well for an hour
+				<-time.After(time.Hour)
+				start = time.Now()
+			case 14:
+				end()
+				return nil
+			}
+			return errors.New("too many open files")
+		}}, func() { looked++ })
+		if err := task.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if len(begun) != 14 || looked != 13 {
+			t.Fatalf("begun %d times, looked %d times", len(begun), looked)
+		}
+		if begun[1] != 5*time.Second || begun[2] != 15*time.Second || begun[11]-begun[10] != 10*time.Minute || begun[12] != 5*time.Second {
+			t.Errorf("begun at %v", begun)
+		}
+		if said := string(log.bytes()); strings.Count(said, "too many open files") != 2 || strings.Count(said, "level=WARN") != 2 {
+			t.Errorf("it said %s", said)
+		}
+	})
+}
