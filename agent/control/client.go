@@ -211,5 +211,8 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	if inner, ok := errors.AsType[*url.Error](err); ok {
 		err = inner.Err
 	}
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		return fmt.Errorf("the agent at %s has hung up (%w): it serves as many clients as it may, has no file descriptor left, or is ending; try again, and see its log", c.path, err)
+	}
 	return fmt.Errorf("ask the agent at %s: %w", c.path, err)
 }

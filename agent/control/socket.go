@@ -113,44 +113,6 @@ func ignoreTimeout(err error) error {
 	return err
 }
 
-// Bounded returns a listener that turns clients away while it serves so many of them.
-func Bounded(l net.Listener, most int) net.Listener {
-	return &bounded{Listener: l, free: make(chan struct{}, most)}
-}
-
-// bounded is a listener that turns clients away while it serves enough of them.
-type bounded struct {
-	net.Listener
-	free chan struct{} // holds a token for each connection
-}
-
-// Accept implements net.Listener.
-func (b *bounded) Accept() (net.Conn, error) {
-	for {
-		c, err := b.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case b.free <- struct{}{}:
-			return &counted{Conn: c, leave: sync.OnceFunc(func() { <-b.free })}, nil
-		default:
-			_ = c.Close()
-		}
-	}
-}
-
-type counted struct {
-	net.Conn
-	leave func()
-}
-
-// Close implements net.Conn.
-func (c *counted) Close() error {
-	c.leave()
-	return c.Conn.Close()
-}
-
 // ownSocket is a listener on a socket that this process made.
 type ownSocket struct {
 	*net.UnixListener
