@@ -109,6 +109,24 @@ func TestMirrorGoesOn(t *testing.T) {
 	}
 }
 
+// TestBadMirror: what is damaged, or what a mirror sends that is no package, is fetched anew from the next one.
+func TestBadMirror(t *testing.T) {
+	content := packageOf("2.0", 300_000)
+	damaged := bytes.Clone(content)
+	damaged[len(damaged)-1] ^= 1
+	source := newFailing(t, damaged, `"v2"`, len(content)+1)
+	none := newFailing(t, bytes.Replace(content, []byte("\n"), []byte("99\n"), 1), `"v2"`, 2*len(content)) // its layout is unknown
+	whole := newFailing(t, content, `"v2"`, len(content)+1)
+	u := mirrored(t, elsewhere(none.URL), elsewhere(whole.URL))
+	u.must(u.write("/5/0/1", lwm2m.String(source.URL+"/gateway")))
+	u.until(fota.Downloaded, fota.Initial)
+	for _, f := range []*failing{source, none, whole} {
+		if asked := fmt.Sprint(f.requests()); asked != "[/gateway ]" {
+			t.Errorf("%s was asked for %s", f.URL, asked)
+		}
+	}
+}
+
 // TestMirrors: one that does not have the package is passed over, by HTTP and by CoAP; what the source itself refuses, no mirror is asked for.
 func TestMirrors(t *testing.T) {
 	content := packageOf("2.0", 300_000)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -53,7 +54,7 @@ const (
 // download returns the job that fetches the package, from where the record is.
 func (u *Updater) download(r record) func(context.Context, *job) happening {
 	return func(ctx context.Context, j *job) happening {
-		d := &transfer{pace: pace{rate: u.cfg.Rate}, updater: u, ctx: ctx, job: j, serial: r.Serial, at: Position{r.OnDisk, r.Validator}, size: r.Size, boot: r.Boot, origin: r.Source}
+		d := &transfer{pace: pace{rate: u.cfg.Rate}, updater: u, ctx: ctx, job: j, serial: r.Serial, avoid: r.Spoilt, at: Position{r.OnDisk, r.Validator}, size: r.Size, boot: r.Boot, origin: r.Source}
 		d.spool = startSpool(d.store)
 		err := d.run(ctx, r.URI)
 		d.spool.close()
@@ -84,6 +85,7 @@ type transfer struct {
 	sources *sources
 	at      Position // behind what has come
 	size    int64
+	avoid   string // see record.Spoilt
 	origin  string // of what has come: a mirror's URI, "" for the package's own
 	boot    string // in which the update began
 	synced  int64
@@ -100,6 +102,9 @@ func (d *transfer) start(text string) (err error) {
 		return err
 	}
 	d.sources.choose(d.origin)
+	if !d.sources.avoid(d.avoid) { // other mirrors are configured than before
+		return Failf(IntegrityFailure, "the package is bad wherever it is to be had")
+	}
 	return d.resume()
 }
 
@@ -123,7 +128,9 @@ func (d *transfer) run(ctx context.Context, text string) error {
 		}
 		if d.sources.now > 0 && errors.Is(err, ErrRefused) && ctx.Err() == nil { // only the package's own URI can end the download
 			d.updater.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "a mirror does not have the firmware package", d.about(err)...)
-			d.sources.drop()
+			if d.sources.drop(); d.sources.current().refused {
+				return Failf(IntegrityFailure, "the package is bad at %s, and nowhere else to be had", redacted(strings.Fields(d.avoid)[0]))
+			}
 			continue
 		}
 		if _, verdict := errors.AsType[*Failure](err); verdict || errors.Is(err, ErrRefused) || ctx.Err() != nil {

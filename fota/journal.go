@@ -34,6 +34,7 @@ type record struct {
 
 	URI       string `json:"uri,omitempty"`
 	Source    string `json:"source,omitempty"`    // mirror's URI that it comes from; "": URI
+	Spoilt    string `json:"spoilt,omitempty"`    // URIs, with a space between them, from which a bad package has come
 	Validator string `json:"validator,omitempty"` // of the representation there
 	Size      int64  `json:"size,omitempty"`      // of the package; 0: unknown
 	OnDisk    int64  `json:"on_disk,omitempty"`   // bytes of it

@@ -2,6 +2,7 @@ package fota
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -9,7 +10,7 @@ import (
 type source struct {
 	uri     *url.URL
 	fetcher Fetcher
-	refused bool // it does not have the package
+	refused bool // it does not have the package, or a bad one
 	another bool // what it has is not what has come: asked from the middle, it has shown that
 }
 
@@ -60,6 +61,50 @@ func (s *sources) choose(name string) {
 			s.now = i
 		}
 	}
+}
+
+// avoid leaves out the sources with these URIs, from which bad packages have come. It reports whether any is left.
+func (s *sources) avoid(uris string) bool {
+	for _, uri := range strings.Fields(uris) {
+		for i := range s.list {
+			s.list[i].refused = s.list[i].refused || s.list[i].uri.String() == uri
+		}
+	}
+	if s.current().refused {
+		s.next()
+	}
+	return !s.current().refused
+}
+
+// from returns the URI that what is on disk has come from.
+func (r *record) from() string {
+	if uri, err := url.Parse(r.URI); err == nil && r.Source == "" {
+		return uri.String() // as a server has written it, it may have spaces
+	}
+	return r.Source
+}
+
+// elsewhere reports whether a package that has failed so is fetched anew from another source. What the package's own URI has is for this machine or not; what a mirror
+// has may be no package at all.
+func (u *Updater) elsewhere(r *record, f *Failure) bool {
+	damaged := f.Result == IntegrityFailure || f.Result == UnsupportedPackage && r.Source != ""
+	if !damaged || r.URI == "" || r.Phase != Fetching && r.Phase != Verifying {
+		return false
+	}
+	if slices.Contains(strings.Fields(r.Spoilt), r.from()) {
+		return false // nothing has come since
+	}
+	s, err := u.sourcesOf(r.URI)
+	return err == nil && s.avoid(r.Spoilt+" "+r.from())
+}
+
+// redacted returns a URI without a password.
+func redacted(text string) string {
+	uri, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return uri.Redacted()
 }
 
 // failed says that the source in use has failed. It reports whether another one is asked next.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,6 +24,7 @@ type visit struct {
 	brings    int    // bytes before the connection is lost; more than the package has: all of it
 	validator string // of what it has
 	size      int    // that it announces; 0: that of the package
+	bad       bool   // other bytes than the package's
 	err       error  // in place of all that
 }
 
@@ -48,7 +50,11 @@ func (d *depots) Fetch(_ context.Context, uri *url.URL, from Position, to Body) 
 		return err
 	}
 	end := min(int(from.Offset)+v.brings, len(good))
-	if _, err := to.Write([]byte(good[from.Offset:end])); err != nil {
+	content := good
+	if v.bad {
+		content = strings.Repeat("?", len(good))
+	}
+	if _, err := to.Write([]byte(content[from.Offset:end])); err != nil {
 		return err
 	}
 	if end < len(good) {
@@ -90,7 +96,7 @@ func (d *depots) with(c *Config) {
 
 func TestMirrors(t *testing.T) {
 	lost, gone, whole := visit{err: errLost}, visit{err: errNotHad}, visit{brings: all, validator: `"1"`}
-	some := visit{brings: 6, validator: `"1"`}
+	some, bad := visit{brings: 6, validator: `"1"`}, visit{brings: all, validator: `"1"`, bad: true}
 	for _, c := range []struct {
 		name   string
 		script map[string][]visit
@@ -111,12 +117,19 @@ func TestMirrors(t *testing.T) {
 		{"an entity tag that is a count", map[string][]visit{"a": {{brings: 6, validator: "01"}, lost}, "b": {{brings: all, validator: "01"}}}, "[a 0 a 6 a 6 a 6 b 0]", Ready, Initial},
 		{"an entity tag of CoAP", map[string][]visit{"a": {{brings: 6, validator: "0123abcd"}, lost}, "b": {{brings: all, validator: "0123abcd"}}}, "[a 0 a 6 a 6 a 6 b 6]", Ready, Initial},
 		{"another size", map[string][]visit{"a": {some, lost}, "b": {{brings: all, validator: `"1"`, size: 99}, lost}, "c": {whole}}, "[a 0 a 6 a 6 a 6 b 6 b 0 b 0 c 6]", Ready, Initial},
+		{"bad bytes", map[string][]visit{"a": {bad}, "b": {whole}}, "[a 0 b 0]", Ready, Initial},
+		{"bad bytes of a name with a space", map[string][]visit{"a": {bad}, "b": {bad}, "c": {whole}}, "[a 0 b 0 c 0]", Ready, Initial},
+		{"bad bytes of a mirror", map[string][]visit{"a": {lost, whole}, "b": {bad}}, "[a 0 b 0 a 0]", Ready, Initial},
+		{"bad bytes everywhere", map[string][]visit{"a": {bad}, "b": {bad}, "c": {bad}}, "[a 0 b 0 c 0]", Resting, IntegrityFailure},
+		{"bad bytes, and nobody else has it", map[string][]visit{"a": {bad}, "b": {gone}, "c": {gone}}, "[a 0 b 0 c 0]", Resting, IntegrityFailure},
+		{"bad bytes, and nobody else is there at first", map[string][]visit{"a": {bad}, "b": {lost, lost, whole}, "c": {lost}}, "[a 0 b 0 c 0 b 0 c 0 b 0]", Ready, Initial},
+		{"bad bytes behind good ones", map[string][]visit{"a": {some, lost, lost, lost, whole}, "b": {bad}, "c": {lost}}, "[a 0 a 6 a 6 a 6 b 6 a 0]", Ready, Initial},
 		{"nobody any more", map[string][]visit{"a": {lost}, "b": {gone}, "c": {gone}}, "", Resting, ConnectionLost},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := &depots{script: c.script}
 			simulate(t, d.with, func(b *bench) {
-				b.must(b.u.Fetch(b.Context(), "coap://a/y"))
+				b.must(b.u.Fetch(b.Context(), "coap://a/y y"))
 				time.Sleep(2 * time.Hour)
 				b.is(c.phase, c.result)
 				if c.asked != "" && fmt.Sprint(d.asked) != c.asked {
@@ -147,6 +160,55 @@ func TestMirrorOutlivesTheAgent(t *testing.T) {
 		b.is(Ready, Initial)
 		if want := "[a 0 b 0 b 6]"; fmt.Sprint(d.asked) != want || string(b.machine.disk) != good {
 			t.Errorf("asked %v, want %s; %q on disk", d.asked, want, b.machine.disk)
+		}
+	})
+}
+
+// TestBadPackageOutlivesTheAgent: who has sent a bad package is not asked for it after a restart either, but for the next one.
+func TestBadPackageOutlivesTheAgent(t *testing.T) {
+	d := &depots{script: map[string][]visit{"a": {{brings: all, bad: true}}, "b": {{err: errLost}}, "c": {{err: errLost}}}}
+	simulate(t, d.with, func(b *bench) {
+		b.must(b.u.Fetch(b.Context(), "coap://a/y"))
+		synctest.Wait()
+		b.end()
+		d.does("b", visit{brings: all, bad: true})
+		d.does("c", visit{brings: all, bad: true})
+		b.start(d.with)
+		synctest.Wait()
+		b.is(Resting, IntegrityFailure)
+		if want := "[a 0 b 0 b 0 c 0]"; fmt.Sprint(d.asked) != want {
+			t.Errorf("asked %v, want %s", d.asked, want)
+		}
+		d.does("a", visit{brings: all})
+		b.must(b.u.Fetch(b.Context(), "coap://a/y"))
+		synctest.Wait()
+		b.is(Ready, Initial)
+	})
+}
+
+// TestElsewhere: a package that is for another machine is not looked for elsewhere, but what is none may be, if a mirror has sent it.
+func TestElsewhere(t *testing.T) {
+	simulate(t, (&depots{}).with, func(b *bench) {
+		for _, c := range []struct {
+			phase  Phase
+			uri    string
+			source string
+			result Result
+			want   bool
+		}{
+			{Fetching, "coap://a/y", "", IntegrityFailure, true},
+			{Verifying, "coap://a/y", "", IntegrityFailure, true},
+			{Deferred, "coap://a/y", "", IntegrityFailure, false},
+			{Verifying, "", "", IntegrityFailure, false},
+			{Verifying, "coap://alone/y", "", IntegrityFailure, false},
+			{Verifying, "coap://a/y", "", UnsupportedPackage, false},
+			{Verifying, "coap://a/y", "coap://b", UnsupportedPackage, true},
+			{Fetching, "coap://a/y", "", NoStorage, false},
+			{Fetching, "coap://a/y", "", ConnectionLost, false},
+		} {
+			if got := b.u.elsewhere(&record{Phase: c.phase, URI: c.uri, Source: c.source}, Failf(c.result, "")); got != c.want {
+				t.Errorf("%+v: %v", c, got)
+			}
 		}
 	})
 }

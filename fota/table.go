@@ -66,6 +66,7 @@ const (
 	progressed                 // a part of the package is on disk
 	received                   // all of the package is on disk
 	broke                      // it will not come
+	spoilt                     // what has come is bad, and may be good elsewhere
 	verified                   // the package is good
 	verifiedNow                // it is, and is to be installed at once
 	verifiedAsked              // it is, and is to be installed when the local user agrees
@@ -97,7 +98,7 @@ const (
 )
 
 var eventNames = [eventCount]string{
-	"push begins", "URI written", "unusable URI written", "part is on disk", "all is on disk", "transfer failed", "package is good",
+	"push begins", "URI written", "unusable URI written", "part is on disk", "all is on disk", "transfer failed", "package is bad, and may be good elsewhere", "package is good",
 	"package is good, to be installed at once", "package is good, and the local user is asked", "package is bad", "reset", "Cancel", "Update", "Update, and the local user is asked",
 	"consent, or defer period over", "installed", "switched", "step failed", "passed", "not passed", "marked", "reverted",
 	"local rollback", "local mark-good", "start", "start without a boot", "start of the old system", "start of the new system",
@@ -118,6 +119,7 @@ const (
 	cancelled               // result 10
 	postpone                // result 11, note until when
 	note                    // note how much is on disk
+	avoid                   // note from where a bad package has come
 	keep                    // note the package's name and version
 	target                  // note the slots and when the work begins
 	image                   // note what was installed
@@ -139,7 +141,7 @@ const (
 )
 
 var actionNames = [actionCount]string{
-	"note: begun", "note: nothing", "note: failed, why", "note: success", "note: cancelled", "note: deferred, until when", "note: progress",
+	"note: begun", "note: nothing", "note: failed, why", "note: success", "note: cancelled", "note: deferred, until when", "note: progress", "note: from where it came",
 	"note: name and version", "note: slots", "note: what was installed", "note: one more start",
 	"empty the file", "download", "verify", "await consent", "install", "activate", "reboot", "begin the trial", "mark good", "go back",
 	"mark the running slot good", "remove the package",
@@ -179,6 +181,7 @@ var transitions = []transition{
 	{Fetching, progressed, Fetching, []action{note}},
 	{Fetching, received, Verifying, []action{note, verify}},
 	{Fetching, broke, Resting, []action{fail, discard}},
+	{Fetching, spoilt, Fetching, []action{avoid, open, fetch}},
 	{Fetching, reset, Resting, []action{clean, discard}},
 	{Fetching, cancel, Resting, []action{cancelled, discard}},
 	{Fetching, started, Fetching, []action{fetch}},
@@ -187,6 +190,7 @@ var transitions = []transition{
 	{Verifying, verifiedNow, Installing, []action{keep, target, install}},
 	{Verifying, verifiedAsked, Deferred, []action{keep, postpone, awaitConsent}},
 	{Verifying, refused, Resting, []action{fail, discard}},
+	{Verifying, spoilt, Fetching, []action{avoid, open, fetch}},
 	{Verifying, reset, Resting, []action{clean, discard}},
 	{Verifying, cancel, Resting, []action{cancelled, discard}},
 	{Verifying, started, Verifying, []action{verify}},

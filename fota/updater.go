@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -286,6 +287,10 @@ func (u *Updater) wait(d time.Duration, f func(context.Context)) {
 // nothing has changed.
 func (u *Updater) handle(ctx context.Context, h happening) error {
 	r := u.rec
+	if (h.event == broke || h.event == refused) && u.elsewhere(&r, h.failure) {
+		h.event = spoilt
+		u.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "the firmware package is bad; it is fetched anew from elsewhere", slog.String("uri", redacted(r.from())), slog.String("reason", h.failure.Reason))
+	}
 	to, do, ok := next(r.Phase, h.event)
 	if !ok || h.serial != 0 && h.serial != r.Serial {
 		return ErrNotNow
@@ -384,6 +389,9 @@ func (u *Updater) enter(ctx context.Context, r *record, a action, h *happening) 
 		if h.event == progressed {
 			r.OnDisk, r.Validator, r.Size, r.Source = h.onDisk, h.validator, h.size, h.source
 		}
+	case avoid:
+		r.Spoilt = strings.TrimSpace(r.Spoilt + " " + r.from())
+		r.OnDisk, r.Validator, r.Size, r.Source = 0, "", 0, ""
 	case keep:
 		r.Package = h.found
 	case target:
