@@ -82,6 +82,7 @@ type account struct {
 	silence     time.Duration // before the Update in flight, where an address translation may have ended by it
 	suspected   time.Duration // such a silence whose Update was not answered
 	failure     failure       // how the last one did
+	shutOut     int           // of them, the last ones in a row that an alert of the server has ended
 	held        []request     // while the Register is being answered
 	commands    []command     // while a request on object 1 is being answered
 	sends       []*dataSend   // that wait for the registration, or for the one in flight

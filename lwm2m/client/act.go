@@ -316,6 +316,12 @@ func (a *account) putOff() {
 // count as the first one.
 const settledAfter = time.Minute
 
+// The pauses between attempts that a server ends by alerts double beyond Retry.Max up to an hour.
+const (
+	longestShutOut = time.Hour
+	maxDoublings   = 16
+)
+
 func (a *account) backOff() {
 	a.tryLeft()
 	now := a.now()
@@ -328,7 +334,10 @@ func (a *account) backOff() {
 	if a.failed >= a.settings.attempts && !a.settings.block {
 		a.turnOver()
 	}
-	policy := a.params.Retry
+	policy := a.params.Retry.withDefaults()
+	if policy.Max > 0 { // who does not want our key or certificate will hardly want it in a minute, and a handshake is dear
+		policy.Max = max(policy.Max, min(longestShutOut, policy.First<<min(a.shutOut, maxDoublings)))
+	}
 	if own := a.settings.retry; own != nil {
 		policy = *own
 		policy.Jitter = a.params.Retry.Jitter

@@ -204,6 +204,7 @@ func (a *account) show() {
 	v := &a.view
 	if a.state == Registered {
 		a.repeated.over()
+		a.shutOut = 0
 	}
 	v.mu.Lock()
 	if a.state == Registered {
@@ -242,6 +243,11 @@ func (a *account) trouble(err error) {
 		return
 	}
 	a.failure = failureOf(err)
+	if e, ok := alertOf(err); ok && e.Remote && a.failure == refusal {
+		a.shutOut++
+	} else {
+		a.shutOut = 0
+	}
 	cause, help, text := causeOf(err), remedy(err), plain(err)
 	if cause == NoCause {
 		a.log.Info("the server does not have the registration", slog.String("err", text))

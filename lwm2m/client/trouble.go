@@ -217,15 +217,17 @@ var ownRemedies = map[dtls.Alert]string{
 
 const nothingInCommon = "client and server have no cipher suite or key type in common, or the identity is unknown there"
 
+const checkOwnCertificate = "the server refuses this device's certificate or public key: see whether its name is the endpoint's, and its authority one that the server trusts; " + checkCredentials
+
 var alertRemedies = map[dtls.Alert]string{
 	dtls.AlertUnknownPSKIdentity:     "the server does not know the identity: compare it with what the server has for this device",
 	dtls.AlertDecryptError:           checkCredentials,
 	dtls.AlertBadRecordMAC:           checkCredentials,
-	dtls.AlertAccessDenied:           checkCredentials,
-	dtls.AlertBadCertificate:         checkCredentials,
-	dtls.AlertUnsupportedCertificate: checkCredentials,
-	dtls.AlertCertificateUnknown:     checkCredentials,
-	dtls.AlertUnknownCA:              checkCredentials,
+	dtls.AlertAccessDenied:           "the server knows who this is and does not let it in: see whether this device is there and enabled; " + checkCredentials,
+	dtls.AlertBadCertificate:         checkOwnCertificate,
+	dtls.AlertUnsupportedCertificate: checkOwnCertificate,
+	dtls.AlertCertificateUnknown:     checkOwnCertificate,
+	dtls.AlertUnknownCA:              "the server does not know the authority of this device's certificate: give it to the server, or this device a certificate of one that the server knows; " + checkCredentials,
 	dtls.AlertCertificateRevoked:     "this device's certificate was revoked: it needs another one",
 	dtls.AlertCertificateExpired:     "to the server this device's certificate has expired, or is not valid yet: renew it, and check the server's clock",
 	dtls.AlertHandshakeFailure:       nothingInCommon,

@@ -405,3 +405,45 @@ func TestConnectionLostAgainAndAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestShutOut: a server that refuses our key or certificate is tried ever more rarely, up to an hour, and never given up; a change of the network tries at
+// once, and another trouble, such as a server that is silent, is waited for as before.
+func TestShutOut(t *testing.T) {
+	for _, alert := range []dtls.Alert{dtls.AlertBadCertificate, dtls.AlertUnknownCA, dtls.AlertCertificateExpired, dtls.AlertAccessDenied, dtls.AlertDecryptError} {
+		simulate(t, nil, func(l *lab) {
+			l.server.refuse = &dtls.Error{Alert: alert, Remote: true}
+			dials := func() int {
+				l.server.mu.Lock()
+				defer l.server.mu.Unlock()
+				n := len(l.server.dials)
+				l.server.dials = nil
+				return n
+			}
+			l.run()
+			l.after(time.Minute)
+			if n := dials(); n < 5 || n > 9 {
+				t.Errorf("%v: %d attempts in the first minute", alert, n)
+			}
+			l.after(24 * time.Hour)
+			if n := dials(); n < 24 || n > 40 {
+				t.Errorf("%v: %d attempts in a day", alert, n)
+			}
+			if s := l.status(); s.Remedy == "" || s.Cause != Mistrusted {
+				t.Errorf("%v: status is %+v", alert, s)
+			}
+			l.client.NetworkChanged()
+			synctest.Wait()
+			if n := dials(); n != 1 {
+				t.Errorf("%v: %d attempts when the network has changed", alert, n)
+			}
+			l.server.set(func(s *scripted) { s.refuse = syscall.ECONNREFUSED })
+			l.after(75 * time.Minute)
+			if n := dials(); n < 10 {
+				t.Errorf("%v: %d attempts at a server that is not there any more", alert, n)
+			}
+			l.server.set(func(s *scripted) { s.refuse = nil })
+			l.after(2 * time.Minute)
+			l.wantState(Registered)
+		})
+	}
+}
