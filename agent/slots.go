@@ -79,7 +79,7 @@ func imagesOf(c *config.Config, root fs.FS, dir string, remote plain.Remote) (*p
 			partitions[s.Name] = s.Partition
 		}
 		l := tryboot.New(tryboot.Options{Partitions: partitions, File: images.Environment, Dir: dir})
-		options.Loader, options.Booted = l, func() (string, error) { return l.Booted("/") }
+		options.Loader, options.Booted = l, func() (string, error) { return l.Booted(root) }
 	} else if options.Loader, err = loader(c.Firmware.Backend, images, names); err != nil {
 		return nil, err
 	}

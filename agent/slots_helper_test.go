@@ -39,10 +39,14 @@ func newParted(t *testing.T, lines string) *parted {
 	text := fmt.Sprintf("[firmware]\nkeys = ['vendor.pub']\ncompatible = 'lab'\n%s\n", lines)
 	for _, slot := range []string{"A", "B"} {
 		text += fmt.Sprintf("[[firmware.slot]]\nname = '%s'\ndevices = ['kernel=%s', 'rootfs=%s']\n", slot, p.path("kernel"+slot), p.path("rootfs"+slot))
+		if strings.Contains(lines, "tryboot") {
+			text += fmt.Sprintf("boot_partition = %d\n", map[string]int{"A": 2, "B": 3}[slot])
+		}
 	}
 	p.put("agent.toml", []byte(text))
 	root := fstest.MapFS{
 		"proc/cmdline": {Data: []byte("console=ttyS0 lwm2m.slot=A\n")}, "etc/os-release": {Data: []byte("VERSION_ID=1.5\n")},
+		"proc/device-tree/chosen/bootloader/partition": {Data: []byte("\x00\x00\x00\x02")},
 	}
 	l, err := net.Listen("unix", p.path("helper.sock"))
 	if err != nil {
@@ -188,6 +192,48 @@ func TestUpdateThroughHelper(t *testing.T) {
 	_, err = p.slots.Install(t.Context(), p.pack(p.signer, "3.0"), "B")
 	p.refused(err, "may be booted")
 	p.refused(p.slots.Activate(t.Context(), "C"), `no slot "C"`)
+}
+
+// TestTrybootThroughHelper is an update of a Raspberry Pi, whose autoboot.txt only root writes, byte by byte.
+func TestTrybootThroughHelper(t *testing.T) {
+	p := newParted(t, "backend = 'tryboot'\nenvironment = 'autoboot.txt'")
+	const before = "[all]\ntryboot_a_b=1\nboot_partition=2\n[tryboot]\nboot_partition=3\n"
+	p.put("autoboot.txt", []byte(before))
+	reboots := p.slots.(interface{ RebootArgument() (string, error) })
+	is := func(step, argument, text string) {
+		t.Helper()
+		got, err := reboots.RebootArgument()
+		if err != nil || got != argument {
+			t.Errorf("%s: reboot with %q, %v; want %q", step, got, err, argument)
+		}
+		if b, err := os.ReadFile(p.path("autoboot.txt")); err != nil || string(b) != text {
+			t.Errorf("%s: autoboot.txt is %q, %v", step, b, err)
+		}
+	}
+	is("at first", "", before)
+	p.must(p.slots.Mark(t.Context(), "B", false))
+	if _, err := p.slots.Install(t.Context(), p.pack(p.signer, "2.0"), "B"); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"kernel", "rootfs"} {
+		p.holds(part+"B", p.content(part))
+		p.holds(part+"A", []byte{0xee, 0xee})
+	}
+	is("written", "", before)
+	p.must(p.slots.Activate(t.Context(), "B"))
+	is("to be tried", "0 tryboot", before) // reboot(2) has the firmware try the other partition, once
+	p.must(p.slots.Mark(t.Context(), "B", false))
+	is("not to be tried", "", before)
+	p.must(p.slots.Activate(t.Context(), "B"))
+	p.must(p.slots.Mark(t.Context(), "B", true))
+	is("good", "", "[all]\ntryboot_a_b=1\nboot_partition=3\n[tryboot]\nboot_partition=2\n")
+
+	p.put("autoboot.txt", []byte(before))
+	p.must(os.Chmod(p.path("autoboot.txt"), 0o666))
+	p.refused(p.slots.Activate(t.Context(), "B"), "autoboot.txt can be written by others than root")
+	p.must(os.Chmod(p.path("autoboot.txt"), 0o600))
+	p.put("autoboot.txt", []byte("boot_partition=2\n"))
+	p.refused(p.slots.Activate(t.Context(), "B"), "tryboot_a_b=1")
 }
 
 // TestHelperTrustsRootAlone: what others can write decides about nothing.

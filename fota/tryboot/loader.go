@@ -48,15 +48,15 @@ var _ plain.Loader = (*Loader)(nil)
 func New(o Options) *Loader { return &Loader{o} }
 
 // Booted returns the slot whose partition the firmware has booted, by the device
-// tree below root ("/").
-func (l *Loader) Booted(root string) (string, error) {
-	name := filepath.Join(root, "proc/device-tree/chosen/bootloader/partition")
-	b, err := os.ReadFile(name)
+// tree in root, the files of the system.
+func (l *Loader) Booted(root fs.FS) (string, error) {
+	const name = "proc/device-tree/chosen/bootloader/partition"
+	b, err := fs.ReadFile(root, name)
 	if err != nil {
 		return "", fmt.Errorf("which slot runs: %w: is this a Raspberry Pi with a firmware that knows tryboot?", err)
 	}
 	if len(b) != 4 { // a cell (Devicetree Specification, 2.2.4)
-		return "", fmt.Errorf("which slot runs: %s has %d bytes, not 4", name, len(b))
+		return "", fmt.Errorf("which slot runs: /%s has %d bytes, not 4", name, len(b))
 	}
 	partition := binary.BigEndian.Uint32(b)
 	for slot, p := range l.opts.Partitions {

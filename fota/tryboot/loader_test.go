@@ -164,12 +164,12 @@ func TestFilesThatAreRefused(t *testing.T) {
 func TestBooted(t *testing.T) {
 	root := t.TempDir()
 	l := loader(t, t.TempDir())
-	if _, err := l.Booted(root); err == nil || !strings.Contains(err.Error(), "Raspberry Pi") {
+	if _, err := l.Booted(os.DirFS(root)); err == nil || !strings.Contains(err.Error(), "Raspberry Pi") {
 		t.Errorf("got %v", err)
 	}
 	for content, want := range map[string]string{"\x00\x00\x00\x03": "B", "\x00\x00\x00\x02": "A", "\x00\x00\x00\x01": "", "3": ""} {
 		write(t, filepath.Join(root, "proc/device-tree/chosen/bootloader/partition"), content)
-		if got, err := l.Booted(root); got != want || (err == nil) != (want != "") {
+		if got, err := l.Booted(os.DirFS(root)); got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: got %q, %v", content, got, err)
 		}
 	}
