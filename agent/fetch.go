@@ -53,9 +53,9 @@ func (f coapFetcher) Fetch(ctx context.Context, uri *url.URL, from fota.Position
 }
 
 // unmendable makes a refusal of an error that no second attempt mends: the host is not who it
-// should be, or what is configured for it cannot be used.
+// should be, or what is configured for it cannot be used. A key that is held elsewhere, such as in a TPM, may be back.
 func unmendable(err error) error {
-	if e, ok := errors.AsType[*dtls.Error](err); ok && !e.Remote || errors.Is(err, client.ErrAccount) {
+	if e, ok := errors.AsType[*dtls.Error](err); ok && !e.Remote || errors.Is(err, client.ErrAccount) && !errors.Is(err, client.ErrKey) {
 		return fmt.Errorf("%w: %w", fota.ErrRefused, err)
 	}
 	return err

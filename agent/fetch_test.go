@@ -25,6 +25,7 @@ type packageDepot struct {
 	*testing.T
 	at    string // address; "": 127.0.0.1
 	own   *dtlstest.Identity
+	asks  []byte // public key (SPKI) that the client must show by DTLS; nil: it is not asked
 	serve coap.Handler
 	tasks sync.WaitGroup
 }
@@ -33,7 +34,7 @@ type packageDepot struct {
 func (d *packageDepot) open(scheme string) string {
 	d.Helper()
 	if scheme == "coaps" {
-		l, err := dtlstest.Listen(d.Context(), cmp.Or(d.at, "127.0.0.1")+":0", dtlstest.Config{Certificates: [][]byte{d.own.Certificate.Raw}, Key: d.own.Key})
+		l, err := dtlstest.Listen(d.Context(), cmp.Or(d.at, "127.0.0.1")+":0", dtlstest.Config{Certificates: [][]byte{d.own.Certificate.Raw}, Key: d.own.Key, ClientKey: d.asks})
 		if err != nil {
 			d.Fatal(err)
 		}

@@ -118,7 +118,8 @@ type hosts struct {
 const hostTables = "[[firmware.host]]\nhost='127.0.0.1'\nidentity='gw'\nkey='00112233'\n" +
 	"[[firmware.host]]\nhost='127.0.0.2'\ncertificate_file='own.crt'\nprivate_key_file='own.key'\nca_file='ca.crt'\n"
 
-func newHosts(t *testing.T, tables string) *hosts {
+// newHosts has change do more to the folder before the configuration is read.
+func newHosts(t *testing.T, tables string, change ...func(*hosts)) *hosts {
 	t.Helper()
 	ca, err := dtlstest.NewAuthority("Depot Root")
 	if err != nil {
@@ -127,6 +128,9 @@ func newHosts(t *testing.T, tables string) *hosts {
 	h := &hosts{certified: &certified{newLab(t), ca}, T: t, content: bytes.Repeat([]byte("firmware"), 4_000)}
 	h.write(t, "ca.crt", "CERTIFICATE", ca.Certificate.Raw)
 	h.issue(t, ca)
+	for _, f := range change {
+		f(h)
+	}
 	path := filepath.Join(h.dir, "agent.toml")
 	text := fmt.Sprintf("endpoint='gw'\n[[server]]\nshort_server_id=101\nuri='%s'\n[firmware]\nbackend='file'\nca_file='%s'\n", h.uri, filepath.Join(h.dir, "ca.crt")) + tables
 	h.must(os.WriteFile(path, []byte(text), 0o600))
