@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/helper"
@@ -57,11 +58,20 @@ func (h helperSlots) Rooms(ctx context.Context) (map[string]int64, error) {
 // Install implements plain.Remote.
 func (h helperSlots) Install(ctx context.Context, file *os.File, slot string) (fota.Image, error) {
 	image, err := h.client.InstallSlot(ctx, file, slot)
+	for again := 0; lostHelper(err) && again < maxHelpersLost; again++ {
+		image, err = h.client.InstallSlot(ctx, file, slot)
+	}
 	if v, ok := errors.AsType[*helper.Verdict](err); ok {
 		err = fota.Failf(fota.Result(v.Result), "%s", v.Text) //nolint:gosec // it was one
 	}
 	return fota.Image(image), err
 }
+
+// maxHelpersLost is how often an installation is begun anew because the helper has gone in the middle, as when the kernel kills it for memory.
+const maxHelpersLost = 2
+
+// lostHelper reports whether a helper has ended without an answer.
+func lostHelper(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) }
 
 // Activate implements plain.Remote.
 func (h helperSlots) Activate(ctx context.Context, slot string) error {

@@ -275,3 +275,41 @@ func (p *parted) fakeUBoot(env string) {
 	}
 	p.Setenv("PATH", p.dir+":"+os.Getenv("PATH"))
 }
+
+// TestHelperIsLost: an installation is begun anew when the helper ends in its middle, as one that is killed does, but not for ever.
+func TestHelperIsLost(t *testing.T) {
+	for _, lost := range []int{1, maxHelpersLost, maxHelpersLost + 1} {
+		path := filepath.Join(t.TempDir(), "s")
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := 0
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				if asked++; asked > lost {
+					_, _ = c.Write([]byte(`{"image":{"version":"2.0"}}` + "\n"))
+				}
+				_, _ = c.Read(make([]byte, 4096))
+				_ = c.Close()
+			}
+		}()
+		file, err := os.Create(filepath.Join(t.TempDir(), "package"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		image, err := helperSlots{helper.Client{Path: path}}.Install(t.Context(), file, "B")
+		file.Close()
+		l.Close()
+		<-ended
+		if good := lost <= maxHelpersLost; good != (err == nil) || good && image.Version != "2.0" || asked != min(lost, maxHelpersLost)+1 {
+			t.Errorf("lost %d times: asked %d times, %+v, %v", lost, asked, image, err)
+		}
+	}
+}

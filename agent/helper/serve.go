@@ -62,7 +62,8 @@ var verbs = map[string]verb{
 	VerbMark:     {slotTime, markSlot},
 }
 
-// Serve serves a unix socket until ctx ends or nobody asks any more.
+// Serve serves a unix socket until ctx ends or nobody asks any more. What is being done when ctx ends goes on to its end, unless whoever asked
+// for it hangs up: a slot that is half written is of no use.
 func Serve(ctx context.Context, l net.Listener, o Options) error {
 	if o.Sys == "" {
 		o.Sys = "/sys"
@@ -93,7 +94,7 @@ func Serve(ctx context.Context, l net.Listener, o Options) error {
 			defer func() { <-room }()
 			defer idle.end()
 			defer c.Close() //nolint:errcheck // the answer is out
-			o.serve(ctx, c)
+			o.serve(context.WithoutCancel(ctx), c)
 		})
 	}
 }

@@ -27,6 +27,8 @@ type slots struct {
 	trail []string
 	hang  chan struct{} // of an installation: it receives when one has begun; nil: none hangs
 	err   error         // that all ends with
+
+	goesOn chan struct{} // receives when an installation that hangs is to go on; nil: never
 }
 
 func (s *slots) note(format string, args ...any) {
@@ -52,9 +54,12 @@ func (s *slots) Probe(context.Context) (string, error) { return "slot A runs", s
 func (s *slots) Install(ctx context.Context, r io.Reader, slot string) (Image, error) {
 	if s.hang != nil {
 		s.hang <- struct{}{}
-		<-ctx.Done()
-		s.note("called off")
-		return Image{}, ctx.Err()
+		select {
+		case <-s.goesOn:
+		case <-ctx.Done():
+			s.note("called off")
+			return Image{}, ctx.Err()
+		}
 	}
 	text, err := io.ReadAll(r)
 	s.note("install %s to %s", text, slot)
@@ -323,4 +328,37 @@ func FuzzRequest(f *testing.F) {
 		s.trail = nil
 		s.mu.Unlock()
 	})
+}
+
+// TestInstallationOutlivesTheStop: a helper that is told to end, as by an upgrade of its package, first does what it was asked for, and then takes nothing more.
+func TestInstallationOutlivesTheStop(t *testing.T) {
+	s := &slots{hang: make(chan struct{}, 1), goesOn: make(chan struct{})}
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended, installed := make(chan error, 1), make(chan error, 1)
+	go func() { ended <- Serve(ctx, l, Options{Users: me(), Firmware: s.open, Log: quiet()}) }()
+	file := pack(t, "a package")
+	go func() {
+		_, err := Client{path}.InstallSlot(t.Context(), file, "B")
+		installed <- err
+	}()
+	<-s.hang
+	stop()
+	for { // until it takes nothing more
+		if _, err := (Client{path}).ProbeSlots(t.Context()); err != nil {
+			break
+		}
+	}
+	close(s.goesOn)
+	if err := errors.Join(<-installed, <-ended); err != nil {
+		t.Error(err)
+	}
+	if got := s.told(); !slices.Equal(got, []string{"install a package to B"}) {
+		t.Errorf("%q", got)
+	}
 }

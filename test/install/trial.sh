@@ -33,6 +33,7 @@ times() { grep -cE "$1" /root/peer.log; }
 reads_on() { [ "$(times '^read /3/0/0: \[.*<nil>$')" -gt "$1" ]; }
 ended() { journalctl -q -o cat -u lwm2m-agent | grep '^ending ' | tail -n 1 | grep -q "restart=$1"; }
 pid() { systemctl show -P MainPID lwm2m-agent; }
+tried_again() { [ "$(systemctl show -P NRestarts lwm2m-agent)" -ge 1 ]; }
 restarted() { [ "$(systemctl show -P NRestarts lwm2m-agent)" -ge 1 ] && systemctl is-active --quiet lwm2m-agent; }
 absent() { local found; found=$(find / -xdev -name '*lwm2m-agent*' -not -path '/proc/*' -not -path '/root/*' -not -path '/var/log/*' -not -path '/sys/*' -not -path '/var/lib/dpkg/info/*' 2>/dev/null); echo "$found"; [ -z "$found" ]; }
 exposed() { systemd-analyze security --no-pager --threshold=20 "$1"; }
@@ -189,6 +190,15 @@ soon "is written, and the machine kept from the reboot" slot 'why: reboot: .*tec
 soon "so that the update is over" phase 'idle.*last result 8'
 hold "the slot has it, by the helper" wrote new
 hold "and was made the one that boots, and forbidden again" boots 'BOOT_ORDER=A'
+# The package of the agent is installed anew while the helper, which stands still for it, writes a slot.
+hold "the package once more" lwm2m-agent firmware install /root/new.pkg
+for _ in $(seq 500); do phase installing >/dev/null 2>&1 && break; done
+helper=$(systemctl show -P MainPID lwm2m-agent-helper)
+kill -STOP "$helper"
+hold "is being written" phase installing
+hold "while the agent's own package is installed again, for which systemd tells the helper to end, and has it go on" dpkg -i /root/old.deb
+soon "and the slot is written to its end" slot 'why: reboot: .*technician'
+soon "the helper has ended then" test ! -e "/proc/$helper"
 kill "$monitor" "$technician"
 wait "$monitor" "$technician"
 hold "logind was asked to let nobody shut the machine down" grep -q 'firmware 13 is being written to slot B' /root/logind.log
@@ -246,6 +256,24 @@ hold "stop" systemctl stop lwm2m-agent
 hold "outputs take their safe states then" ended false
 hold "start" systemctl start lwm2m-agent
 soon "active" systemctl is-active --quiet lwm2m-agent
+
+# A disk that is full at the first start.
+mkdir -p /full /run/systemd/system/lwm2m-agent.service.d
+mount -t tmpfs -o size=64k tmpfs /full
+touch /full/agent.toml
+chown -R lwm2m-agent /full
+head -c 128K /dev/zero >/full/fill 2>/dev/null
+printf '[Service]\nExecStart=\nExecStart=/usr/bin/lwm2m-agent run -config /full/agent.toml -state /full/state\nReadWritePaths=/full\n' >/run/systemd/system/lwm2m-agent.service.d/full.conf
+systemctl daemon-reload
+refuse "no start on a full disk" systemctl restart lwm2m-agent
+soon "the journal says what to do" sh -c 'journalctl -q -o cat -u lwm2m-agent | grep "make room there"'
+soon "it is tried again" tried_again
+rm /full/fill
+soon "and comes up by itself when there is room" lwm2m-agent status
+rm -r /run/systemd/system/lwm2m-agent.service.d
+systemctl daemon-reload
+hold "back to its own disk" systemctl restart lwm2m-agent
+umount /full
 
 hold "removal" dpkg -r lwm2m-agent
 soon "its registration has ended" said '^deregistered'
