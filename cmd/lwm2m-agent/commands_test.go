@@ -19,6 +19,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"lwm2m-agent/agent/control"
 )
 
 // fakeAgent answers on a control socket what a test says, and remembers what it was
@@ -119,6 +121,37 @@ const traceAnswer = `{"time":"2026-03-01T11:59:59.25Z","short_server_id":101,"se
 {"time":"2026-03-01T12:00:00Z","short_server_id":0,"sent":true,"transport":"tcp","local":"","remote":"","code":"POST","query":"ep=gw","text":"\u001b[2J","size":9,"lost":5}
 `
 
+// TestVerdict: no trouble is no success as long as a server has not answered.
+func TestVerdict(t *testing.T) {
+	for state, want := range map[string]string{
+		"registered": "health: all is well\n", "asleep": "health: all is well\n", "disabled": "health: all is well\n",
+		"registering": "health: nothing is known to be wrong, but server 102 is not registered\n",
+		"connecting":  "health: nothing is known to be wrong, but server 102 is not registered\n",
+	} {
+		var out bytes.Buffer
+		c := newCall(command{name: "status"}, nil, &out, io.Discard)
+		c.printStatus(&control.Status{Servers: []control.Server{{ShortServerID: 101, State: "registered"}, {ShortServerID: 102, State: state}}})
+		if !strings.HasSuffix(out.String(), want) {
+			t.Errorf("%s: %s", state, out.String())
+		}
+	}
+}
+
+// TestWords: what belongs together is not torn apart at the end of a line.
+func TestWords(t *testing.T) {
+	for text, want := range map[string][]string{
+		"in 3 min 59 s)":          {"in", "3 min", "59 s)"},
+		"notify 55.7 kB, request": {"notify", "55.7 kB,", "request"},
+		"at -97 dBm, s":           {"at", "-97 dBm,", "s"},
+		"s is no unit":            {"s", "is", "no", "unit"},
+		"":                        nil,
+	} {
+		if d := cmp.Diff(want, words(text)); d != "" {
+			t.Errorf("%q: %s", text, d)
+		}
+	}
+}
+
 func TestOutput(t *testing.T) {
 	answers := map[string]string{
 		"GET /v1/status": statusAnswer, "GET /v1/tree": treeAnswer, "GET /v1/value": valueAnswer, "GET /v1/events": eventsAnswer,
@@ -146,8 +179,8 @@ server 102, coap://192.0.2.1:5683
   sent 0 B, received 0 B, queued 40 (7 dropped)
   last error at 12:59:52 (8 s ago): no answer to Register within 93 s
 
-modem wwan, ready: Quectel BG95-M3, SIM ready, home, LTE-M, Lab LTE 26201, -97
-  dBm, connected: iot.lab
+modem wwan, ready: Quectel BG95-M3, SIM ready, home, LTE-M, Lab LTE 26201,
+  -97 dBm, connected: iot.lab
 short messages: 3 received, 1 woke the agent, 0 to wake it were ignored
 
 bootstrap server, coaps://bs.example.com:5684

@@ -113,7 +113,7 @@ const columns = 80
 func (c *call) say(indent, text string) {
 	var out []byte
 	room := columns - len(indent)
-	for i, word := range strings.Fields(text) {
+	for i, word := range words(text) {
 		n := utf8.RuneCountInString(word)
 		switch {
 		case i == 0:
@@ -129,6 +129,28 @@ func (c *call) say(indent, text string) {
 		room -= n
 	}
 	_, _ = c.stdout.Write(append(out, '\n')) // to a terminal that may have gone
+}
+
+// words are those of a text. A unit stays with its number.
+func words(text string) []string {
+	var out []string
+	for _, word := range strings.Fields(text) {
+		if n := len(out); n > 0 && isUnit(word) && strings.ContainsAny(out[n-1][len(out[n-1])-1:], "0123456789") {
+			out[n-1] += " " + word
+			continue
+		}
+		out = append(out, word)
+	}
+	return out
+}
+
+// isUnit says whether a word, as it stands in a sentence, is a unit of status.
+func isUnit(word string) bool {
+	switch strings.TrimRight(word, ",;:.)") {
+	case "s", "min", "h", "d", "B", "kB", "MB", "GB", "TB", "dBm", "dB":
+		return true
+	}
+	return false
 }
 
 // since, until and ago are an instant by the clock, and how far away it is.

@@ -59,7 +59,7 @@ func (c *call) printStatus(s *control.Status) {
 		c.printBootstrap(s.Bootstrap, now)
 	}
 	if len(s.Health) == 0 {
-		fmt.Fprint(c.stdout, "\nhealth: all is well\n")
+		fmt.Fprintf(c.stdout, "\nhealth: %s\n", verdict(s.Servers))
 		return
 	}
 	fmt.Fprint(c.stdout, "\nhealth:\n")
@@ -73,6 +73,18 @@ func (c *call) printStatus(s *control.Status) {
 		c.say("    ", "what to do: "+remedy)
 		told = s.Health[i].Remedy
 	}
+}
+
+// verdict is what can be said without a trouble. A server that does not answer is one only when the first attempt is over, which
+// takes up to a minute and a half.
+func verdict(servers []control.Server) string {
+	for i := range servers {
+		switch servers[i].State {
+		case "waiting", "connecting", "registering":
+			return fmt.Sprintf("nothing is known to be wrong, but server %d is not registered", servers[i].ShortServerID)
+		}
+	}
+	return "all is well"
 }
 
 func (c *call) printServers(servers []control.Server, now time.Time) {
