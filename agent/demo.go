@@ -233,7 +233,7 @@ func (d *demonstration) run(ctx context.Context) error {
 	host, anywhere := d.host()
 	packages := demoPackages()
 	page, err := web.Handler(web.Config{
-		Operator: operator, Direct: d.server == nil, Demo: true, Definitions: d.agent.registry, Feed: d.feed, Packages: offer(packages, host),
+		Operator: operator, Direct: d.server == nil, Demo: true, Definitions: d.agent.registry, Feed: d.feed, Packages: offer(packages, host), Troubles: view{d.agent, d.feed}.troubles,
 		Token: d.token, Hint: "open the address that lwm2m-agent demo printed: it carries a token", Addr: d.page.Addr(), Log: d.agent.log,
 		Values: control.Handler(&backend{d.agent}, func(*http.Request, control.Access) error { return nil }, control.HandlerOptions{Log: d.agent.log}),
 	})

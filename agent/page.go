@@ -36,7 +36,7 @@ func (a *Agent) servePage(ctx context.Context) error {
 	v := view{a, feed}
 	operator := web.NewLocal(a.tree, v.registration)
 	handler, err := web.Handler(web.Config{
-		Operator: operator, Direct: true, ReadOnly: !a.opts.Config.Page.Write, Definitions: a.registry, Feed: feed,
+		Operator: operator, Direct: true, ReadOnly: !a.opts.Config.Page.Write, Definitions: a.registry, Feed: feed, Troubles: v.troubles,
 		Token: string(a.opts.Config.Page.Token.Reveal()), Log: a.log,
 		Hint: "put ?token= and the token behind the address of this page: it is in the file that token_file of [page] names",
 	})
@@ -70,6 +70,9 @@ func (v view) registration() web.Registration {
 	return r
 }
 
+// troubles is what is wrong now.
+func (v view) troubles() []control.Trouble { return control.Troubles(&backend{v.Agent}) }
+
 func registrationOf(endpoint string, s *control.Server) web.Registration {
 	r := web.Registration{
 		Endpoint: endpoint, Server: s.URI, State: s.Words, Registered: isRegistered(s.State), Version: s.Version,
@@ -92,7 +95,7 @@ func isRegistered(state string) bool {
 	return slices.ContainsFunc(registered, func(s client.State) bool { return s.String() == state })
 }
 
-// follow tells the page each change of the registration, and of what a server has done to the device.
+// follow tells the page each change of the registration and of what is wrong, and what a server has done to the device.
 func (v view) follow(ctx context.Context) error {
 	sub := (&backend{v.Agent}).Subscribe(nil)
 	defer sub.Close()
@@ -116,6 +119,9 @@ func (v view) follow(ctx context.Context) error {
 		}
 		if len(happened.Servers) > 0 && v.feed.Watched() {
 			v.feed.Registration(v.registration())
+		}
+		if len(happened.Health) > 0 && v.feed.Watched() {
+			v.feed.Troubles(v.troubles())
 		}
 	}
 }

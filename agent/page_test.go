@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/health"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/server"
 )
@@ -50,7 +51,7 @@ func TestPage(t *testing.T) {
 	l := newLab(t)
 	cfg := l.config(sensor("cold room"))
 	cfg.Page.Listen = config.Local{Network: "unix", Address: filepath.Join(t.TempDir(), "p")}
-	_, stop := l.run(t, cfg)
+	a, stop := l.run(t, cfg)
 	l.next(t, server.Registered)
 	ask := pageAt(t, cfg.Page.Listen.Address)
 	for _, c := range []struct {
@@ -73,6 +74,10 @@ func TestPage(t *testing.T) {
 		if got != c.want || !strings.Contains(text, c.contains) {
 			t.Errorf("%s: status %d, %.200s; want %d and %q", c.name, got, text, c.want, c.contains)
 		}
+	}
+	a.health.Set(health.SensorFailing, "cold room", "no device answers")
+	if _, state := ask(http.MethodGet, "/api/state", "", ""); !strings.Contains(state, `"code":"sensor-failing"`) || !strings.Contains(state, `"remedy":"Check wiring`) {
+		t.Errorf("what is wrong is not told: %s", state)
 	}
 	if _, state := ask(http.MethodGet, "/api/state", "", ""); strings.Contains(state, `"id":0,`) && strings.Contains(state, "LWM2M Security") {
 		t.Errorf("object 0 is listed: %s", state)

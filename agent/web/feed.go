@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lwm2m-agent/agent/control"
 	"lwm2m-agent/lwm2m"
 )
 
@@ -73,6 +74,12 @@ type registrationEvent struct {
 	Registration
 }
 
+// troublesEvent is the data of the event of that name.
+type troublesEvent struct {
+	Turn     int64             `json:"turn"`
+	Troubles []control.Trouble `json:"troubles"`
+}
+
 // observedEvent is the data of the event of that name.
 type observedEvent struct {
 	Turn  int64        `json:"turn"`
@@ -92,6 +99,11 @@ func (f *Feed) Values(nodes []lwm2m.Node) {
 // Registration tells that the registration has changed.
 func (f *Feed) Registration(r Registration) {
 	f.send("registration", registrationEvent{f.turn(), r})
+}
+
+// Troubles tells what is wrong with the gateway now, the gravest first.
+func (f *Feed) Troubles(now []control.Trouble) {
+	f.send("troubles", troublesEvent{f.turn(), append([]control.Trouble{}, now...)})
 }
 
 // Objects tells that objects or instances came or went.

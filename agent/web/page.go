@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"lwm2m-agent/agent/control"
 	"lwm2m-agent/lwm2m/model"
 )
 
@@ -24,9 +25,10 @@ type Config struct {
 	Packages    []Package // of firmware, which the page offers
 	Definitions model.Definitions
 	Feed        *Feed
-	Values      http.Handler // the control interface, served below /v1/; nil for none
-	Token       string       // what a browser must show once; "": nothing
-	Hint        string       // tells a person without the token where it is
+	Troubles    func() []control.Trouble // what is wrong with the gateway now; nil: it does not say
+	Values      http.Handler             // the control interface, served below /v1/; nil for none
+	Token       string                   // what a browser must show once; "": nothing
+	Hint        string                   // tells a person without the token where it is
 	// Addr is where the page is served: requests for other hosts are refused. nil: on this
 	// machine or behind a port that is forwarded to it, by names of the loopback interface
 	// with any port.

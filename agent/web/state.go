@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"lwm2m-agent/agent/control"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
 )
@@ -16,6 +17,7 @@ type stateOf struct {
 	Run          string              `json:"run"`
 	Turn         int64               `json:"turn"` // of the registration and of what is observed
 	Registration Registration        `json:"registration"`
+	Troubles     []control.Trouble   `json:"troubles"` // the gravest first
 	Direct       bool                `json:"direct"`
 	ReadOnly     bool                `json:"readOnly"`
 	Demo         bool                `json:"demo"`
@@ -46,7 +48,10 @@ func (p *page) state(w http.ResponseWriter, _ *http.Request) {
 	s := stateOf{
 		Run: p.run, Turn: p.Feed.turn(), Registration: p.Operator.Registration(), Direct: p.Direct, ReadOnly: p.ReadOnly, Demo: p.Demo, Objects: []object{},
 		Observed: sorted(p.Operator.Observed()), History: p.Feed.history.tell(p.Feed.now()),
-		Packages: p.Packages,
+		Packages: p.Packages, Troubles: []control.Trouble{},
+	}
+	if p.Troubles != nil {
+		s.Troubles = append(s.Troubles, p.Troubles()...)
 	}
 	for _, path := range p.Operator.Instances() {
 		if n := len(s.Objects); n == 0 || s.Objects[n-1].ID != path.Object() {

@@ -52,7 +52,7 @@ func TestStateOfNothing(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatal(err)
 	}
-	if string(got["objects"]) != "[]" || string(got["observed"]) != "[]" || string(got["history"]) != "{}" {
+	if string(got["objects"]) != "[]" || string(got["observed"]) != "[]" || string(got["history"]) != "{}" || string(got["troubles"]) != "[]" {
 		t.Errorf("state is %s", body)
 	}
 }

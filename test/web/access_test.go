@@ -100,7 +100,7 @@ func TestScreenReader(t *testing.T) {
 	}
 	var live []string
 	p.Eval(t, `[...document.querySelectorAll("[aria-live], [role=status], [role=alert], [role=log]")].map((e) => e.id)`, &live)
-	if got := strings.Join(live, " "); got != "reg-state stale firmware-result found notice-text dialog-error" { // nothing that changes with each measurement
+	if got := strings.Join(live, " "); got != "reg-state health stale firmware-result found notice-text dialog-error" { // nothing that changes with each measurement
 		t.Errorf("what is read out by itself: %s", got)
 	}
 	var doubles []string

@@ -13,7 +13,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"lwm2m-agent/agent/control"
 	"lwm2m-agent/agent/web"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/objects/registry"
@@ -25,6 +27,7 @@ type large struct {
 	hold      atomic.Pointer[chan struct{}] // requests wait until it is closed; nil: they do not
 	requests  atomic.Int64
 	refusal   atomic.Pointer[error]
+	troubles  []control.Trouble
 }
 
 func (l *large) Registration() web.Registration {
@@ -100,6 +103,7 @@ func visitBoard(t *testing.T, l *large) (*Page, *web.Feed) {
 	feed := &web.Feed{}
 	handler, err := web.Handler(web.Config{
 		Operator: l, Definitions: registry.Definitions(), Feed: feed, Token: "token", Addr: listener.Addr(), Log: slog.New(slog.DiscardHandler),
+		Troubles: func() []control.Trouble { return l.troubles },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -237,6 +241,39 @@ func TestRefusals(t *testing.T) {
 	p.WaitText(t, row("/3303/0/5700")+" .value", "0 °C")
 }
 
+// TestTroubles: the page says what is wrong, since when and what to do, once for all of a kind, and when it is over.
+func TestTroubles(t *testing.T) {
+	failing := func(on, why string) control.Trouble {
+		return control.Trouble{
+			Code: "sensor-failing", Severity: "error", Text: "the sensor gives no values", Subject: "sensor", On: on, Detail: why,
+			Remedy: "Check wiring; `lwm2m-agent scan` shows what answers.", Since: time.Now(),
+		}
+	}
+	l := &large{instances: 1, troubles: []control.Trouble{failing("cold room", "no device answers"), failing("door", "<b>no</b> line")}}
+	p, feed := visitBoard(t, l)
+	settle(t, p)
+	p.WaitText(t, "#health", "Health: 2 errors")
+	p.Click(t, "#health a")
+	for _, want := range []string{
+		"error the sensor gives no values sensor-failing", "sensor cold room since ", "no device answers", "sensor door since ", "<b>no</b> line",
+		"What to do: Check wiring; lwm2m-agent scan shows what answers.",
+	} {
+		p.WaitText(t, "#troubles", want)
+	}
+	if text := p.Text(t, "#troubles"); strings.Count(text, "What to do") != 1 {
+		t.Errorf("what to do is said more than once: %s", text)
+	}
+	p.Screenshot(t, "troubles")
+	missing := failing("", "")
+	missing.Code, missing.Severity, missing.Subject, missing.Text = "server-missing", "warning", "", "no server is configured"
+	feed.Troubles([]control.Trouble{missing})
+	p.WaitText(t, "#health", "Health: 1 warning")
+	p.WaitText(t, "#troubles", "no server is configured")
+	feed.Troubles(nil)
+	p.WaitText(t, "#health", "Health: no troubles")
+	p.WaitFor(t, "document.getElementById('troubles').hidden")
+}
+
 // TestFormats: values as people read them.
 func TestFormats(t *testing.T) {
 	p, _ := visitBoard(t, &large{instances: 1})
@@ -255,6 +292,10 @@ func TestFormats(t *testing.T) {
 		`f.duration(7200)`:                              "2 h",
 		`f.duration(61)`:                                "61 s",
 		`f.exactTime(new Date(2026, 1, 2, 3, 4, 5, 6))`: "03:04:05.006",
+
+		`f.when(new Date(2026, 1, 2, 3, 4, 5), new Date(2026, 1, 2, 0, 0, 0))`:    "03:04:05",
+		`f.when(new Date(2026, 1, 2, 3, 4, 5), new Date(2026, 1, 3, 0, 0, 0))`:    "2026-02-02 03:04",
+		`f.when(new Date(2026, 0, 31, 23, 4, 5), new Date(2026, 1, 28, 1, 0, 0))`: "2026-01-31 23:04",
 	} {
 		var got string
 		if p.Eval(t, `import("./format.js").then((f) => `+expression+`)`, &got); got != want {

@@ -45,7 +45,7 @@ export function events(handlers) {
   source.onopen = () => handlers.link("up");
   source.onerror = () => (source.readyState === EventSource.CLOSED ? end() : handlers.link("down"));
   source.addEventListener("end", () => { if (demo) end(); });
-  for (const name of ["values", "registration", "objects", "observed", "note", "message"]) {
+  for (const name of ["values", "registration", "troubles", "objects", "observed", "note", "message"]) {
     source.addEventListener(name, (e) => handlers[name](JSON.parse(e.data)));
   }
 }

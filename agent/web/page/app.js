@@ -3,6 +3,7 @@ import * as api from "./api.js";
 import * as board from "./board.js";
 import * as cards from "./cards.js";
 import * as gateway from "./gateway.js";
+import * as health from "./health.js";
 import { say } from "./notice.js";
 import * as registration from "./registration.js";
 import * as tree from "./tree.js";
@@ -22,6 +23,7 @@ async function load() {
     if (run && run !== state.run) location.reload(); // it knows nothing of what is observed here
     run = state.run;
     registration.take(state.registration, state.turn);
+    health.take(state.troubles, state.turn);
     board.enter(state);
     document.title = document.getElementById("name").textContent = board.demo ? "lwm2m-agent demo" : "lwm2m-agent";
     document.getElementById("direct").hidden = !board.direct || board.readOnly;
@@ -42,6 +44,7 @@ api.events({
   values: ({ values, turn }) => board.take(values, turn),
   observed: ({ paths, turn }) => board.setObserved(paths, turn),
   registration: ({ turn, ...r }) => registration.take(r, turn),
+  troubles: ({ troubles, turn }) => health.take(troubles, turn),
   objects: load,
   note: (text) => say(text),
   message: wire.add,

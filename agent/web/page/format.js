@@ -28,6 +28,15 @@ export function withUnit(v, u, digits) {
 
 export const time = (at) => new Date(at).toLocaleTimeString("en-GB");
 
+const pad = (n) => String(n).padStart(2, "0");
+
+// when is an instant that may be far away: of another day it has the date.
+export function when(at, now = new Date()) {
+  const d = new Date(at);
+  if (d.toDateString() === now.toDateString()) return time(d);
+  return `${d.getFullYear()}-${pad(d.getMonth() + 1)}-${pad(d.getDate())} ${pad(d.getHours())}:${pad(d.getMinutes())}`;
+}
+
 // exactTime is for messages: their order matters.
 export const exactTime = (at) => `${time(at)}.${String(new Date(at).getMilliseconds()).padStart(3, "0")}`;
 

@@ -1,7 +1,7 @@
 // The head of the page: which board, where it is registered, how that stands.
 import { demo, program } from "./board.js";
 import { element } from "./dom.js";
-import { duration, time } from "./format.js";
+import { duration, when } from "./format.js";
 
 const $ = (id) => document.getElementById(id);
 let latest = null, last = 0; // how it stands, and since which turn
@@ -22,8 +22,8 @@ function show(r) {
     ["LwM2M", r.version],
     ["Transport", r.transport],
     ["Lifetime", duration(r.lifetime)],
-    ["Since", r.since && time(r.since)],
-    ["Next Update", r.update && time(r.update)],
+    ["Since", r.since && when(r.since)],
+    ["Next Update", r.update && when(r.update)],
     ...(r.others ?? []).map((other) => ["Also", other]),
   ].filter(([, text]) => text).map(([term, text]) => element("div", {}, element("dt", {}, term), element("dd", {}, text))));
 }
