@@ -27,6 +27,7 @@ type large struct {
 	hold      atomic.Pointer[chan struct{}] // requests wait until it is closed; nil: they do not
 	requests  atomic.Int64
 	refusal   atomic.Pointer[error]
+	quality   atomic.Int64 // of each sensor (6042); 0: it tells none
 	troubles  []control.Trouble
 }
 
@@ -73,9 +74,13 @@ func (l *large) Read(ctx context.Context, p lwm2m.Path) ([]lwm2m.Node, error) {
 	if p.Object() == 3306 {
 		return []lwm2m.Node{{Path: instance.Child(5850), Value: lwm2m.Boolean(false)}}, l.request(ctx)
 	}
-	return []lwm2m.Node{
+	nodes := []lwm2m.Node{
 		{Path: instance.Child(5700), Value: lwm2m.Float(float64(p.Instance()))}, {Path: instance.Child(5701), Value: lwm2m.String("Cel")},
-	}, l.request(ctx)
+	}
+	if q := l.quality.Load(); q != 0 {
+		nodes = append(nodes, lwm2m.Node{Path: instance.Child(6042), Value: lwm2m.Integer(q)})
+	}
+	return nodes, l.request(ctx)
 }
 
 func (l *large) Write(ctx context.Context, _ lwm2m.Path, _ lwm2m.Value) error { return l.request(ctx) }
@@ -272,6 +277,22 @@ func TestTroubles(t *testing.T) {
 	feed.Troubles(nil)
 	p.WaitText(t, "#health", "Health: no troubles")
 	p.WaitFor(t, "document.getElementById('troubles').hidden")
+}
+
+// TestDoubt: a value that is not good says so, as long as it is not.
+func TestDoubt(t *testing.T) {
+	l := &large{instances: 1}
+	l.quality.Store(1)
+	p, feed := visitBoard(t, l)
+	settle(t, p)
+	p.WaitText(t, card("/3303/0")+" .doubt", "invalid")
+	tell := func(quality int64) {
+		feed.Values([]lwm2m.Node{{Path: lwm2m.MustPath("/3303/0/6042"), Value: lwm2m.Integer(quality)}})
+	}
+	tell(3)
+	p.WaitText(t, card("/3303/0")+" .doubt", "uncertain")
+	tell(4)
+	p.WaitFor(t, element(card("/3303/0")+" .doubt")+".hidden")
 }
 
 // TestFormats: values as people read them.

@@ -105,7 +105,8 @@ func visit(t *testing.T, d *demo) *Page {
 // settle waits until the page is complete.
 func settle(t *testing.T, p *Page) {
 	t.Helper()
-	p.WaitFor(t, `document.querySelectorAll(".card").length > 0 && ![...document.querySelectorAll(".card .now")].some((e) => e.textContent === "–")`)
+	p.WaitFor(t, `document.querySelectorAll(".card").length > 0 && ![...document.querySelectorAll(".card .now")].some((e) => e.textContent === "–") &&
+		!document.querySelector(".card[aria-busy]")`)
 }
 
 func checkManners(t *testing.T, p *Page, own string) {

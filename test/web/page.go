@@ -15,7 +15,7 @@ import (
 // loadTime is how long a page may take to load, waitTime how long WaitFor waits.
 const (
 	loadTime = 30 * time.Second
-	waitTime = 20 * time.Second
+	waitTime = time.Minute
 )
 
 // Page is an open page.

@@ -11,6 +11,8 @@ const mains = [5700, 5600, 5500, 5550, 5650, 5547, 5800, 5850, 5900, 5536, 5548,
 export const smart = 3200; // objects below are about the device and its management
 const location = 6, latitude = 0, longitude = 1;
 const digits = 4; // of a value on a card
+const quality = 6042; // Measurement Quality Indicator
+const doubts = { 1: "invalid", 2: "stale", 3: "uncertain" }; // its values but 4, accepted
 
 // main returns the number of the charted resource of an object, or undefined if
 // its instances have no card.
@@ -30,6 +32,7 @@ export class Card {
   #title = element("h3", { id: identify() });
   #now = element("span", { className: "now" }, "–");
   #unit = element("span", { className: "unit" });
+  #doubt = element("span", { className: "doubt", hidden: true });
   #low = element("span");
   #high = element("span");
   #switch = null;
@@ -43,7 +46,7 @@ export class Card {
     this.#isTrack = object.id === location;
     this.#binary = this.#definition.type === "Boolean";
     this.#chart = this.#isTrack ? new Track() : new Chart(this.#binary);
-    const value = element("p", { className: "value" }, this.#now, " ", this.#unit);
+    const value = element("p", { className: "value" }, this.#now, " ", this.#unit, " ", this.#doubt);
     if (this.#binary && this.#definition.ops.includes("W") && !board.readOnly) {
       this.#switch = toggle("", (on) => operations.set(this.#path, on));
       value.append(this.#switch);
@@ -54,6 +57,7 @@ export class Card {
     this.#name();
     this.#ends.push(
       board.watch(this.#isTrack ? `${this.#base}/${longitude}` : this.#path, () => { this.#add(performance.now()); redraw(); }),
+      board.watch(`${this.#base}/${quality}`, redraw),
       board.watch(`${this.#base}/5701`, redraw), board.watch(`${this.#base}/5750`, () => this.#name()), board.onObserved(redraw));
   }
 
@@ -90,16 +94,19 @@ export class Card {
   async start() {
     if (this.#live) return;
     this.#live = true;
+    this.root.setAttribute("aria-busy", "true");
     try {
       await operations.fetch(this.#base);
-      const path = this.#isTrack ? this.#base : this.#path;
-      if (!board.observed.has(path)) await operations.observeQuietly(path);
+      const doubt = `${this.#base}/${quality}`;
+      const paths = [board.value(doubt) !== undefined && doubt, this.#isTrack ? this.#base : this.#path];
+      for (const path of paths) if (path && !board.observed.has(path)) await operations.observeQuietly(path);
     } catch (e) {
       this.#live = false; // the next load of the page's state tries again
       this.#now.textContent = "–";
       this.#low.textContent = e.message;
       this.#high.textContent = "";
     }
+    this.root.removeAttribute("aria-busy");
   }
 
   // begin is the time of the oldest point of the chart.
@@ -107,6 +114,9 @@ export class Card {
 
   draw(now, span) {
     this.#chart.draw(now, span);
+    const doubt = doubts[board.value(`${this.#base}/${quality}`)];
+    this.#doubt.hidden = !doubt;
+    if (doubt && this.#doubt.textContent !== doubt) this.#doubt.textContent = doubt;
     const value = board.value(this.#path);
     if (value === undefined) return;
     this.#now.textContent = this.#shown(value);
@@ -115,7 +125,7 @@ export class Card {
     const seen = board.observed.has(this.#path) || board.observed.has(this.#base);
     const [low, high] = this.#binary || this.#isTrack || this.#chart.empty ? ["", ""] : this.#chart.extremes();
     this.#low.textContent = seen ? low !== "" ? `min ${number(low, digits)}` : "" : "not observed";
-    this.#high.textContent = high !== "" ? `max ${number(high, digits)}` : "";
+    this.#high.textContent = seen && high !== "" ? `max ${number(high, digits)}` : "";
   }
 
   #shown(value) {
