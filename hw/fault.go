@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -56,8 +57,12 @@ func nodeError(path string, err error) error {
 }
 
 // remedy says what to do about err.
-func remedy(err error) string {
+func remedy(cfg Config, err error) string {
 	switch {
+	case strings.HasPrefix(cfg.Bus, "tcp:") && errors.Is(err, ErrNoAnswer):
+		return "check that unit is the number of the device"
+	case cfg.Driver == "modbus" && errors.Is(err, ErrNoAnswer):
+		return "check wiring, unit, baud and parity"
 	case errors.Is(err, ErrNoAnswer), errors.Is(err, ErrNoBus), errors.Is(err, ErrWrongDevice), errors.Is(err, ErrBusy):
 		return `run "lwm2m-agent scan"`
 	case errors.Is(err, ErrUnreachable):
@@ -81,5 +86,5 @@ func newError(id Unit, cfg Config, err error) *Error {
 	if err == nil {
 		return nil
 	}
-	return &Error{Unit: id, Driver: cfg.Driver, Where: cfg.Where(), Err: err, Remedy: remedy(err)}
+	return &Error{Unit: id, Driver: cfg.Driver, Where: cfg.Where(), Err: err, Remedy: remedy(cfg, err)}
 }

@@ -129,11 +129,11 @@ func TestModbus(t *testing.T) {
 	}
 	p.die(true)
 	cfg.Timeout = 50 * time.Millisecond
-	if _, err := Probe(t.Context(), RoleSensor, cfg, Options{}); !errors.Is(err, ErrNoAnswer) {
+	if _, err := Probe(t.Context(), RoleSensor, cfg, Options{}); !errors.Is(err, ErrNoAnswer) || !strings.HasSuffix(err.Error(), "; check that unit is the number of the device") {
 		t.Errorf("a device that is silent: %v", err)
 	}
 	_ = p.listener.Close()
-	if _, err := Probe(t.Context(), RoleSensor, cfg, Options{}); !errors.Is(err, ErrUnreachable) {
+	if _, err := Probe(t.Context(), RoleSensor, cfg, Options{}); !errors.Is(err, ErrUnreachable) || !strings.HasSuffix(err.Error(), "; check its address and port, and the network between") {
 		t.Errorf("nobody listens: %v", err)
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lwm2m-agent/agent"
 	"lwm2m-agent/agent/control"
 )
 
@@ -134,6 +135,17 @@ func TestVerdict(t *testing.T) {
 		if !strings.HasSuffix(out.String(), want) {
 			t.Errorf("%s: %s", state, out.String())
 		}
+	}
+}
+
+// TestAbsent: who looks for a sensor on a bus that is switched off is told how to switch it on.
+func TestAbsent(t *testing.T) {
+	serial := agent.Finding{Bus: "serial", Where: "/dev/ttyS0"}
+	if text := absent([]agent.Finding{serial}); !strings.Contains(text, "raspi-config") || !strings.Contains(text, "modprobe i2c-dev") {
+		t.Errorf("without a bus: %q", text)
+	}
+	if text := absent([]agent.Finding{serial, {Bus: "i2c", Where: "/dev/i2c-1"}}); text != "" {
+		t.Errorf("with a bus: %q", text)
 	}
 }
 
