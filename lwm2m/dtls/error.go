@@ -53,9 +53,14 @@ type TimeoutError struct {
 	cause   error
 }
 
-// Error names the message that was awaited and the last trouble.
+// Error names the message that was awaited and the last trouble. Its time is coarse, so that the same silence reads the same
+// each time: who logs only what is new relies on it.
 func (e *TimeoutError) Error() string {
-	s := fmt.Sprintf("dtls: no %s from server after %v", e.Awaited, e.After.Round(time.Millisecond))
+	after := e.After.Round(time.Second)
+	if after == 0 {
+		after = e.After.Round(time.Millisecond)
+	}
+	s := fmt.Sprintf("dtls: no %s from server after %v", e.Awaited, after)
 	if e.Trouble != nil {
 		s += fmt.Sprintf(" (last trouble: %v)", e.Trouble)
 	}
