@@ -117,14 +117,14 @@ func (u *unit) works() {
 	u.mu.Unlock()
 	u.backoff.reset()
 	if failed {
-		u.log.Info("works again", slog.String("unit", u.id.Name), slog.String("role", u.id.Role.String()))
+		u.log.Debug("works again", slog.String("unit", u.id.Name), slog.String("role", u.id.Role.String()))
 	}
 	if news {
 		u.changed(status)
 	}
 }
 
-// fails notes that the device does not work, and says so once for each reason.
+// fails notes that the device does not work, and tells its owner once for each reason, who says so: the log has it at debug.
 func (u *unit) fails(err error) {
 	failure := newError(u.id, u.cfg, err)
 	reason := failure.Error()
@@ -140,7 +140,7 @@ func (u *unit) fails(err error) {
 	if !news {
 		return
 	}
-	u.log.Warn("does not work", slog.String("error", reason))
+	u.log.Debug("does not work", slog.String("error", reason))
 	u.changed(status)
 	readings := make([]Reading, 0, len(channels))
 	for _, c := range channels {
