@@ -25,7 +25,7 @@ func demoPackages() []demoPackage {
 	image := bytes.Repeat([]byte("a system "), 30_000)
 	return []demoPackage{
 		{"2.0", "version 2.0", file.Compose("gateway", "2.0", image)},
-		{"ill", "a version that is ill", file.Compose("gateway", "2.1-ill", image, "healthy = no")},
+		{"failing", "version 2.1, which fails", file.Compose("gateway", "2.1", image, "healthy = no")},
 		{"damaged", "a damaged package", append(file.Compose("gateway", "2.2", image), "!"...)},
 	}
 }

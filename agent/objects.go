@@ -186,6 +186,10 @@ func (a *Agent) deviceHooks() objects.DeviceHooks {
 	return hooks
 }
 
+// firstVersion is the firmware of a simulated machine that was never updated: that of this machine would make no sense beside
+// the packages of the demo.
+const firstVersion = "1.0"
+
 // deviceFacts are what the Device object says about this machine; the configuration
 // knows better than DMI.
 func (a *Agent) deviceFacts(n *found) objects.DeviceFacts {
@@ -199,6 +203,9 @@ func (a *Agent) deviceFacts(n *found) objects.DeviceFacts {
 		Software:     a.opts.Version,
 		Type:         "gateway",
 		Bindings:     bind.Transports,
+	}
+	if a.opts.SoftReboot {
+		facts.Firmware = firstVersion
 	}
 	if m, err := host.ReadMemory(a.opts.Root); err == nil {
 		facts.MemoryTotal = m.Total

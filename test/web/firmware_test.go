@@ -9,6 +9,7 @@ func TestFirmware(t *testing.T) {
 	d := startDemo(t, "demo")
 	p := visit(t, d)
 	firmware := card("/5/0")
+	p.WaitText(t, firmware+" .facts", "version 1.0 runs")
 	p.Click(t, firmware+" "+named("Fetch a damaged package"))
 	p.WaitText(t, firmware+" [role=status]", "the package is damaged or not signed by whom it must be")
 	p.WaitText(t, firmware+" .now", "ready")
