@@ -149,6 +149,27 @@ func TestAbsent(t *testing.T) {
 	}
 }
 
+// TestStateInWords: the state is said once, with what there is to say about it, and the next Update.
+func TestStateInWords(t *testing.T) {
+	at := time.Date(2026, 3, 1, 11, 0, 0, 0, time.UTC)
+	for words, want := range map[string]string{
+		"registered": "  registered since 11:00:00 (1 h), next update at 13:00:00 (in 1 h)\n",
+		"registered (continued after a restart of the agent)": "  registered since 11:00:00 (1 h), next update at 13:00:00 (in 1 h) (continued\n    after a restart of the agent)\n",
+		"registered; with the former credentials":             "  registered since 11:00:00 (1 h), next update at 13:00:00 (in 1 h); with the\n    former credentials\n",
+		"registered, update due":                              "  registered since 11:00:00 (1 h): update due\n",
+		"no answer for 6 s":                                   "  registered since 11:00:00 (1 h): no answer for 6 s\n",
+	} {
+		var out bytes.Buffer
+		c := newCall(command{name: "status"}, nil, &out, io.Discard)
+		c.zone = time.UTC
+		s := control.Server{ShortServerID: 101, State: "registered", Words: words, Since: at, Registered: at, NextUpdate: at.Add(2 * time.Hour)}
+		c.printServers([]control.Server{s}, at.Add(time.Hour))
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s: %s, want %s", words, out.String(), want)
+		}
+	}
+}
+
 // TestWords: what belongs together is not torn apart at the end of a line.
 func TestWords(t *testing.T) {
 	for text, want := range map[string][]string{

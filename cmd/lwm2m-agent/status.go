@@ -99,13 +99,15 @@ func (c *call) printServers(servers []control.Server, now time.Time) {
 		if s.State == "registered" && !s.Registered.IsZero() {
 			state = s.State + " " + c.since(s.Registered, now)
 		}
-		switch {
-		case s.Words != s.State:
-			state += ": " + strings.TrimPrefix(safe(s.Words), s.State+", ")
-		case !s.NextUpdate.IsZero():
-			state += ", next update " + c.until(s.NextUpdate, now)
+		rest, named := strings.CutPrefix(safe(s.Words), s.State)
+		if more := named && strings.HasPrefix(rest, ", "); !named || more {
+			c.say("  ", state+": "+strings.TrimPrefix(rest, ", "))
+		} else {
+			if !s.NextUpdate.IsZero() {
+				state += ", next update " + c.until(s.NextUpdate, now)
+			}
+			c.say("  ", state+rest)
 		}
-		c.say("  ", state)
 		c.say("  ", connectionLine(s))
 		c.printTraffic("  ", s.Traffic)
 		c.printLastError("  ", s.Words, s.LastError, s.LastErrorTime, s.ErrorCleared, now)
