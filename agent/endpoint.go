@@ -140,7 +140,7 @@ func (a *Agent) chooseEndpoint(n *found) (string, error) {
 		return name, nil
 	}
 	if err := bucket.SaveAll(changes); err != nil {
-		return "", fmt.Errorf("keep the endpoint name: %w", err)
+		return "", fmt.Errorf("keep the endpoint name: %w; see that the state directory can be written, or give another one with -state DIR", err)
 	}
 	return name, nil
 }

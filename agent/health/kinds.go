@@ -50,8 +50,8 @@ var kinds = []Kind{
 	},
 	{
 		Code: ServerIdentity, Severity: Error, Subject: "server",
-		Text:   "no secure session: identity and key do not fit the server's",
-		Remedy: "Compare `identity` and the key with what the server has for this client. A wrong key shows as an alert of the server (decrypt_error, bad_record_mac, with some servers internal_error), or only as a handshake that stops after a flight: the text names the alert, or the message that did not come.",
+		Text:   "no secure session: keys or certificates of this device and the server do not fit",
+		Remedy: "Read the text: it names the alert, or the message that did not come, and ends with what helps. Pre-shared keys: compare `identity` and the key with what the server has for this client; a wrong key shows as an alert of the server (decrypt_error, bad_record_mac, with some servers internal_error), or only as a handshake that stops after a flight. Certificates: one that has expired, or is not valid yet, may be right and this device's clock wrong (`date`); one that is not trusted: compare `server_certificate_file`, and the host of `uri` (or `sni`) with the names in it.",
 	},
 	{
 		Code: ServerMissing, Severity: Warning,

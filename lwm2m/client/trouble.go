@@ -53,7 +53,7 @@ const (
 	NoCause     Cause = iota // there was no error, or none that says what is wrong
 	Unreachable              // the server does not answer, or there is no way to it
 	Refused                  // the server answers and does not want this client
-	Mistrusted               // there is no secure session: identity and key do not fit
+	Mistrusted               // there is no secure session: keys or certificates do not fit
 )
 
 // causeOf returns the kind of an error.
