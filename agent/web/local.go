@@ -95,9 +95,12 @@ func (l *Local) Execute(ctx context.Context, p lwm2m.Path, args string) error {
 	return l.tree.Execute(ctx, model.FromLocal(), p, arguments)
 }
 
-// Observe implements Operator.
+// Observe implements Operator. What is there and has no value yet is observed as well: a sensor that fails may come back.
 func (l *Local) Observe(ctx context.Context, p lwm2m.Path) ([]lwm2m.Node, error) {
 	nodes, err := l.Read(ctx, p)
+	if lwm2m.CodeOf(err) == lwm2m.NotFound && len(l.tree.Entries(p, lwm2m.LevelResource)) > 0 {
+		err = nil
+	}
 	if err == nil {
 		l.watch(p, true)
 	}

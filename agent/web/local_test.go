@@ -71,3 +71,51 @@ func localSleeps(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLocalAwaits: a sensor that has no value yet is observed, and its first value told; what is not there is not.
+func TestLocalAwaits(t *testing.T) { synctest.Test(t, localAwaits) }
+
+func localAwaits(t *testing.T) {
+	tree := model.NewTree(definitions{}, time.Now)
+	def, _ := definitions{}.Object(3306)
+	pub, err := tree.Add(def, model.Plain{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b model.Batch
+	b.Create(0)
+	b.Declare(0, 5851)
+	if err := pub.Publish(&b); err != nil {
+		t.Fatal(err)
+	}
+	l, feed := NewLocal(tree, func() Registration { return Registration{} }), &Feed{}
+	ch, _ := feed.open()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- l.Follow(ctx, feed) }()
+	if nodes, err := l.Observe(t.Context(), lwm2m.MustPath("/3306/0/5851")); err != nil || len(nodes) > 0 {
+		t.Fatalf("without a value: %v, %v", nodes, err)
+	}
+	for _, missing := range []string{"/3306/0/5850", "/3306/1/5851", "/3306/1"} {
+		if _, err := l.Observe(t.Context(), lwm2m.MustPath(missing)); err == nil {
+			t.Errorf("%s is observed, which is not there", missing)
+		}
+	}
+	synctest.Wait()
+	b.Reset()
+	b.Set(0, 5851, lwm2m.Integer(7))
+	if err := pub.Publish(&b); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Wait()
+	if len(ch) != 1 {
+		t.Fatalf("%d events, want one", len(ch))
+	}
+	if line := string(<-ch); !strings.Contains(line, `"path":"/3306/0/5851","value":7`) {
+		t.Errorf("told %s", line)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

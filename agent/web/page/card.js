@@ -118,11 +118,14 @@ export class Card {
     this.#doubt.hidden = !doubt;
     if (doubt && this.#doubt.textContent !== doubt) this.#doubt.textContent = doubt;
     const value = board.value(this.#path);
-    if (value === undefined) return;
+    const seen = board.observed.has(this.#path) || board.observed.has(this.#base);
+    if (value === undefined) {
+      if (seen) this.#low.textContent = "no value yet";
+      return;
+    }
     this.#now.textContent = this.#shown(value);
     this.#unit.textContent = this.#binary || this.#isTrack ? "" : unit(board.unitOf(this.#path));
     this.#switch?.setAttribute("aria-checked", value === true);
-    const seen = board.observed.has(this.#path) || board.observed.has(this.#base);
     const [low, high] = this.#binary || this.#isTrack || this.#chart.empty ? ["", ""] : this.#chart.extremes();
     this.#low.textContent = seen ? low !== "" ? `min ${number(low, digits)}` : "" : "not observed";
     this.#high.textContent = seen && high !== "" ? `max ${number(high, digits)}` : "";
