@@ -295,6 +295,21 @@ func TestDoubt(t *testing.T) {
 	p.WaitFor(t, element(card("/3303/0")+" .doubt")+".hidden")
 }
 
+// TestLongValue: a long value is shortened in its line, and whole behind its name; bytes that are text can be read.
+func TestLongValue(t *testing.T) {
+	p, feed := visitBoard(t, &large{instances: 1})
+	settle(t, p)
+	unfold(t, p, "/3303")
+	long := strings.Repeat("0123456789", 50)
+	feed.Values([]lwm2m.Node{{Path: lwm2m.MustPath("/3303/0/5701"), Value: lwm2m.String(long)}})
+	units := row("/3303/0/5701")
+	p.WaitText(t, units+" .value", "0123456789… (500 characters)")
+	p.Click(t, units+" .opener")
+	p.WaitFor(t, element(units+" .whole")+".innerText === "+quote(long))
+	feed.Values([]lwm2m.Node{{Path: lwm2m.MustPath("/3303/0/5701"), Value: lwm2m.String("Cel")}})
+	p.WaitFor(t, element(units+" .whole")+".hidden")
+}
+
 // TestFormats: values as people read them.
 func TestFormats(t *testing.T) {
 	p, _ := visitBoard(t, &large{instances: 1})
@@ -313,6 +328,11 @@ func TestFormats(t *testing.T) {
 		`f.duration(7200)`:                              "2 h",
 		`f.duration(61)`:                                "61 s",
 		`f.exactTime(new Date(2026, 1, 2, 3, 4, 5, 6))`: "03:04:05.006",
+
+		`f.readable("aGkK4oKs")`: "hi\n€",
+		`f.readable("AAEC")`:     "",
+		`f.readable("/w==")`:     "",
+		`f.shorten("short")`:     "short",
 
 		`f.when(new Date(2026, 1, 2, 3, 4, 5), new Date(2026, 1, 2, 0, 0, 0))`:    "03:04:05",
 		`f.when(new Date(2026, 1, 2, 3, 4, 5), new Date(2026, 1, 3, 0, 0, 0))`:    "2026-02-02 03:04",

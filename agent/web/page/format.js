@@ -26,6 +26,21 @@ export function withUnit(v, u, digits) {
   return shown ? `${text(v, digits)} ${shown}` : text(v, digits);
 }
 
+const most = 160; // characters of a value in a line
+
+// shorten returns a value as it fits into a line.
+export const shorten = (text) => (text.length > most ? `${text.slice(0, most)}… (${text.length} characters)` : text);
+
+// readable returns the text that Base64 stands for, "" if it stands for something else.
+export function readable(base64) {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
+    return /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/.test(text) ? "" : text;
+  } catch {
+    return ""; // no UTF-8
+  }
+}
+
 export const time = (at) => new Date(at).toLocaleTimeString("en-GB");
 
 const pad = (n) => String(n).padStart(2, "0");

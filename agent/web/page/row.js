@@ -4,7 +4,7 @@ import { askAttributes } from "./attributes.js";
 import * as board from "./board.js";
 import { ask } from "./dialog.js";
 import { button, element, identify, toggle } from "./dom.js";
-import { unit, withUnit } from "./format.js";
+import { readable, shorten, unit, withUnit } from "./format.js";
 import * as operations from "./operations.js";
 
 const fresh = 600; // ms that a new value is marked
@@ -19,6 +19,7 @@ export class Row {
   #badge = element("span", { className: "badge", hidden: true }, "observed");
   #panel = element("div", { className: "panel", id: identify(), hidden: true });
   #facts = element("p", { className: "quiet" });
+  #whole = element("div", { className: "whole", hidden: true, tabIndex: 0, role: "region" });
   #opener;
   #switch = null;
   #observe = null;
@@ -73,6 +74,7 @@ export class Row {
     this.#opener.setAttribute("aria-expanded", on);
     this.#panel.hidden = !on;
     if (on && this.#panel.childElementCount === 0) this.#fill();
+    this.#showWhole();
   }
 
   // fill makes the panel when it is first opened.
@@ -86,7 +88,8 @@ export class Row {
     if (this.#can("W")) actions.append(button("Write", `Write ${this.#label}`, () => this.#write()));
     if (this.#can("E")) actions.append(button("Execute", `Execute ${this.#label}`, () => this.#execute()));
     if (this.#can("R") && !board.direct && !board.readOnly) actions.append(button("Attributes", `Attributes of ${this.#label}`, () => this.#writeAttributes()));
-    this.#panel.append(this.#facts, actions);
+    this.#whole.setAttribute("aria-label", `Whole value of ${this.#label}`);
+    this.#panel.append(this.#facts, this.#whole, actions);
     this.#showFacts();
     this.#showObserved();
   }
@@ -105,18 +108,30 @@ export class Row {
 
   show(isNew) {
     const value = board.value(this.#path);
-    const shownUnit = board.unitOf(this.#path);
-    if (this.#definition.multiple) {
-      this.#value.textContent = board.instances(this.#path).map(([riid, v]) => `${riid}: ${withUnit(v, shownUnit)}`).join(", ");
-    } else if (value !== undefined) {
-      this.#value.textContent = withUnit(value, shownUnit);
-    }
+    if (this.#definition.multiple || value !== undefined) this.#value.textContent = shorten(this.#text());
+    this.#showWhole();
     this.#switch?.setAttribute("aria-checked", value === true);
     this.#showObserved();
     if (!isNew) return;
     this.#value.classList.add("new");
     clearTimeout(this.#marked);
     this.#marked = setTimeout(() => this.#value.classList.remove("new"), fresh);
+  }
+
+  // text is the value as it is, however long.
+  #text() {
+    const shownUnit = board.unitOf(this.#path);
+    if (!this.#definition.multiple) return withUnit(board.value(this.#path) ?? "", shownUnit);
+    return board.instances(this.#path).map(([riid, v]) => `${riid}: ${withUnit(v, shownUnit)}`).join(", ");
+  }
+
+  // showWhole shows in the panel what the line has no room for, and bytes that are text, such as a log, as text.
+  #showWhole() {
+    if (this.#panel.hidden) return;
+    const text = this.#text();
+    const said = this.#definition.type === "Opaque" && !this.#definition.multiple ? readable(text) : "";
+    this.#whole.textContent = said || (shorten(text) !== text ? text : "");
+    this.#whole.hidden = this.#whole.textContent === "";
   }
 
   #showObserved() {
