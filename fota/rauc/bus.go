@@ -31,7 +31,7 @@ type session struct {
 func (b *Backend) open(ctx context.Context) (*session, error) {
 	conn, err := b.opts.Dial(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("connect to the system bus: %w", err)
+		return nil, fmt.Errorf("connect to the system bus: %w; RAUC is asked there, see \"systemctl status dbus\"", err)
 	}
 	s := &session{conn: conn, told: make(chan *dbus.Signal, 64)}
 	if err := s.listen(ctx); err != nil {

@@ -242,5 +242,5 @@ func timeoutRemedy(e *dtls.TimeoutError) string {
 	if errors.Is(e, syscall.ECONNREFUSED) {
 		return "check that the server runs and listens on this port"
 	}
-	return "check that the server runs, that its address is right and that no firewall blocks UDP"
+	return "check that the server runs, that its address and port are right (with DTLS 5684, as a rule) and that no firewall blocks UDP"
 }

@@ -291,7 +291,7 @@ func TestDTLSTroubleInWords(t *testing.T) {
 		remedy string
 	}{
 		{&dtls.TimeoutError{Awaited: "Finished"}, "compare identity and key"},
-		{&dtls.TimeoutError{Awaited: "ServerHello"}, "check that the server runs"},
+		{&dtls.TimeoutError{Awaited: "ServerHello"}, "check that the server runs, that its address and port are right (with DTLS 5684"},
 		{&dtls.Error{Alert: dtls.AlertDecryptError, Remote: true}, "compare identity and key"},
 		{&dtls.Error{Alert: dtls.AlertUnknownPSKIdentity, Remote: true}, "does not know the identity"},
 		{&dtls.Error{Alert: dtls.AlertInternalError, Remote: true}, "compare identity and key"},
