@@ -134,7 +134,7 @@ func (c *call) say(indent, text string) {
 // words are those of a text. A unit stays with its number.
 func words(text string) []string {
 	var out []string
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		if n := len(out); n > 0 && isUnit(word) && strings.ContainsAny(out[n-1][len(out[n-1])-1:], "0123456789") {
 			out[n-1] += " " + word
 			continue
