@@ -157,6 +157,7 @@ func TestStateInWords(t *testing.T) {
 		"registered (continued after a restart of the agent)": "  registered since 11:00:00 (1 h), next update at 13:00:00 (in 1 h) (continued\n    after a restart of the agent)\n",
 		"registered; with the former credentials":             "  registered since 11:00:00 (1 h), next update at 13:00:00 (in 1 h); with the\n    former credentials\n",
 		"registered, update due":                              "  registered since 11:00:00 (1 h): update due\n",
+		"registered anew: unknown":                            "  registered since 11:00:00 (1 h): registered anew: unknown\n",
 		"no answer for 6 s":                                   "  registered since 11:00:00 (1 h): no answer for 6 s\n",
 	} {
 		var out bytes.Buffer

@@ -99,14 +99,14 @@ func (c *call) printServers(servers []control.Server, now time.Time) {
 		if s.State == "registered" && !s.Registered.IsZero() {
 			state = s.State + " " + c.since(s.Registered, now)
 		}
-		rest, named := strings.CutPrefix(safe(s.Words), s.State)
-		if more := named && strings.HasPrefix(rest, ", "); !named || more {
-			c.say("  ", state+": "+strings.TrimPrefix(rest, ", "))
-		} else {
+		words := safe(s.Words)
+		if rest, named := strings.CutPrefix(words, s.State); named && (rest == "" || strings.HasPrefix(rest, " (") || strings.HasPrefix(rest, ";")) {
 			if !s.NextUpdate.IsZero() {
 				state += ", next update " + c.until(s.NextUpdate, now)
 			}
 			c.say("  ", state+rest)
+		} else {
+			c.say("  ", state+": "+strings.TrimPrefix(words, s.State+", "))
 		}
 		c.say("  ", connectionLine(s))
 		c.printTraffic("  ", s.Traffic)
