@@ -40,7 +40,7 @@ var signingKey = tpm2.TPMTPublic{
 }
 
 // ErrTaken says that there is a key already.
-var ErrTaken = errors.New("there is a key already; -force replaces it, and what it was good for is lost")
+var ErrTaken = errors.New("there is a key already; -replace replaces it, and what it was good for is lost; another handle takes another one")
 
 // Make makes a private key on P-256 inside the TPM, at a persistent handle, that never
 // leaves it. One that is there is replaced if force is set; otherwise it is ErrTaken.

@@ -9,7 +9,7 @@ import (
 )
 
 // ErrTaken says that there is a key already.
-var ErrTaken = errors.New("there is a key already; -force replaces it, and what it was good for is lost")
+var ErrTaken = errors.New("there is a key already; -replace replaces it, and what it was good for is lost; another handle takes another one")
 
 var errNoTPM = errors.New("this binary was built without TPM (tag small); take the other one, or hold the key in a file or a credential")
 

@@ -105,6 +105,14 @@ func (m *Maker) Make(o *Order) (*Credential, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	c, err := m.carryOut(o)
+	if errors.Is(err, ErrThere) {
+		err = fmt.Errorf("%w; -name NAME puts another one beside it", err)
+	}
+	return c, err
+}
+
+func (m *Maker) carryOut(o *Order) (*Credential, error) {
 	switch {
 	case o.Kind == PSK:
 		return m.preShared(o)

@@ -63,7 +63,7 @@ func TestPSK(t *testing.T) {
 	if err != nil || len(psk) != DefaultSize || c.Secret != "" || strings.Contains(fmt.Sprint(c), hex.EncodeToString(psk)) {
 		t.Errorf("%d bytes, %v, told %+v", len(psk), err, c)
 	}
-	if _, err := m.Make(&Order{Kind: PSK, Name: "a"}); !errors.Is(err, ErrThere) {
+	if _, err := m.Make(&Order{Kind: PSK, Name: "a"}); !errors.Is(err, ErrThere) || !strings.HasSuffix(err.Error(), "-name NAME puts another one beside it") {
 		t.Errorf("a second one: %v", err)
 	}
 	if again, err := keys.ParsePSK(content(t, c.Key)); err != nil || !bytes.Equal(again, psk) {
