@@ -19,9 +19,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-
-	"lwm2m-agent/agent"
-	"lwm2m-agent/agent/control"
 )
 
 // fakeAgent answers on a control socket what a test says, and remembers what it was
@@ -121,70 +118,6 @@ const traceAnswer = `{"time":"2026-03-01T11:59:59.25Z","short_server_id":101,"se
 {"time":"2026-03-01T11:59:59.5Z","short_server_id":101,"sent":true,"transport":"tcp","local":"10.0.0.1:40000","remote":"10.0.0.2:5684","code":"2.05 Content","token":"0a0b","operation":"Read","path":"/3303/0/5700","name":"/temperature/0/sensor-value","options":"Observe 5, Accept text/plain","format":"text/plain","values":[{"path":"/3303/0/5700","name":"/temperature/0/sensor-value","value":"21.5 Cel","time":"2026-03-01T11:59:59Z"}],"size":25,"datagram":"QAEAAQ=="}
 {"time":"2026-03-01T12:00:00Z","short_server_id":0,"sent":true,"transport":"tcp","local":"","remote":"","code":"POST","query":"ep=gw","text":"\u001b[2J","size":9,"lost":5}
 `
-
-// TestVerdict: no trouble is no success as long as a server has not answered.
-func TestVerdict(t *testing.T) {
-	for state, want := range map[string]string{
-		"registered": "health: all is well\n", "asleep": "health: all is well\n", "disabled": "health: all is well\n",
-		"registering": "health: nothing is known to be wrong, but server 102 is not registered\n",
-		"connecting":  "health: nothing is known to be wrong, but server 102 is not registered\n",
-	} {
-		var out bytes.Buffer
-		c := newCall(command{name: "status"}, nil, &out, io.Discard)
-		c.printStatus(&control.Status{Servers: []control.Server{{ShortServerID: 101, State: "registered"}, {ShortServerID: 102, State: state}}})
-		if !strings.HasSuffix(out.String(), want) {
-			t.Errorf("%s: %s", state, out.String())
-		}
-	}
-}
-
-// TestAbsent: who looks for a sensor on a bus that is switched off is told how to switch it on.
-func TestAbsent(t *testing.T) {
-	serial := agent.Finding{Bus: "serial", Where: "/dev/ttyS0"}
-	if text := absent([]agent.Finding{serial}); !strings.Contains(text, "raspi-config") || !strings.Contains(text, "modprobe i2c-dev") {
-		t.Errorf("without a bus: %q", text)
-	}
-	if text := absent([]agent.Finding{serial, {Bus: "i2c", Where: "/dev/i2c-1"}}); text != "" {
-		t.Errorf("with a bus: %q", text)
-	}
-}
-
-// TestStateInWords: the state is said once, with what there is to say about it, and the next Update.
-func TestStateInWords(t *testing.T) {
-	at := time.Date(2026, 3, 1, 11, 0, 0, 0, time.UTC)
-	for words, want := range map[string]string{
-		"registered": "  registered since 11:00:00 (1 h), next update at 13:00:00 (in 1 h)\n",
-		"registered (continued after a restart of the agent)": "  registered since 11:00:00 (1 h), next update at 13:00:00 (in 1 h) (continued\n    after a restart of the agent)\n",
-		"registered; with the former credentials":             "  registered since 11:00:00 (1 h), next update at 13:00:00 (in 1 h); with the\n    former credentials\n",
-		"registered, update due":                              "  registered since 11:00:00 (1 h): update due\n",
-		"registered anew: unknown":                            "  registered since 11:00:00 (1 h): registered anew: unknown\n",
-		"no answer for 6 s":                                   "  registered since 11:00:00 (1 h): no answer for 6 s\n",
-	} {
-		var out bytes.Buffer
-		c := newCall(command{name: "status"}, nil, &out, io.Discard)
-		c.zone = time.UTC
-		s := control.Server{ShortServerID: 101, State: "registered", Words: words, Since: at, Registered: at, NextUpdate: at.Add(2 * time.Hour)}
-		c.printServers([]control.Server{s}, at.Add(time.Hour))
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("%s: %s, want %s", words, out.String(), want)
-		}
-	}
-}
-
-// TestWords: what belongs together is not torn apart at the end of a line.
-func TestWords(t *testing.T) {
-	for text, want := range map[string][]string{
-		"in 3 min 59 s)":          {"in", "3 min", "59 s)"},
-		"notify 55.7 kB, request": {"notify", "55.7 kB,", "request"},
-		"at -97 dBm, s":           {"at", "-97 dBm,", "s"},
-		"s is no unit":            {"s", "is", "no", "unit"},
-		"":                        nil,
-	} {
-		if d := cmp.Diff(want, words(text)); d != "" {
-			t.Errorf("%q: %s", text, d)
-		}
-	}
-}
 
 func TestOutput(t *testing.T) {
 	answers := map[string]string{

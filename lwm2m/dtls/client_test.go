@@ -177,3 +177,16 @@ func handshakeWith(t *testing.T, client dtls.Config, server dtlstest.Config, cha
 		}
 	})
 }
+
+// A server that is away is told alike at each attempt: the milliseconds differ.
+func TestTimeoutReadsAlike(t *testing.T) {
+	for after, want := range map[time.Duration]string{
+		25007 * time.Millisecond: "dtls: no ServerHello from server after 25s",
+		25013 * time.Millisecond: "dtls: no ServerHello from server after 25s",
+		40 * time.Millisecond:    "dtls: no ServerHello from server after 40ms",
+	} {
+		if got := (&dtls.TimeoutError{Awaited: "ServerHello", After: after}).Error(); got != want {
+			t.Errorf("after %v: %q, want %q", after, got, want)
+		}
+	}
+}
