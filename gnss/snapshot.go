@@ -2,9 +2,8 @@ package gnss
 
 import (
 	"bytes"
-	"cmp"
 	"math"
-	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -34,7 +33,7 @@ func Snapshot(text []byte) (fix *Fix, heard bool) {
 			last = s.at
 		}
 	}
-	slices.SortStableFunc(all, func(a, b dated) int { return cmp.Compare(apart(last, b.at), apart(last, a.at)) })
+	sort.SliceStable(all, func(i, j int) bool { return apart(last, all[i].at) > apart(last, all[j].at) })
 	var moment float64 // from the sentence with a date to the last one
 	for _, s := range all {
 		back := apart(last, s.at)

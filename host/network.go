@@ -1,7 +1,6 @@
 package host
 
 import (
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io/fs"
@@ -9,6 +8,7 @@ import (
 	"net/netip"
 	"path"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"syscall"
@@ -201,7 +201,7 @@ func readLinks(root fs.FS, parts ...func(root fs.FS, dir string, in *Interface))
 		}
 		out = append(out, in)
 	}
-	slices.SortStableFunc(out, func(a, b Interface) int { return cmp.Compare(a.Index, b.Index) })
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Index < out[j].Index })
 	return out
 }
 

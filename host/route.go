@@ -1,12 +1,11 @@
 package host
 
 import (
-	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"io/fs"
 	"net/netip"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -40,9 +39,9 @@ func defaultRoutes(root fs.FS) []Route {
 			six = append(six, r)
 		}
 	}
-	byMetric := func(a, b Route) int { return cmp.Compare(a.Metric, b.Metric) }
-	slices.SortStableFunc(four, byMetric)
-	slices.SortStableFunc(six, byMetric)
+	for _, routes := range [][]Route{four, six} {
+		sort.SliceStable(routes, func(i, j int) bool { return routes[i].Metric < routes[j].Metric })
+	}
 	return append(four, six...)
 }
 

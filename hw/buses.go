@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -128,10 +128,9 @@ func (b *buses) wait(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var left []error
-	for key := range b.lanes {
+	for _, key := range slices.Sorted(maps.Keys(b.lanes)) {
 		left = append(left, errors.New(key+" hangs"))
 	}
-	slices.SortFunc(left, func(x, y error) int { return strings.Compare(x.Error(), y.Error()) })
 	return errors.Join(left...)
 }
 

@@ -3,7 +3,7 @@ package hw
 import (
 	"os"
 	"path/filepath"
-	"slices"
+	"sort"
 	"strings"
 )
 
@@ -76,6 +76,6 @@ func hwmonList(folder string) ([]sysChannel, error) {
 			fault:   filepath.Join(folder, name+"_fault"),
 		})
 	}
-	slices.SortStableFunc(channels, func(a, b sysChannel) int { return naturally(a.Name, b.Name) })
+	sort.SliceStable(channels, func(i, j int) bool { return naturally(channels[i].Name, channels[j].Name) < 0 })
 	return channels, nil
 }

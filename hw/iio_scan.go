@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -118,7 +119,7 @@ func (s *iioScan) scanElements() ([]scanElement, error) {
 		e.index = int(index)
 		found = append(found, e)
 	}
-	slices.SortFunc(found, func(x, y scanElement) int { return cmp.Compare(x.place(), y.place()) })
+	sort.Slice(found, func(i, j int) bool { return found[i].place() < found[j].place() })
 	return found, nil
 }
 

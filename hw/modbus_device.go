@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 
 	"lwm2m-agent/hw/modbus"
@@ -54,8 +55,8 @@ func newModbusSensor(a *access) (device, error) {
 // what nobody asked for is not read, since a device may refuse it.
 func modbusRuns(places []modbusPlace) ([]modbusRun, error) {
 	sorted := slices.Clone(places)
-	slices.SortStableFunc(sorted, func(a, b modbusPlace) int {
-		return cmp.Or(cmp.Compare(a.table, b.table), cmp.Compare(a.first, b.first))
+	sort.SliceStable(sorted, func(i, j int) bool {
+		return cmp.Or(cmp.Compare(sorted[i].table, sorted[j].table), cmp.Compare(sorted[i].first, sorted[j].first)) < 0
 	})
 	var runs []modbusRun
 	for i, p := range sorted {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -190,7 +191,7 @@ func scanAdapter(ctx context.Context, lane *bus, open func() (prober, error)) (d
 	}
 	defer a.discard(ctx, adapter)
 	defer func() {
-		slices.SortStableFunc(devices, func(x, y I2CDevice) int { return cmp.Compare(x.Address, y.Address) })
+		sort.SliceStable(devices, func(i, j int) bool { return devices[i].Address < devices[j].Address })
 	}()
 	var lost time.Duration // to addresses that timed out
 	var gone error         // the adapter, if no address has another word: i2c-stub says so of an address where nobody is

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
+	"sort"
 	"strings"
 	"unicode"
 
@@ -105,7 +105,7 @@ func (d *Definition) compile() (*model.Definition, error) {
 		}
 		def.Resources = append(def.Resources, r)
 	}
-	slices.SortFunc(def.Resources, func(a, b model.ResourceDefinition) int { return int(a.ID) - int(b.ID) })
+	sort.Slice(def.Resources, func(i, j int) bool { return def.Resources[i].ID < def.Resources[j].ID })
 	for i := 1; i < len(def.Resources); i++ {
 		if id := def.Resources[i].ID; id == def.Resources[i-1].ID {
 			return nil, lwm2m.Errorf(lwm2m.BadRequest, "object %d (%s): resource %d is there twice", d.ID, d.Name, id)

@@ -2,7 +2,7 @@ package bind
 
 import (
 	"cmp"
-	"slices"
+	"sort"
 
 	"lwm2m-agent/hw"
 )
@@ -48,8 +48,8 @@ func (b *Board) Counts() []Count {
 		}
 	}
 	b.mu.Unlock()
-	slices.SortFunc(out, func(a, b Count) int {
-		return cmp.Or(cmp.Compare(a.Sensor, b.Sensor), cmp.Compare(a.Channel, b.Channel))
+	sort.Slice(out, func(i, j int) bool {
+		return cmp.Or(cmp.Compare(out[i].Sensor, out[j].Sensor), cmp.Compare(out[i].Channel, out[j].Channel)) < 0
 	})
 	return out
 }

@@ -3,6 +3,7 @@ package health
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 )
@@ -81,8 +82,9 @@ func (t *Tracker) Troubles() []Trouble {
 	for _, n := range t.troubles {
 		list = append(list, n)
 	}
-	slices.SortStableFunc(list, func(a, b Trouble) int {
-		return cmp.Or(cmp.Compare(b.Severity, a.Severity), a.Since.Compare(b.Since), cmp.Compare(a.Code, b.Code), cmp.Compare(a.On, b.On))
+	sort.SliceStable(list, func(i, j int) bool {
+		a, b := &list[i], &list[j]
+		return cmp.Or(cmp.Compare(b.Severity, a.Severity), a.Since.Compare(b.Since), cmp.Compare(a.Code, b.Code), cmp.Compare(a.On, b.On)) < 0
 	})
 	return list
 }

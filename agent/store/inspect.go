@@ -2,12 +2,11 @@ package store
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"slices"
+	"sort"
 )
 
 // The file format of bbolt, as its package common declares it. Numbers are in the
@@ -91,7 +90,7 @@ func readMetas(content []byte) (metas []meta, strange error) {
 			metas = append(metas, meta{root: order.Uint64(b[16:]), pages: order.Uint64(b[40:]), transaction: order.Uint64(b[48:])})
 		}
 	}
-	slices.SortStableFunc(metas, func(a, b meta) int { return cmp.Compare(b.transaction, a.transaction) })
+	sort.SliceStable(metas, func(i, j int) bool { return metas[i].transaction > metas[j].transaction })
 	return metas, strange
 }
 

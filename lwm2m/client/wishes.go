@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"time"
 
 	"lwm2m-agent/lwm2m"
@@ -57,8 +58,9 @@ func (s *observations) wishes() []Wish {
 		}
 		o.target.each(func(p lwm2m.Path) { list = append(list, Wish{p, w.Min, w.Max}) })
 	}
-	slices.SortFunc(list, func(x, y Wish) int {
-		return cmp.Or(x.Path.Compare(y.Path), cmp.Compare(x.Min, y.Min), cmp.Compare(x.Max, y.Max))
+	sort.Slice(list, func(i, j int) bool {
+		x, y := &list[i], &list[j]
+		return cmp.Or(x.Path.Compare(y.Path), cmp.Compare(x.Min, y.Min), cmp.Compare(x.Max, y.Max)) < 0
 	})
 	return list
 }

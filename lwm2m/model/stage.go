@@ -3,6 +3,7 @@ package model
 import (
 	"maps"
 	"slices"
+	"sort"
 
 	"lwm2m-agent/lwm2m"
 )
@@ -258,7 +259,7 @@ func (s *Stage) Entries(p lwm2m.Path) []Entry {
 			entries = append(entries, Entry{Path: at, Dim: -1})
 		}
 	}
-	slices.SortFunc(entries, func(a, b Entry) int { return a.Path.Compare(b.Path) })
+	sort.Slice(entries, func(i, j int) bool { return entries[i].Path.Compare(entries[j].Path) < 0 })
 	return entries
 }
 

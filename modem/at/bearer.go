@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"sort"
 	"strconv"
 
 	"lwm2m-agent/modem"
@@ -46,7 +47,7 @@ func (s *session) readBearers(ctx context.Context) error {
 			bearers[i].Active = state == 1
 		}
 	}
-	slices.SortFunc(bearers, func(a, b modem.Bearer) int { return a.CID - b.CID })
+	sort.Slice(bearers, func(i, j int) bool { return bearers[i].CID < bearers[j].CID })
 	for i := range bearers {
 		if err := s.readBearer(ctx, &bearers[i]); err != nil {
 			return err

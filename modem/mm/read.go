@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -290,7 +291,7 @@ func (s *session) readBearers(o object, out *modem.State, here *present) {
 		}
 		out.Bearers = append(out.Bearers, b)
 	}
-	slices.SortFunc(out.Bearers, func(a, b modem.Bearer) int { return a.CID - b.CID })
+	sort.Slice(out.Bearers, func(i, j int) bool { return out.Bearers[i].CID < out.Bearers[j].CID })
 }
 
 func enterAddresses(b *modem.Bearer, config map[string]dbus.Variant) {

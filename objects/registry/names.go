@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"unicode"
@@ -192,8 +193,9 @@ func near(wanted string, keys []string) []int {
 			candidates = append(candidates, candidate{i, d})
 		}
 	}
-	slices.SortStableFunc(candidates, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(words(keys[a.position]), words(keys[b.position])))
+	sort.SliceStable(candidates, func(i, j int) bool {
+		a, b := candidates[i], candidates[j]
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(words(keys[a.position]), words(keys[b.position]))) < 0
 	})
 	positions := make([]int, len(candidates))
 	for i, c := range candidates {

@@ -8,7 +8,7 @@ package registry
 
 import (
 	_ "embed"
-	"slices"
+	"sort"
 	"sync"
 	"sync/atomic"
 
@@ -119,6 +119,6 @@ func (r *Registry) List() []Entry {
 			list = append(list, Entry{ID: oid, Name: r.table.Name(position), Key: key, Version: v})
 		}
 	}
-	slices.SortFunc(list, func(a, b Entry) int { return int(a.ID) - int(b.ID) })
+	sort.Slice(list, func(i, j int) bool { return list[i].ID < list[j].ID })
 	return list
 }

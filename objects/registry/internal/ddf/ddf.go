@@ -11,7 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -104,7 +104,7 @@ func Parse(text []byte) (*model.Definition, error) {
 		lines[r.ID] = o.Items[i].line
 		d.Resources = append(d.Resources, r)
 	}
-	slices.SortFunc(d.Resources, func(a, b model.ResourceDefinition) int { return int(a.ID) - int(b.ID) }) // files have them in any order
+	sort.Slice(d.Resources, func(i, j int) bool { return d.Resources[i].ID < d.Resources[j].ID }) // files have them in any order
 	return d, nil
 }
 
