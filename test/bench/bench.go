@@ -41,6 +41,7 @@ type bench struct {
 	temp     string
 	rows     []row
 	layer    []string // reads a second of the message layer alone: on one processor, and as the kernel places the processes
+	parts    []part   // of the program for little flash
 	agent    string   // path of the binary that is measured
 }
 
@@ -140,6 +141,7 @@ func (b *bench) measurements() []measurement {
 		{"resume", b.resume},
 		{"board", b.board},
 		{"size", b.size},
+		{"bytes", b.bytes},
 	}
 }
 

@@ -61,6 +61,9 @@ over loopback; Leshan's Java client (its newest release on Maven Central that re
 `, thousands(goalLayer), b.layer[0], b.layer[1])
 	}
 	fmt.Fprintf(&s, "- Other work on the machine: load average %s when the report was written; rates are lower and delays longer than on an idle one.\n", load())
+	if b.parts != nil {
+		s.WriteString(where(b.parts))
+	}
 	return s.String()
 }
 
