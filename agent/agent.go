@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -98,6 +99,7 @@ type Agent struct {
 	health   *health.Tracker
 	tree     *model.Tree
 	client   *client.Client
+	beside   sync.WaitGroup // what New has begun, and need not be waited for
 	board    *bind.Board
 	apps     *apps.Apps
 	accounts *bind.Accounts
@@ -153,7 +155,7 @@ func New(opts Options) (*Agent, error) {
 		return nil, err // which names it
 	}
 	if err := a.compose(); err != nil {
-		return nil, errors.Join(a.store.Explain(err), a.store.Close())
+		return nil, errors.Join(a.store.Explain(err), a.Close())
 	}
 	return a, nil
 }
@@ -221,13 +223,7 @@ func (a *Agent) compose() error {
 	if err := a.addLockAndWipe(); err != nil {
 		return err
 	}
-	a.client = client.New(client.Config{
-		Endpoint: a.endpoint, Tree: a.tree, Dialer: a.dialer(), Store: a.store.Bucket(store.Client),
-		Journal: a.store.SmallBucket("client/"), Mark: a.mark(), Boot: a.bootID(), Params: a.params,
-		Log: a.log, Now: a.opts.Now, OnStatus: a.accountChanged, OnBootstrap: a.bootstrapChanged, Together: a.rehoming.together,
-		OnAlert: a.alert, Trace: a.trace,
-		OnObserved: func(id uint16, wishes []client.Wish) { a.board.Observed(id, wishes) },
-	})
+	a.addClient()
 	a.continueStatistics()
 	a.board = bind.NewBoard(bind.BoardConfig{
 		Tree: a.tree, Definitions: a.registry, Store: a.store, Health: a.health, Location: a.objects.location,
@@ -244,8 +240,24 @@ func (a *Agent) compose() error {
 	return nil
 }
 
+// addClient makes the client. Accounts and objects are there.
+func (a *Agent) addClient() {
+	a.client = client.New(client.Config{
+		Endpoint: a.endpoint, Tree: a.tree, Dialer: a.dialer(), Store: a.store.Bucket(store.Client),
+		Journal: a.store.SmallBucket("client/"), Mark: a.mark(), Boot: a.bootID(), Params: a.params,
+		Log: a.log, Now: a.opts.Now, OnStatus: a.accountChanged, OnBootstrap: a.bootstrapChanged, Together: a.rehoming.together,
+		OnAlert: a.alert, Trace: a.trace,
+		OnObserved: func(id uint16, wishes []client.Wish) { a.board.Observed(id, wishes) },
+	})
+	a.beside.Go(a.client.Reserve) // the disk is at work meanwhile
+	runtime.Gosched()             // where one thread runs Go code, it gets there only so
+}
+
 // Close releases the state directory; Run does it by itself.
-func (a *Agent) Close() error { return a.store.Close() }
+func (a *Agent) Close() error {
+	a.beside.Wait()
+	return a.store.Close()
+}
 
 // Tree returns the object tree.
 func (a *Agent) Tree() *model.Tree { return a.tree }
@@ -263,7 +275,7 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 		if errors.Is(err, ctx.Err()) {
 			err = nil // ended while it was starting
 		}
-		return errors.Join(err, a.store.Close())
+		return errors.Join(err, a.Close())
 	}
 	tasks := append([]Task{
 		named{"client", a.runClient},
@@ -314,7 +326,7 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 	} else {
 		a.keepStatistics()
 	}
-	return errors.Join(err, a.store.Close())
+	return errors.Join(err, a.Close())
 }
 
 // longestBegin is how long local users wait at most until servers were told that the agent is back.

@@ -25,14 +25,16 @@ type Client struct {
 	bootstrap  *bootstrapper
 	renderings renderings
 
-	begun chan struct{} // see Begun
+	begun     chan struct{} // see Begun
+	reserving sync.Once     // see Reserve
 
 	mu        sync.Mutex
 	accounts  map[uint16]*account
 	beginning map[*account]bool // of the first ones, those that begun waits for
 	turns     turns
 	nats      nats
-	wakes     map[uint16]time.Time // by SMS, see mayWake
+	reserved  map[uint16]*reservation // that no account has taken yet
+	wakes     map[uint16]time.Time    // by SMS, see mayWake
 	started   bool
 	life      context.Context //nolint:containedctx // of Run; nil: it has not begun
 	leaving   bool            // Deregister was called: no account is started any more
@@ -53,6 +55,7 @@ func New(c Config) *Client {
 // deregister: see Deregister. It is called once. The error is nil: it is there so that
 // Run is a task.
 func (c *Client) Run(ctx context.Context) error {
+	c.Reserve()
 	sub := c.config.Tree.Subscribe()
 	defer sub.Close()
 	sub.Watch(lwm2m.NewPath(objectSecurity), lwm2m.NewPath(objectServer))

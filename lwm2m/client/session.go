@@ -38,9 +38,11 @@ type keeping struct {
 // resumption is a session of an earlier process.
 type resumption struct {
 	saved  *savedSession
-	edge   edge
+	edge   edge // as that process left it
 	orders []*order
 	late   bool // it was tried before, and not answered
+
+	reserved *reservation // nil: no numbers are reserved yet
 }
 
 // journal is where small records are kept that change often; nil: nowhere.
@@ -76,6 +78,7 @@ func (a *account) loadSession() {
 }
 
 func (a *account) findSession() (*resumption, error) {
+	reserved := a.client.takeReservation(a.ssid)
 	journal := a.client.config.journal()
 	record, err := a.client.config.Store.Load(sessionKey(a.ssid))
 	if len(record) == 0 || err != nil {
@@ -88,33 +91,48 @@ func (a *account) findSession() (*resumption, error) {
 	case saved.told.queue != a.queueMode():
 		return nil, nil // that is told by a Register
 	}
-	record, err = journal.Load(edgeKey(a.ssid))
-	if len(record) == 0 || err != nil {
-		return nil, err // it was given up
+	e, orders, err := loadEdge(journal, a.ssid)
+	if err != nil || e == nil {
+		return nil, err // without one it was given up
 	}
-	e, err := parseEdge(record)
+	next := e.next + leap()
+	if reserved != nil {
+		e, next = &reserved.found, reserved.first() // what is on disk now is ahead
+	}
 	switch {
-	case err != nil:
-		return nil, err
 	case e.id != saved.id || !bytes.Equal(saved.target, a.targetOf(a.settings.ways("")[0].uri)):
 		return nil, nil // a cut between two records, or another server
 	case !bytes.Equal(saved.mark, a.client.config.Mark):
 		return nil, errCopied
 	}
-	orders, err := loadOrders(journal, a.ssid, e.id)
+	if saved.dtls != nil {
+		saved.dtls.NextSend, saved.dtls.NextReceive = next, e.received
+		if next >= allNumbers-maxLeap {
+			return nil, nil // the last ones
+		}
+	}
+	return &resumption{saved: saved, edge: *e, orders: orders, reserved: reserved}, nil
+}
+
+// loadEdge returns how far the numbers of a session may have been used, with its requests that must not run twice; nil if
+// there is no session.
+func loadEdge(journal Journal, ssid uint16) (*edge, []*order, error) {
+	record, err := journal.Load(edgeKey(ssid))
+	if len(record) == 0 || err != nil {
+		return nil, nil, err
+	}
+	e, err := parseEdge(record)
 	if err != nil {
-		return nil, err // what ran already could run again
+		return nil, nil, err
+	}
+	orders, err := loadOrders(journal, ssid, e.id)
+	if err != nil {
+		return nil, nil, err // what ran already could run again
 	}
 	for _, o := range orders {
 		e.received = max(e.received, o.received)
 	}
-	if saved.dtls != nil {
-		saved.dtls.NextSend, saved.dtls.NextReceive = e.next+leap(), e.received
-		if saved.dtls.NextSend >= allNumbers-maxLeap {
-			return nil, nil // the last ones
-		}
-	}
-	return &resumption{saved: saved, edge: e, orders: orders}, nil
+	return &e, orders, nil
 }
 
 func newSessionID() (id sessionID) {
@@ -159,7 +177,7 @@ func (a *account) takeUp(c *connection) event {
 		a.keeping = keeping{live: true, edge: r.edge}
 		a.keeping.edge.clean = false
 	}
-	if err := a.reserveFirst(); err != nil {
+	if err := a.reserveFirst(r); err != nil {
 		a.log.Error("a session is not gone on with", slog.Any("err", err))
 		return moved // dials anew
 	}
@@ -347,6 +365,7 @@ func (a *account) contacted() {
 // keepSession saves the session at the end of the process, with the numbers that were
 // used. Nothing is sent afterwards, so that the server keeps it too.
 func (a *account) keepSession() {
+	a.leaveUntouched()
 	switch a.state {
 	case Registered, Updating, Asleep:
 	case Waiting, Connecting, Registering, Disabling, Disabled, Deregistering, Stopped, stateCount:
@@ -376,6 +395,17 @@ func (a *account) keepSession() {
 		a.log.Warn("the session was not saved at the end", slog.Any("err", err))
 	}
 	a.keeping.live = false // it stays
+}
+
+// leaveUntouched notes at the end of the process that nothing was sent in a session of an earlier one.
+func (a *account) leaveUntouched() {
+	if r := a.resuming; r != nil && r.reserved != nil && r.edge.clean {
+		e := r.reserved.edge
+		e.clean = true
+		if err := a.client.config.journal().Save(edgeKey(a.ssid), e.record()); err != nil {
+			a.log.Debug("not saved", slog.Any("err", err))
+		}
+	}
 }
 
 // leaveSession leaves a session on disk at which the server has not been heard since the

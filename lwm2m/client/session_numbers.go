@@ -59,9 +59,69 @@ func (a *account) numbers(o *coap.Options, continues bool) {
 	o.Start = &start
 }
 
-// reserveFirst makes a connection that carries on with a session able to send.
-func (a *account) reserveFirst() error {
-	if a.keeping.live {
+// reservation is of the numbers after those that an earlier process may have used in a session.
+type reservation struct {
+	found edge // on disk, before
+	edge  edge // on disk now
+}
+
+// first returns the first record number of the reservation; there are minBlock.
+func (r *reservation) first() uint64 { return r.edge.next - minBlock }
+
+// Reserve puts on disk, for all sessions of an earlier process at once, that their next numbers are used: without that
+// nothing can be sent. Run does so before anything else; who has called Reserve before, on another goroutine, has had the
+// disk work beside the rest of the start. The accounts must be in the tree.
+func (c *Client) Reserve() { c.reserving.Do(c.reserveAll) }
+
+func (c *Client) reserveAll() {
+	if c.config.Store == nil {
+		return
+	}
+	journal, reserved := c.config.journal(), make(map[uint16]*reservation)
+	var last uint16
+	for _, s := range readAccounts(c.config.Tree) {
+		ssid := s.server.ShortServerID
+		e, _, err := loadEdge(journal, ssid)
+		if err != nil || e == nil {
+			continue // the account says what is wrong
+		}
+		r := &reservation{found: *e, edge: *e}
+		r.edge.next, r.edge.point, r.edge.clean = e.next+leap()+minBlock, e.point.Ahead(minBlock), false
+		reserved[ssid], last = r, ssid
+	}
+	for ssid, r := range reserved {
+		if ssid == last {
+			continue
+		}
+		if err := journal.Defer(edgeKey(ssid), r.edge.record()); err != nil {
+			return // the accounts try it themselves, and say what is wrong
+		}
+	}
+	if r := reserved[last]; r == nil || journal.Save(edgeKey(last), r.edge.record()) != nil { // with those before it
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reserved = reserved
+}
+
+// takeReservation returns the numbers that are reserved for an account's session, once; nil: there are none.
+func (c *Client) takeReservation(ssid uint16) *reservation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.reserved[ssid]
+	delete(c.reserved, ssid)
+	return r
+}
+
+// reserveFirst makes a connection that carries on with a session able to send, which may be one of an earlier process.
+func (a *account) reserveFirst(r *resumption) error {
+	switch {
+	case r != nil && r.reserved != nil:
+		a.keeping.edge, a.keeping.block, a.keeping.spent = r.reserved.edge, minBlock, a.now()
+		a.allowReserved()
+		return nil
+	case a.keeping.live:
 		return a.reserve()
 	}
 	if s, secure := a.connection.nc.(rationed); secure {
@@ -94,11 +154,16 @@ func (a *account) reserve() error {
 		return fmt.Errorf("reserve numbers: %w", err)
 	}
 	k.edge, k.spent, k.retryAt = e, now, time.Time{}
-	if secure {
-		s.Allow(e.next)
-		a.connection.few.Store(uint64(k.block) / 2)
-	}
+	a.allowReserved()
 	return nil
+}
+
+// allowReserved lets the connection use the numbers that are reserved.
+func (a *account) allowReserved() {
+	if s, secure := a.connection.nc.(rationed); secure {
+		s.Allow(a.keeping.edge.next)
+		a.connection.few.Store(uint64(a.keeping.block) / 2)
+	}
 }
 
 // reserveIfDue reserves more numbers when half of the last ones are used.
