@@ -37,11 +37,20 @@ func lockDir(dir string) (*os.File, error) {
 		}
 		return nil, fmt.Errorf("lock the state directory %s: %w", dir, err)
 	}
-	// The process ID is only for that message.
-	if err := f.Truncate(0); err == nil {
-		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	}
+	noteOwner(f)
 	return f, nil
+}
+
+// noteOwner writes the process ID, which is only for the message that the directory is in use. The former one is mostly as
+// long: to cut a file off takes longer than all else that opening the directory writes.
+func noteOwner(f *os.File) {
+	n, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	if err != nil {
+		return
+	}
+	if info, err := f.Stat(); err == nil && info.Size() > int64(n) {
+		_ = f.Truncate(int64(n))
+	}
 }
 
 // owner names the process that holds a lock, as far as it is known.

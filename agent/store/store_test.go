@@ -156,6 +156,9 @@ func TestSameCostsNoWrite(t *testing.T) {
 
 func TestInUse(t *testing.T) {
 	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, lockFile), []byte("12345678901\n"), 0o600); err != nil { // a longer number than ours
+		t.Fatal(err)
+	}
 	s := mustOpen(t, dir, Options{})
 	_, err := Open(dir, Options{})
 	if want := fmt.Sprintf("state directory %s is in use by another process (%d); stop it, or give another one with -state DIR", dir, os.Getpid()); !errors.Is(err, ErrInUse) || err.Error() != want {
