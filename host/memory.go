@@ -28,6 +28,9 @@ func ReadMemory(root fs.FS) (Memory, error) {
 				kibibytes[name] = n
 			}
 		}
+		if name == "MemAvailable" { // the third line: what follows is not asked for
+			break
+		}
 	}
 	available, ok := kibibytes["MemAvailable"]
 	if !ok { // kernels before 3.14

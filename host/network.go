@@ -51,7 +51,7 @@ type Interface struct {
 	Addresses []netip.Prefix
 	Signal    *int64 // dBm, of a WLAN that is connected, where the kernel says so
 
-	permanent bool // the MAC is the hardware's own
+	permanent bool // it is hardware, and the MAC its own
 	counters
 }
 
@@ -91,7 +91,7 @@ func (n *Network) PermanentMACs() []net.HardwareAddr {
 	var own []*Interface
 	for i := range n.Interfaces {
 		in := &n.Interfaces[i]
-		if in.permanent && in.Kind.physical() && len(in.MAC) == 6 && in.MAC[0]&2 == 0 && in.MAC.String() != "00:00:00:00:00:00" {
+		if in.permanent && len(in.MAC) == 6 && in.MAC[0]&2 == 0 && in.MAC.String() != "00:00:00:00:00:00" {
 			own = append(own, in)
 		}
 	}
@@ -207,14 +207,16 @@ func readLinks(root fs.FS, parts ...func(root fs.FS, dir string, in *Interface))
 
 func readMAC(root fs.FS, dir string, in *Interface) {
 	in.MAC, _ = net.ParseMAC(text(root, dir+"/address"))
-	in.permanent = text(root, dir+"/addr_assign_type") == "0"
+	in.permanent = in.Kind.physical() && text(root, dir+"/addr_assign_type") == "0"
 }
 
 func readState(root fs.FS, dir string, in *Interface) {
 	flags, _ := strconv.ParseUint(text(root, dir+"/flags"), 0, 32)
-	in.Up = flags&uint64(net.FlagUp) != 0 // IFF_UP has the same value
+	if in.Up = flags&uint64(net.FlagUp) != 0; !in.Up { // IFF_UP has the same value
+		return
+	}
 	state := text(root, dir+"/operstate")
-	in.Running = in.Up && (state == "up" || state == "unknown" && text(root, dir+"/carrier") == "1")
+	in.Running = state == "up" || state == "unknown" && text(root, dir+"/carrier") == "1"
 }
 
 func readCounters(root fs.FS, dir string, in *Interface) {
