@@ -5,6 +5,8 @@ package main
 import (
 	"context"
 	"log/slog"
+	"os/signal"
+	"syscall"
 
 	"lwm2m-agent/agent"
 )
@@ -38,5 +40,16 @@ func runDemo(ctx context.Context, c *call) error {
 	if *verbose {
 		opts.Log = slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
+	ctx, stop := untilHangup(ctx)
+	defer stop()
 	return agent.Demo(ctx, opts)
+}
+
+// untilHangup returns a context that also ends when the terminal is closed, for a command that
+// leaves nothing behind; not where that is ignored (nohup).
+func untilHangup(ctx context.Context) (context.Context, context.CancelFunc) {
+	if signal.Ignored(syscall.SIGHUP) {
+		return context.WithCancel(ctx)
+	}
+	return signal.NotifyContext(ctx, syscall.SIGHUP)
 }

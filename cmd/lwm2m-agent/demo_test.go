@@ -3,9 +3,35 @@
 package main
 
 import (
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
+
+// TestUntilHangup: a closed terminal ends the demo, which then cleans up; with nohup it goes on.
+func TestUntilHangup(t *testing.T) {
+	defer signal.Reset(syscall.SIGHUP)
+	signal.Notify(make(chan os.Signal, 2), syscall.SIGHUP) // not ignored, whatever the test was started by
+	ctx, stop := untilHangup(t.Context())
+	defer stop()
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(20 * time.Second):
+		t.Fatal("the terminal was closed, and the demo goes on")
+	}
+	signal.Ignore(syscall.SIGHUP)
+	ctx, stop = untilHangup(t.Context())
+	defer stop()
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil || ctx.Err() != nil || !signal.Ignored(syscall.SIGHUP) {
+		t.Errorf("with nohup: %v, %v", err, ctx.Err())
+	}
+}
 
 // TestDemoUsage: options that are wrong or contradict one another are refused before anything
 // is started.

@@ -58,6 +58,8 @@ func runETS(ctx context.Context, c *call) error {
 	if *verbose {
 		log = slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
+	ctx, stop := untilHangup(ctx)
+	defer stop()
 	began := time.Now()
 	results := agent.ETSLab(log).RunAll(ctx, procedures, version)
 	if ctx.Err() != nil {
