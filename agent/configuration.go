@@ -89,7 +89,16 @@ func (c *configuration) run(ctx context.Context) error {
 
 // reload reads the files anew, with the overlay in force.
 func (c *configuration) reload(ctx context.Context) error {
-	return c.force(ctx, c.machine.Overlay())
+	if err := c.force(ctx, c.machine.Overlay()); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	waiting := c.active.AtStart(c.agent.opts.Layout)
+	c.mu.Unlock()
+	if len(waiting) > 0 {
+		c.agent.log.Warn("in force from the next start on", slog.String("sections", strings.Join(waiting, ", ")))
+	}
+	return nil
 }
 
 // force puts the configuration with an overlay in force.

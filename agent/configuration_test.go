@@ -62,7 +62,7 @@ func (c *configured) start() {
 	}
 	clock := &demo.Machine{Say: func(string) {}}
 	a, err := New(Options{
-		Config: layout.Config, Layout: layout, Version: "test", Control: clock, Now: clock.Now, Files: &files, Transactions: machine, Simulated: true,
+		Config: layout.Config, Layout: layout, Version: "test", Control: clock, Now: clock.Now, Files: &files, Transactions: machine, Simulated: true, Log: c.log,
 	})
 	if err != nil {
 		c.Fatal(err)

@@ -31,6 +31,8 @@ type Layout struct {
 	Changes []string // what would change, in words, without secrets
 	Restart []string // the sections among these that are read at the start only
 
+	atStart *node // of Read: what is read at the start only
+
 	ServersChange bool // an account of a server that there is would change or go, or what it is reached over
 }
 
@@ -48,7 +50,29 @@ func (f Files) Read(overlay string) (*Layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Layout{Config: cfg, Checked: cfg, Overlay: overlay, Shown: render(&schema, all, false)}, nil
+	return &Layout{Config: cfg, Checked: cfg, Overlay: overlay, Shown: render(&schema, all, false), atStart: startPart(all)}, nil
+}
+
+// AtStart returns what is different from an earlier configuration and is read at the start
+// only: keys at the top and sections, in order. Both are of Read.
+func (l *Layout) AtStart(earlier *Layout) []string {
+	var difference Layout
+	c := comparison{layout: &difference}
+	c.compare(&schema, "", "", earlier.atStart, l.atStart)
+	slices.Sort(difference.Restart)
+	return slices.Compact(difference.Restart)
+}
+
+// startPart returns the keys and sections that are read at the start only. Keys of servers are
+// not kept with them.
+func startPart(n *node) *node {
+	part := &node{table: make(map[string]*node)}
+	for _, name := range startOnly {
+		if c := n.at(name); c != nil {
+			part.table[name] = c
+		}
+	}
+	return part
 }
 
 // Draft returns the configuration with a candidate in place of the overlay in force. A
@@ -335,8 +359,8 @@ func (d *drafter) identity(all *node) Problems {
 	return problems
 }
 
-// startOnly are the sections that are read at the start only.
-var startOnly = []string{"test_object", "object_folder", "device", "location", "event_log", "modem", "tpm", "firmware", "lock_and_wipe", "metrics", "page"}
+// startOnly are the keys and sections that are read at the start only.
+var startOnly = []string{"endpoint", "test_object", "object_folder", "device", "location", "event_log", "modem", "tpm", "firmware", "lock_and_wipe", "metrics", "page"}
 
 // comparison tells what is different.
 type comparison struct{ layout *Layout }

@@ -33,7 +33,7 @@ Later wins:
 
 Tables are merged by key, lists of tables by ` + "`name`" + `, servers by ` + "`short_server_id`" + `; any other value replaces the former one.
 Relative paths are relative to the file they are in. After an edit ` + "`systemctl reload lwm2m-agent`" + ` (SIGHUP) reads everything
-again; a configuration with errors is refused as a whole and the former one stays.
+again; a configuration with errors is refused as a whole and the former one stays. What is read at the start only, and waits for the next one, is named in the log.
 
 ## Accounts and instance numbers
 
