@@ -142,3 +142,60 @@ func TestTime(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusalOfAnother: why a context was refused is forgotten with the card and with the APN that it was about.
+func TestRefusalOfAnother(t *testing.T) {
+	const first, second = "89490200001234567890", "89490200001234567891"
+	for name, change := range map[string]func(t *testing.T, d *desk){
+		"another card": func(t *testing.T, d *desk) {
+			t.Helper()
+			d.sim.Set("AT+CPIN?", "+CME ERROR: 10")
+			if err := d.sim.Say("+CPIN: NOT INSERTED"); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			d.sim.Set("AT+CPIN?", "+CPIN: READY", "OK")
+			d.sim.Set("AT+CCID", "+CCID: "+second, "OK")
+			if err := d.sim.Say("+CPIN: READY"); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"another APN": func(t *testing.T, d *desk) {
+			t.Helper()
+			d.sim.Handle("AT+CGDCONT=1,", func(string) string {
+				d.sim.Set("AT+CGDCONT?", `+CGDCONT: 1,"IP","other.lab"`, "OK")
+				return "OK"
+			})
+			if err := d.SetProfile(t.Context(), 1, modem.Profile{APN: "other.lab", Type: modem.IPv4}); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDesk(t, "bg95", nil)
+			d.sim.Set("AT+CCID", "+CCID: "+first, "OK")
+			if err := d.sim.Say("+CPIN: READY"); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			d.sim.Set("AT+CGACT?", "+CGACT: 1,0", "OK")
+			d.sim.Set("AT+CGACT=1,1", "+CME ERROR: 133")
+			for _, c := range []string{"AT+CGATT=0", "AT+CGATT=1"} {
+				d.sim.Set(c, "OK")
+			}
+			if err := d.Reconnect(t.Context(), 1); err == nil {
+				t.Error("it is not refused")
+			}
+			if err := d.sim.Say("+CPIN: READY", "+CGEV: NW PDN DEACT 1"); err != nil { // the same one
+				t.Fatal(err)
+			}
+			if s, _ := d.look(); s.Bearers[0].Reject == nil {
+				t.Errorf("%s: %+v", name, s.Bearers[0])
+			}
+			change(t, d)
+			if s, _ := d.look(); s.Bearers[0].Reject != nil {
+				t.Errorf("%s: still refused: %v", name, s.Bearers[0].Reject)
+			}
+		})
+	}
+}

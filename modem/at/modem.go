@@ -211,6 +211,7 @@ type session struct {
 	signal  *time.Timer
 	again   *time.Timer // for what could not be read yet
 	tries   int
+	card    string // the number of the last one that was ready
 	restart bool
 
 	messages  messages

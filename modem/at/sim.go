@@ -50,11 +50,26 @@ func (s *session) readSIM(ctx context.Context) error {
 		s.again.Reset(simPause)
 	}
 	if sim != s.m.state.SIM {
+		if sim.ICCID != "" {
+			s.cardCame(sim.ICCID)
+		}
 		s.m.state.SIM = sim
 		s.changed |= modem.PartSIM
 		s.due |= modem.PartSelection
 	}
 	return nil
+}
+
+// cardCame forgets what another card was refused.
+func (s *session) cardCame(iccid string) {
+	if s.card != "" && s.card != iccid {
+		for i := range s.m.state.Bearers {
+			s.m.state.Bearers[i].Reject = nil
+		}
+		s.changed |= modem.PartBearers
+		s.due |= modem.PartBearers
+	}
+	s.card = iccid
 }
 
 func (s *session) simState(ctx context.Context) (modem.SIMState, error) {
