@@ -143,7 +143,7 @@ func (k *apnKeeper) reconcile(ctx context.Context) error {
 	switch {
 	case want == "":
 		next = *former
-	case former == nil && now.APN == want:
+	case former == nil && modem.SameAPN(now.APN, want):
 		return nil
 	case former == nil:
 		if err := k.keep(&formerProfile{now.CID, now.APN, now.Type}); err != nil {
@@ -161,7 +161,7 @@ func (k *apnKeeper) reconcile(ctx context.Context) error {
 
 // connect defines a profile and has the connection made anew with it, unless it is what is there.
 func (k *apnKeeper) connect(ctx context.Context, p *formerProfile, now string) error {
-	if p.APN == now {
+	if modem.SameAPN(p.APN, now) {
 		return nil
 	}
 	if err := k.modem.SetProfile(ctx, p.CID, modem.Profile{APN: p.APN, Type: p.Type}); err != nil {

@@ -72,6 +72,17 @@ func TestAPNKeeper(t *testing.T) {
 	expect("another one", "set 2 newer", "connect 2")
 	set("newer")
 	expect("the same")
+	for _, shown := range []string{"newer.mnc001.mcc262.gprs", "NEWER"} { // after sleep, as modules show it
+		state.Presence = modem.Asleep
+		k.take(&state)
+		state.Presence, state.Bearers[1].APN = modem.Ready, shown
+		k.take(&state)
+		<-k.news
+		if err := k.reconcile(t.Context()); err != nil {
+			t.Error(err)
+		}
+		expect("the same as " + shown)
+	}
 	sim.fail = errors.New("refused")
 	if err := k.set(t.Context(), "bad"); !errors.Is(err, sim.fail) {
 		t.Errorf("refused: %v", err)

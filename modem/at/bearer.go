@@ -106,7 +106,7 @@ func (s *session) enterBearers(bearers []modem.Bearer) {
 			if old.Active == b.Active {
 				b.Since = old.Since
 			}
-			if !b.Active && b.APN == old.APN {
+			if !b.Active && modem.SameAPN(b.APN, old.APN) {
 				b.Reject = old.Reject
 			}
 		}

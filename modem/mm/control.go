@@ -55,7 +55,7 @@ func (m *Modem) SetProfile(ctx context.Context, cid int, p modem.Profile) error 
 	if err != nil {
 		return err
 	}
-	if own := here.own[cid]; own != "" && own != p.APN {
+	if own := here.own[cid]; own != "" && !modem.SameAPN(own, p.APN) {
 		return fmt.Errorf("change profile %d: %w", cid, ErrOwnAPN)
 	}
 	id, known := here.profiles[cid]
