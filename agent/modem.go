@@ -92,23 +92,20 @@ func (a *Agent) silent(name string) bool {
 	if a.firmware != nil && a.firmware.downloads() {
 		return false
 	}
-	switch s := a.client.BootstrapStatus().State; s {
-	case client.BootstrapIdle, client.BootstrapWaiting, client.BootstrapStopped:
-	default:
+	still := []client.BootstrapState{client.BootstrapIdle, client.BootstrapWaiting, client.BootstrapStopped}
+	if !slices.Contains(still, a.client.BootstrapStatus().State) {
 		return false
 	}
+	quiet := []client.State{client.Asleep, client.Waiting, client.Disabled, client.Stopped} // nothing is on its way
 	asleep := false
 	for _, s := range a.client.Status() {
 		if !a.goesThrough(s.ShortServerID, name) {
 			continue
 		}
-		switch s.State {
-		case client.Asleep:
-			asleep = true
-		case client.Waiting, client.Disabled, client.Stopped: // nothing is on its way
-		default:
+		if !slices.Contains(quiet, s.State) {
 			return false
 		}
+		asleep = asleep || s.State == client.Asleep
 	}
 	return asleep
 }

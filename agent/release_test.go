@@ -25,8 +25,9 @@ func newReleaseLab(t *testing.T, answer string) (l *lab, cfg *config.Config, sim
 	return l, cfg, sim, released, func(a *Agent) {
 		sim.Handle("AT+CNMPSD", func(rest string) string {
 			if rest == "" {
-				var states []client.State
-				for _, s := range a.client.Status() {
+				accounts := a.client.Status()
+				states := make([]client.State, 0, len(accounts))
+				for _, s := range accounts {
 					states = append(states, s.State)
 				}
 				released <- states

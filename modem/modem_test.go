@@ -85,8 +85,15 @@ func TestSameAPN(t *testing.T) {
 		a, b string
 		want bool
 	}{
-		{"iot.lab", "iot.lab", true}, {"IoT.Lab", "iot.lab", true}, {"iot.lab.mnc001.mcc262.gprs", "iot.lab", true}, {"iot.lab.MNC001.MCC262.GPRS", "IOT.LAB", true},
-		{"", "", true}, {"iot.lab", "", false}, {"iot.lab", "iot", false}, {"iot.lab.gprs", "iot.lab", false}, {"iot.mnc001.mcc262.gprs.lab", "iot", false},
+		{"iot.lab", "iot.lab", true},
+		{"IoT.Lab", "iot.lab", true},
+		{"iot.lab.mnc001.mcc262.gprs", "iot.lab", true},
+		{"iot.lab.MNC001.MCC262.GPRS", "IOT.LAB", true},
+		{"", "", true},
+		{"iot.lab", "", false},
+		{"iot.lab", "iot", false},
+		{"iot.lab.gprs", "iot.lab", false},
+		{"iot.mnc001.mcc262.gprs.lab", "iot", false},
 	} {
 		if got := SameAPN(tt.a, tt.b); got != tt.want {
 			t.Errorf("%q and %q: %v", tt.a, tt.b, got)

@@ -30,8 +30,17 @@ func TestPIN(t *testing.T) {
 		verdict Verdict
 		given   bool
 	}{
-		{"1", PINTaken, true}, {"1", PINTaken, true}, {"1", PINUnseen, true}, {"1", PINWrong, true}, {"1", PINTaken, false},
-		{"2", PINInDoubt, true}, {"2", PINTaken, false}, {"3", PINWrong, true}, {"", PINWrong, true}, {"", PINTaken, false}, {"4", PINTaken, true},
+		{"1", PINTaken, true},
+		{"1", PINTaken, true},
+		{"1", PINUnseen, true},
+		{"1", PINWrong, true},
+		{"1", PINTaken, false},
+		{"2", PINInDoubt, true},
+		{"2", PINTaken, false},
+		{"3", PINWrong, true},
+		{"", PINWrong, true},
+		{"", PINTaken, false},
+		{"4", PINTaken, true},
 	} {
 		if got := give(p, tt.card, tt.verdict); got != tt.given {
 			t.Errorf("card %q: given %v", tt.card, got)

@@ -35,7 +35,7 @@ func TestAttemptsOutliveTheAgent(t *testing.T) {
 	if got := healer("another").course.Tried(); len(got) != 0 {
 		t.Errorf("another modem: %v", got)
 	}
-	var many []heal.Attempt
+	many := make([]heal.Attempt, 0, heal.PerDay.Attachments)
 	for i := range heal.PerDay.Attachments {
 		many = append(many, heal.Attempt{Stage: heal.Stage(i % 5), At: now.Add(-time.Duration(i) * time.Minute)})
 	}
