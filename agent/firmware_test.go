@@ -322,7 +322,7 @@ func TestDemoPackages(t *testing.T) {
 	for _, c := range []struct {
 		name, runs string
 		result     fota.Result
-	}{{"damaged", "", fota.IntegrityFailure}, {"2.0", "B 2.0", fota.Success}, {"ill", "B 2.0", fota.UpdateFailed}} {
+	}{{"damaged", "", fota.IntegrityFailure}, {"2.0", "B 2.0", fota.Success}, {"failing", "B 2.0", fota.UpdateFailed}} {
 		u.must(u.write("/5/0/1", lwm2m.String(web.URL+"/firmware/"+c.name)))
 		if c.result != fota.IntegrityFailure {
 			u.until(fota.Downloaded, fota.Initial)

@@ -293,7 +293,7 @@ func TestReadAccount(t *testing.T) {
 		"": "neither", "WIFI:S:x;;": "neither", "LWM2M:U:coaps://h": "part of it is missing", "LWM2M:U:coaps://h;K:5ec2e7": "part of it is missing",
 		"LWM2M:S:1;;": "field U, is missing", "LWM2M:U:a;U:b;;": "U is there twice", "LWM2M:U:a;X:5ec2e7;;": "field 2 has none", "LWM2M:;;": "field U, is missing",
 		"LWM2M:U:a;K:5ec2e7zz;;": "K is not a pre-shared key", "LWM2M:U:a;S:x;;": "S is no number", "LWM2M:U:a;H:-;;": "H is no base64",
-		"LWM2M:U:" + strings.Repeat("x", maxText) + ";;": "longer than a QR code", `{"bootstrap":5}`: "is no",
+		"LWM2M:U:" + strings.Repeat("x", maxText) + ";;": "longer than a QR code", `{"bootstrap":5}`: "takes no number",
 	} {
 		if _, err := ReadAccount([]byte(text)); !errors.Is(err, ErrOrder) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "5ec2e7") {
 			t.Errorf("%.40q: %v", text, err)

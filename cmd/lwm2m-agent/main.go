@@ -54,7 +54,7 @@ func commands() []command {
 		{"provision", "[psk|rpk|x509|list|account FILE]", "make, import and list keys and accounts, in files or a TPM", runProvision},
 		{"firmware", "status | install [FILE] | accept | cancel | mark-good | rollback", "show and drive the firmware update", runFirmware},
 		{"config", "show | diff [FILE] | apply FILE | confirm | rollback | reset-accounts", "show the configuration, and set it as a transaction", runConfig},
-		{"bundle", "FILE", "write a support archive without secrets (.tar.gz), - to standard output", runBundle},
+		{"bundle", "FILE", "write a support archive without secrets (.tar.gz; -: to stdout)", runBundle},
 		{"helper", "", "the root process behind its socket unit; not for people", runHelper},
 		{"version", "", "print version, commit, Go version and supported LwM2M versions", runVersion},
 	}, etsCommand())

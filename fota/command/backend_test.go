@@ -50,7 +50,7 @@ func TestAnswers(t *testing.T) {
 				"mark":  `[ "$*" = "B good" ] || [ "$*" = "A bad" ]`, "activate": `[ "$*" = B ]`,
 			})
 			s, err := b.Slots(t.Context())
-			if want := "{A [{A true {1.0 }} {B false {2.0 abc}}] false}"; err != nil || fmt.Sprint(s) != want {
+			if want := "{A [{A true false {1.0 }} {B false false {2.0 abc}}] false}"; err != nil || fmt.Sprint(s) != want {
 				t.Errorf("got %v, %v", s, err)
 			}
 			if p, err := b.Inspect(t.Context(), "/x"); err != nil || p != (fota.Package{Name: "gateway", Version: "2.0"}) {
