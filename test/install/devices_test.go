@@ -86,7 +86,7 @@ func TestDevices(t *testing.T) {
 func image(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "disk.img")
-	if out, err := asRoot(t, disk, debian(t), packaged(t, "amd64", "1.0", "*.deb"), path).CombinedOutput(); err != nil {
+	if out, err := asRoot(t, disk, debian(t, "bookworm"), packaged(t, "amd64", "1.0", "*.deb"), path).CombinedOutput(); err != nil {
 		t.Fatalf("make the disk: %v\n%s", err, out)
 	}
 	return path

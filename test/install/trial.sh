@@ -179,7 +179,8 @@ slot() { lwm2m-agent firmware status | tee /dev/stderr | grep -qE "$1"; }
 phase() { lwm2m-agent status | tee /dev/stderr | grep -qE "^firmware: $1"; }
 boots() { fw_printenv | tee /dev/stderr | grep -qx "$1"; }
 wrote() { [ "$(head -c 3 /boot/slots/B.img)" = "$1" ]; }
-soon "the agent knows its slots by the helper" slot '^A +yes +yes +12'
+release=$(sed -n 's/^VERSION_ID="\(.*\)"/\1/p' /etc/os-release)
+soon "the agent knows its slots by the helper" slot "^A +yes +yes +$release"
 refuse "which it may not write itself" runuser -u lwm2m-agent -- test -w /boot/slots/B.img
 systemd-inhibit --what=shutdown --who=technician --why="looks at something" --mode=block sleep infinity &
 technician=$!
@@ -201,7 +202,7 @@ soon "and the slot is written to its end" slot 'why: reboot: .*technician'
 soon "the helper has ended then" test ! -e "/proc/$helper"
 kill "$monitor" "$technician"
 wait "$monitor" "$technician"
-hold "logind was asked to let nobody shut the machine down" grep -q 'firmware 13 is being written to slot B' /root/logind.log
+hold "logind was asked to let nobody shut the machine down" grep -q 'firmware 14 is being written to slot B' /root/logind.log
 hold "which it granted: nobody else asks for this one" grep -q '"shutdown:sleep"' /root/logind.log
 refuse "and does no more" sh -c 'systemd-inhibit --list --no-legend | grep lwm2m-agent'
 hold "a stranger's package" lwm2m-agent firmware install /root/foreign.pkg
