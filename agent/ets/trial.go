@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"lwm2m-agent/agent/config"
@@ -59,6 +60,7 @@ type trial struct {
 	dir     string
 	sandbox *sandbox
 	servers []*tester
+	pulse   pulse
 
 	accounts  []config.Server // of the servers, whether the device knows them or not
 	bootstrap *bootstrapServer
@@ -103,9 +105,17 @@ func (l *Lab) try(ctx context.Context, p *Procedure, v lwm2m.Version) (end stop)
 		return stop{Failed, "no sandbox: " + err.Error()}
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
+	t := &trial{lab: l, version: v, dir: dir}
+	var beating sync.WaitGroup
+	defer beating.Wait()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	t := &trial{ctx: ctx, lab: l, version: v, dir: dir}
+	t.ctx = ctx
+	beating.Go(func() {
+		ticker := time.NewTicker(beat)
+		defer ticker.Stop()
+		t.pulse.run(ctx, ticker.C)
+	})
 	defer t.close()
 	defer func() {
 		switch s := recover().(type) {
