@@ -43,7 +43,7 @@ func libcoapServer(t *testing.T, o Options) *Conn {
 	c := New(dial(t, free.LocalAddr()), nil, o)
 	run(t, c)
 	params := c.Params()
-	c.SetParams(Params{AckTimeout: 50 * time.Millisecond, MaxRetransmit: 6}) // until it has started
+	c.SetParams(Params{AckTimeout: 50 * time.Millisecond, MaxRetransmit: 9}) // until it has started
 	if err := c.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}

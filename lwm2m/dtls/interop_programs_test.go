@@ -88,7 +88,7 @@ func lines(t *testing.T, server *process.Process) func(net.Conn) error {
 		if _, err := c.Write([]byte(text + "\n")); err != nil {
 			return err
 		}
-		server.WaitPrefix(t, 5*time.Second, text)
+		server.WaitPrefix(t, 30*time.Second, text)
 		server.Write(t, text+" back\n")
 		return receive(c, text+" back")
 	}
@@ -96,7 +96,7 @@ func lines(t *testing.T, server *process.Process) func(net.Conn) error {
 
 // receive reads one record with the text.
 func receive(c net.Conn, text string) error {
-	if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		return err
 	}
 	buf := make([]byte, 2048)
