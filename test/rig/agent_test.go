@@ -177,6 +177,7 @@ type field struct {
 // TestAgent has the agent on the emulated board register over DTLS at Leshan on
 // this machine, and follows every reading and every write from end to end.
 func TestAgent(t *testing.T) {
+	inTurn(t)
 	key := []byte("0123456789abcdef")
 	options := leshan.Options{Models: leshan.Models(t, 3200, 3303, 3306, 3311, 3314, 3315, 3328)}
 	s := leshan.Start(t, options)

@@ -50,7 +50,7 @@ netifd = "wwan"
 // TestPPP has netifd, for which a script stands in, make a connection by pppd and a modem. The agent registers over it. The network takes it
 // back, and the agent has netifd make it anew; the registration goes on.
 func TestPPP(t *testing.T) {
-	t.Parallel() // for most of the time it waits for the modem's next try
+	inTurn(t)
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the PC has programs of this machine's Debian, which is for no x86-64")
 	}

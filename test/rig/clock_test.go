@@ -11,6 +11,7 @@ import (
 // TestClock sets the clock of a board with an agent, back and forth: the agent hears of it from the kernel, does not believe a clock that
 // has gone back, takes a time that is written to it, and knows it after a start in 1970.
 func TestClock(t *testing.T) {
+	inTurn(t)
 	b := Start(t, Config{
 		Programs: map[string]string{"/usr/bin/lwm2m-agent": Build(t, "./cmd/lwm2m-agent")},
 		Files:    map[string][]byte{"/etc/lwm2m-agent/agent.toml": []byte("endpoint = 'board'\n")},

@@ -85,6 +85,7 @@ var memoryOf = map[string]string{"ads1115": "in0"}
 
 // TestIndustrialPC has the agent on a PC whose adapters know SMBus commands only, and whose lines are the kernel's simulation.
 func TestIndustrialPC(t *testing.T) {
+	inTurn(t)
 	if runtime.GOARCH != "amd64" {
 		t.Skip("gpio-sim is built for the PC by this machine's compiler, which is for no x86-64")
 	}

@@ -13,6 +13,7 @@ import (
 // TestWLAN has a board with an agent get wireless interfaces, join a network with one of them, and lose them: object 12 follows by what the
 // kernel tells.
 func TestWLAN(t *testing.T) {
+	inTurn(t)
 	b := Start(t, Config{
 		Programs: map[string]string{"/usr/bin/lwm2m-agent": Build(t, "./cmd/lwm2m-agent"), "/payload/adhoc": Build(t, "./test/rig/adhoc")},
 		Files:    map[string][]byte{"/etc/lwm2m-agent/agent.toml": []byte("endpoint = 'board'\n")},
