@@ -195,3 +195,47 @@ func TestWatchEnds(t *testing.T) {
 		t.Errorf("a protocol that there is not: %v", err)
 	}
 }
+
+// TestFlappingNetwork: a route that comes and goes ten times a second is told of ever more rarely, its last change in any case, and after some quiet the next
+// one at once.
+func TestFlappingNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		changes, events := make(chan time.Time, 100), make(chan struct{}, 1)
+		w := NetworkWatch{Changed: func() { changes <- time.Now() }}
+		var told []time.Time
+		look := func() {
+			synctest.Wait()
+			for len(changes) > 0 {
+				told = append(told, <-changes)
+			}
+		}
+		go w.collect(t.Context(), events)
+		began := time.Now()
+		for range 6000 { // ten minutes
+			select {
+			case events <- struct{}{}:
+			default:
+			}
+			<-time.After(100 * time.Millisecond)
+		}
+		look()
+		if first := told[0].Sub(began); first != defaultSettle || len(told) < 55 || len(told) > 70 {
+			t.Errorf("told after %v, and %d times in ten minutes", first, len(told))
+		}
+		last := time.Now()
+		<-time.After(longestSettle)
+		look()
+		if n := len(told); !told[n-1].After(last.Add(-100 * time.Millisecond)) {
+			t.Errorf("the last change is not told: %v before it", last.Sub(told[n-1]))
+		}
+		<-time.After(quietTime)
+		look()
+		n := len(told)
+		events <- struct{}{}
+		<-time.After(defaultSettle + time.Millisecond)
+		look()
+		if len(told) != n+1 {
+			t.Error("a change after some quiet is told late")
+		}
+	})
+}

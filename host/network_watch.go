@@ -13,11 +13,18 @@ import (
 // interface on makes dozens at once.
 const defaultSettle = 200 * time.Millisecond
 
+// Where changes do not end, as with a route that flaps, they are collected for twice as long each time: whoever is told makes
+// connections anew, which would never be done. A time without changes ends that.
+const (
+	longestSettle = 10 * time.Second
+	quietTime     = 30 * time.Second
+)
+
 // NetworkWatch tells when links, addresses or routes change. It implements a
 // task of the agent.
 type NetworkWatch struct {
 	Changed func()        // called from Run, once for changes that come together
-	Settle  time.Duration // how long changes are collected after the first one; 200 ms
+	Settle  time.Duration // how long changes are collected after the first one; 200 ms, and longer while they do not end
 	Log     *slog.Logger  // nil: none
 }
 
@@ -48,18 +55,23 @@ func (w *NetworkWatch) Run(ctx context.Context) error {
 }
 
 // collect calls Changed once for all events that come within Settle after the
-// first.
+// first, or more where they do not end.
 func (w *NetworkWatch) collect(ctx context.Context, events <-chan struct{}) {
-	settle := w.Settle
-	if settle == 0 {
-		settle = defaultSettle
+	shortest := w.Settle
+	if shortest == 0 {
+		shortest = defaultSettle
 	}
-	for {
+	var told time.Time
+	for settle := shortest; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-events:
 		}
+		if settle *= 2; told.IsZero() || time.Since(told) >= quietTime {
+			settle = shortest
+		}
+		settle = min(settle, max(shortest, longestSettle))
 		timer := time.NewTimer(settle)
 		select {
 		case <-ctx.Done():
@@ -72,5 +84,6 @@ func (w *NetworkWatch) collect(ctx context.Context, events <-chan struct{}) {
 		default:
 		}
 		w.Changed()
+		told = time.Now()
 	}
 }
