@@ -40,5 +40,9 @@ func (a *Agent) clockDoubted(why string) {
 }
 
 func (a *Agent) watchClock(ctx context.Context) error {
-	return host.WatchClock(ctx, a.clock.Stepped)
+	machine := newSleeper()
+	return host.WatchClock(ctx, func() { // the kernel says that the clock was set at each resume too
+		a.clock.Stepped()
+		a.woken(machine.slept())
+	})
 }
