@@ -37,11 +37,11 @@ const (
 func revived(log *slog.Logger, t Task, look func()) Task {
 	return named{t.String(), func(ctx context.Context) error {
 		pause, level := shortestPause, slog.LevelWarn
-		for {
+		for ctx.Err() == nil {
 			began := time.Now()
 			err := t.Run(ctx)
 			if ctx.Err() != nil {
-				return nil
+				break
 			}
 			if time.Since(began) > longestPause {
 				pause, level = shortestPause, slog.LevelWarn
@@ -57,6 +57,7 @@ func revived(log *slog.Logger, t Task, look func()) Task {
 				look()
 			}
 		}
+		return nil
 	}}
 }
 

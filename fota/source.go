@@ -65,7 +65,7 @@ func (s *sources) choose(name string) {
 
 // avoid leaves out the sources with these URIs, from which bad packages have come. It reports whether any is left.
 func (s *sources) avoid(uris string) bool {
-	for _, uri := range strings.Fields(uris) {
+	for uri := range strings.FieldsSeq(uris) {
 		for i := range s.list {
 			s.list[i].refused = s.list[i].refused || s.list[i].uri.String() == uri
 		}

@@ -132,7 +132,7 @@ func (r *reserve) release() bool {
 
 // end gives everything free for good.
 func (r *reserve) end() {
-	for r.release() { //nolint:revive // until nothing is left
+	for r.release() {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
