@@ -44,7 +44,7 @@ func packaged(t *testing.T, arch, version, form string) string {
 	if path := made[key]; path != "" {
 		return path
 	}
-	dir, err := os.MkdirTemp("", "lwm2m-agent-package-")
+	dir, err := os.MkdirTemp("", "lwm2m-agent-package-") //nolint:usetesting // it outlives the test
 	if err != nil {
 		t.Fatal(err)
 	}

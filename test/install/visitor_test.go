@@ -59,6 +59,7 @@ func newVisitor(t *testing.T) *visitor {
 
 // visits does what the trial asks for, until that has ended.
 func (v *visitor) visits(t *testing.T, ended <-chan struct{}) {
+	t.Helper()
 	for _, visit := range []struct {
 		name string
 		pay  func(*testing.T)
@@ -93,6 +94,7 @@ const relay = `.card[data-path="/3306/0"] `
 
 // shown looks at a page that only shows.
 func (v *visitor) shown(t *testing.T) {
+	t.Helper()
 	p := web.Start(t).Open(t, v.at)
 	p.WaitText(t, "#reg-state", "registered")
 	p.WaitText(t, "#read-only", "nothing can be changed")
@@ -119,6 +121,7 @@ func (v *visitor) shown(t *testing.T) {
 
 // operated uses a page that may change something, and shows itself with the token only.
 func (v *visitor) operated(t *testing.T) {
+	t.Helper()
 	b := web.Start(t)
 	if text := b.Open(t, v.at).Text(t, "body"); !strings.Contains(text, "token_file of [page]") {
 		t.Errorf("without the token a browser shows %q", text)
