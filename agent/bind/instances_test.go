@@ -36,7 +36,7 @@ func TestInstancesAskedForTwice(t *testing.T) {
 			t.Fatalf("%s\n%v", tt.text, err)
 		}
 		problems := Check(cfg, registry.Definitions())
-		if got := (problems.Error()); (tt.want == "") != (len(problems) == 0) || !strings.Contains(got, tt.want) {
+		if got := problems.Error(); (tt.want == "") != (len(problems) == 0) || !strings.Contains(got, tt.want) {
 			t.Errorf("%s\ngot  %s\nwant %s", tt.text, got, tt.want)
 		}
 	}
