@@ -155,7 +155,9 @@ refuse "strangers do not reach it" ask stranger
 hold "root may" ask root
 hold "and it was done" grep -qx 05 /sys/class/leds/lamp/brightness
 rm /etc/lwm2m-agent/agent.d/60-lamp.toml
+echo 7 >/sys/class/leds/lamp/brightness # a file keeps what stands behind the digits that are written
 hold "reload without the LED" systemctl reload lwm2m-agent
+soon "which is left in its safe state" grep -qx 0 /sys/class/leds/lamp/brightness
 umount /sys/class
 
 # An update of the firmware, by an agent that may touch neither the slots nor the boot environment: both are files here, and which

@@ -156,18 +156,31 @@ func (d *depot) follow(t whileItLasts, tasks *sync.WaitGroup) {
 		e := d.server.Await(t, seen, patience, "event", func(leshan.Event) bool { return true })
 		switch seen = e.Seq; e.Type {
 		case "registered", "updated":
-			d.note(func() { d.lives++ })
-			tasks.Go(func() { d.observe(t) })
+			life := 0
+			d.note(func() { d.lives++; life = d.lives })
+			tasks.Go(func() { d.observe(t, life) })
 		case "notification":
 			d.tell(e.Content)
 		}
 	}
 }
 
-func (d *depot) observe(t whileItLasts) {
+// observe asks in one life of the client until it has answered, or has begun another one: the power may be cut before the answer is there.
+func (d *depot) observe(t whileItLasts, life int) {
 	for _, path := range []string{firmwareResult, firmwareState} {
-		d.tell(d.ask(t, leshan.Request{Op: "observe", Path: path}).Content)
+		for again := time.Tick(time.Second); d.lasts(life) && t.Context().Err() == nil; <-again {
+			if a := d.ask(t, leshan.Request{Op: "observe", Path: path}); strings.HasPrefix(a.Code, "2.") {
+				d.tell(a.Content)
+				break
+			}
+		}
 	}
+}
+
+func (d *depot) lasts(life int) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.lives == life
 }
 
 // ask has the server ask the client.
