@@ -162,7 +162,9 @@ func (b *bench) run() {
 func (b *bench) prepare() {
 	b.temp = b.TempDir()
 	b.agent = filepath.Join(b.temp, "lwm2m-agent")
-	b.build(b.agent, nil)
+	linked := b.agent + ".linked"
+	b.build(linked, nil)
+	b.must(install(linked, b.agent), "install the agent")
 }
 
 // times is how often something is done that is done n times in a full run.

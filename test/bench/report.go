@@ -49,7 +49,8 @@ over loopback; Leshan's Java client (its newest release on Maven Central that re
   bytes in one call and syncing them, just before. A push ends with the answer to its last block, and is the median of %d.
 - "The libraries alone" is `+"`test/bench/libraries`"+`, built in the same way: HTTP, TLS, JSON, TOML, bbolt and D-Bus, each used once.
 - Start-up is the median of %d starts (%d of Leshan's client), from before the process is made to the arrival of its Register; that of a session
-  that goes on is the median of %d. What its threads ran and the page faults are those up to the notification.
+  that goes on is the median of %d. What its threads ran and the page faults are those up to the notification. The program lies in memory
+  as an installation by dpkg leaves it there.
 - The cold start is the median of %d starts, each with an empty state directory, ten sensors and a server, by the program `+"`test/bench/starter`"+` on both machines; program and
   state are in memory. How much slower the board (docs/testing.md) is than this machine says the time of the same compression of text, compiled from Go for both. The
   first start there takes several times longer, since the emulator then translates the program.
