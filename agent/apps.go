@@ -43,7 +43,7 @@ func (a *Agent) checkApps(cfg *config.Config) error {
 // ownObjects are the objects that the agent itself serves with a configuration,
 // beyond those that no application can claim and those of sensors and actuators.
 func ownObjects(cfg *config.Config) []uint16 {
-	own := []uint16{12, 16, 19, 20, 500, 26241, 26242}
+	own := []uint16{12, 16, 19, 20, 500, 26241, 26242, 26244}
 	if cfg.Firmware != nil {
 		own = append(own, 26243)
 	}

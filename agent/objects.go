@@ -25,6 +25,7 @@ type coreObjects struct {
 	statistics   *objects.Statistics
 	coap         *objects.CoAPConfig
 	portfolio    *objects.Portfolio
+	health       *objects.GatewayHealth
 }
 
 // unknown is what a gateway answers that does not know its maker.
@@ -54,6 +55,9 @@ func (a *Agent) addObjects(n *found) error {
 		return err
 	}
 	if err := a.addTraffic(); err != nil {
+		return err
+	}
+	if o.health, err = objects.NewGatewayHealth(a.tree, a.troubles()); err != nil {
 		return err
 	}
 	if err := a.addCoAPConfig(); err != nil {

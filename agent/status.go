@@ -215,12 +215,28 @@ func (a *Agent) deviceErrors() []int {
 	return codes
 }
 
-// showErrors keeps /3/0/11 in step with health and logs troubles.
+// troubles are what object 26244 shows. Who reads it does not have the text of each code at hand, so a trouble without a detail has that.
+func (a *Agent) troubles() []objects.Trouble {
+	list := a.health.Troubles()
+	shown := make([]objects.Trouble, len(list))
+	for i := range list {
+		t := &list[i]
+		shown[i] = objects.Trouble{
+			Code: string(t.Code), Subject: t.On, Detail: cmp.Or(t.Detail, t.Text), Remedy: t.Remedy, Severity: t.Severity.String(), Since: t.Since,
+		}
+	}
+	return shown
+}
+
+// showErrors keeps /3/0/11 and object 26244 in step with health and logs troubles.
 func (a *Agent) showErrors(ctx context.Context) error {
 	sub := a.health.Subscribe()
 	defer sub.Close()
 	for {
 		if err := a.objects.device.SetErrors(a.deviceErrors()...); err != nil {
+			return err
+		}
+		if err := a.objects.health.Publish(a.troubles()); err != nil {
 			return err
 		}
 		select {

@@ -118,6 +118,10 @@ var served = []struct {
 		_, err := NewUpdateProgress(f.tree, time.Now, &FirmwareProgress{Phase: "fetching", Size: 1, Source: "coap://x", WaitingFor: "the data budget", Budget: 1})
 		f.check(err)
 	}},
+	{objectGatewayHealth, "what is wrong, since when, and what to do, as status shows it; read only", func(f *fixture) {
+		_, err := NewGatewayHealth(f.tree, nil)
+		f.check(err)
+	}},
 	{objectNR, "how a modem for 5G is connected, read only; absent until it is seen in 5G", func(f *fixture) {
 		n, err := NewNRObject(f.tree)
 		f.check(err)

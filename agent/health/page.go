@@ -13,7 +13,8 @@ const introduction = `# Troubleshooting
 <!-- Made by go generate from the table in agent/health/kinds.go. -->
 
 ` + "`lwm2m-agent status`" + ` lists what is wrong now, each with a code. This page has one entry for each code. The same list is
-` + "`GET /v1/health`" + ` of the control interface, and servers see its error codes as resource /3/0/11 of object Device.
+` + "`GET /v1/health`" + ` of the control interface, and servers see it as object 26244 (Gateway Health), with code,
+subject and reason, and the error codes below as resource /3/0/11 of object Device.
 
 - **error**: something that was asked for does not work
 - **warning**: it works, but not as it should, or will not for long

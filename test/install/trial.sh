@@ -254,6 +254,7 @@ refuse "up to now no registration has ended" said '^deregistered'
 hold "the definition of object 26241 is there" grep -q '<Name>Gateway Configuration</Name>' /usr/share/lwm2m-agent/objects/26241.xml
 hold "the definition of object 26242 is there" grep -q '<Name>Gateway Traffic</Name>' /usr/share/lwm2m-agent/objects/26242.xml
 hold "the definition of object 26243 is there" grep -q '<Name>Gateway Update Progress</Name>' /usr/share/lwm2m-agent/objects/26243.xml
+hold "the definition of object 26244 is there" grep -q '<Name>Gateway Health</Name>' /usr/share/lwm2m-agent/objects/26244.xml
 
 hold "stop" systemctl stop lwm2m-agent
 hold "outputs take their safe states then" ended false
