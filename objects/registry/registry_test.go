@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"bytes"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -50,6 +52,23 @@ func TestEveryDefinitionIsAsRegistered(t *testing.T) {
 	}
 	if got := len(r.List()); got != len(newest) {
 		t.Errorf("%d objects in the list, %d in the archive", got, len(newest))
+	}
+}
+
+// TestOwnFilesNameTheirSchema: Leshan loads no file whose version of LwM2M is not the one of its schema.
+func TestOwnFilesNameTheirSchema(t *testing.T) {
+	files, err := filepath.Glob("xml/26*.xml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files: ", err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(text, []byte("/LWM2M-v1_1.xsd\"")) || !bytes.Contains(text, []byte("<LWM2MVersion>1.1</LWM2MVersion>")) {
+			t.Errorf("%s: the schema is not LWM2M-v1_1.xsd, or LWM2MVersion not 1.1", f)
+		}
 	}
 }
 
