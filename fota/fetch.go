@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
-	"strings"
 	"time"
 )
 
@@ -85,9 +84,9 @@ type transfer struct {
 	sources *sources
 	at      Position // behind what has come
 	size    int64
-	avoid   string // see record.Spoilt
-	origin  string // of what has come: a mirror's URI, "" for the package's own
-	boot    string // in which the update began
+	avoid   []string // see record.Spoilt
+	origin  string   // of what has come: a mirror's URI, "" for the package's own
+	boot    string   // in which the update began
 	synced  int64
 	noted   time.Time
 	quarter int64 // of the package that has come, as it was told last
@@ -129,7 +128,7 @@ func (d *transfer) run(ctx context.Context, text string) error {
 		if d.sources.now > 0 && errors.Is(err, ErrRefused) && ctx.Err() == nil { // only the package's own URI can end the download
 			d.updater.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "a mirror does not have the firmware package", d.about(err)...)
 			if d.sources.drop(); d.sources.current().refused {
-				return Failf(IntegrityFailure, "the package is bad at %s, and nowhere else to be had", redacted(strings.Fields(d.avoid)[0]))
+				return Failf(IntegrityFailure, "the package is bad at %s, and nowhere else to be had", redacted(d.avoid[0]))
 			}
 			continue
 		}

@@ -32,12 +32,12 @@ type record struct {
 	Until   time.Time `json:"until,omitzero"` // end of the defer period
 	Package Package   `json:"package,omitzero"`
 
-	URI       string `json:"uri,omitempty"`
-	Source    string `json:"source,omitempty"`    // mirror's URI that it comes from; "": URI
-	Spoilt    string `json:"spoilt,omitempty"`    // URIs, with a space between them, from which a bad package has come
-	Validator string `json:"validator,omitempty"` // of the representation there
-	Size      int64  `json:"size,omitempty"`      // of the package; 0: unknown
-	OnDisk    int64  `json:"on_disk,omitempty"`   // bytes of it
+	URI       string   `json:"uri,omitempty"`
+	Source    string   `json:"source,omitempty"`    // mirror's URI that it comes from; "": URI
+	Spoilt    []string `json:"spoilt,omitempty"`    // URIs from which a bad package has come
+	Validator string   `json:"validator,omitempty"` // of the representation there
+	Size      int64    `json:"size,omitempty"`      // of the package; 0: unknown
+	OnDisk    int64    `json:"on_disk,omitempty"`   // bytes of it
 
 	Cost Spending `json:"cost,omitzero"` // of all downloads, in the budget's period
 

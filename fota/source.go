@@ -64,11 +64,9 @@ func (s *sources) choose(name string) {
 }
 
 // avoid leaves out the sources with these URIs, from which bad packages have come. It reports whether any is left.
-func (s *sources) avoid(uris string) bool {
-	for uri := range strings.FieldsSeq(uris) {
-		for i := range s.list {
-			s.list[i].refused = s.list[i].refused || s.list[i].uri.String() == uri
-		}
+func (s *sources) avoid(uris []string) bool {
+	for i := range s.list {
+		s.list[i].refused = s.list[i].refused || slices.Contains(uris, s.list[i].uri.String())
 	}
 	if s.current().refused {
 		s.next()
@@ -84,6 +82,9 @@ func (r *record) from() string {
 	return r.Source
 }
 
+// without returns the URIs to fetch the package without, when what is on disk is bad.
+func (r *record) without() []string { return append(slices.Clone(r.Spoilt), r.from()) }
+
 // elsewhere reports whether a package that has failed so is fetched anew from another source. What the package's own URI has is for this machine or not; what a mirror
 // has may be no package at all.
 func (u *Updater) elsewhere(r *record, f *Failure) bool {
@@ -91,11 +92,11 @@ func (u *Updater) elsewhere(r *record, f *Failure) bool {
 	if !damaged || r.URI == "" || r.Phase != Fetching && r.Phase != Verifying {
 		return false
 	}
-	if slices.Contains(strings.Fields(r.Spoilt), r.from()) {
+	if slices.Contains(r.Spoilt, r.from()) {
 		return false // nothing has come since
 	}
 	s, err := u.sourcesOf(r.URI)
-	return err == nil && s.avoid(r.Spoilt+" "+r.from())
+	return err == nil && s.avoid(r.without())
 }
 
 // redacted returns a URI without a password.

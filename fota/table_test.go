@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -82,12 +83,13 @@ func TestSuccessTakesATrial(t *testing.T) {
 func TestRecordComesBack(t *testing.T) {
 	r := firstRecord(time.Unix(1e9, 0).UTC())
 	r.Phase, r.Reason, r.URI, r.Old, r.Policy.MaxDefer = Deferred, "why", "coap://x/y", "A", 5
+	r.Spoilt = []string{"coap://x/y", "http://mirror/y"}
 	b, err := r.encode()
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := decodeRecord(b)
-	if err != nil || got != r {
+	if err != nil || !reflect.DeepEqual(got, r) {
 		t.Errorf("got %+v, %v; want %+v", got, err, r)
 	}
 	later, err := decodeRecord([]byte(`{"layout":1,"phase":"trial","old":"A","new":"B","of_a_later_agent":[1]}`)) // an old agent after a way back

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
-	"strings"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -331,7 +331,7 @@ func (u *Updater) save(r record) error {
 	u.mu.Lock()
 	r.Cost = u.cost
 	u.mu.Unlock()
-	if r == u.rec {
+	if reflect.DeepEqual(r, u.rec) {
 		return nil
 	}
 	b, err := r.encode()
@@ -390,7 +390,7 @@ func (u *Updater) enter(ctx context.Context, r *record, a action, h *happening) 
 			r.OnDisk, r.Validator, r.Size, r.Source = h.onDisk, h.validator, h.size, h.source
 		}
 	case avoid:
-		r.Spoilt = strings.TrimSpace(r.Spoilt + " " + r.from())
+		r.Spoilt = r.without()
 		r.OnDisk, r.Validator, r.Size, r.Source = 0, "", 0, ""
 	case keep:
 		r.Package = h.found
