@@ -25,13 +25,10 @@ const gcPercent = 30
 // onOneProcessor has one thread run Go code at a time, unless the environment says how many
 // (GOMAXPROCS). The agent does one small thing after another; to wake a second thread for each
 // datagram takes longer than to answer it, and wakes another core. Threads that wait for a
-// disk or a bus do not count. The variable, which the runtime has read and which the agent's units set, is
-// not for the programs that the agent starts. It returns what ends it.
+// disk or a bus do not count. It returns what ends it.
 func onOneProcessor() func() {
-	const variable = "GOMAXPROCS"
-	if said := os.Getenv(variable); said != "" {
-		_ = os.Unsetenv(variable) // no such name is refused
-		return func() { _ = os.Setenv(variable, said) }
+	if os.Getenv("GOMAXPROCS") != "" {
+		return func() {}
 	}
 	before := runtime.GOMAXPROCS(1)
 	return func() { runtime.GOMAXPROCS(before) }

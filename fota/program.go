@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -42,6 +44,21 @@ func (p *printed) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// own are the variables by which the service manager speaks to the agent and to nobody else: the socket that a script could say READY=1 or STOPPING=1
+// to, the watchdog, sockets that it hands over, the folder of credentials (systemd.exec(5), sd_notify(3)); and the one by which the agent's units say that Go
+// code of the agent is to run in one thread at a time.
+var own = []string{
+	"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "CREDENTIALS_DIRECTORY", "GOMAXPROCS",
+}
+
+// Environ returns the environment of programs that are started: the agent's, without what is only its own.
+func Environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return slices.Contains(own, name)
+	})
+}
+
 // Run runs a program to its end and returns what it prints on standard output and,
 // in one line, the end of what it prints on standard error. The error, which has
 // these words too, wraps an [exec.ExitError] if the program ends with another status
@@ -50,7 +67,7 @@ func Run(ctx context.Context, input, name string, args ...string) (stdout []byte
 	var out printed
 	var said output
 	c := exec.CommandContext(ctx, name, args...)
-	c.Stdin, c.Stdout, c.Stderr, c.WaitDelay = strings.NewReader(input), &out, &said, time.Second
+	c.Stdin, c.Stdout, c.Stderr, c.Env, c.WaitDelay = strings.NewReader(input), &out, &said, Environ(), time.Second
 	err = c.Run()
 	words = said.line()
 	switch {
@@ -69,7 +86,7 @@ func Program(name string, args ...string) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		var said output
 		c := exec.CommandContext(ctx, name, args...)
-		c.Stdout, c.Stderr, c.WaitDelay = &said, &said, time.Second
+		c.Stdout, c.Stderr, c.Env, c.WaitDelay = &said, &said, Environ(), time.Second
 		err := c.Run()
 		if ctx.Err() != nil {
 			err = errors.New("it has not ended in time")

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -400,42 +399,6 @@ func TestLocalUserEndsATrial(t *testing.T) {
 			t.Errorf("slot %s boots next; B is bad: %v", b.machine.primary, b.machine.bad["B"])
 		}
 	})
-}
-
-func TestProgram(t *testing.T) {
-	if err := Program("/bin/sh", "-c", "exit 0")(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := Program("/bin/sh", "-c", "echo ill; exit 3")(t.Context()); err == nil || !strings.Contains(err.Error(), "ill") {
-		t.Errorf("got %v", err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if err := Program("/bin/sh", "-c", "sleep 60")(ctx); err == nil || !strings.Contains(err.Error(), "in time") {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestRun(t *testing.T) {
-	out, words, err := Run(t.Context(), "in\n", "/bin/sh", "-c", "cat; echo a  b >&2; echo c >&2")
-	if string(out) != "in\n" || words != "a b c" || err != nil {
-		t.Errorf("got %q, %q, %v", out, words, err)
-	}
-	_, _, err = Run(t.Context(), "", "/bin/sh", "-c", "echo ill >&2; exit 3")
-	if end, ok := errors.AsType[*exec.ExitError](err); !ok || end.ExitCode() != 3 || !strings.Contains(err.Error(), "ill") {
-		t.Errorf("got %v", err)
-	}
-	if out, _, err := Run(t.Context(), "", "/bin/sh", "-c", "head -c 2000000 /dev/zero"); len(out) != maxPrinted || err == nil {
-		t.Errorf("got %d bytes, %v", len(out), err)
-	}
-	if _, _, err := Run(t.Context(), "", "/bin/none"); err == nil {
-		t.Error("a program that is not there has run")
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, _, err := Run(ctx, "", "/bin/sh", "-c", "sleep 60"); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "in time") {
-		t.Errorf("got %v", err)
-	}
 }
 
 // TestShutdownIsInhibited: others do not shut the machine down while a slot is written and made the one that boots, and are

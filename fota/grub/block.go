@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lwm2m-agent/fota"
 )
 
 // maxBlock bounds an environment block, in bytes. Tools make one of 1,024.
@@ -53,7 +55,7 @@ func run(ctx context.Context, file string, args ...string) (string, error) {
 	defer cancel()
 	var out, trouble strings.Builder
 	c := exec.CommandContext(ctx, name, append([]string{file}, args...)...)
-	c.Stdout, c.Stderr, c.WaitDelay = &out, &trouble, time.Second
+	c.Stdout, c.Stderr, c.Env, c.WaitDelay = &out, &trouble, fota.Environ(), time.Second
 	err := c.Run()
 	switch {
 	case errors.Is(err, exec.ErrNotFound):

@@ -40,7 +40,7 @@ func (b *Backend) test(ctx context.Context, file string) error {
 	ctx, cancel := context.WithTimeout(ctx, testTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, sysupgrade, "--test", file)
-	cmd.Env, cmd.WaitDelay = append(os.Environ(), required...), time.Second
+	cmd.Env, cmd.WaitDelay = append(fota.Environ(), required...), time.Second
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return nil
@@ -97,7 +97,9 @@ func (b *Backend) describe(ctx context.Context, file string) (fota.Package, erro
 	defer cancel()
 	to := filepath.Join(filepath.Dir(file), "metadata")
 	defer os.Remove(to) //nolint:errcheck // of no use any more
-	out, err := exec.CommandContext(ctx, fwtool, "-q", "-i", to, file).CombinedOutput()
+	cmd := exec.CommandContext(ctx, fwtool, "-q", "-i", to, file)
+	cmd.Env = fota.Environ()
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fota.Package{}, fota.Failf(fota.UnsupportedPackage, "%s: %v: %s", fwtool, err, brief(out))
 	}
@@ -154,7 +156,7 @@ func (b *Backend) replace(ctx context.Context, file string) error {
 		return err
 	default:
 		cmd := exec.Command(sysupgrade, file) //nolint:noctx // nothing ends it
-		cmd.Stdout, cmd.Stderr, cmd.Env = log, log, append(os.Environ(), required...)
+		cmd.Stdout, cmd.Stderr, cmd.Env = log, log, append(fota.Environ(), required...)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		if err := errors.Join(log.Truncate(0), cmd.Start()); err != nil {
 			return fota.Failf(fota.UpdateFailed, "%s: %v", sysupgrade, err)

@@ -17,6 +17,7 @@ import (
 // last line is its metadata.
 const (
 	fakeSysupgrade = `#!/bin/sh
+[ -z "$NOTIFY_SOCKET" ] || exit 9 # it is the agent's
 if [ "$1" = --test ]; then
 	[ "$REQUIRE_IMAGE_SIGNATURE$REQUIRE_IMAGE_METADATA" = 11 ] || exit 0
 	read -r word rest <"$2"
@@ -40,6 +41,7 @@ echo "Command failed: Connection failed" >&2
 exit 246
 `
 	fakeFwtool = `#!/bin/sh
+[ -z "$NOTIFY_SOCKET" ] || exit 9
 [ "$1 $2" = "-q -i" ] && tail -n 1 "$4" >"$3" && grep -q version "$3"
 `
 	metadata = `{"metadata_version":"1.1","supported_devices":["lab,gw"],"version":{"dist":"OpenWrt","version":"2.0","revision":"r2","board":"lab_gw"}}`
@@ -61,6 +63,7 @@ func newRouter(t *testing.T) *router {
 	t.Helper()
 	r := &router{T: t, dir: t.TempDir(), journal: make(map[string][]byte), changed: make(chan struct{}, 1)}
 	t.Setenv("LAB", r.dir)
+	t.Setenv("NOTIFY_SOCKET", "/run/none")
 	t.Setenv("PATH", r.path("bin")+":"+os.Getenv("PATH"))
 	for _, name := range []string{"bin", "overlay"} {
 		r.must(os.Mkdir(r.path(name), 0o755))
