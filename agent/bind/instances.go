@@ -20,8 +20,8 @@ type asker struct {
 }
 
 // checkInstances finds sensors, channels and actuators that ask for the same instance of an
-// object that the configuration names. Which object suits what a driver measures is seen at run
-// time.
+// object: one that the configuration names, or that suits what a driver is known to measure.
+// Where the device says what it measures, that is seen at run time.
 func checkInstances(cfg *config.Config, defs model.Definitions) config.Problems {
 	var problems config.Problems
 	askers := make(map[asked]*asker)
@@ -41,15 +41,8 @@ func checkInstances(cfg *config.Config, defs model.Definitions) config.Problems 
 	}
 	for i := range cfg.Sensors {
 		s := &cfg.Sensors[i]
-		if len(s.Channels) == 0 {
-			check(s.Section, "sensor "+s.Name, place{s.Object, mainResource}, s.Instance)
-		}
-		for _, c := range s.Channels {
-			instance := c.Instance
-			if instance == config.NoInstance {
-				instance = s.Instance
-			}
-			check(c.Section, "sensor "+s.Name, place{cmp.Or(c.Object, s.Object), c.Resource}, instance)
+		for _, w := range wishesOf(s) {
+			check(w.section, "sensor "+s.Name, w.place, w.instance)
 		}
 	}
 	for i := range cfg.Derived {
@@ -61,4 +54,43 @@ func checkInstances(cfg *config.Config, defs model.Definitions) config.Problems 
 		check(a.Section, "actuator "+a.Name, place{cmp.Or(a.Object, objectActuation), a.Resource}, a.Instance)
 	}
 	return problems
+}
+
+// placedWish is a wish with the section of the configuration that it stands in.
+type placedWish struct {
+	wish
+	section config.Section
+}
+
+// wishesOf returns what a sensor asks for, as far as it is known before its device is opened. An
+// object of 0 is one that is not known.
+func wishesOf(s *config.Sensor) []placedWish {
+	var out []placedWish
+	sections := make(map[string]config.Section)
+	for _, c := range s.Channels {
+		sections[c.Name] = c.Section
+	}
+	wishOf := sensorWish(s)
+	for _, c := range driverChannels(s.Driver) {
+		if w, ok := wishOf(c); ok {
+			section, given := sections[c.Name]
+			if !given {
+				section = s.Section
+			}
+			out = append(out, placedWish{w, section})
+		}
+	}
+	if len(out) > 0 {
+		return out
+	}
+	w := wish{place: place{s.Object, mainResource}, instance: s.Instance}
+	if len(s.Channels) == 0 {
+		return []placedWish{{w, s.Section}}
+	}
+	for i := range s.Channels {
+		own := w
+		own.apply(&s.Channels[i])
+		out = append(out, placedWish{own, s.Channels[i].Section})
+	}
+	return out
 }
