@@ -215,6 +215,23 @@ func TestPhone(t *testing.T) {
 	}
 }
 
+// TestNoticeBesideMessages: on a phone the notice stands above the panel of the messages, not on it.
+func TestNoticeBesideMessages(t *testing.T) {
+	p := visit(t, startDemo(t, "demo"))
+	p.Size(t, 390, 844, true)
+	p.Click(t, "#wire-toggle")
+	p.Eval(t, element(card("/3306/0")+" .switch")+".click()", nil)
+	p.WaitText(t, "#notice", "Write /3306/0/5850")
+	var notice struct{ Top, Bottom, Panel float64 }
+	p.Eval(t, `(() => {
+		const at = (id) => document.getElementById(id).getBoundingClientRect();
+		return {top: at("notice").top, bottom: at("notice").bottom, panel: at("wire").top};
+	})()`, &notice)
+	if notice.Top < 0 || notice.Top >= notice.Bottom || notice.Bottom > notice.Panel {
+		t.Errorf("the notice is from %v to %v, the panel of the messages begins at %v", notice.Top, notice.Bottom, notice.Panel)
+	}
+}
+
 // TestPictures keeps pictures of the page for people to look at.
 func TestPictures(t *testing.T) {
 	d := startDemo(t, "demo")
