@@ -1,11 +1,14 @@
 package agent
 
 import (
+	"bytes"
 	"log/slog"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
 
+	"lwm2m-agent/agent/health"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
 	"lwm2m-agent/lwm2m/server"
@@ -51,5 +54,29 @@ func TestLogFollowsARequest(t *testing.T) {
 	}
 	if tokens["PUT /3306/0/5850"] == tokens["PUT /3306/9/5850"] {
 		t.Error("both requests have one token")
+	}
+}
+
+// TestTroubleIsLoggedOnce: a server that cannot be reached is one line of the log, with what to do.
+func TestTroubleIsLoggedOnce(t *testing.T) {
+	l := newLab(t)
+	var log lockedBuffer
+	l.log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	cfg := l.config()
+	cfg.Servers[0].URI = &url.URL{Scheme: "coap+tcp", Host: "127.0.0.1:1"} // where nothing listens
+	a, stop := l.run(t, cfg)
+	a.await(t, health.ServerUnreachable, true)
+	wait(t, "what health says", func() bool { return bytes.Contains(log.bytes(), []byte("code=server-unreachable")) })
+	stop()
+	said := 0
+	for line := range strings.Lines(string(log.bytes())) {
+		if strings.Contains(line, "level=WARN") && strings.Contains(line, "connection refused") {
+			if said++; !strings.Contains(line, "remedy=") {
+				t.Errorf("without what to do: %s", line)
+			}
+		}
+	}
+	if said != 1 {
+		t.Errorf("said %d times, want once: %s", said, log.bytes())
 	}
 }

@@ -245,16 +245,20 @@ func (a *Agent) showErrors(ctx context.Context) error {
 			return nil
 		}
 		for _, c := range sub.Take() {
-			a.logTrouble(c)
+			a.logTrouble(ctx, c)
 		}
 	}
 }
 
-func (a *Agent) logTrouble(c health.Change) {
+func (a *Agent) logTrouble(ctx context.Context, c health.Change) {
 	if !c.Set {
 		a.log.Info("trouble is over", slog.String("code", string(c.Trouble.Code)), slog.String("on", c.Trouble.On))
 		return
 	}
-	a.log.Warn("trouble", slog.String("code", string(c.Trouble.Code)), slog.String("on", c.Trouble.On),
+	level := slog.LevelWarn
+	if c.Trouble.Subject == "server" {
+		level = slog.LevelDebug // the client has said it
+	}
+	a.log.Log(ctx, level, "trouble", slog.String("code", string(c.Trouble.Code)), slog.String("on", c.Trouble.On),
 		slog.String("detail", c.Trouble.Detail), slog.String("remedy", c.Trouble.Remedy))
 }
