@@ -64,7 +64,7 @@ func imagesOf(c *config.Config, root fs.FS, dir string, remote plain.Remote) (*p
 	slots, names := imageSlotsOf(images)
 	keys, err := signify.ReadKeys(images.Keys)
 	if err != nil {
-		return nil, fmt.Errorf("keys of firmware packages: %w", err)
+		return nil, fmt.Errorf("keys of firmware packages: %w; correct keys in [firmware], or what it names, and restart the agent", err)
 	}
 	options := plain.Options{
 		Slots: slots, Dir: dir, Booted: booted(root, slots),

@@ -191,7 +191,7 @@ var kinds = []Kind{
 	{
 		Code: FirmwareUnusable, Severity: Error,
 		Text:   "this machine could not be updated as it is set up: what writes and boots slots does not answer, or not as updates need it",
-		Remedy: "The text says what is missing; `lwm2m-agent check` says it at any time. No RAUC or SWUpdate: `systemctl status` of its service, its bus policy or the group of its socket. `fw_printenv`, `grub-editenv`: install the tools, and compare `environment` in `[firmware]` with the boot loader's. It cannot be told which slot runs: have the boot loader add `lwm2m.slot=NAME` to the kernel's command line. The helper: `systemctl status lwm2m-agent-helper.socket`, `journalctl -u lwm2m-agent-helper`; it goes by files in /etc that root alone can write. A key that cannot be read takes a restart when it can. All else is looked at again by itself, at the latest after an hour; `lwm2m-agent firmware status` looks at once.",
+		Remedy: "The text says what is missing and what helps, `lwm2m-agent check` too. The agent sees by itself that it was mended, at the latest after an hour; `lwm2m-agent firmware status` has it look at once.",
 	},
 }
 

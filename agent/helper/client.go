@@ -45,7 +45,7 @@ func (c Client) askWithin(ctx context.Context, limit time.Duration, r Request, f
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", c.Path)
 	if err != nil {
-		return Answer{}, fmt.Errorf("ask the helper: %w; is lwm2m-agent-helper.socket active?", err)
+		return Answer{}, fmt.Errorf(`ask the helper: %w; look at "systemctl status lwm2m-agent-helper.socket"`, err)
 	}
 	defer conn.Close() //nolint:errcheck // the answer is here
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()

@@ -362,3 +362,11 @@ func TestInstallationOutlivesTheStop(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestNoHelper: who does not reach the helper is told where to look.
+func TestNoHelper(t *testing.T) {
+	_, err := Client{Path: filepath.Join(t.TempDir(), "none.sock")}.ProbeSlots(t.Context())
+	if err == nil || !strings.HasSuffix(err.Error(), `look at "systemctl status lwm2m-agent-helper.socket"`) {
+		t.Errorf("got %v", err)
+	}
+}

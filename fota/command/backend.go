@@ -237,7 +237,7 @@ func (b *Backend) Probe(ctx context.Context) (string, error) {
 		name := filepath.Join(b.folder, question)
 		info, err := os.Stat(name)
 		if err != nil {
-			return "", err
+			return "", fmt.Errorf("%w; programs in [firmware] names the folder, docs/firmware-update.md what is in it", err)
 		}
 		if unix.Access(name, unix.X_OK) != nil {
 			return "", fmt.Errorf("%s cannot be run; run: chmod 0755 %s", name, name)

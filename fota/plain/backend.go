@@ -111,13 +111,13 @@ func (b *Backend) Probe(ctx context.Context) (string, error) {
 		for _, p := range s.Parts {
 			size, err := room(p.Device)
 			if err != nil {
-				return "", fmt.Errorf("slot %s: %w", s.Name, err)
+				return "", fmt.Errorf("slot %s: %w; compare its device in [firmware] with what lsblk shows", s.Name, err)
 			}
 			fmt.Fprintf(&text, ", %s of %d MiB", p.Device, size>>20)
 		}
 	}
 	if b.opts.Trust.Running == "" && !b.opts.Trust.Downgrade {
-		return "", errors.New("the running system says no version (IMAGE_VERSION or VERSION_ID in /etc/os-release): a downgrade is not noticed, nor whether a new system is the one that was installed")
+		return "", errors.New("the running system says no version (IMAGE_VERSION or VERSION_ID in /etc/os-release): a downgrade is not noticed, nor whether a new system is the one that was installed; give the system one")
 	}
 	return text.String(), nil
 }

@@ -272,14 +272,14 @@ func TestProbe(t *testing.T) {
 		t.Errorf("a look has changed something: %v", err)
 	}
 	b.opts.Trust.Running = ""
-	if _, err := b.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "says no version") {
+	if _, err := b.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "give the system one") {
 		t.Errorf("got %v", err)
 	}
 	b.opts.Trust.Downgrade = true
 	if err := os.Remove(b.path("rootfsB")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "slot B") {
+	if _, err := b.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "slot B: ") || !strings.Contains(err.Error(), "what lsblk shows") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := New(Options{Loader: b.loader, Slots: b.opts.Slots}); err == nil {

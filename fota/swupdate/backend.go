@@ -187,7 +187,7 @@ func (b *Backend) answer(ctx context.Context, m []byte) (net.Conn, []byte, error
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", b.opts.Socket)
 	if err != nil {
-		return nil, nil, fmt.Errorf("SWUpdate does not answer; is its daemon running, and may the agent use the socket? %w", err)
+		return nil, nil, fmt.Errorf(`SWUpdate does not answer: %w; look at "systemctl status swupdate", and whether the agent's user is in the group of that socket`, err)
 	}
 	answer := make([]byte, messageSize)
 	err = conn.SetDeadline(time.Now().Add(answerTime))

@@ -218,6 +218,14 @@ func TestDaemon(t *testing.T) {
 	}
 }
 
+// TestNoDaemon: where no daemon answers, the error says where to look.
+func TestNoDaemon(t *testing.T) {
+	b := &Backend{opts: Options{Socket: filepath.Join(t.TempDir(), "none")}}
+	if _, err := b.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), `look at "systemctl status swupdate"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestForgetfulDaemon has a daemon forget a request that it has accepted, and lose the
 // end of the next one.
 func TestForgetfulDaemon(t *testing.T) {

@@ -2,8 +2,10 @@ package uboot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -27,8 +29,12 @@ func (l *Loader) tool(ctx context.Context, input, name string, args ...string) (
 		args = append([]string{"-c", l.opts.Config}, args...)
 	}
 	out, words, err := l.opts.Tool(ctx, input, name, args...)
-	// Both tools go on with their default in place of an environment that is damaged, and end with 0.
-	if err == nil && strings.Contains(words, "default") {
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		err = fmt.Errorf("%w: install the tools of U-Boot's environment (Debian: libubootenv-tool; OpenWrt: uboot-envtools)", err)
+	case err != nil:
+		err = fmt.Errorf("%w; compare %s with U-Boot's build", err, l.config())
+	case strings.Contains(words, "default"): // both tools go on with theirs in place of an environment that is damaged, and end with 0
 		err = fmt.Errorf("%s: the environment is damaged or was never written (%s): run saveenv in U-Boot, and compare %s with its build", name, words, l.config())
 	}
 	return out, err

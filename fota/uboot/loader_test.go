@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -125,11 +126,14 @@ func TestTools(t *testing.T) {
 	if _, err := l.Standings(t.Context()); err == nil || !strings.Contains(err.Error(), "damaged or was never written") {
 		t.Errorf("no environment: %v", err)
 	}
-	l = New(Options{Slots: []string{"A"}, Tool: func(context.Context, string, string, ...string) ([]byte, string, error) {
-		return nil, "", errors.New("not found")
-	}})
-	if err := l.Activate(t.Context(), "A"); err == nil || !strings.Contains(err.Error(), "not found") {
-		t.Errorf("no tool: %v", err)
+	for want, failure := range map[string]error{
+		"install the tools of U-Boot's environment":      fmt.Errorf("fw_setenv: %w", exec.ErrNotFound),
+		"compare /etc/fw_env.config with U-Boot's build": errors.New("Cannot access MTD device"),
+	} {
+		l = New(Options{Slots: []string{"A"}, Tool: func(context.Context, string, string, ...string) ([]byte, string, error) { return nil, "", failure }})
+		if err := l.Activate(t.Context(), "A"); !errors.Is(err, failure) || !strings.HasSuffix(strings.Split(err.Error(), " (")[0], want) {
+			t.Errorf("%v: got %v, want %q", failure, err, want)
+		}
 	}
 }
 
