@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"lwm2m-agent/agent/web"
+	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/server"
 )
 
@@ -45,17 +46,22 @@ func (f *follower) take(ctx context.Context, e *server.Event) {
 			f.feed.Note(e.Path.String() + " is not observed any more: " + e.Err.Error())
 		}
 		f.feed.Values(e.Nodes)
+		for _, n := range e.Nodes {
+			f.retry(ctx, n.Path.At(lwm2m.LevelInstance))
+		}
 	case server.Sent:
 		f.feed.Values(e.Nodes)
 	case server.Registered:
 		f.objects = targets(&e.Registration)
 		f.feed.Objects()
 		f.restore(ctx)
+		f.retry(ctx, lwm2m.Path{})
 	case server.Updated:
 		if now := targets(&e.Registration); !slices.Equal(now, f.objects) {
 			f.objects = now
 			f.feed.Objects()
 		}
+		f.retry(ctx, lwm2m.Path{})
 	case server.Deregistered, server.Expired:
 		f.feed.Objects()
 	case server.Bootstrapped: // not by the demo's server
@@ -68,6 +74,13 @@ func (f *follower) restore(ctx context.Context) {
 	f.stop()
 	ctx, f.stop = context.WithCancel(ctx)
 	f.restoring.Go(func() { f.remote.restore(ctx, f.feed) })
+}
+
+// retry observes what is awaited below a path, beside the events that go on to come.
+func (f *follower) retry(ctx context.Context, above lwm2m.Path) {
+	if paths := f.remote.due(above); len(paths) > 0 {
+		f.restoring.Go(func() { f.remote.retry(ctx, f.feed, paths) })
+	}
 }
 
 func targets(r *server.Registration) []string {

@@ -26,8 +26,9 @@ type Remote struct {
 	events    <-chan server.Event
 	endEvents func()
 
-	mu     sync.Mutex
-	wanted map[lwm2m.Path]bool
+	mu      sync.Mutex
+	wanted  map[lwm2m.Path]bool
+	awaited map[lwm2m.Path]bool // resources that had no value when they were to be observed
 }
 
 var _ web.Operator = (*Remote)(nil)
@@ -39,7 +40,7 @@ const eventBuffer = 256
 // name. state says how the registration stands, in the eyes of the client. Follow
 // is to be run.
 func NewRemote(s *server.Server, endpoint string, state func() web.Registration, log *slog.Logger) *Remote {
-	r := &Remote{server: s, endpoint: endpoint, state: state, log: log, wanted: make(map[lwm2m.Path]bool)}
+	r := &Remote{server: s, endpoint: endpoint, state: state, log: log, wanted: make(map[lwm2m.Path]bool), awaited: make(map[lwm2m.Path]bool)}
 	r.events, r.endEvents = s.Events(eventBuffer)
 	return r
 }
@@ -146,15 +147,18 @@ func (r *Remote) Execute(ctx context.Context, p lwm2m.Path, args string) error {
 	return c.Execute(ctx, p, args)
 }
 
-// Observe implements web.Operator.
+// Observe implements web.Operator. A resource that has no value yet is refused, and observed once something else comes from its instance.
 func (r *Remote) Observe(ctx context.Context, p lwm2m.Path) ([]lwm2m.Node, error) {
 	c, err := r.client()
 	if err != nil {
 		return nil, err
 	}
 	nodes, err := c.Observe(ctx, p)
-	if err == nil {
+	switch {
+	case err == nil:
 		r.want(p, true)
+	case lwm2m.CodeOf(err) == lwm2m.NotFound && p.Level() == lwm2m.LevelResource && slices.Contains(r.Instances(), p.Parent()):
+		r.await(p)
 	}
 	return nodes, err
 }
@@ -193,10 +197,45 @@ func (r *Remote) Observed() []lwm2m.Path {
 func (r *Remote) want(p lwm2m.Path, on bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	delete(r.awaited, p)
 	if on {
 		r.wanted[p] = true
 	} else {
 		delete(r.wanted, p)
+	}
+}
+
+func (r *Remote) await(p lwm2m.Path) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.awaited[p] = true
+}
+
+// due takes what is awaited below a path.
+func (r *Remote) due(above lwm2m.Path) (paths []lwm2m.Path) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for p := range r.awaited {
+		if above.Contains(p) {
+			paths = append(paths, p)
+			delete(r.awaited, p)
+		}
+	}
+	return paths
+}
+
+// retry observes what had no value before. What has none yet is awaited again.
+func (r *Remote) retry(ctx context.Context, feed *web.Feed, paths []lwm2m.Path) {
+	for _, p := range paths {
+		within, cancel := context.WithTimeout(ctx, restoreTime)
+		nodes, err := r.Observe(within, p)
+		cancel()
+		if err != nil {
+			r.await(p)
+			continue
+		}
+		feed.Observed(r.Observed())
+		feed.Values(nodes)
 	}
 }
 

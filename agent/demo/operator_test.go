@@ -315,6 +315,45 @@ func TestRemoteObservesAgain(t *testing.T) {
 	}
 }
 
+// TestRemoteAwaits: what had no value when it was to be observed is, when something else of its instance is told; what is not there is not.
+func TestRemoteAwaits(t *testing.T) {
+	r := newRemote(t)
+	set := func(rid uint16, v float64) {
+		var batch model.Batch
+		batch.Create(1)
+		batch.Declare(1, 5700)
+		batch.Set(1, rid, lwm2m.Float(v))
+		if err := r.board.sensors.Publish(&batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	events, end := r.Server.Events(100)
+	defer end()
+	set(5601, 1)
+	await(t, events, server.Updated, endpoint) // which tells of the instance
+	lowest, value := lwm2m.MustPath("/3303/1/5601"), lwm2m.MustPath("/3303/1/5700")
+	for p, there := range map[lwm2m.Path]bool{lowest: true, value: false, lwm2m.MustPath("/3303/9/5700"): false} {
+		if _, err := r.Observe(t.Context(), p); (err == nil) != there {
+			t.Fatalf("%s: %v", p, err)
+		}
+	}
+	if got := r.due(lwm2m.Path{}); !slices.Equal(got, []lwm2m.Path{value}) {
+		t.Errorf("awaited is %v", got)
+	}
+	r.await(value)
+	set(5700, 7)
+	set(5601, 2)
+	r.page.observed(lowest, value)
+	for told := false; !told; {
+		for _, v := range r.page.values() {
+			told = told || v.Path == value && v.Value == 7.0
+		}
+	}
+	if err := r.Cancel(t.Context(), value); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestFollowIsAboutOneBoard: other clients of the server are no concern of the
 // page.
 func TestFollowIsAboutOneBoard(t *testing.T) {
