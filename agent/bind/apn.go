@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"lwm2m-agent/agent/store"
 	"lwm2m-agent/modem"
+	"lwm2m-agent/modem/heal"
 )
 
 // apnKeeper has a modem connect with the APN of the configuration. What the modem had before is
@@ -21,6 +23,7 @@ type apnKeeper struct {
 	name  string
 	store *store.Store
 	log   *slog.Logger
+	now   func() time.Time
 	news  chan struct{} // receives when the modem has come
 
 	setting sync.Mutex // held while the modem is told something
@@ -96,17 +99,47 @@ func (k *apnKeeper) set(ctx context.Context, apn string) error {
 
 // run sets the APN of a modem that has come, until ctx ends.
 func (k *apnKeeper) run(ctx context.Context) error {
+	again := time.NewTimer(time.Hour)
+	again.Stop()
+	defer again.Stop()
 	for {
 		select {
 		case <-k.news:
+		case <-again.C:
 		case <-ctx.Done():
 			return nil
 		}
-		if err := k.reconcile(ctx); err != nil && ctx.Err() == nil {
-			k.log.Error("the modem does not connect with the APN of the configuration", slog.String("modem", k.name), slog.Any("error", err))
+		if later := k.came(ctx); later > 0 {
+			again.Reset(later)
 		}
 	}
 }
+
+// came sets the APN of a modem that has come. One that starts by itself again and again, with an APN that it forgets or the network refuses, may not ask
+// the network each time (TS.34, 4.0_REQ_012): it is connected as often as heal would, over restarts of the agent. came returns how long that has to wait.
+func (k *apnKeeper) came(ctx context.Context) time.Duration {
+	kept := attempts{k.store.SmallBucket("apn-tried/"), k.name, k.log}
+	var course heal.Course
+	course.Remember(kept.load(), k.now())
+	course, later := course.Allow(heal.Reconnect, k.now())
+	err := k.settle(ctx, func() bool {
+		if later == 0 {
+			kept.save(course.Tried())
+		}
+		return later == 0
+	})
+	switch {
+	case errors.Is(err, errOften):
+		k.log.Warn("the modem has come too often; the APN of the configuration waits", slog.String("modem", k.name), slog.Duration("for", later.Round(time.Second)))
+		return later
+	case err != nil && ctx.Err() == nil:
+		k.log.Error("the modem does not connect with the APN of the configuration", slog.String("modem", k.name), slog.Any("error", err))
+	}
+	return 0
+}
+
+// errOften says that the modem was connected as often as it may be.
+var errOften = errors.New("the modem was connected as often as networks bear")
 
 // carrying is the connection whose APN is set: the one that is up, or else the first.
 func carrying(bearers []modem.Bearer) modem.Bearer {
@@ -121,6 +154,11 @@ func carrying(bearers []modem.Bearer) modem.Bearer {
 
 // reconcile sets the modem's APN if it is not the one that is wanted.
 func (k *apnKeeper) reconcile(ctx context.Context) error {
+	return k.settle(ctx, func() bool { return true }) // somebody wants it now
+}
+
+// settle is reconcile as far as it may have the connection made anew.
+func (k *apnKeeper) settle(ctx context.Context, may func() bool) error {
 	k.setting.Lock()
 	defer k.setting.Unlock()
 	k.mu.Lock()
@@ -149,6 +187,9 @@ func (k *apnKeeper) reconcile(ctx context.Context) error {
 		if err := k.keep(&formerProfile{now.CID, now.APN, now.Type}); err != nil {
 			return err
 		}
+	}
+	if !modem.SameAPN(next.APN, now.APN) && !may() {
+		return errOften
 	}
 	if err := k.connect(ctx, &next, now.APN); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"testing"
+	"time"
 
 	"lwm2m-agent/agent/store"
 	"lwm2m-agent/modem"
@@ -104,4 +105,54 @@ func TestAPNKeeper(t *testing.T) {
 		t.Error(err)
 	}
 	expect("once more")
+}
+
+// TestAPNOfAModemThatRestarts: one that comes again and again without the APN is connected four times in an hour, over restarts of the agent too.
+func TestAPNOfAModemThatRestarts(t *testing.T) {
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	now := time.Unix(1_800_000_000, 0)
+	sim := &profiles{before: func() {}, fail: errors.New("refused")}
+	state := modem.State{Presence: modem.Ready, Bearers: []modem.Bearer{{CID: 1, APN: "own"}}}
+	come := func() time.Duration { // to an agent that was started again
+		k := &apnKeeper{modem: sim, name: "wwan", want: "new", store: st, log: slog.New(slog.DiscardHandler), now: func() time.Time { return now }, news: make(chan struct{}, 1)}
+		k.take(&state)
+		<-k.news
+		return k.came(t.Context())
+	}
+	connected := func() (n int) {
+		for _, told := range sim.told {
+			if told == "connect 1" {
+				n++
+			}
+		}
+		return n
+	}
+	for range 4 {
+		if later := come(); later != 0 {
+			t.Errorf("waits %v", later)
+		}
+		now = now.Add(time.Minute)
+	}
+	if later := come(); later != 56*time.Minute || connected() != 4 {
+		t.Errorf("connected %d times, waits %v", connected(), later)
+	}
+	now = now.Add(56 * time.Minute)
+	if later := come(); later != 0 || connected() != 5 {
+		t.Errorf("after an hour: connected %d times, waits %v", connected(), later)
+	}
+	for range 24 * 60 {
+		come()
+		now = now.Add(time.Minute)
+	}
+	if n := connected(); n < 20 || n > 5+24 {
+		t.Errorf("connected %d times in a day", n)
+	}
+	state.Bearers[0].APN = "new"
+	if later := come(); later != 0 {
+		t.Errorf("with its APN it waits %v", later)
+	}
 }

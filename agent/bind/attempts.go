@@ -5,24 +5,36 @@ import (
 	"log/slog"
 	"time"
 
+	"lwm2m-agent/agent/store"
 	"lwm2m-agent/modem/heal"
 )
 
-// keepAttempts has the attempts of a healer outlive the process: by the name of their stage, in seconds since 1970.
+// keepAttempts has the attempts of a healer outlive the process.
 func (m *Modems) keepAttempts(h *Healer) {
 	if m.Store == nil {
 		return
 	}
-	kept := m.Store.SmallBucket("heal/")
-	record, err := kept.Load(h.Name)
+	kept := attempts{m.Store.SmallBucket("heal/"), h.Name, h.Log}
+	h.Resume(kept.load())
+	h.Keep = kept.save
+}
+
+// attempts keeps what was tried with a modem: by the name of the stage, in seconds since 1970.
+type attempts struct {
+	kept *store.SmallBucket
+	name string
+	log  *slog.Logger
+}
+
+func (a attempts) load() (tried []heal.Attempt) {
+	record, err := a.kept.Load(a.name)
 	var stages map[string][]int64
 	if err == nil && record != nil {
 		err = json.Unmarshal(record, &stages)
 	}
 	if err != nil {
-		h.Log.Warn("what was tried to mend the link before is not known", slog.Any("error", err))
+		a.log.Warn("what was tried with the modem before is not known", slog.Any("error", err))
 	}
-	var tried []heal.Attempt
 	for name, times := range stages {
 		stage, ok := heal.StageOf(name)
 		for _, at := range times {
@@ -31,15 +43,16 @@ func (m *Modems) keepAttempts(h *Healer) {
 			}
 		}
 	}
-	h.Resume(tried)
-	h.Keep = func(tried []heal.Attempt) {
-		stages := make(map[string][]int64)
-		for _, a := range tried {
-			stages[a.Stage.String()] = append(stages[a.Stage.String()], a.At.Unix())
-		}
-		record, _ := json.Marshal(stages) // numbers
-		if err := kept.Save(h.Name, record); err != nil {
-			h.Log.Warn("what was tried to mend the link is not kept", slog.Any("error", err))
-		}
+	return tried
+}
+
+func (a attempts) save(tried []heal.Attempt) {
+	stages := make(map[string][]int64)
+	for _, t := range tried {
+		stages[t.Stage.String()] = append(stages[t.Stage.String()], t.At.Unix())
+	}
+	record, _ := json.Marshal(stages) // numbers
+	if err := a.kept.Save(a.name, record); err != nil {
+		a.log.Warn("what was tried with the modem is not kept", slog.Any("error", err))
 	}
 }

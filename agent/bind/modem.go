@@ -116,7 +116,7 @@ func (m *Modems) Add(section *config.Modem) (made Modem, healer *Healer, keepAPN
 	}
 	i := len(m.states)
 	m.states = append(m.states, namedModem{name: section.Name})
-	keeper := &apnKeeper{name: section.Name, want: section.APN, store: m.Store, log: m.Log, news: make(chan struct{}, 1)}
+	keeper := &apnKeeper{name: section.Name, want: section.APN, store: m.Store, log: m.Log, now: m.Now, news: make(chan struct{}, 1)}
 	made = m.create(section, func(s modem.State, _ modem.Part) {
 		if healer != nil {
 			healer.Take(s)

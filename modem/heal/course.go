@@ -77,6 +77,17 @@ func (c Course) Next(e Event, fault Fault, has func(Stage) bool, now time.Time, 
 	return c, order
 }
 
+// Allow counts an attempt that somebody makes for another reason than a lost link, within the limits of its stage and the budget. If they are used up it
+// is not counted, and Allow returns how long it has to wait.
+func (c Course) Allow(s Stage, now time.Time) (Course, time.Duration) {
+	if free := max(c.affordable(now), c.free(s, now)); free > 0 {
+		return c, free
+	}
+	c.tried = slices.DeleteFunc(slices.Clone(c.tried), func(a Attempt) bool { return now.Sub(a.At) >= counted })
+	c.tried = append(c.tried, Attempt{s, now})
+	return c, 0
+}
+
 // helps returns the stages against a fault that the modem has, from the next on.
 func (c *Course) helps(fault Fault, has func(Stage) bool) []Stage {
 	var out []Stage
