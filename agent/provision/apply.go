@@ -246,7 +246,7 @@ func (m *Maker) account(endpoint string, w *wanted, force bool) (*account, error
 		return nil, err
 	}
 	o.held, o.Reveal = w.held, false // what is told is read when the answer is made
-	c, err := m.Make(o)
+	c, err := m.make(o)
 	if err != nil {
 		return nil, err
 	}
@@ -313,16 +313,8 @@ func (m *Maker) noteDone() error {
 // tidy erases what is left over: what the list names and no section needs, and what was not written to
 // its end.
 func (m *Maker) tidy(folder string, r *record) error {
-	for _, dir := range []string{m.Dir, folder} {
-		torn, err := filepath.Glob(filepath.Join(dir, besidePattern))
-		if err != nil {
-			return err
-		}
-		for _, name := range torn {
-			if err := m.erase(name); err != nil {
-				return err
-			}
-		}
+	if err := errors.Join(m.eraseTorn(m.Dir), m.eraseTorn(folder)); err != nil {
+		return err
 	}
 	content, err := readKey(filepath.Join(m.Dir, noteFile))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -67,7 +67,17 @@ func (m *Maker) next() error {
 	return m.step()
 }
 
-// erase writes zeros over a file and removes it. What is not there is erased.
+// eraseTorn erases what was not written to its end in a folder.
+func (m *Maker) eraseTorn(dir string) error {
+	torn, err := filepath.Glob(filepath.Join(dir, besidePattern))
+	for _, name := range torn {
+		err = errors.Join(err, m.erase(name))
+	}
+	return err
+}
+
+// erase writes zeros over a file and removes it; of one that has a second name, only this one goes: the power went
+// when save had just given it the other. What is not there is erased.
 func (m *Maker) erase(name string) error {
 	if err := m.next(); err != nil {
 		return err
@@ -80,7 +90,7 @@ func (m *Maker) erase(name string) error {
 		return fmt.Errorf("erase %s: %w", name, err)
 	}
 	info, err := f.Stat()
-	if err == nil {
+	if err == nil && !namedTwice(info) {
 		_, err = f.WriteAt(make([]byte, min(info.Size(), maxFile)), 0)
 	}
 	err = errors.Join(err, f.Sync(), f.Close(), m.next())
@@ -91,6 +101,11 @@ func (m *Maker) erase(name string) error {
 		return fmt.Errorf("erase %s: %w", name, err)
 	}
 	return syncFolder(filepath.Dir(name))
+}
+
+func namedTwice(info fs.FileInfo) bool {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return ok && s.Nlink > 1
 }
 
 // secretModeIn returns the mode of a file with a key: for its owner alone, and for the

@@ -100,8 +100,28 @@ func (m *Maker) TakeBack() error {
 }
 
 // Make does what an order says. The error wraps ErrOrder, ErrThere or keys.ErrTaken
-// where that is the cause, and holds no key.
+// where that is the cause, and holds no key. What the power cut in a former run left half written is
+// erased.
 func (m *Maker) Make(o *Order) (*Credential, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if err := m.folder(filepath.Clean(m.Dir)); err != nil {
+		return nil, err
+	}
+	release, err := m.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if err := m.eraseTorn(m.Dir); err != nil {
+		return nil, fmt.Errorf("clean up after a run that was cut: %w", err)
+	}
+	return m.make(o)
+}
+
+// make is Make in a folder that is locked and tidy.
+func (m *Maker) make(o *Order) (*Credential, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -158,7 +178,7 @@ func (m *Maker) preShared(o *Order) (*Credential, error) {
 
 func (m *Maker) keyPair(o *Order) (*Credential, error) {
 	c := &Credential{Kind: o.Kind}
-	signer, err := m.signer(c, o)
+	signer, keep, err := m.signer(c, o)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +186,10 @@ func (m *Maker) keyPair(o *Order) (*Credential, error) {
 		return nil, err
 	}
 	if o.Kind == RPK {
-		return c, m.write(c, m.file(o, endPublic), []byte(c.PublicPEM), true, true)
+		if err := m.write(c, m.file(o, endPublic), []byte(c.PublicPEM), true, true); err != nil {
+			return nil, err
+		}
+		return c, keep()
 	}
 	request, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
 		Subject: pkix.Name{CommonName: o.Endpoint}, SignatureAlgorithm: x509.ECDSAWithSHA256,
@@ -175,39 +198,54 @@ func (m *Maker) keyPair(o *Order) (*Credential, error) {
 		return nil, fmt.Errorf("make the request for a certificate: %w", err)
 	}
 	c.Request = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: request}))
-	return c, m.write(c, m.file(o, endRequest), []byte(c.Request), true, true)
+	if err := m.write(c, m.file(o, endRequest), []byte(c.Request), true, true); err != nil {
+		return nil, err
+	}
+	return c, keep()
 }
 
-// signer makes or imports a private key.
-func (m *Maker) signer(c *Credential, o *Order) (crypto.Signer, error) {
+// signer makes or imports a private key. keep writes its file, which comes last: once the key is there, so is
+// what belongs to it, and a run that the power cut before can be repeated as it was.
+func (m *Maker) signer(c *Credential, o *Order) (signer crypto.Signer, keep func() error, err error) {
 	if o.Handle != 0 {
 		c.Key = keys.Place{Kind: keys.TPM, Handle: o.Handle}.String()
-		return m.Holder.Make(o.Handle, o.Force)
+		signer, err = m.Holder.Make(o.Handle, o.Force)
+		return signer, kept, err
+	}
+	c.Key = m.file(o, endPrivate)
+	if exists(c.Key) && !o.Force { // before what belongs to that one is touched
+		return nil, nil, fmt.Errorf("%s %w", c.Key, ErrThere)
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if o.Secret != nil {
 		if key, err = keys.ParsePrivateKey(o.Secret); err != nil {
-			return nil, fmt.Errorf("what is to be imported %w", err)
+			return nil, nil, fmt.Errorf("what is to be imported %w", err)
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("make a key: %w", err)
+		return nil, nil, fmt.Errorf("make a key: %w", err)
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, fmt.Errorf("encode the key: %w", err)
-	}
-	defer clear(der)
-	c.Key = m.file(o, endPrivate)
-	return key, m.write(c, c.Key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), false, o.Force)
+	return key, func() error {
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			return fmt.Errorf("encode the key: %w", err)
+		}
+		defer clear(der)
+		return m.write(c, c.Key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), false, o.Force)
+	}, nil
 }
 
-// present returns a private key that was made before.
-func (m *Maker) present(c *Credential, o *Order) (crypto.Signer, error) {
+// kept is for a private key that is where it belongs.
+func kept() error { return nil }
+
+// present returns a private key that was made before, or is imported with its certificate: then keep
+// writes its file.
+func (m *Maker) present(c *Credential, o *Order) (signer crypto.Signer, keep func() error, err error) {
 	if o.Handle != 0 {
 		place := keys.Place{Kind: keys.TPM, Handle: o.Handle}
 		c.Key = place.String()
-		return m.Holder.Signer(place)
+		signer, err = m.Holder.Signer(place)
+		return signer, kept, err
 	}
 	c.Key = m.file(o, endPrivate)
 	if o.held != "" {
@@ -217,16 +255,15 @@ func (m *Maker) present(c *Credential, o *Order) (crypto.Signer, error) {
 	if content != nil {
 		return m.signer(c, o)
 	}
-	content, err := os.ReadFile(c.Key)
-	if err != nil {
-		return nil, fmt.Errorf("the certificate is for a key that is not there; make it first, by a request: %w", err)
+	if content, err = os.ReadFile(c.Key); err != nil {
+		return nil, nil, fmt.Errorf("the certificate is for a key that is not there; make it first, by a request: %w", err)
 	}
 	defer clear(content)
 	key, err := keys.ParsePrivateKey(content)
 	if err != nil {
-		return nil, fmt.Errorf("%s %w", c.Key, err)
+		return nil, nil, fmt.Errorf("%s %w", c.Key, err)
 	}
-	return key, nil
+	return key, kept, nil
 }
 
 // certificate imports a certificate for a key.
@@ -236,7 +273,7 @@ func (m *Maker) certificate(o *Order) (*Credential, error) {
 		return nil, err
 	}
 	c := &Credential{Kind: X509}
-	signer, err := m.present(c, o)
+	signer, keep, err := m.present(c, o)
 	if err != nil {
 		return nil, err
 	}
@@ -252,7 +289,10 @@ func (m *Maker) certificate(o *Order) (*Credential, error) {
 		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})...)
 	}
 	c.Certificate = m.file(o, endCertificate)
-	return c, m.write(c, c.Certificate, text, true, o.Force)
+	if err := m.write(c, c.Certificate, text, true, o.Force); err != nil {
+		return nil, err
+	}
+	return c, keep()
 }
 
 var errCertificate = errors.New("what is to be imported is no certificate in PEM or DER")

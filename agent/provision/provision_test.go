@@ -362,3 +362,79 @@ func TestInputHidesSecrets(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// TestMakeCut: whenever the power goes while one key is made, the key is there whole, with what belongs
+// to it, or the same can be asked for again; the next run leaves nothing half written, and no
+// key is harmed by its cleaning up.
+func TestMakeCut(t *testing.T) {
+	for kind, belongs := range map[Kind]string{PSK: "", RPK: endPublic, X509: endRequest} {
+		cuts := 0
+		for done := false; !done; cuts++ {
+			m := line(t)
+			o := Order{Kind: kind, Name: "a", Endpoint: "gw"}
+			m.cutAt(cuts)
+			_, err := m.Make(&o)
+			if done = err == nil; !done && !errors.Is(err, errCut) {
+				t.Fatalf("%s, cut %d: %v", kind, cuts, err)
+			}
+			when := fmt.Sprintf("%s, cut %d", kind, cuts)
+			after := &Maker{Dir: m.Dir, Holder: m.Holder}
+			after.must(t, Order{Kind: PSK, Name: "next"})
+			if torn, _ := filepath.Glob(filepath.Join(m.Dir, besidePattern)); len(torn) > 0 {
+				t.Errorf("%s: left is %q", when, torn)
+			}
+			if _, err := after.Make(&o); err != nil && !errors.Is(err, ErrThere) {
+				t.Errorf("%s: again: %v", when, err)
+			}
+			after.checkPair(t, when, kind, belongs)
+		}
+		if cuts < 5 {
+			t.Errorf("%s: only %d cuts", kind, cuts)
+		}
+	}
+}
+
+// checkPair looks whether the key "a" can be used, and whether what the other side is given belongs to it.
+func (m *Maker) checkPair(t *testing.T, when string, kind Kind, belongs string) {
+	t.Helper()
+	o := &Order{Name: "a"}
+	if kind == PSK {
+		if _, err := keys.ParsePSK(content(t, m.file(o, endPSK))); err != nil {
+			t.Errorf("%s: %v", when, err)
+		}
+		return
+	}
+	key, err := keys.ParsePrivateKey(content(t, m.file(o, endPrivate)))
+	if err != nil {
+		t.Errorf("%s: %v", when, err)
+		return
+	}
+	if !exists(m.file(o, belongs)) {
+		t.Errorf("%s: the key is there, but not %s", when, belongs)
+		return
+	}
+	block, _ := pem.Decode(content(t, m.file(o, belongs)))
+	der := block.Bytes
+	if kind == X509 {
+		r, err := x509.ParseCertificateRequest(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		der = r.RawSubjectPublicKeyInfo
+	}
+	if public, _ := x509.MarshalPKIXPublicKey(key.Public()); !bytes.Equal(public, der) {
+		t.Errorf("%s: %s is of another key", when, belongs)
+	}
+}
+
+// TestMakeKeepsWhatBelongs: a key that is not replaced keeps its request.
+func TestMakeKeepsWhatBelongs(t *testing.T) {
+	m := line(t)
+	c := m.must(t, Order{Kind: X509, Name: "a", Endpoint: "gw"})
+	if _, err := m.Make(&Order{Kind: X509, Name: "a", Endpoint: "other"}); !errors.Is(err, ErrThere) {
+		t.Fatal(err)
+	}
+	if got := string(content(t, m.file(&Order{Name: "a"}, endRequest))); got != c.Request {
+		t.Error("the request is another one")
+	}
+}
