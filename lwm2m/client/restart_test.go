@@ -17,9 +17,15 @@ import (
 // it: in order, or as if it were killed.
 func life(t *testing.T, s *scripted, store *memory, uri string, security func(*model.Batch), celsius float64) (l *lab, changed chan struct{}, end func(kill bool)) {
 	t.Helper()
+	return lifeOn(t, s, store, store, uri, security, celsius)
+}
+
+// lifeOn is life with a Store that keeps its records in memory.
+func lifeOn(t *testing.T, s *scripted, disk Store, store *memory, uri string, security func(*model.Batch), celsius float64) (l *lab, changed chan struct{}, end func(kill bool)) {
+	t.Helper()
 	changed = make(chan struct{}, 1)
 	l = newLab(t, func(c *Config) {
-		c.Dialer, c.Params, c.Store = nil, quick, store
+		c.Dialer, c.Params, c.Store = nil, quick, disk
 		c.OnStatus = func(AccountStatus) {
 			select {
 			case changed <- struct{}{}:

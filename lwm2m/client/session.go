@@ -16,10 +16,11 @@ import (
 )
 
 const (
-	contactQuiet = 10 * time.Minute // the time of an Update is on disk, but not that of each
-	retrySave    = time.Second
-	askAfter     = 2 * time.Second // a server that was told nothing is asked whether it knows us
-	askRepeats   = 2               // retransmissions meanwhile
+	contactQuiet  = 10 * time.Minute // the time of an Update is on disk, but not that of each
+	retrySave     = time.Second      // a disk that fails is tried again then, and then after twice the time …
+	retrySaveMost = 5 * time.Minute  // at most
+	askAfter      = 2 * time.Second  // a server that was told nothing is asked whether it knows us
+	askRepeats    = 2                // retransmissions meanwhile
 )
 
 var errCopied = errors.New("the state directory is a copy of another one, or was restored")
@@ -33,6 +34,8 @@ type keeping struct {
 	orderBook *orderBook // nil: there is none yet
 	saveAt    time.Time  // bring the record up to date then; zero: it is
 	retryAt   time.Time  // no number is reserved before
+	retryIn   time.Duration
+	unsaved   bool // it could not be saved: tried again when the server is next heard
 }
 
 // resumption is a session of an earlier process.
@@ -290,7 +293,7 @@ func (a *account) saveRegistration() {
 
 // saveSession brings the record of the session up to date, and makes it for a new one.
 func (a *account) saveSession() {
-	a.keeping.saveAt = time.Time{}
+	a.keeping.saveAt, a.keeping.unsaved = time.Time{}, false
 	if a.client.config.Store == nil || a.connection == nil || a.connection.binding() == overTCP {
 		return // a stream ends with the process
 	}
@@ -298,21 +301,27 @@ func (a *account) saveSession() {
 	if first {
 		a.keeping = keeping{live: true, edge: edge{id: newSessionID(), contact: a.sentAt}}
 		if err := a.reserve(); err != nil {
-			a.log.Error("the session will not outlive this run", slog.Any("err", err))
-			a.keeping = keeping{}
+			a.notSaved(err)
+			a.keeping = keeping{unsaved: true}
 			a.allowAll()
 			return
 		}
 	}
 	if err := a.writeSession(false); err != nil {
-		if a.mention("session") {
-			a.log.Warn("the session will not outlive this run", slog.Any("err", err))
-		}
+		a.notSaved(err)
 		a.voidSession()
+		a.keeping.unsaved = true
 		return
 	}
+	delete(a.warned, "session")
 	if first {
 		a.openOrders(0)
+	}
+}
+
+func (a *account) notSaved(err error) {
+	if a.mention("session") {
+		a.log.Error("the session will not outlive this run", slog.Any("err", err))
 	}
 }
 
@@ -349,6 +358,10 @@ func (a *account) writeSession(last bool) error {
 // contacted notes that the server knows the registration as it is.
 func (a *account) contacted() {
 	k := &a.keeping
+	if k.unsaved {
+		a.saveSession()
+		return
+	}
 	if !k.live {
 		return
 	}

@@ -150,10 +150,11 @@ func (a *account) reserve() error {
 	}
 	e.point = a.connection.conn.Point().Ahead(k.block) // after the limit: each record uses one at most
 	if err := a.client.config.journal().Save(edgeKey(a.ssid), e.record()); err != nil {
-		k.retryAt = now.Add(retrySave)
+		k.retryIn = min(max(2*k.retryIn, retrySave), retrySaveMost)
+		k.retryAt = now.Add(k.retryIn)
 		return fmt.Errorf("reserve numbers: %w", err)
 	}
-	k.edge, k.spent, k.retryAt = e, now, time.Time{}
+	k.edge, k.spent, k.retryAt, k.retryIn = e, now, time.Time{}, 0
 	a.allowReserved()
 	return nil
 }
@@ -169,23 +170,37 @@ func (a *account) allowReserved() {
 // reserveIfDue reserves more numbers when half of the last ones are used.
 func (a *account) reserveIfDue(now time.Time) {
 	k := &a.keeping
-	if !k.live || a.connection == nil || now.Before(k.retryAt) {
+	if !k.live || a.connection == nil {
 		return
 	}
 	left, records := k.edge.point.MessageID-a.connection.conn.Point().MessageID, uint64(allNumbers)
 	if s, secure := a.connection.nc.(rationed); secure {
 		records = s.Remaining()
 	}
+	out := records <= lastNumber
+	if now.Before(k.retryAt) && !out {
+		return
+	}
 	if half := k.block / 2; left > half && left <= k.block && records > uint64(half) {
 		return
 	}
-	if err := a.reserve(); err != nil {
+	err := a.reserve()
+	switch {
+	case err == nil:
+		delete(a.warned, "numbers")
+	case a.mention("numbers"):
 		a.log.Error("the session will not outlive this run", slog.Any("err", err))
-		if records == 0 {
-			a.on(lost)
-		}
+	}
+	switch {
+	case err != nil && out:
+		a.on(lost)
+	case err != nil:
+		a.connection.few.Store(lastNumber) // heard of before nothing can be sent any more
 	}
 }
+
+// lastNumber is how many record numbers are left when a session ends of which no more can be reserved.
+const lastNumber = 1
 
 // allowAll takes the limit off a session that is not on disk.
 func (a *account) allowAll() {

@@ -1,0 +1,111 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lwm2m-agent/lwm2m/coap"
+)
+
+// full makes all that is saved fail, or succeed.
+func (f *fragile) full(yes bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fails[""] = yes
+}
+
+// on makes a device whose Store it is, over its lives.
+func (f *fragile) on(log *bytes.Buffer) func(*Config) {
+	return func(c *Config) {
+		f.memory = c.Store.(*memory)
+		c.Store = f
+		if log != nil {
+			c.Log = slog.New(slog.NewTextHandler(log, nil))
+		}
+	}
+}
+
+// TestSavedWhenThereIsRoom: a session that could not be saved when it began is saved once it can be, without a
+// new registration, and outlives the process from then on.
+func TestSavedWhenThereIsRoom(t *testing.T) {
+	disk := &fragile{fails: map[string]bool{"": true}}
+	var log bytes.Buffer
+	live(t, disk.on(&log), func(l *lives) {
+		w := l.observe(temperature, -1)
+		l.after(48 * time.Hour)
+		if n := strings.Count(log.String(), "will not outlive"); n != 1 {
+			t.Errorf("%d lines of the log:\n%s", n, log.String())
+		}
+		disk.full(false)
+		l.after(24 * time.Hour)
+		l.server.take()
+		l.kill()
+		l.start(20)
+		l.after(10 * time.Second)
+		if calls := fmt.Sprint(l.server.take()); strings.Contains(calls, register) {
+			t.Errorf("the server received %s", calls)
+		}
+		l.temperature(0, 25)
+		synctest.Wait()
+		if got := w.payloads(); len(got) == 0 || got[len(got)-1] != "25" {
+			t.Errorf("told %q", got)
+		}
+	})
+}
+
+// TestFullDiskSaysSoOnce: numbers that cannot be reserved are tried again, not at full speed, and say so once.
+func TestFullDiskSaysSoOnce(t *testing.T) {
+	disk := &fragile{fails: map[string]bool{}}
+	var log bytes.Buffer
+	live(t, disk.on(&log), func(l *lives) {
+		l.observe(temperature, -1)
+		disk.full(true)
+		for i := range 2000 {
+			l.temperature(0, float64(i+100))
+			l.after(time.Second)
+		}
+		l.after(time.Hour)
+		if n := strings.Count(log.String(), "level=ERROR"); n > 2 {
+			t.Errorf("%d lines of the log:\n%.2000s", n, log.String())
+		}
+	})
+}
+
+// TestFullDiskOverDTLS: no record goes out with a number of which the disk does not say that it is used. When those are
+// at an end and the disk is full, a new session takes the place of the old one, and works.
+func TestFullDiskOverDTLS(t *testing.T) {
+	s := &scripted{t: t}
+	uri, security, sessions := s.listen(t, 6)
+	disk := &fragile{memory: &memory{}, fails: map[string]bool{}}
+	l, changed, end := lifeOn(t, s, disk, disk.memory, uri, security, 20)
+	defer func() { end(false) }()
+	l.await(changed, "registered", isRegistered)
+	l.wantCalls(register)
+	disk.full(true)
+	read := &coap.Message{Code: coap.GET}
+	read.SetPath("/3/0/0")
+	answered := uint64(0)
+	for sessions() == 1 {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		if _, err := s.connection().Do(ctx, read); err == nil {
+			answered++
+		}
+		cancel()
+		if answered > 3*minBlock {
+			t.Fatalf("%d answers in the first session", answered)
+		}
+	}
+	record, _ := disk.Load(edgeKey(101))
+	if e, err := parseEdge(record); err != nil || answered > e.next {
+		t.Errorf("%d answers, the disk says %d, %v", answered, e.next, err)
+	}
+	l.await(changed, "registered", isRegistered)
+	l.wantCalls(register)
+	l.exercise()
+}
