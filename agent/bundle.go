@@ -64,7 +64,10 @@ func Bundle(ctx context.Context, w io.Writer, o BundleOptions) error {
 		text, err := fs.ReadFile(host.Root(), name)
 		b.add(path.Join("machine", path.Base(name)), text, err)
 	}
-	return errors.Join(b.err, b.tar.Close(), z.Close())
+	if b.err != nil {
+		return b.err // closing says the same
+	}
+	return errors.Join(b.tar.Close(), z.Close())
 }
 
 // logOf returns the lines in the answer for the data of a log.

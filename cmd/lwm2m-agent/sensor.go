@@ -54,18 +54,21 @@ func runSensor(ctx context.Context, c *call) error {
 }
 
 // recordSensor writes the playback file; the readings go to standard error, since
-// the file may go to standard output.
-func recordSensor(ctx context.Context, c *call, r agent.Recorded, out string) (err error) {
-	w := c.stdout
-	if out != "-" {
-		file, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // a test's data, for everyone
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-		w = file
+// the file may go to standard output. A file that is not whole does not stay.
+func recordSensor(ctx context.Context, c *call, r agent.Recorded, out string) error {
+	if out == "-" {
+		readings, err := agent.SensorRecord(ctx, r, c.stdout)
+		return errors.Join(err, printLines(c.stderr, readings))
 	}
-	readings, err := agent.SensorRecord(ctx, r, w)
+	file, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // a test's data, for everyone
+	if err != nil {
+		return err
+	}
+	readings, err := agent.SensorRecord(ctx, r, file)
+	closed := file.Close()
+	if readings == nil || closed != nil {
+		return errors.Join(err, closed, os.Remove(out)) //nolint:gosec // as above
+	}
 	return errors.Join(err, printLines(c.stderr, readings))
 }
 

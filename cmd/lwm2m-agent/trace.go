@@ -64,8 +64,8 @@ func runTrace(ctx context.Context, c *call) (err error) {
 
 // capture begins a capture file; end closes it.
 func (c *call) capture(file string) (w *trace.Writer, end func() error, err error) {
-	out := c.stdout
-	end = func() error { return nil }
+	out, empty := c.stdout, func() error { return nil }
+	end = empty
 	if file != "-" {
 		// Not over anything that is there: whoever runs this is root, as a rule.
 		f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -73,9 +73,10 @@ func (c *call) capture(file string) (w *trace.Writer, end func() error, err erro
 			return nil, nil, err
 		}
 		out, end = f, f.Close
+		empty = func() error { return os.Remove(file) }
 	}
 	if w, err = trace.NewWriter(out, "lwm2m-agent"); err != nil {
-		return nil, nil, errors.Join(err, end())
+		return nil, nil, errors.Join(err, end(), empty())
 	}
 	return w, end, nil
 }
