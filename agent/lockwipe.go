@@ -29,10 +29,12 @@ type lockAndWipe struct {
 	agent   *Agent
 	folders []string
 	object  *objects.LockAndWipe
-	wake    chan struct{} // receives when there is something to wipe
+	erase   func(folder string) error // host.Wipe
+	wake    chan struct{}             // receives when there is something to wipe
 	locked  atomic.Pointer[lockRecord]
 
-	mu sync.Mutex // held while the record changes
+	mu     sync.Mutex // held while the record changes
+	orders int        // to wipe, in this run
 }
 
 // lockRecord is what outlives a restart, and a factory reset: who finds a device must not
@@ -50,7 +52,7 @@ func (a *Agent) addLockAndWipe() error {
 	if cfg == nil {
 		return nil
 	}
-	l := &lockAndWipe{agent: a, folders: cfg.Folders, wake: make(chan struct{}, 1)}
+	l := &lockAndWipe{agent: a, folders: cfg.Folders, erase: host.Wipe, wake: make(chan struct{}, 1)}
 	record, err := a.store.Bucket(store.Values).Load(keyLock)
 	r := new(lockRecord)
 	if err == nil && record != nil {
@@ -171,9 +173,18 @@ func (l *lockAndWipe) makeSafe(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// Wipe implements objects.Locker: the order is on disk, run carries it out.
+// Wipe implements objects.Locker: the order is on disk, run carries it out. One that is under way stays, too.
 func (l *lockAndWipe) Wipe(_ context.Context, origin model.Origin, targets []string) error {
-	if err := l.change(func(r *lockRecord) { r.Wiping, r.Result = targets, objects.NoLockResult }); err != nil {
+	err := l.change(func(r *lockRecord) {
+		l.orders++
+		for _, target := range targets {
+			if !slices.Contains(r.Wiping, target) {
+				r.Wiping = append(slices.Clip(r.Wiping), target)
+			}
+		}
+		r.Result = objects.NoLockResult
+	})
+	if err != nil {
 		return err
 	}
 	l.agent.log.Warn("data are wiped", slog.Any("targets", targets), slog.Int("server", int(origin.Server)))
@@ -200,40 +211,61 @@ func (l *lockAndWipe) run(ctx context.Context) error {
 
 // wipe erases folders, and the state last: with it goes the order itself.
 func (l *lockAndWipe) wipe(ctx context.Context) error {
-	wiping := l.locked.Load().Wiping
+	l.mu.Lock()
+	wiping, orders := l.locked.Load().Wiping, l.orders
+	l.mu.Unlock()
 	if len(wiping) == 0 {
 		return nil
 	}
 	var problems []error
-	for _, folder := range l.folders {
-		if slices.Contains(wiping, folder) {
-			problems = append(problems, host.Wipe(folder))
+	for _, target := range wiping {
+		switch {
+		case target == wipeState:
+		case slices.Contains(l.folders, target):
+			problems = append(problems, l.erase(target))
+		default:
+			problems = append(problems, fmt.Errorf("%s was to be wiped, and is no longer among the folders of [lock_and_wipe]", target))
 		}
 	}
 	err := errors.Join(problems...)
-	if err == nil && slices.Contains(wiping, wipeState) {
-		if err = l.agent.factoryReset(ctx, model.FromAgent()); err == nil {
-			return nil // afterReset is the end of the order
-		}
+	switch {
+	case err != nil:
+		return errors.Join(err, l.wiped(orders, nil, objects.WipeFailed))
+	case !slices.Contains(wiping, wipeState):
+		return l.wiped(orders, nil, objects.WipeDone)
 	}
-	done := func(result objects.LockResult) error {
-		return l.change(func(r *lockRecord) { r.Wiping, r.Result = nil, result })
+	if err := l.wiped(orders, []string{wipeState}, objects.NoLockResult); err != nil {
+		return err
 	}
-	if err != nil {
-		return errors.Join(err, done(objects.WipeFailed))
+	if len(l.locked.Load().Wiping) > 1 {
+		return nil // more was ordered meanwhile
 	}
-	return done(objects.WipeDone)
+	if err := l.agent.factoryReset(ctx, model.FromAgent()); err != nil {
+		return errors.Join(err, l.wiped(orders, nil, objects.WipeFailed))
+	}
+	return nil // afterReset is the end of the order
 }
 
-// afterReset returns what a factory reset leaves of object 8: the lock, and that the state is wiped, if
-// that was asked for.
+// wiped notes what is left to wipe, unless more was ordered meanwhile: then all of it begins anew.
+func (l *lockAndWipe) wiped(orders int, left []string, result objects.LockResult) error {
+	return l.change(func(r *lockRecord) {
+		if l.orders == orders {
+			r.Wiping, r.Result = left, result
+		}
+	})
+}
+
+// afterReset returns what a factory reset leaves of object 8: the lock, folders that have yet to be wiped, and that the state
+// is wiped, if that was asked for.
 func (l *lockAndWipe) afterReset() map[store.Name]map[string][]byte {
 	if l == nil {
 		return nil
 	}
 	r := *l.locked.Load()
-	if slices.Contains(r.Wiping, wipeState) {
-		r.Wiping, r.Result = nil, objects.WipeDone
+	if i := slices.Index(r.Wiping, wipeState); i >= 0 {
+		if r.Wiping = slices.Delete(slices.Clone(r.Wiping), i, i+1); len(r.Wiping) == 0 {
+			r.Result = objects.WipeDone
+		}
 	}
 	record, err := json.Marshal(&r)
 	if err != nil {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"os"
@@ -9,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/demo"
+	"lwm2m-agent/agent/store"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/lwm2m/server"
@@ -177,6 +181,68 @@ func TestWipe(t *testing.T) {
 	l.back(t)
 	l.awaitResult(t, objects.WipeDone)
 	l.checkWiped(t, outside)
+}
+
+// TestWipeOrderedMeanwhile: an order that comes while another is carried out is carried out, too, also that for the same
+// folder, and after a cut.
+func TestWipeOrderedMeanwhile(t *testing.T) {
+	l := newLockLab(t)
+	other := filepath.Join(t.TempDir(), "other")
+	l.cfg.LockAndWipe.Folders = append(l.cfg.LockAndWipe.Folders, other)
+	a, err := New(Options{Config: l.cfg, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = a.Close() }()
+	order := func(targets ...string) {
+		t.Helper()
+		if err := a.lock.Wipe(t.Context(), model.FromServer(101), targets); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var erased []string
+	a.lock.erase = func(folder string) error {
+		if erased = append(erased, folder); len(erased) == 1 {
+			order(other, l.folder)
+		}
+		return nil
+	}
+	order(l.folder)
+	for i, want := range []lockRecord{
+		{Wiping: []string{l.folder, other}, Result: objects.NoLockResult},
+		{Result: objects.WipeDone},
+	} {
+		if err := a.lock.wipe(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(&want, a.lock.locked.Load()); d != "" {
+			t.Errorf("run %d: %s", i, d)
+		}
+	}
+	if d := cmp.Diff([]string{l.folder, l.folder, other}, erased); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestResetWhileWiping: a factory reset that somebody else orders in the middle of a wipe leaves what has yet to be wiped
+// to the next start.
+func TestResetWhileWiping(t *testing.T) {
+	l := newLockLab(t)
+	a, err := New(Options{Config: l.cfg, FactoryReset: true, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = a.Close() }()
+	if err := a.lock.Wipe(t.Context(), model.FromServer(101), []string{l.folder, wipeState}); err != nil {
+		t.Fatal(err)
+	}
+	var got lockRecord
+	if err := json.Unmarshal(a.lock.afterReset()[store.Values][keyLock], &got); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(lockRecord{Wiping: []string{l.folder}, Result: objects.NoLockResult}, got); d != "" {
+		t.Error(d)
+	}
 }
 
 func (l *lockLab) checkWiped(t *testing.T, outside string) {
