@@ -77,7 +77,15 @@ func (a *Agent) accountChanged(s client.AccountStatus) {
 			a.health.Clear(code, on)
 		}
 	}
+	if s.Gone >= manyGone {
+		a.health.Set(health.RegistrationLost, on, "")
+	} else {
+		a.health.Clear(health.RegistrationLost, on)
+	}
 }
+
+// manyGone is how many registrations in a row must be lost before that is a trouble: a server may be started anew.
+const manyGone = 3
 
 // withRemedy is an error with what can be done about just that one.
 func withRemedy(err, remedy string) string {

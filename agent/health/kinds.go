@@ -5,6 +5,7 @@ const (
 	ServerUnreachable     Code = "server-unreachable"
 	ServerRefuses         Code = "server-refuses"
 	ServerIdentity        Code = "server-identity"
+	RegistrationLost      Code = "registration-lost"
 	ServerMissing         Code = "server-missing"
 	BootstrapFailing      Code = "bootstrap-failing"
 	AccountsReverted      Code = "accounts-reverted"
@@ -52,6 +53,11 @@ var kinds = []Kind{
 		Code: ServerIdentity, Severity: Error, Subject: "server",
 		Text:   "no secure session: keys or certificates of this device and the server do not fit",
 		Remedy: "Read the text: it names the alert, or the message that did not come, and ends with what helps. Pre-shared keys: compare `identity` and the key with what the server has for this client; a wrong key shows as an alert of the server (decrypt_error, bad_record_mac, with some servers internal_error), or only as a handshake that stops after a flight. Certificates: one that has expired, or is not valid yet, may be right and this device's clock wrong (`date`); one that is not trusted: compare `server_certificate_file`, and the host of `uri` (or `sni`) with the names in it.",
+	},
+	{
+		Code: RegistrationLost, Severity: Warning, Subject: "server",
+		Text:   "the server no longer had the last registrations, three in a row or more, before their lifetime was over",
+		Remedy: "As a rule two devices have the same endpoint name: the Register of one ends the registration of the other, and each sees this. The server's list of clients shows the address changing. Give one of them another `endpoint`, and keys of its own. If there is no second device, the server forgets its registrations: it is started anew often, or several instances of it do not share them. The entry goes when a registration has stood for two lifetimes.",
 	},
 	{
 		Code: ServerMissing, Severity: Warning,

@@ -100,6 +100,7 @@ type account struct {
 	unheard     bool      // the server, since the start
 	askAt       time.Time // whether it knows us; zero: something is under way that shows
 	beganAt     time.Time // of the registration
+	gone        int       // see AccountStatus
 	renewedAt   time.Time // when the Register or Update was sent that the server accepted last
 	waitUntil   time.Time // end of a back-off or Disable; zero: none
 	notBefore   time.Time // the server wants no attempt before; it may have passed

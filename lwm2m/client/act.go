@@ -212,6 +212,7 @@ func (a *account) answered(r answered) {
 		a.leaveSession()
 		a.suspected = a.silence
 	}
+	a.countGone(e)
 	if e == accepted && a.state == Registering {
 		a.location = r.response.LocationPath()
 		a.reach.family = a.connection.family()
@@ -220,6 +221,18 @@ func (a *account) answered(r answered) {
 		e = reconfigured
 	}
 	a.on(a.orElsewhere(e))
+}
+
+// countGone counts registrations that the server ended before their time. One that has stood for two lifetimes shows that
+// it does not do so any more.
+func (a *account) countGone(e event) {
+	switch {
+	case a.state != Updating:
+	case e == unknown && !a.lapsed():
+		a.gone++
+	case e == accepted && a.now().Sub(a.beganAt) >= 2*a.told.lifetime:
+		a.gone = 0
+	}
 }
 
 func (a *account) sendRegister() {

@@ -28,6 +28,7 @@ type AccountStatus struct {
 	QueueMode bool
 	Location  string // of the registration: "/rd/5a3f"
 	Continued bool   // the registration is that of an earlier run of the agent
+	Gone      int    // registrations in a row that the server no longer had before their lifetime was over
 
 	Transport string // "UDP", "TCP", "DTLS PSK", "TLS X.509" …; "" while there is no connection
 	Local     string // local address
@@ -190,6 +191,7 @@ func (a *account) show() {
 		QueueMode:     a.queueMode(),
 		Location:      a.location,
 		Continued:     a.fromEarlier,
+		Gone:          a.gone,
 		Observations:  len(a.observations.byToken),
 		Queued:        a.queued(),
 		Dropped:       a.history.dropped,

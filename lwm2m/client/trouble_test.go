@@ -97,6 +97,36 @@ func TestForgottenRegistration(t *testing.T) {
 	}
 }
 
+// TestRegistrationsGone counts the registrations that another device of the same name, or a server without a memory, ends: not
+// faster than Updates are due, and until one has stood.
+func TestRegistrationsGone(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.registered()
+		l.server.set(func(s *scripted) {
+			s.script = func(c call) *coap.Message {
+				if c.path != "/rd" {
+					return &coap.Message{Code: coap.NotFound}
+				}
+				return nil
+			}
+		})
+		l.server.take()
+		l.after(time.Hour) // of a lifetime of ten minutes
+		if s, n := l.status(), len(l.server.take()); s.Gone < 5 || n > 2*s.Gone+1 || s.Gone > 15 {
+			l.t.Errorf("%d are gone, %d requests", s.Gone, n)
+		}
+		l.server.set(func(s *scripted) { s.script = nil })
+		l.after(15 * time.Minute)
+		if s := l.status(); s.Gone == 0 {
+			l.t.Error("none is gone, and the last one has not stood yet")
+		}
+		l.after(30 * time.Minute)
+		if s := l.status(); s.Gone != 0 {
+			l.t.Errorf("%d are gone, and the last one has stood", s.Gone)
+		}
+	})
+}
+
 // TestForgottenIsNoRefusal shows what is said of a server that was started anew, while its answer to the Register is awaited.
 func TestForgottenIsNoRefusal(t *testing.T) {
 	var mu sync.Mutex
