@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/control"
@@ -240,6 +241,9 @@ func (a *Agent) troubles() []objects.Trouble {
 func (a *Agent) showErrors(ctx context.Context) error {
 	sub := a.health.Subscribe()
 	defer sub.Close()
+	lines := newTroubleLog(a.log)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
 		if err := a.objects.device.SetErrors(a.deviceErrors()...); err != nil {
 			return err
@@ -247,26 +251,20 @@ func (a *Agent) showErrors(ctx context.Context) error {
 		if err := a.objects.health.Publish(a.troubles()); err != nil {
 			return err
 		}
+		timer.Stop()
+		if wait := lines.wait(time.Now()); wait >= 0 {
+			timer.Reset(wait)
+		}
 		select {
 		case <-sub.Wake():
+		case <-timer.C:
 		case <-ctx.Done():
 			return nil
 		}
+		now := time.Now()
 		for _, c := range sub.Take() {
-			a.logTrouble(ctx, c)
+			lines.note(ctx, c, now)
 		}
+		lines.sumUp(ctx, now)
 	}
-}
-
-func (a *Agent) logTrouble(ctx context.Context, c health.Change) {
-	if !c.Set {
-		a.log.Info("trouble is over", slog.String("code", string(c.Trouble.Code)), slog.String("on", c.Trouble.On))
-		return
-	}
-	level := slog.LevelWarn
-	if c.Trouble.Subject == "server" {
-		level = slog.LevelDebug // the client has said it
-	}
-	a.log.Log(ctx, level, "trouble", slog.String("code", string(c.Trouble.Code)), slog.String("on", c.Trouble.On),
-		slog.String("detail", c.Trouble.Detail), slog.String("remedy", c.Trouble.Remedy))
 }

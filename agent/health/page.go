@@ -14,7 +14,8 @@ const introduction = `# Troubleshooting
 
 ` + "`lwm2m-agent status`" + ` lists what is wrong now, each with a code. This page has one entry for each code. The same list is
 ` + "`GET /v1/health`" + ` of the control interface, and servers see it as object 26244 (Gateway Health), with code,
-subject and reason, and the error codes below as resource /3/0/11 of object Device.
+subject and reason, and the error codes below as resource /3/0/11 of object Device. The log has
+a line when a trouble comes and one when it goes; of one that comes and goes again and again, four, and then one an hour that says how often it has changed and how it is.
 
 - **error**: something that was asked for does not work
 - **warning**: it works, but not as it should, or will not for long
