@@ -28,11 +28,21 @@ func (b Budget) period(now time.Time) (name string, next time.Time) {
 	return now.Format(time.DateOnly), time.Date(year, month, day+1, 0, 0, 0, 0, now.Location())
 }
 
+// current is period, unless the one that is on record comes right after it: then the clock has gone back, as that of a machine
+// without a battery does at a boot, and nothing is renewed when it is right again.
+func (b Budget) current(now time.Time, recorded string) (name string, next time.Time) {
+	name, next = b.period(now)
+	if after, end := b.period(next); after == recorded {
+		return after, end
+	}
+	return name, next
+}
+
 // count adds bytes to what the period has cost, and returns what it has left, and when the next one begins.
 func (u *Updater) count(n int) (left int64, next time.Time) {
-	name, next := u.cfg.Budget.period(u.cfg.Clock())
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	name, next := u.cfg.Budget.current(u.cfg.Clock(), u.cost.Period)
 	if u.cost.Period != name {
 		u.cost = Spending{Period: name}
 	}

@@ -125,6 +125,38 @@ func TestBudgetOutlivesAPowerCut(t *testing.T) {
 	})
 }
 
+// TestBudgetWhenTheClockGoesBack: a clock that is a day behind after a boot, until it is set, renews no budget.
+func TestBudgetWhenTheClockGoesBack(t *testing.T) {
+	d := &dear{content: long(1000), validator: "v"}
+	behind := time.Duration(0)
+	change := func(c *Config) {
+		d.costs(Budget{Bytes: 1100})(c)
+		c.Clock = func() time.Time { return time.Now().UTC().Add(-behind) }
+	}
+	simulate(t, change, func(b *bench) {
+		b.must(b.u.Fetch(b.Context(), "coap://x/y"))
+		b.is(Fetching, Initial)
+		b.end()
+		behind = 23 * time.Hour
+		b.start(change)
+		time.Sleep(time.Hour)
+		next := time.Date(2000, 1, 2, 0, 0, 0, 0, time.UTC)
+		if s := b.u.Status(); s.Wait.For != ForDataBudget || s.Spent != 1100 || !s.Renewed.Equal(next) {
+			t.Errorf("with the clock behind: %+v", s)
+		}
+		b.end()
+		behind = 0
+		b.start(change)
+		time.Sleep(time.Hour)
+		b.is(Fetching, Initial)
+		if s := b.u.Status(); s.Wait.For != ForDataBudget || s.Spent != 1100 || s.OnDisk != 500 {
+			t.Errorf("with the clock right again: %+v", s)
+		}
+		time.Sleep(22 * time.Hour)
+		b.is(Ready, Initial)
+	})
+}
+
 // TestBudgetCountsWhatFails: attempts that bring nothing cost as well, and the next update finds what the last one has spent.
 func TestBudgetCountsWhatFails(t *testing.T) {
 	d := &dear{content: long(200), validator: "v", lost: true}

@@ -40,7 +40,7 @@ type Config struct {
 
 	Budget  Budget                  // of downloads
 	Metered func(uri *url.URL) bool // what a URI costs counts now; nil: everything does
-	// Clock is what the budget's calendar goes by; nil: Now. It should not go back to a day that is over.
+	// Clock is what the budget's calendar goes by; nil: Now. Going back by a day, or month, renews nothing.
 	Clock func() time.Time
 
 	Rate          int64 // of a download, in bytes a second; 0: as fast as it comes
@@ -193,7 +193,7 @@ func (u *Updater) Status() Status {
 	s.Wait = waits
 	if s.Budget = u.cfg.Budget; s.Budget.Bytes > 0 {
 		var period string
-		if period, s.Renewed = s.Budget.period(u.cfg.Clock()); period == cost.Period {
+		if period, s.Renewed = s.Budget.current(u.cfg.Clock(), cost.Period); period == cost.Period {
 			s.Spent = cost.Bytes
 		}
 	}
