@@ -41,7 +41,8 @@ over loopback; Leshan's Java client (its newest release on Maven Central that re
   needed. Work brings some of them back and lets the heap reach its size, so growth counts from a tenth of it on.
 - The handshakes' own processor time is that of the client's thread, the mean of %d in memory with the server on another thread. What a further
   server costs is heap and stacks five seconds after the registrations, the median of %d turns.
-- Wake-ups are the tenths of a second in which any thread ran. The Go runtime's monitor wakes once a minute and naps for a moment, which makes
+- Wake-ups are the tenths of a second in which any thread ran; of two in succession one counts, so that a process that runs in
+  each of them shows 300 a minute. The Go runtime's monitor wakes once a minute and naps for a moment, which makes
   two context switches; the agent itself has no timer before the next Update.
 - Sampling is what all threads of the agent use of a core over %v, registered and observed by nobody.
 - A pull takes from the write of the URI to the notification that the package is there and verified (the back end is `+"`file`"+`, the image random); "one block
