@@ -125,6 +125,56 @@ func TestModemIsWritten(t *testing.T) {
 	until(t, a, "/11/1/1", lwm2m.String("iot.lab"))
 }
 
+// TestStuckModem has the modem not answer any more: reads, notifications and Updates go on meanwhile, also of the modem's own objects
+// and beside a write that waits for it.
+func TestStuckModem(t *testing.T) {
+	l := newLab(t)
+	sim, m := plugIn(t)
+	cfg := l.config()
+	cfg.Modems = []config.Modem{m}
+	a, _ := l.run(t, cfg)
+	l.next(t, server.Registered)
+	until(t, a, "/10/0/4", lwm2m.Integer(6*3600))
+	c := l.client(t)
+	relay := lwm2m.MustPath("/3306/0/5850")
+	if _, err := c.Observe(t.Context(), relay, lwm2m.FormatSenMLCBOR); err != nil {
+		t.Fatal(err)
+	}
+	sim.Silence(true)
+	defer sim.Silence(false)
+	asked := len(sim.Commands())
+	written := make(chan error, 1)
+	go func() {
+		timer := lwm2m.MustPath("/10/0/4")
+		written <- c.Replace(t.Context(), timer, lwm2m.FormatText, []lwm2m.Node{{Path: timer, Value: lwm2m.Integer(86400)}})
+	}()
+	wait(t, "the modem is asked", func() bool { return len(sim.Commands()) > asked })
+	for _, path := range []string{"/3/0/0", "/4", "/10", "/11", "/3306"} {
+		if _, err := c.Read(t.Context(), lwm2m.MustPath(path)); err != nil {
+			t.Errorf("read %s: %v", path, err)
+		}
+	}
+	if err := c.Replace(t.Context(), relay, lwm2m.FormatText, []lwm2m.Node{{Path: relay, Value: lwm2m.Boolean(true)}}); err != nil {
+		t.Error(err)
+	}
+	if e := l.next(t, server.Notified); e.Path != relay {
+		t.Errorf("notified of %v", e.Path)
+	}
+	if err := a.client.Update(101); err != nil {
+		t.Fatal(err)
+	}
+	l.next(t, server.Updated)
+	select {
+	case err := <-written:
+		t.Errorf("all that was to be while the write waited; it has ended: %v", err)
+	default:
+	}
+	sim.Silence(false)
+	if err := <-written; err == nil {
+		t.Error("a write that the modem has not answered was taken")
+	}
+}
+
 // TestModemIsSteered has a server say which radio and operators the modem prefers. The module keeps that:
 // it is there when the agent is started again.
 func TestModemIsSteered(t *testing.T) {
