@@ -32,6 +32,7 @@ type configuration struct {
 	active    *config.Layout // in force
 	candidate *candidate     // nil: none
 	plan      string         // what the transaction under way changes
+	remote    bool           // a server ordered it
 	trial     *trial         // nil: no servers are waited for
 }
 
@@ -47,7 +48,7 @@ type candidate struct {
 type trial struct {
 	received map[uint16]uint64 // messages of each account when its settings were taken up
 	wanted   []uint16          // all of these
-	any      bool              // or any, since none of those that were reachable is left
+	any      bool              // or any, since none of those that were reachable is left or known
 	none     bool              // none was reachable
 }
 
@@ -123,6 +124,7 @@ func (c *configuration) force(ctx context.Context, overlay string) error {
 func (c *configuration) apply(ctx context.Context, overlay string, try bool) error {
 	c.mu.Lock()
 	c.trial = nil
+	remote := c.remote
 	c.mu.Unlock()
 	before := c.agent.client.Status()
 	if err := c.force(ctx, overlay); err != nil {
@@ -134,7 +136,7 @@ func (c *configuration) apply(ctx context.Context, overlay string, try bool) err
 	if err := c.agent.client.Settle(ctx); err != nil {
 		return err
 	}
-	t := newTrial(before, c.agent.client.Status())
+	t := newTrial(before, c.agent.client.Status(), remote)
 	c.mu.Lock()
 	c.trial = t
 	c.mu.Unlock()
@@ -153,9 +155,10 @@ func registered(s *client.AccountStatus) bool {
 }
 
 // newTrial returns which servers are to be reached: those that were, and still have an account; if
-// none of them has, any server.
-func newTrial(before, now []client.AccountStatus) *trial {
-	t := &trial{received: make(map[uint16]uint64), none: true}
+// none of them has, any server. What a server orders (remote) shows that one is reachable, also when
+// its registration is not on disk yet.
+func newTrial(before, now []client.AccountStatus, remote bool) *trial {
+	t := &trial{received: make(map[uint16]uint64), none: !remote}
 	for i := range now {
 		t.received[now[i].ShortServerID] = now[i].ReceivedMessages
 	}

@@ -150,13 +150,13 @@ func (c *configuration) commit(layout *config.Layout, by string, remote bool) er
 		pause = answerTime // the answer goes out over what is changed
 	}
 	c.mu.Lock()
-	before := c.plan
-	c.plan = described(layout)
+	plan, ordered := c.plan, c.remote
+	c.plan, c.remote = described(layout), remote
 	c.mu.Unlock()
 	err := notNow(c.machine.Commit(layout.Overlay, by, pause))
 	if err != nil {
 		c.mu.Lock()
-		c.plan = before
+		c.plan, c.remote = plan, ordered
 		c.mu.Unlock()
 		return err
 	}

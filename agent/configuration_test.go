@@ -161,6 +161,23 @@ func (c *configured) until(ok func() bool) {
 
 const aSensor = "[[sensor]]\nname = 'cold room'\ndriver = 'sim'\nobject = 3303\nwave = 'ramp'\nmin = 20\nmax = 30\nperiod = '1h'\ninterval = '1h'\n"
 
+// TestTrialOfAnEarlyOrder: a server may order before the registration that it has confirmed is on
+// disk here. It is waited for all the same; where a local user orders, there is nobody to wait for.
+func TestTrialOfAnEarlyOrder(t *testing.T) {
+	before := []client.AccountStatus{{ShortServerID: 101, State: client.Registering, ReceivedMessages: 8}}
+	trial := newTrial(before, before, true)
+	if reached, objection := trial.judge(before); reached != "" || objection != "" {
+		t.Errorf("not heard of yet: %q, %q", reached, objection)
+	}
+	now := []client.AccountStatus{{ShortServerID: 101, State: client.Registered, ReceivedMessages: 9}}
+	if reached, _ := trial.judge(now); reached != "reached server 101" {
+		t.Errorf("registered: %q", reached)
+	}
+	if reached, _ := newTrial(before, before, false).judge(before); reached == "" {
+		t.Error("with no server known, a local user's order waits")
+	}
+}
+
 // TestSensorAddedRemotely: a server reads the configuration, adds a sensor and writes it back. The
 // session goes on, with the same registration.
 func TestSensorAddedRemotely(t *testing.T) {
