@@ -13,16 +13,6 @@ const (
 	journalFile = "overlay.journal"
 )
 
-// Phase is where a transaction stands.
-type Phase string
-
-// The phases.
-const (
-	Resting   Phase = ""          // none is under way
-	Trying    Phase = "trying"    // a new text is in force, and nobody has vouched for it
-	Reverting Phase = "reverting" // the former text comes back
-)
-
 // Result is how a transaction ended.
 type Result string
 
@@ -72,14 +62,29 @@ func readJournal(d Disk) (record, error) {
 	if r.Layout != layout {
 		return record{Layout: layout}, fmt.Errorf("%s has layout %d, this agent knows %d", journalFile, r.Layout, layout)
 	}
+	if r.Phase != Resting {
+		if _, known := next(r.Phase, started); !known {
+			r.Phase = Reverting // a phase of another release
+		}
+	}
 	return r, nil
 }
 
-// over returns the journal when the transaction has come to its end.
-func (r *record) over(at time.Time, result Result, reason string) record {
-	next := *r
-	next.Phase, next.By, next.Before, next.Reason = Resting, "", "", ""
-	next.History = slices.Insert(slices.Clone(r.History), 0, Entry{at.UTC(), r.By, result, reason})
-	next.History = next.History[:min(len(next.History), maxHistory)]
-	return next
+// after returns the journal when an event has led to the next phase, or as it is if it leads nowhere.
+func (r record) after(on event) (record, bool) {
+	t, ok := next(r.Phase, on)
+	if ok {
+		r.Phase = t.to
+	}
+	return r, ok
+}
+
+// over returns the journal when an event has brought the transaction to its end.
+func (r record) over(on event, at time.Time, reason string) record {
+	t, _ := next(r.Phase, on)
+	over, _ := r.after(on)
+	over.By, over.Before, over.Reason = "", "", ""
+	over.History = slices.Insert(slices.Clone(r.History), 0, Entry{at.UTC(), r.By, t.ends, reason})
+	over.History = over.History[:min(len(over.History), maxHistory)]
+	return over
 }

@@ -26,18 +26,15 @@ func (m *Machine) Run(ctx context.Context) error {
 
 // step does what is due and returns when to look again; 0: when something happens.
 func (m *Machine) step(ctx context.Context) time.Duration {
-	m.mu.Lock()
-	phase, applied, pause, text := m.rec.Phase, m.applied, m.pause, m.text
-	m.mu.Unlock()
-	switch {
-	case phase == Trying && !applied:
+	switch m.Status().Phase {
+	case Applying:
 		m.change()
-		m.try(ctx, text, pause)
-		return time.Nanosecond
-	case phase == Trying:
+		return m.try(ctx)
+	case Trying:
 		return m.judge(ctx)
-	case phase == Reverting:
+	case Reverting:
 		return m.goBack(ctx)
+	case Resting:
 	}
 	return 0
 }
@@ -48,55 +45,68 @@ func (m *Machine) change() {
 	}
 }
 
-// try applies what was committed.
-func (m *Machine) try(ctx context.Context, text string, pause time.Duration) {
+// try applies what was committed. The journal goes on saying Applying: a start does the same with both.
+func (m *Machine) try(ctx context.Context) time.Duration {
+	m.mu.Lock()
+	text, pause := m.text, m.pause
+	m.mu.Unlock()
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-		return // the next start reverts it
+		return 0 // the next start reverts it
 	}
 	err := m.cfg.Apply(ctx, text, true)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.applied = true
-	if err != nil && ctx.Err() == nil {
-		m.objects = "it could not be applied: " + err.Error()
+	if ctx.Err() != nil {
+		return 0
 	}
+	if err != nil {
+		return m.revert(ctx, inapplicable, "it could not be applied: "+err.Error())
+	}
+	m.mu.Lock()
+	m.rec, _ = m.rec.after(applied)
+	m.mu.Unlock()
+	return m.judge(ctx)
 }
 
 // judge ends a trial that somebody has vouched for or objected to, or whose time is over.
 func (m *Machine) judge(ctx context.Context) time.Duration {
 	m.mu.Lock()
-	left := time.Until(m.until)
+	left, why, objection, confirm := time.Until(m.until), m.vouched, m.objects, m.confirmTime()
+	m.mu.Unlock()
 	switch {
-	case m.objects != "":
-	case m.vouched != "":
-		undo := m.cfg.Redact(m.rec.Before)
-		next := m.rec.over(m.cfg.Now(), Kept, m.vouched)
-		next.Undo = &undo
-		err := m.journal(next)
-		m.mu.Unlock()
-		if err != nil {
-			m.cfg.Log.Error("a configuration that is good could not be kept yet", slog.Any("error", err))
-			return retryTime
-		}
-		m.change()
-		return 0
+	case objection != "":
+		return m.revert(ctx, objected, objection)
+	case why != "":
+		return m.keep(why)
 	case left > 0:
-		m.mu.Unlock()
 		return left
 	}
-	confirm := m.confirmTime()
-	reason := m.objects
-	m.mu.Unlock()
-	if reason == "" {
-		reason = cmp.Or(m.cfg.Missing(), "the servers were not reached") + ", within " + confirm.String()
-	}
+	return m.revert(ctx, expired, cmp.Or(m.cfg.Missing(), "the servers were not reached")+", within "+confirm.String())
+}
+
+// keep ends a trial that was vouched for.
+func (m *Machine) keep(why string) time.Duration {
 	m.mu.Lock()
-	next := m.rec
-	next.Phase, next.Reason = Reverting, reason
+	undo := m.cfg.Redact(m.rec.Before)
+	next := m.rec.over(vouched, m.cfg.Now(), why)
+	next.Undo = &undo
+	err := m.journal(next)
+	m.mu.Unlock()
+	if err != nil {
+		m.cfg.Log.Error("a configuration that is good could not be kept yet", slog.Any("error", err))
+		return retryTime
+	}
+	m.change()
+	return 0
+}
+
+// revert ends a trial by going back to the former text.
+func (m *Machine) revert(ctx context.Context, on event, reason string) time.Duration {
+	m.mu.Lock()
+	next, _ := m.rec.after(on)
+	next.Reason = reason
 	if err := m.journal(next); err != nil {
 		m.cfg.Log.Error("a configuration is reverted, which is not on disk yet", slog.Any("error", err))
 		m.rec = next
@@ -134,8 +144,7 @@ func (m *Machine) goBack(ctx context.Context) time.Duration {
 func (m *Machine) reverted() error {
 	m.text = m.rec.Before
 	if err := m.cfg.Disk.Replace(overlayFile, contentOf(m.text)); err != nil {
-		m.rec.Phase = Reverting
 		return err
 	}
-	return m.journal(m.rec.over(m.cfg.Now(), Reverted, m.rec.Reason))
+	return m.journal(m.rec.over(restored, m.cfg.Now(), m.rec.Reason))
 }

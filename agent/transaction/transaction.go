@@ -62,7 +62,6 @@ type Machine struct {
 	text    string    // in force, or to be put in force by Run
 	until   time.Time // of the trial, with its monotonic clock
 	pause   time.Duration
-	applied bool   // Run has put text in force
 	vouched string // by what; "": nobody has
 	objects string // why it is to be reverted now
 }
@@ -70,7 +69,7 @@ type Machine struct {
 // Open reads what is on disk and changes nothing. Overlay is what is in force then. A damaged
 // journal is an error beside a Machine that has none.
 func Open(d Disk) (*Machine, error) {
-	m := &Machine{cfg: Config{Disk: d, Now: time.Now, Log: slog.New(slog.DiscardHandler)}, wake: make(chan struct{}, 1), applied: true}
+	m := &Machine{cfg: Config{Disk: d, Now: time.Now, Log: slog.New(slog.DiscardHandler)}, wake: make(chan struct{}, 1)}
 	var err error
 	m.rec, err = readJournal(d)
 	if m.rec.Phase != Resting {
@@ -89,7 +88,8 @@ func (m *Machine) Begin(c Config) error {
 	defer m.mu.Unlock()
 	c.Disk = m.cfg.Disk
 	m.cfg = c
-	if m.rec.Phase == Resting {
+	var cut bool
+	if m.rec, cut = m.rec.after(started); !cut {
 		return nil
 	}
 	if m.rec.Reason == "" {
@@ -118,7 +118,7 @@ func (m *Machine) Status() Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := Status{Phase: m.rec.Phase, By: m.rec.By, History: m.rec.History, ConfirmTime: m.confirmTime()}
-	if s.Phase == Trying {
+	if m.onTrial() {
 		s.Until = m.until.Round(0)
 	}
 	return s
@@ -145,21 +145,22 @@ func (m *Machine) SetConfirmTime(d time.Duration) error {
 func (m *Machine) Commit(text, by string, pause time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.rec.Phase != Resting {
+	next, free := m.rec.after(committed)
+	if !free {
 		return fmt.Errorf("%w: another transaction is under way, by %s", ErrNotNow, m.rec.By)
 	}
-	next := m.rec
-	next.Phase, next.By, next.Before = Trying, by, m.text
+	next.By, next.Before = by, m.text
 	if err := m.journal(next); err != nil {
 		return err
 	}
 	if err := m.cfg.Disk.Replace(overlayFile, contentOf(text)); err != nil {
 		err = fmt.Errorf("write %s: %w", overlayFile, err)
+		m.rec, _ = m.rec.after(unwritten)
 		m.rec.Reason = err.Error()
 		m.signal() // to try again, if that fails as well
 		return errors.Join(err, m.reverted())
 	}
-	m.text, m.applied, m.pause, m.vouched, m.objects = text, false, pause, "", ""
+	m.text, m.pause, m.vouched, m.objects = text, pause, "", ""
 	m.until = time.Now().Add(m.confirmTime())
 	m.signal()
 	return nil
@@ -173,11 +174,15 @@ func contentOf(text string) []byte {
 	return []byte(text)
 }
 
+// onTrial says whether there is something to vouch for; what is said while it is put in force counts
+// afterwards. The lock must be held.
+func (m *Machine) onTrial() bool { return m.rec.Phase == Applying || m.rec.Phase == Trying }
+
 // Vouch says that what is tried is good: it is kept.
 func (m *Machine) Vouch(why string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.rec.Phase != Trying {
+	if !m.onTrial() {
 		return fmt.Errorf("%w: nothing waits to be confirmed", ErrNotNow)
 	}
 	m.vouched = why
@@ -189,7 +194,7 @@ func (m *Machine) Vouch(why string) error {
 func (m *Machine) Object(reason string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.rec.Phase != Trying {
+	if !m.onTrial() {
 		return fmt.Errorf("%w: nothing is being tried", ErrNotNow)
 	}
 	m.objects = reason
