@@ -26,6 +26,9 @@ type apnKeeper struct {
 	now   func() time.Time
 	news  chan struct{} // receives when the modem has come
 
+	tried   *attempts
+	servers func() int // how many are told after an attachment; nil is one
+
 	setting sync.Mutex // held while the modem is told something
 
 	mu      sync.Mutex
@@ -116,16 +119,15 @@ func (k *apnKeeper) run(ctx context.Context) error {
 }
 
 // came sets the APN of a modem that has come. One that starts by itself again and again, with an APN that it forgets or the network refuses, may not ask
-// the network each time (TS.34, 4.0_REQ_012): it is connected as often as heal would, over restarts of the agent. came returns how long that has to wait.
+// the network each time (TS.34, 4.0_REQ_012): that counts among what heal tries. came returns how long it has to wait.
 func (k *apnKeeper) came(ctx context.Context) time.Duration {
-	kept := attempts{k.store.SmallBucket("apn-tried/"), k.name, k.log}
-	var course heal.Course
-	course.Remember(kept.load(), k.now())
-	course, later := course.Allow(heal.Reconnect, k.now())
+	servers := 1
+	if k.servers != nil {
+		servers = k.servers()
+	}
+	var later time.Duration
 	err := k.settle(ctx, func() bool {
-		if later == 0 {
-			kept.save(course.Tried())
-		}
+		later = k.tried.allow(heal.Reconnect, servers, k.now())
 		return later == 0
 	})
 	switch {

@@ -119,6 +119,7 @@ func TestAPNOfAModemThatRestarts(t *testing.T) {
 	state := modem.State{Presence: modem.Ready, Bearers: []modem.Bearer{{CID: 1, APN: "own"}}}
 	come := func() time.Duration { // to an agent that was started again
 		k := &apnKeeper{modem: sim, name: "wwan", want: "new", store: st, log: slog.New(slog.DiscardHandler), now: func() time.Time { return now }, news: make(chan struct{}, 1)}
+		k.tried = newAttempts(st, k.name, k.log)
 		k.take(&state)
 		<-k.news
 		return k.came(t.Context())

@@ -24,14 +24,12 @@ type Healer struct {
 	Power  func(ctx context.Context, on bool) error // switches the modem's power; nil: nothing does
 	Bearer func(ctx context.Context) error          // has whoever owns the connection make it anew; nil: the modem does
 
-	// Keep keeps the attempts that count, for Resume in the next life; nil: nobody does.
-	Keep func([]heal.Attempt)
-
 	// Servers returns how many are told after an attachment; nil is one.
 	Servers func() int
 
 	states chan modem.State // the latest, if it was not looked at
 	link   linkState
+	tried  *attempts
 	course heal.Course
 	timer  *time.Timer
 	last   string // what was done last
@@ -49,12 +47,10 @@ type linkState struct {
 // NewHealer returns a healer that has seen nothing yet.
 func NewHealer(m Modem, name string, log *slog.Logger, h *health.Tracker, now func() time.Time, random func() float64) *Healer {
 	return &Healer{
-		Modem: m, Name: name, Log: log.With(slog.String("modem", name)), Health: h, Now: now, Random: random, states: make(chan modem.State, 1),
+		Modem: m, Name: name, Log: log.With(slog.String("modem", name)), Health: h, Now: now, Random: random,
+		states: make(chan modem.State, 1), tried: new(attempts),
 	}
 }
-
-// Resume has attempts of an earlier life count. It must be called before Run.
-func (h *Healer) Resume(tried []heal.Attempt) { h.course.Remember(tried, h.Now()) }
 
 // Take notes a modem's state. It does not wait.
 func (h *Healer) Take(s modem.State) {
@@ -158,9 +154,14 @@ func (h *Healer) next(ctx context.Context, e heal.Event) {
 	if h.Servers != nil {
 		h.course.Servers = h.Servers()
 	}
-	course, order := h.course.Next(e, h.link.fault, h.has, h.Now(), h.Random())
-	h.course = course
-	if course.State == before && order == (heal.Order{}) {
+	var order heal.Order
+	now := h.Now()
+	h.tried.decide(func(tried []heal.Attempt) ([]heal.Attempt, bool) {
+		h.course.Remember(tried, now)
+		h.course, order = h.course.Next(e, h.link.fault, h.has, now, h.Random())
+		return h.course.Tried(), order.Act
+	})
+	if h.course.State == before && order == (heal.Order{}) {
 		return // it changes nothing
 	}
 	h.timer.Stop()
@@ -168,9 +169,6 @@ func (h *Healer) next(ctx context.Context, e heal.Event) {
 		h.timer.Reset(order.After)
 	}
 	if order.Act {
-		if h.Keep != nil {
-			h.Keep(course.Tried())
-		}
 		h.act(ctx, order.Stage)
 	}
 	h.tell(order)

@@ -116,7 +116,10 @@ func (m *Modems) Add(section *config.Modem) (made Modem, healer *Healer, keepAPN
 	}
 	i := len(m.states)
 	m.states = append(m.states, namedModem{name: section.Name})
-	keeper := &apnKeeper{name: section.Name, want: section.APN, store: m.Store, log: m.Log, now: m.Now, news: make(chan struct{}, 1)}
+	keeper := &apnKeeper{
+		name: section.Name, want: section.APN, store: m.Store, log: m.Log, now: m.Now, news: make(chan struct{}, 1),
+		tried: newAttempts(m.Store, section.Name, m.Log), servers: m.Servers,
+	}
 	made = m.create(section, func(s modem.State, _ modem.Part) {
 		if healer != nil {
 			healer.Take(s)
@@ -129,7 +132,7 @@ func (m *Modems) Add(section *config.Modem) (made Modem, healer *Healer, keepAPN
 	if section.Heal {
 		healer = NewHealer(made, section.Name, m.Log, m.Health, m.Now, rand.Float64)
 		healer.Servers = m.Servers
-		m.keepAttempts(healer)
+		healer.tried = keeper.tried
 		if section.Netifd != "" {
 			healer.Bearer = func(ctx context.Context) error { return host.Reconnect(ctx, section.Netifd) }
 		}

@@ -24,9 +24,10 @@ type Attempt struct {
 // Tried returns the attempts that count, the latest last.
 func (c *Course) Tried() []Attempt { return slices.Clone(c.tried) }
 
-// Remember has attempts of an earlier life count too (a restart is no way around the limits of TS.34). Where the clock has been set back
-// meanwhile, they count as made now.
+// Remember sets the attempts that count: others than this Course may have made some, and a restart is no way around the limits of TS.34. Where the
+// clock has been set back meanwhile, they count as made now.
 func (c *Course) Remember(tried []Attempt, now time.Time) {
+	c.tried = nil
 	for _, a := range tried {
 		if a.Stage < stageCount && now.Sub(a.At) < counted {
 			c.tried = append(c.tried, Attempt{a.Stage, earlier(a.At, now)})
