@@ -1,15 +1,26 @@
+//go:build !small
+
 package agent
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/fota"
+	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/server"
 )
 
@@ -54,5 +65,57 @@ func TestFullDiskAtTheFirstStart(t *testing.T) {
 	end()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPackageThatFillsTheDisk: of a package whose size its host does not tell, all that is free is taken, with the disk that the journal and the accounts
+// are on. The update ends with Update Result 2, the room is there again, what is recorded meanwhile is not lost, and the next package comes.
+func TestPackageThatFillsTheDisk(t *testing.T) {
+	content := packageOf("2.0", 8<<20)
+	sized := atomic.Bool{}
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/small":
+			_, _ = w.Write(packageOf("2.0", 1000))
+		case sized.Load():
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+		default:
+			w.WriteHeader(http.StatusOK)
+			_ = http.NewResponseController(w).Flush() // in chunks, without Content-Length
+			_, _ = w.Write(content)
+		}
+	}))
+	defer web.Close()
+	u := &updating{lab: newLab(t), T: t}
+	if err := unix.Mount("none", u.dir, "tmpfs", 0, "size=4m"); err != nil {
+		t.Skip("this machine lets no file system be mounted:", err)
+	}
+	defer unix.Unmount(u.dir, unix.MNT_DETACH)
+	cfg := u.config()
+	cfg.Firmware = &config.Firmware{Backend: config.FirmwareFile, Confirm: time.Hour, MaxSize: 32 << 20}
+	u.start(cfg)
+	free := func() int64 {
+		var s unix.Statfs_t
+		if err := unix.Statfs(u.dir, &s); err != nil {
+			t.Fatal(err)
+		}
+		return int64(s.Bavail) * int64(s.Bsize) //nolint:unconvert // the types differ by architecture
+	}
+	before := free()
+	for _, known := range []bool{false, true} {
+		sized.Store(known)
+		u.must(u.write("/5/0/1", lwm2m.String(web.URL+"/large")))
+		u.until(fota.Idle, fota.NoStorage)
+		u.must(u.write("/1/0/1", lwm2m.Integer(3600)))                                    // is stored
+		for limit := time.Now().Add(generous); free() < before-1<<20; runtime.Gosched() { // it is taken away after the server was told
+			if time.Now().After(limit) {
+				t.Fatalf("with the size told: %v: %d bytes are free, %d were before", known, free(), before)
+			}
+		}
+	}
+	u.must(u.write("/5/0/1", lwm2m.String(web.URL+"/small")))
+	u.until(fota.Downloaded, fota.Initial)
+	if s := u.agent.firmware.now.Load().Status(); s.Package.Version != "2.0" {
+		t.Errorf("%+v", s)
 	}
 }
