@@ -401,7 +401,7 @@ func (a *account) updateIfDue(now time.Time) {
 // arm sets the timer to what is due first, or stops it.
 func (a *account) arm() {
 	var at time.Time
-	for _, due := range [...]time.Time{a.nextDue(), a.storeDue(), a.disableAt, a.saveAt, a.historySaveAt, a.keeping.saveAt, a.keeping.retryAt, a.askAt, a.wishesAt} {
+	for _, due := range [...]time.Time{a.nextDue(), a.storeDue(), a.disableAt, a.saveAt, a.historySaveAt, a.keeping.saveAt, a.retryDue(), a.askAt, a.wishesAt} {
 		at = earliest(at, due)
 	}
 	if at.IsZero() {

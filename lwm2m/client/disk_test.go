@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/model"
 )
 
 // full makes all that is saved fail, or succeed.
@@ -108,4 +111,75 @@ func TestFullDiskOverDTLS(t *testing.T) {
 	l.await(changed, "registered", isRegistered)
 	l.wantCalls(register)
 	l.exercise()
+}
+
+// mostLooks is how often a clock may be looked at in no time.
+const mostLooks = 1000
+
+// restless is a clock that counts how often it is looked at in no time. Who does that all the time has to wait, so that a test ends.
+type restless struct {
+	mu    sync.Mutex
+	at    time.Time
+	looks int
+	most  int
+}
+
+func (r *restless) now() time.Time {
+	r.mu.Lock()
+	now := time.Now()
+	if !now.Equal(r.at) {
+		r.at, r.looks = now, 0
+	}
+	r.looks++
+	r.most = max(r.most, r.looks)
+	busy := r.looks > mostLooks
+	r.mu.Unlock()
+	if busy {
+		time.Sleep(time.Second)
+	}
+	return now
+}
+
+// TestFullDiskIsNoWork shows that a disk which takes nothing costs no more than a try now and then: while the time of an Update cannot be noted, with
+// numbers left, and when the connection is lost meanwhile.
+func TestFullDiskIsNoWork(t *testing.T) {
+	for name, meanwhile := range map[string]func(*scripted){
+		"registered":      func(*scripted) {},
+		"connection lost": (*scripted).hangUp,
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk, clock := &fragile{fails: map[string]bool{}}, &restless{}
+			live(t, func(c *Config) {
+				disk.on(nil)(c)
+				c.Now = clock.now
+			}, func(l *lives) {
+				l.publish(l.accounts, func(b *model.Batch) { b.Set(0, serverLifetime, lwm2m.Integer(3600)) })
+				l.after(20 * time.Minute)
+				disk.full(true)
+				_ = l.client.Update(101)
+				l.after(0)
+				l.server.set(func(s *scripted) { s.refuse = errNoRoute })
+				meanwhile(l.server)
+				l.after(24 * time.Hour)
+				if clock.most > mostLooks {
+					t.Errorf("it looks at the clock %d times in no time", clock.most)
+				}
+			})
+		})
+	}
+}
+
+// TestRestartAskedWithoutConnection shows that a Reboot during which the connection is lost is no problem where the session could not be taken off a
+// full disk.
+func TestRestartAskedWithoutConnection(t *testing.T) {
+	disk := &fragile{fails: map[string]bool{}}
+	live(t, disk.on(nil), func(l *lives) {
+		disk.full(true)
+		l.server.set(func(s *scripted) { s.refuse = errNoRoute })
+		l.server.hangUp()
+		l.after(time.Second)
+		l.client.present()[0].inbox.put(restartAsked{})
+		l.after(time.Minute)
+		l.wantState(Waiting)
+	})
 }

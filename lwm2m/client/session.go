@@ -210,8 +210,11 @@ func (a *account) restartAsked() {
 	}
 }
 
-// noteEdge puts on disk what has changed beside the numbers.
+// noteEdge puts on disk what has changed beside the numbers. Without a connection, the first numbers of the next one do so.
 func (a *account) noteEdge() {
+	if a.connection == nil {
+		return
+	}
 	if err := a.reserve(); err != nil {
 		a.log.Debug("not saved", slog.Any("err", err))
 	}
@@ -265,9 +268,11 @@ func (a *account) askIfUnheard(now time.Time) {
 		if a.fromEarlier {
 			a.client.bootstrap.inbox.put(registrationStands{a.ssid})
 		}
-	case passed(a.askAt, now) && a.state == Registered:
+	case passed(a.askAt, now):
 		a.askAt = time.Time{}
-		a.on(updateDue)
+		if a.state == Registered { // else an Update is under way, or the next one shows it
+			a.on(updateDue)
+		}
 	}
 }
 

@@ -51,3 +51,23 @@ func TestClockBehind(t *testing.T) {
 		l.wantState(Registered)
 	})
 }
+
+// TestAskedOnce shows that a server which is being asked already is waited for, and not looked after all the time.
+func TestAskedOnce(t *testing.T) {
+	live(t, nil, func(l *lives) {
+		l.kill()
+		l.server.set(func(s *scripted) { s.dead = true })
+		clock := &restless{}
+		l.change = func(c *Config) { c.Now = clock.now }
+		l.start(20)
+		l.after(askAfter / 2)
+		_ = l.client.Update(101)
+		l.after(askAfter)
+		l.wantState(Updating)
+		if clock.most > mostLooks {
+			t.Errorf("it looks at the clock %d times in no time", clock.most)
+		}
+		l.server.set(func(s *scripted) { s.dead = false })
+		l.after(time.Minute)
+	})
+}

@@ -130,8 +130,20 @@ func (a *account) reserveFirst(r *resumption) error {
 	return nil
 }
 
-// reserve puts on disk that the next numbers are used, and lets the connection use them.
+// reserve puts on disk that the next numbers are used, and lets the connection use them. What fails is tried again later.
 func (a *account) reserve() error {
+	k := &a.keeping
+	if err := a.reserveBlock(); err != nil {
+		k.retryIn = min(max(2*k.retryIn, retrySave), retrySaveMost)
+		k.retryAt = a.now().Add(k.retryIn)
+		return err
+	}
+	k.retryAt, k.retryIn = time.Time{}, 0
+	a.allowReserved()
+	return nil
+}
+
+func (a *account) reserveBlock() error {
 	k, now := &a.keeping, a.now()
 	switch {
 	case now.Sub(k.spent) >= fastBlock:
@@ -150,12 +162,9 @@ func (a *account) reserve() error {
 	}
 	e.point = a.connection.conn.Point().Ahead(k.block) // after the limit: each record uses one at most
 	if err := a.client.config.journal().Save(edgeKey(a.ssid), e.record()); err != nil {
-		k.retryIn = min(max(2*k.retryIn, retrySave), retrySaveMost)
-		k.retryAt = now.Add(k.retryIn)
 		return fmt.Errorf("reserve numbers: %w", err)
 	}
-	k.edge, k.spent, k.retryAt, k.retryIn = e, now, time.Time{}, 0
-	a.allowReserved()
+	k.edge, k.spent = e, now
 	return nil
 }
 
@@ -167,7 +176,15 @@ func (a *account) allowReserved() {
 	}
 }
 
-// reserveIfDue reserves more numbers when half of the last ones are used.
+// retryDue returns when what could not be noted is tried again; zero: never.
+func (a *account) retryDue() time.Time {
+	if !a.keeping.live || a.connection == nil {
+		return time.Time{}
+	}
+	return a.keeping.retryAt
+}
+
+// reserveIfDue reserves more numbers when half of the last ones are used, or it has failed before.
 func (a *account) reserveIfDue(now time.Time) {
 	k := &a.keeping
 	if !k.live || a.connection == nil {
@@ -181,7 +198,7 @@ func (a *account) reserveIfDue(now time.Time) {
 	if now.Before(k.retryAt) && !out {
 		return
 	}
-	if half := k.block / 2; left > half && left <= k.block && records > uint64(half) {
+	if half := k.block / 2; k.retryAt.IsZero() && left > half && left <= k.block && records > uint64(half) {
 		return
 	}
 	err := a.reserve()
