@@ -347,17 +347,23 @@ func (a *account) backOff() {
 	if a.failed >= a.settings.attempts && !a.settings.block {
 		a.turnOver()
 	}
-	policy := a.params.Retry.withDefaults()
-	if policy.Max > 0 { // who does not want our key or certificate will hardly want it in a minute, and a handshake is dear
-		policy.Max = max(policy.Max, min(longestShutOut, policy.First<<min(a.shutOut, maxDoublings)))
+	if delay, ok := a.retryPolicy().delay(a.failed, a.client.config.Rand()); ok {
+		a.waitUntil = latest(now.Add(delay), a.notBefore)
 	}
+}
+
+// retryPolicy returns the pauses between attempts, now.
+func (a *account) retryPolicy() Retry {
+	policy := a.params.Retry
 	if own := a.settings.retry; own != nil {
 		policy = *own
 		policy.Jitter = a.params.Retry.Jitter
 	}
-	if delay, ok := policy.withDefaults().delay(a.failed, a.client.config.Rand()); ok {
-		a.waitUntil = latest(now.Add(delay), a.notBefore)
+	policy = policy.withDefaults()
+	if policy.Max > 0 { // who does not want our key or certificate will hardly want it in a minute, and a handshake is dear
+		policy.Max = max(policy.Max, min(longestShutOut, policy.First<<min(a.shutOut, maxDoublings)))
 	}
+	return policy
 }
 
 func (a *account) waitDisabled() {

@@ -169,3 +169,20 @@ func TestBootstrapServerSaysWhenToComeBack(t *testing.T) {
 		l.wantBootstrap(BootstrapOpen)
 	})
 }
+
+// TestRetryWithoutJitter shows that a policy without jitter has none.
+func TestRetryWithoutJitter(t *testing.T) {
+	simulate(t, func(c *Config) {
+		c.Params = func(uint16) Params { return Params{Retry: Retry{First: 10 * time.Second, Jitter: -1}} }
+		c.Rand = func() float64 { return 0 }
+	}, func(l *lab) {
+		l.server.refuse = errNoRoute
+		began := time.Now()
+		l.run()
+		l.after(30 * time.Second)
+		dials := l.server.dialled()
+		if len(dials) != 3 || dials[1].Sub(began) != 10*time.Second || dials[2].Sub(began) != 30*time.Second {
+			t.Errorf("from %v on, attempts at %v", began, dials)
+		}
+	})
+}
