@@ -163,8 +163,8 @@ func (a *account) start() {
 	if a.resuming != nil {
 		a.behind = false // it has registered before
 		a.waitUntil = a.now()
-	} else if !a.behind {
-		a.waitUntil = a.now().Add(a.initialDelay())
+	} else {
+		a.waitDelay()
 	}
 	a.show()
 }
@@ -278,7 +278,7 @@ func (a *account) resettle(s *settings) {
 	if !s.sameTarget(old) {
 		a.version, a.failed, a.choose = lwm2m.Version{}, 0, true
 		a.session, a.resuming, a.left = nil, nil, false
-		a.on(reconfigured)
+		a.redirected()
 	}
 	if *s.attributes() != *old.attributes() {
 		a.regovern(slices.Collect(a.observations.all()))
@@ -287,6 +287,17 @@ func (a *account) resettle(s *settings) {
 	a.undelivered, a.sendRefused = true, false
 	if s.lifetime != old.lifetime || s.binding != old.binding || s.trigger != old.trigger {
 		a.settleAt = a.now()
+	}
+}
+
+// redirected has the account register with the server that it is with now.
+func (a *account) redirected() {
+	switch {
+	case a.state == Disabled: // until its time is over
+	case a.initialDelay() > 0:
+		a.on(delayed)
+	default:
+		a.on(reconfigured)
 	}
 }
 

@@ -76,6 +76,8 @@ func (a *account) do(what action) {
 		a.backOff()
 	case waitDisabled:
 		a.waitDisabled()
+	case waitDelay:
+		a.waitDelay()
 	case actionCount:
 	}
 }
@@ -372,6 +374,13 @@ func (a *account) waitDisabled() {
 		timeout = a.settings.disableTimeout
 	}
 	a.waitUntil = a.now().Add(timeout)
+}
+
+// waitDelay waits for the Initial Registration Delay. One whose turn has not come does so then.
+func (a *account) waitDelay() {
+	if !a.behind {
+		a.waitUntil = a.now().Add(a.initialDelay())
+	}
 }
 
 // networkChanged makes an account that waits try at once, and one whose own address

@@ -224,9 +224,8 @@ func (a *account) bootstrapped(written bool) {
 		return // its turn, or the end of its time, comes
 	}
 	a.failed = 0
-	if delay := a.initialDelay(); a.state == Waiting && written && delay > 0 {
-		a.waitUntil = a.now().Add(delay)
-		a.show()
+	if (a.state == Waiting || a.state == Disabled) && written && a.initialDelay() > 0 {
+		a.on(delayed)
 		return
 	}
 	a.commands = append(a.commands, command{event: triggered}) // after one to leave

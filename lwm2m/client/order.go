@@ -48,8 +48,7 @@ func (c *Client) turnOver(ssid uint16) {
 func (a *account) turnHasCome() {
 	a.behind = false
 	if a.state == Waiting {
-		a.waitUntil = a.now().Add(a.initialDelay())
-		a.show()
+		a.on(delayed)
 	}
 }
 

@@ -129,23 +129,42 @@ func TestInitialDelayOnce(t *testing.T) {
 	})
 }
 
-// TestInitialDelayAfterBootstrap shows that an account which a bootstrap server has written, and which is not registered, waits
-// for its Initial Registration Delay.
+// TestInitialDelayAfterBootstrap shows that an account which a bootstrap server has written, and which is not registered as it is now, waits for its
+// Initial Registration Delay.
 func TestInitialDelayAfterBootstrap(t *testing.T) {
-	bootstrapping(t, true, nil, func(l *bootLab) {
-		l.dialling(101)
-		l.run()
-		l.wantState(Waiting)
-		if err := l.client.Bootstrap(0); err != nil {
-			t.Fatal(err)
-		}
-		l.after(0)
-		l.wantBootstrap(BootstrapOpen)
-		nodes := append(serverNodes(0, 101, 600), n("/1/0/14", lwm2m.Unsigned(20)))
-		l.wantCode(l.put(lwm2m.FormatSenMLCBOR, "/1/0", nodes...), coap.Changed)
-		log := l.dialling()
-		l.wantCode(l.finish(), coap.Changed)
-		l.after(time.Minute)
-		wantSame(t, "dialled", *log, "101 at 20s")
-	})
+	for name, c := range map[string]struct {
+		refused []uint16
+		uri     string
+		before  State
+	}{
+		"as before":             {[]uint16{101}, "coap://server101.invalid", Waiting},
+		"another server":        {[]uint16{101}, "coap://another.invalid", Waiting},
+		"from another one":      {nil, "coap://another.invalid", Registered},
+		"after it was disabled": {nil, "coap://server101.invalid", Disabled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bootstrapping(t, true, nil, func(l *bootLab) {
+				l.dialling(c.refused...)
+				l.run()
+				if c.before == Disabled {
+					_ = l.client.Disable(101, time.Hour)
+					l.after(time.Second)
+				}
+				l.wantState(c.before)
+				if err := l.client.Bootstrap(0); err != nil {
+					t.Fatal(err)
+				}
+				l.after(0)
+				l.wantBootstrap(BootstrapOpen)
+				l.wantCode(l.put(lwm2m.FormatSenMLCBOR, "/0/0", securityNodes(0, c.uri, 101)...), coap.Changed)
+				nodes := append(serverNodes(0, 101, 600), n("/1/0/14", lwm2m.Unsigned(20)))
+				l.wantCode(l.put(lwm2m.FormatSenMLCBOR, "/1/0", nodes...), coap.Changed)
+				log := l.dialling()
+				l.wantCode(l.finish(), coap.Changed)
+				l.after(time.Minute)
+				wantSame(t, "dialled", *log, "101 at 20s")
+				l.wantState(Registered)
+			})
+		})
+	}
 }

@@ -64,6 +64,7 @@ const (
 	networkBack                 // addresses or routes have changed
 	moved                       // the own address has changed
 	reconfigured                // URI or credentials have changed
+	delayed                     // likewise, or after a bootstrap, and it is to register after its Initial Registration Delay
 	disable                     // Disable is asked for
 	leave                       // the account is to end with a Deregister
 	stop                        // the account is to end at once
@@ -74,7 +75,7 @@ var eventNames = [eventCount]string{
 	"wait over", "connected", "session continued", "session resumed", "unreachable", "accepted", "version refused (4.12)",
 	"object list wanted",
 	"registration unknown", "server busy (5.03, 4.29)", "rejected", "no answer", "connection lost", "another way", "update due", "queue mode changed", "report due", "awake time over",
-	"update triggered", "network changed", "own address changed", "account changed", "disable", "leave", "stop",
+	"update triggered", "network changed", "own address changed", "account changed", "account changed, with a delay", "disable", "leave", "stop",
 }
 
 func (e event) String() string { return eventNames[e] }
@@ -96,12 +97,13 @@ const (
 	putOff                       // it goes on, and the next Update is sent when the server wants one
 	backOff                      // set the time of the next attempt
 	waitDisabled                 // set the time at which Disable ends
+	waitDelay                    // set the time of the first attempt
 	actionCount
 )
 
 var actionNames = [actionCount]string{
 	"dial", "hang up", "suspend", "lower the version", "tell the object list", "send Register", "send Update", "send Deregister",
-	"begin the registration", "go on", "put the Update off", "back off", "wait until enabled",
+	"begin the registration", "go on", "put the Update off", "back off", "wait until enabled", "wait for the Initial Registration Delay",
 }
 
 func (a action) String() string { return actionNames[a] }
@@ -121,6 +123,7 @@ var transitions = []transition{
 	{Waiting, triggered, Connecting, []action{dial}},
 	{Waiting, networkBack, Connecting, []action{dial}},
 	{Waiting, reconfigured, Connecting, []action{dial}},
+	{Waiting, delayed, Waiting, []action{waitDelay}},
 	{Waiting, disable, Disabled, []action{waitDisabled}},
 	{Waiting, leave, Stopped, nil},
 	{Waiting, stop, Stopped, nil},
@@ -132,6 +135,7 @@ var transitions = []transition{
 	{Connecting, elsewhere, Connecting, []action{hangUp, dial}},
 	{Connecting, moved, Connecting, []action{hangUp, dial}},
 	{Connecting, reconfigured, Connecting, []action{hangUp, dial}},
+	{Connecting, delayed, Waiting, []action{hangUp, waitDelay}},
 	{Connecting, disable, Disabled, []action{hangUp, waitDisabled}},
 	{Connecting, leave, Stopped, []action{hangUp}},
 	{Connecting, stop, Stopped, []action{hangUp}},
@@ -146,6 +150,7 @@ var transitions = []transition{
 	{Registering, elsewhere, Connecting, []action{hangUp, dial}},
 	{Registering, moved, Connecting, []action{hangUp, dial}},
 	{Registering, reconfigured, Connecting, []action{hangUp, dial}},
+	{Registering, delayed, Waiting, []action{hangUp, waitDelay}},
 	{Registering, disable, Disabled, []action{hangUp, waitDisabled}},
 	{Registering, leave, Stopped, []action{hangUp}},
 	{Registering, stop, Stopped, []action{hangUp}},
@@ -158,6 +163,7 @@ var transitions = []transition{
 	{Registered, lost, Waiting, []action{hangUp, backOff}},
 	{Registered, moved, Connecting, []action{suspend, dial}},
 	{Registered, reconfigured, Connecting, []action{hangUp, dial}},
+	{Registered, delayed, Waiting, []action{hangUp, waitDelay}},
 	{Registered, disable, Disabling, []action{sendDeregister}},
 	{Registered, leave, Deregistering, []action{sendDeregister}},
 	{Registered, stop, Stopped, []action{hangUp}},
@@ -170,6 +176,7 @@ var transitions = []transition{
 	{Updating, lost, Connecting, []action{hangUp, dial}},
 	{Updating, moved, Connecting, []action{suspend, dial}},
 	{Updating, reconfigured, Connecting, []action{hangUp, dial}},
+	{Updating, delayed, Waiting, []action{hangUp, waitDelay}},
 	{Updating, disable, Disabling, []action{sendDeregister}},
 	{Updating, leave, Deregistering, []action{sendDeregister}},
 	{Updating, stop, Stopped, []action{hangUp}},
@@ -181,6 +188,7 @@ var transitions = []transition{
 	{Asleep, lost, Waiting, []action{hangUp, backOff}},
 	{Asleep, moved, Connecting, []action{suspend, dial}},
 	{Asleep, reconfigured, Connecting, []action{hangUp, dial}},
+	{Asleep, delayed, Waiting, []action{hangUp, waitDelay}},
 	{Asleep, disable, Disabling, []action{sendDeregister}},
 	{Asleep, leave, Deregistering, []action{sendDeregister}},
 	{Asleep, stop, Stopped, []action{hangUp}},
@@ -195,6 +203,7 @@ var transitions = []transition{
 
 	{Disabled, waitOver, Connecting, []action{dial}},
 	{Disabled, triggered, Connecting, []action{dial}},
+	{Disabled, delayed, Waiting, []action{waitDelay}},
 	{Disabled, disable, Disabled, []action{waitDisabled}},
 	{Disabled, leave, Stopped, nil},
 	{Disabled, stop, Stopped, nil},
