@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -90,6 +91,10 @@ func parse(src *source) (*node, *Problem) {
 		if syntax, ok := errors.AsType[toml.ParseError](err); ok {
 			// The decoder gives no line for an escape at the very end.
 			root.line = min(max(syntax.Position.Line, 1), 1+strings.Count(src.text, "\n"))
+			twice := strings.HasPrefix(syntax.Message, "Key ")
+			if !twice && slices.ContainsFunc(strings.Split(syntax.LastKey, "."), schema.hides) {
+				syntax.Message = "this is no value; a text needs quotes" // the decoder would quote it
+			}
 			return nil, root.problem(syntax.LastKey, "syntax: "+syntax.Message)
 		}
 		return nil, root.problem("", "syntax: "+err.Error())

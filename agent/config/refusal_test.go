@@ -16,6 +16,9 @@ func TestRefusals(t *testing.T) {
 		want       []string
 	}{
 		{"syntax", "endpoint = \n", []string{`agent.toml:1: endpoint: syntax: expected value but found '\n' instead`}},
+		{"syntax in a key", psk + "key = 00112233aabb\n", []string{"agent.toml:5: server.key: syntax: this is no value; a text needs quotes"}},
+		{"syntax in a PIN", "[[modem]]\nname = 'a'\npin = 0123\n", []string{"agent.toml:3: modem.pin: syntax: this is no value; a text needs quotes"}},
+		{"secret twice", psk + "key = '00'\nkey = '11'\n", []string{"agent.toml:6: server.key: syntax: Key 'server.key' has already been defined."}},
 		{"key twice", "endpoint = 'a'\n\nendpoint = 'b'", []string{`agent.toml:3: endpoint: syntax: Key 'endpoint' has already been defined.`}},
 		{"not UTF-8", "endpoint = 'a'\n# \xff\n", []string{"agent.toml:2: this is not UTF-8 text"}},
 		{"too deep", "x = " + strings.Repeat("[", 17), []string{"agent.toml:1: keys or brackets are nested too deep"}},

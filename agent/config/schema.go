@@ -208,6 +208,19 @@ func (s *section) key(name string) *key {
 	return nil
 }
 
+// hides reports whether a key of that name is a secret, here or in a section below.
+func (s *section) hides(name string) bool {
+	if k := s.key(name); k != nil && k.secret {
+		return true
+	}
+	for i := range s.sections {
+		if s.sections[i].hides(name) {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *section) section(name string) *section {
 	for i := range s.sections {
 		if s.sections[i].name == name {
