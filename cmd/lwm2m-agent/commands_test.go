@@ -242,12 +242,17 @@ func TestRefused(t *testing.T) {
 }
 
 func TestNoAgent(t *testing.T) {
-	socket := filepath.Join(t.TempDir(), "none")
-	for _, args := range [][]string{{"status"}, {"tree"}, {"read", "/3"}, {"write", "/3", "x"}, {"execute", "/3"}, {"observe", "/3"}, {"trace"}, {"update"}} {
+	socket, file := filepath.Join(t.TempDir(), "none"), filepath.Join(t.TempDir(), "capture")
+	for _, args := range [][]string{
+		{"status"}, {"tree"}, {"read", "/3"}, {"write", "/3", "x"}, {"execute", "/3"}, {"observe", "/3"}, {"trace"}, {"trace", "-pcap", file}, {"update"},
+	} {
 		_, problems, code := run(t.Context(), append(args, "-socket", socket)...)
 		if want := "is it running? \"lwm2m-agent check\" says"; code != 1 || !strings.Contains(problems, want) || strings.Count(problems, "\n") != 1 {
 			t.Errorf("%q: %d %q", args, code, problems)
 		}
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("a capture of nothing is in the way of the next one")
 	}
 }
 

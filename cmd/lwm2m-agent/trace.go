@@ -31,15 +31,15 @@ func runTrace(ctx context.Context, c *call) (err error) {
 	if *asJSON {
 		show = func(m *trace.Message) error { return c.printJSON(m) }
 	}
+	shown, lost, begun := uint(0), uint64(0), false
 	if file != "" {
-		w, end, err := c.capture(file)
-		if err != nil {
-			return err
+		w, end, failed := c.capture(file)
+		if failed != nil {
+			return failed
 		}
-		defer func() { err = errors.Join(err, end()) }()
+		defer func() { err = errors.Join(err, end(begun)) }()
 		show = w.Write
 	}
-	shown, lost, begun := uint(0), uint64(0), false
 	err = control.NewClient(*socket).Trace(ctx, func() {
 		begun = true
 		fmt.Fprintln(c.stderr, "listening; interrupt to end")
@@ -62,21 +62,26 @@ func runTrace(ctx context.Context, c *call) (err error) {
 	return err
 }
 
-// capture begins a capture file; end closes it.
-func (c *call) capture(file string) (w *trace.Writer, end func() error, err error) {
-	out, empty := c.stdout, func() error { return nil }
-	end = empty
+// capture begins a capture file; end closes it, and removes one that nothing has come for.
+func (c *call) capture(file string) (w *trace.Writer, end func(begun bool) error, err error) {
+	out := c.stdout
+	end = func(bool) error { return nil }
 	if file != "-" {
 		// Not over anything that is there: whoever runs this is root, as a rule.
 		f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
 			return nil, nil, err
 		}
-		out, end = f, f.Close
-		empty = func() error { return os.Remove(file) }
+		out = f
+		end = func(begun bool) error {
+			if begun {
+				return f.Close()
+			}
+			return errors.Join(f.Close(), os.Remove(file))
+		}
 	}
 	if w, err = trace.NewWriter(out, "lwm2m-agent"); err != nil {
-		return nil, nil, errors.Join(err, end(), empty())
+		return nil, nil, errors.Join(err, end(false))
 	}
 	return w, end, nil
 }
