@@ -27,8 +27,9 @@ var errCopied = errors.New("the state directory is a copy of another one, or was
 
 // keeping is what an account knows of its session on disk.
 type keeping struct {
-	live      bool // it is there
-	edge      edge // as it is there
+	live      bool      // it is there
+	edge      edge      // as it is there, but for the contact
+	noted     time.Time // the contact as it is there
 	block     uint16
 	spent     time.Time  // when the last block was reserved
 	orderBook *orderBook // nil: there is none yet
@@ -177,7 +178,7 @@ func (a *account) takeUp(c *connection) event {
 		return connected
 	}
 	if r != nil {
-		a.keeping = keeping{live: true, edge: r.edge}
+		a.keeping = keeping{live: true, edge: r.edge, noted: r.edge.contact}
 		a.keeping.edge.clean = false
 	}
 	if err := a.reserveFirst(r); err != nil {
@@ -370,9 +371,8 @@ func (a *account) contacted() {
 	if !k.live {
 		return
 	}
-	due := a.sentAt.Sub(k.edge.contact) >= contactQuiet
 	k.edge.contact = a.sentAt
-	if due {
+	if a.sentAt.Sub(k.noted) >= contactQuiet {
 		a.noteEdge()
 	}
 	if a.told != a.toldSaved {

@@ -71,3 +71,20 @@ func TestAskedOnce(t *testing.T) {
 		l.after(time.Minute)
 	})
 }
+
+// TestContactNoted shows that the disk knows of Updates that come often, too: a registration that they have kept up is gone on with at once.
+func TestContactNoted(t *testing.T) {
+	live(t, nil, func(l *lives) {
+		w := l.observe(temperature, -1)
+		l.after(6 * time.Hour)
+		l.server.take()
+		if n := l.store.of[edgeKey(101)]; n > 6*6 {
+			l.t.Errorf("%d writes in 6 hours", n)
+		}
+		l.kill()
+		l.start(21)
+		l.after(time.Second)
+		l.wantCalls()
+		w.payloads()
+	})
+}

@@ -164,7 +164,7 @@ func (a *account) reserveBlock() error {
 	if err := a.client.config.journal().Save(edgeKey(a.ssid), e.record()); err != nil {
 		return fmt.Errorf("reserve numbers: %w", err)
 	}
-	k.edge, k.spent = e, now
+	k.edge, k.noted, k.spent = e, e.contact, now
 	return nil
 }
 
