@@ -29,9 +29,6 @@ func (m *Maker) Apply(in *Input, folder string) (*Output, error) { return m.run(
 func (m *Maker) Add(in *Input, folder string) (*Output, error) { return m.run(in, folder, true) }
 
 func (m *Maker) run(in *Input, folder string, add bool) (*Output, error) {
-	if err := m.folder(filepath.Clean(m.Dir)); err != nil {
-		return nil, err
-	}
 	release, err := m.lock()
 	if err != nil {
 		return nil, err
@@ -58,8 +55,11 @@ func (m *Maker) run(in *Input, folder string, add bool) (*Output, error) {
 
 func (in *Input) replaces() bool { return in.Force || in.Replace }
 
-// lock keeps a second program out of the folder of keys.
+// lock keeps a second program out of the folder of keys, and makes it if it is not there.
 func (m *Maker) lock() (release func(), err error) {
+	if err := m.folder(filepath.Clean(m.Dir)); err != nil {
+		return nil, err
+	}
 	d, err := os.Open(m.Dir)
 	if err != nil {
 		return nil, err

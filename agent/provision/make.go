@@ -106,9 +106,6 @@ func (m *Maker) Make(o *Order) (*Credential, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if err := m.folder(filepath.Clean(m.Dir)); err != nil {
-		return nil, err
-	}
 	release, err := m.lock()
 	if err != nil {
 		return nil, err

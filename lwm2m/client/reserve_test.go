@@ -76,12 +76,7 @@ func TestReserve(t *testing.T) {
 // certain of what the server knows.
 func TestReservedForNothing(t *testing.T) {
 	live(t, nil, func(l *lives) {
-		w := l.observe(temperature, -1)
-		l.after(time.Second)
-		l.temperature(0, 21)
-		w.want("1s 21")
-		l.after(time.Second)
-		l.end()
+		w := l.toldAndEnded()
 		l.server.set(func(s *scripted) { s.refuse = errors.New("no route") })
 		l.start(21)
 		l.after(time.Second)

@@ -91,16 +91,23 @@ func (l *lives) start(celsius float64) {
 	l.run()
 }
 
+// toldAndEnded begins an observation, of which the server is told 21, and ends the agent in order.
+func (l *lives) toldAndEnded() *watcher {
+	l.t.Helper()
+	w := l.observe(temperature, -1)
+	l.after(time.Second)
+	l.temperature(0, 21)
+	w.want("1s 21")
+	l.after(time.Second)
+	l.end()
+	return w
+}
+
 // TestRestartInOrder shows that after an orderly end neither a Register nor what the
 // server knows is sent, and that notifications go on.
 func TestRestartInOrder(t *testing.T) {
 	live(t, nil, func(l *lives) {
-		w := l.observe(temperature, -1)
-		l.after(time.Second)
-		l.temperature(0, 21)
-		w.want("1s 21")
-		l.after(time.Second)
-		l.end()
+		w := l.toldAndEnded()
 		l.after(10 * time.Second)
 		l.start(21)
 		l.wantState(Registered)
