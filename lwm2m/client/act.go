@@ -289,8 +289,9 @@ func (a *account) beginRegistration() {
 	a.sendRefused, a.listWanted, a.fromEarlier = false, false, false
 	clear(a.warned)
 	a.client.bootstrap.inbox.put(registrationStands{a.ssid})
-	a.goOn()
+	a.renewed()
 	a.saveRegistration()
+	a.serveOn()
 	a.log.Info("registered", slog.String("server", a.connection.server.URI), slog.String("location", a.location), slog.String("version", a.version.String()))
 	held := a.held
 	a.held = nil
@@ -299,20 +300,26 @@ func (a *account) beginRegistration() {
 	}
 }
 
-// goOn notes what the server knows now and when it wants to hear more.
 func (a *account) goOn() {
+	a.renewed()
+	a.serveOn()
+}
+
+// renewed notes what the server knows now and when it wants to hear more.
+func (a *account) renewed() {
 	a.told, a.renewedAt = a.telling, a.sentAt
 	a.updateAt, a.notBefore = time.Time{}, time.Time{}
 	if after, ok := updateAfter(a.told.lifetime, a.connection.conn.Params(), a.client.config.Rand()); ok {
 		a.updateAt = a.sentAt.Add(after)
 	}
 	a.contacted()
-	a.serveOn()
 }
 
-// serveOn answers requests, and has what waited for the registration sent.
+// serveOn answers requests, and has what waited for the registration sent. What a request does may look at the status, which the
+// server takes to be that of its answer.
 func (a *account) serveOn() {
 	a.undelivered = true
+	a.exhibit()
 	version := a.version
 	a.connection.open.Store(&version)
 }

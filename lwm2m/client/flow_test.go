@@ -307,9 +307,12 @@ func TestAccountRedirected(t *testing.T) {
 }
 
 // TestNoAnswerBeforeRegistration shows that requests wait for the answer to the
-// Register and are served then.
+// Register and are served then, with a status that says so.
 func TestNoAnswerBeforeRegistration(t *testing.T) {
 	simulate(t, nil, func(l *lab) {
+		l.publish(l.device, func(b *model.Batch) {
+			b.Compute(0, 0, func() lwm2m.Value { return lwm2m.String(l.status().State.String()) })
+		})
 		release := make(chan struct{})
 		l.server.script = func(c call) *coap.Message {
 			if c.path == "/rd" {
@@ -334,7 +337,7 @@ func TestNoAnswerBeforeRegistration(t *testing.T) {
 		}
 		close(release)
 		synctest.Wait()
-		if m := <-got; m == nil || m.Code != coap.Content {
+		if m := <-got; m == nil || m.Code != coap.Content || string(m.Payload) != "registered" {
 			l.t.Errorf("answer is %v", m)
 		}
 	})

@@ -177,6 +177,14 @@ func span(d time.Duration) string {
 
 // show puts the present state on view and tells who asked for it.
 func (a *account) show() {
+	a.exhibit()
+	if f := a.client.config.OnStatus; f != nil {
+		f(a.view.read(a.now()))
+	}
+}
+
+// exhibit puts the present state on view.
+func (a *account) exhibit() {
 	s := AccountStatus{
 		ShortServerID: a.ssid,
 		URI:           a.uri(),
@@ -218,9 +226,6 @@ func (a *account) show() {
 	}
 	v.status = s
 	v.mu.Unlock()
-	if f := a.client.config.OnStatus; f != nil {
-		f(v.read(a.now()))
-	}
 }
 
 // showCounts brings the counts on view up to date.
