@@ -191,9 +191,7 @@ func (a *Agent) compose() error {
 		a.health.Set(health.StateVolatile, "", "it lies at "+a.store.Dir())
 	}
 	a.clock = a.openClock()
-	if len(a.opts.Config.Servers) == 0 && a.opts.Config.Bootstrap == nil {
-		a.health.Set(health.ServerMissing, "", "the configuration has no [[server]] and no [bootstrap]")
-	}
+	a.judgeConfiguration(a.opts.Config)
 	n := lookAround(a.opts.Root)
 	var err error
 	if a.endpoint, err = a.chooseEndpoint(n); err != nil {
@@ -234,10 +232,28 @@ func (a *Agent) compose() error {
 			return err
 		}
 	}
-	for _, w := range a.opts.Config.Warnings {
-		a.health.Set(health.ConfigurationUnsafe, w.Key, w.Error())
-	}
 	return nil
+}
+
+// judgeConfiguration shows what is wrong with a configuration that is in force, and no longer what was with the former one.
+func (a *Agent) judgeConfiguration(cfg *config.Config) {
+	if len(cfg.Servers) == 0 && cfg.Bootstrap == nil {
+		a.health.Set(health.ServerMissing, "", "the configuration has no [[server]] and no [bootstrap]")
+	} else {
+		a.health.Clear(health.ServerMissing, "")
+	}
+	unsafe := make(map[string]string)
+	for _, w := range cfg.Warnings {
+		unsafe[w.Key] = w.Error()
+	}
+	for _, t := range a.health.Troubles() {
+		if t.Code == health.ConfigurationUnsafe && unsafe[t.On] == "" {
+			a.health.Clear(t.Code, t.On)
+		}
+	}
+	for key, text := range unsafe {
+		a.health.Set(health.ConfigurationUnsafe, key, text)
+	}
 }
 
 // addClient makes the client. Accounts and objects are there.
@@ -380,6 +396,7 @@ func (a *Agent) Apply(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	a.config.Store(cfg)
+	a.judgeConfiguration(cfg)
 	a.forgetKeys(cfg)
 	a.client.ParamsChanged()
 	if err := a.access.Provision(ctx, cfg, false); err != nil { // before another server comes, and after

@@ -64,6 +64,9 @@ func (a *Agent) accountChanged(s client.AccountStatus) {
 	if a.configuration != nil {
 		a.configuration.heard()
 	}
+	if s.State == client.Stopped { // the account is over, and with it what was wrong with it
+		s = client.AccountStatus{ShortServerID: s.ShortServerID}
+	}
 	on, cause := ssid(s.ShortServerID), s.Cause
 	if s.ErrorCleared {
 		cause = client.NoCause
