@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -286,7 +287,8 @@ func (m *Maker) certificate(o *Order) (*Credential, error) {
 		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})...)
 	}
 	c.Certificate = m.file(o, endCertificate)
-	if err := m.write(c, c.Certificate, text, true, o.Force); err != nil {
+	there, _ := os.ReadFile(c.Certificate) // as a run left it that the power cut before the key
+	if err := m.write(c, c.Certificate, text, true, o.Force || bytes.Equal(there, text)); err != nil {
 		return nil, err
 	}
 	return c, keep()

@@ -363,21 +363,33 @@ func TestInputHidesSecrets(t *testing.T) {
 	}
 }
 
-// TestMakeCut: whenever the power goes while one key is made, the key is there whole, with what belongs
+// TestMakeCut: whenever the power goes while one key is made or imported, the key is there whole, with what belongs
 // to it, or the same can be asked for again; the next run leaves nothing half written, and no
 // key is harmed by its cleaning up.
 func TestMakeCut(t *testing.T) {
-	for kind, belongs := range map[Kind]string{PSK: "", RPK: endPublic, X509: endRequest} {
+	vendor := line(t)
+	foreign := vendor.must(t, Order{Kind: X509, Name: "a", Endpoint: "gw"})
+	for what, made := range map[string]struct {
+		order   Order
+		belongs string
+	}{
+		"psk":  {Order{Kind: PSK, Name: "a"}, ""},
+		"rpk":  {Order{Kind: RPK, Name: "a"}, endPublic},
+		"x509": {Order{Kind: X509, Name: "a", Endpoint: "gw"}, endRequest},
+		"import": {
+			Order{Kind: X509, Name: "a", Secret: content(t, foreign.Key), Certificate: sign(t, foreign.Request)}, endCertificate,
+		},
+	} {
 		cuts := 0
 		for done := false; !done; cuts++ {
 			m := line(t)
-			o := Order{Kind: kind, Name: "a", Endpoint: "gw"}
+			o := made.order
 			m.cutAt(cuts)
 			_, err := m.Make(&o)
 			if done = err == nil; !done && !errors.Is(err, errCut) {
-				t.Fatalf("%s, cut %d: %v", kind, cuts, err)
+				t.Fatalf("%s, cut %d: %v", what, cuts, err)
 			}
-			when := fmt.Sprintf("%s, cut %d", kind, cuts)
+			when := fmt.Sprintf("%s, cut %d", what, cuts)
 			after := &Maker{Dir: m.Dir, Holder: m.Holder}
 			after.must(t, Order{Kind: PSK, Name: "next"})
 			if torn, _ := filepath.Glob(filepath.Join(m.Dir, besidePattern)); len(torn) > 0 {
@@ -386,10 +398,10 @@ func TestMakeCut(t *testing.T) {
 			if _, err := after.Make(&o); err != nil && !errors.Is(err, ErrThere) {
 				t.Errorf("%s: again: %v", when, err)
 			}
-			after.checkPair(t, when, kind, belongs)
+			after.checkPair(t, when, o.Kind, made.belongs)
 		}
 		if cuts < 5 {
-			t.Errorf("%s: only %d cuts", kind, cuts)
+			t.Errorf("%s: only %d cuts", what, cuts)
 		}
 	}
 }
@@ -415,12 +427,19 @@ func (m *Maker) checkPair(t *testing.T, when string, kind Kind, belongs string) 
 	}
 	block, _ := pem.Decode(content(t, m.file(o, belongs)))
 	der := block.Bytes
-	if kind == X509 {
+	switch belongs {
+	case endRequest:
 		r, err := x509.ParseCertificateRequest(der)
 		if err != nil {
 			t.Fatal(err)
 		}
 		der = r.RawSubjectPublicKeyInfo
+	case endCertificate:
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		der = c.RawSubjectPublicKeyInfo
 	}
 	if public, _ := x509.MarshalPKIXPublicKey(key.Public()); !bytes.Equal(public, der) {
 		t.Errorf("%s: %s is of another key", when, belongs)
