@@ -33,8 +33,7 @@ type lockAndWipe struct {
 	wake    chan struct{}             // receives when there is something to wipe
 	locked  atomic.Pointer[lockRecord]
 
-	mu     sync.Mutex // held while the record changes
-	orders int        // to wipe, in this run
+	mu sync.Mutex // held while the record changes
 }
 
 // lockRecord is what outlives a restart, and a factory reset: who finds a device must not
@@ -44,6 +43,7 @@ type lockRecord struct {
 	Targets []string           `json:"targets,omitempty"` // actuators; of a partial lock
 	Result  objects.LockResult `json:"result"`
 	Wiping  []string           `json:"wiping,omitempty"` // what has yet to be wiped
+	orders  int                // to wipe, in this run
 }
 
 // addLockAndWipe adds object 8, if the configuration has it.
@@ -176,7 +176,7 @@ func (l *lockAndWipe) makeSafe(ctx context.Context) error {
 // Wipe implements objects.Locker: the order is on disk, run carries it out. One that is under way stays, too.
 func (l *lockAndWipe) Wipe(_ context.Context, origin model.Origin, targets []string) error {
 	err := l.change(func(r *lockRecord) {
-		l.orders++
+		r.orders++
 		for _, target := range targets {
 			if !slices.Contains(r.Wiping, target) {
 				r.Wiping = append(slices.Clip(r.Wiping), target)
@@ -211,9 +211,8 @@ func (l *lockAndWipe) run(ctx context.Context) error {
 
 // wipe erases folders, and the state last: with it goes the order itself.
 func (l *lockAndWipe) wipe(ctx context.Context) error {
-	l.mu.Lock()
-	wiping, orders := l.locked.Load().Wiping, l.orders
-	l.mu.Unlock()
+	r := l.locked.Load()
+	wiping, orders := r.Wiping, r.orders
 	if len(wiping) == 0 {
 		return nil
 	}
@@ -249,7 +248,7 @@ func (l *lockAndWipe) wipe(ctx context.Context) error {
 // wiped notes what is left to wipe, unless more was ordered meanwhile: then all of it begins anew.
 func (l *lockAndWipe) wiped(orders int, left []string, result objects.LockResult) error {
 	return l.change(func(r *lockRecord) {
-		if l.orders == orders {
+		if r.orders == orders {
 			r.Wiping, r.Result = left, result
 		}
 	})

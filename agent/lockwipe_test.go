@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sys/unix"
 
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/demo"
@@ -215,12 +217,40 @@ func TestWipeOrderedMeanwhile(t *testing.T) {
 		if err := a.lock.wipe(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(&want, a.lock.locked.Load()); d != "" {
+		if d := cmp.Diff(&want, a.lock.locked.Load(), cmpopts.IgnoreUnexported(want)); d != "" {
 			t.Errorf("run %d: %s", i, d)
 		}
 	}
 	if d := cmp.Diff([]string{l.folder, l.folder, other}, erased); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestWipeNotKept: an order that cannot be kept is refused, and the one that is carried out comes to its end all the same.
+func TestWipeNotKept(t *testing.T) {
+	l := newLockLab(t)
+	other := filepath.Join(t.TempDir(), "other")
+	l.cfg.LockAndWipe.Folders = append(l.cfg.LockAndWipe.Folders, other)
+	var full error
+	a, err := New(Options{Config: l.cfg, Log: slog.New(slog.DiscardHandler), BeforeWrite: func() error { return full }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = a.Close() }()
+	order := func(target string) error { return a.lock.Wipe(t.Context(), model.FromServer(101), []string{target}) }
+	a.lock.erase = func(string) error {
+		full = unix.ENOSPC
+		defer func() { full = nil }()
+		if err := order(other); !errors.Is(err, full) {
+			t.Errorf("on a full disk: %v", err)
+		}
+		return nil
+	}
+	if err := errors.Join(order(l.folder), a.lock.wipe(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.lock.status().Result; got != objects.WipeDone {
+		t.Errorf("the result is %v", got)
 	}
 }
 
@@ -240,7 +270,7 @@ func TestResetWhileWiping(t *testing.T) {
 	if err := json.Unmarshal(a.lock.afterReset()[store.Values][keyLock], &got); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(lockRecord{Wiping: []string{l.folder}, Result: objects.NoLockResult}, got); d != "" {
+	if d := cmp.Diff(lockRecord{Wiping: []string{l.folder}, Result: objects.NoLockResult}, got, cmpopts.IgnoreUnexported(got)); d != "" {
 		t.Error(d)
 	}
 }
