@@ -132,9 +132,9 @@ func (r *reserve) release() bool {
 
 // end gives everything free for good.
 func (r *reserve) end() {
+	r.mu.Lock()
+	r.ended = true // nothing is taken any more
+	r.mu.Unlock()
 	for r.release() {
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.ended = true
 }
