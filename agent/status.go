@@ -265,9 +265,9 @@ func (a *Agent) showErrors(ctx context.Context) error {
 			return nil
 		}
 		now := time.Now()
+		lines.sumUp(ctx, now)
 		for _, c := range sub.Take() {
 			lines.note(ctx, c, now)
 		}
-		lines.sumUp(ctx, now)
 	}
 }

@@ -41,9 +41,8 @@ func newTroubleLog(log *slog.Logger) *troubleLog {
 	return &troubleLog{log: log, known: make(map[troubleKey]*troubleLines)}
 }
 
-// note logs a change, or counts it.
+// note logs a change, or counts it. What was due before is summed up: see sumUp.
 func (l *troubleLog) note(ctx context.Context, c health.Change, now time.Time) {
-	l.sumUp(ctx, now)
 	k := troubleKey{c.Trouble.Code, c.Trouble.On}
 	t := l.known[k]
 	if t == nil {
