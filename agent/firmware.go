@@ -304,6 +304,9 @@ func (f *firmware) changed(s fota.Status) {
 // proves nothing about the new system.
 func (f *firmware) prove() {
 	for _, s := range f.agent.client.Status() {
+		if s.Held {
+			continue // another server's turn to register comes first
+		}
 		if err := f.agent.client.Update(s.ShortServerID); err != nil && !errors.Is(err, client.ErrNoAccount) {
 			f.agent.log.Warn("no exchange with a server to confirm the new system", slog.Any("error", err))
 		}

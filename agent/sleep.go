@@ -40,13 +40,13 @@ func (a *Agent) woken(slept time.Duration) {
 		return
 	}
 	a.log.Info("the machine has slept", slog.Duration("for", slept.Round(time.Second)))
+	a.client.NetworkChanged() // what waits tries at once, but not before its turn or what a server has asked for
 	for _, s := range a.client.Status() {
-		switch s.State {
-		case client.Registered, client.Asleep, client.Waiting:
-			if err := a.client.Update(s.ShortServerID); err != nil { // the account has gone meanwhile
-				a.log.Debug("no Update after a sleep", slog.Int("short_server_id", int(s.ShortServerID)), slog.Any("error", err))
-			}
-		case client.Connecting, client.Registering, client.Updating, client.Disabling, client.Disabled, client.Deregistering, client.Stopped:
+		if s.State != client.Registered && s.State != client.Asleep {
+			continue
+		}
+		if err := a.client.Update(s.ShortServerID); err != nil { // the account has gone meanwhile
+			a.log.Debug("no Update after a sleep", slog.Int("short_server_id", int(s.ShortServerID)), slog.Any("error", err))
 		}
 	}
 }

@@ -1,9 +1,12 @@
 package agent
 
 import (
+	"net/url"
 	"testing"
 	"time"
 
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/health"
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/server"
 )
@@ -34,4 +37,27 @@ func TestUpdateAfterSleep(t *testing.T) {
 	a.woken(shortestSleep - time.Second)
 	a.woken(8 * time.Hour)
 	l.next(t, server.Updated)
+}
+
+// TestOrderIsKept: who waits for the turn of another server goes on to wait after a sleep, and when a new system is to be proven.
+func TestOrderIsKept(t *testing.T) {
+	l := newLab(t)
+	cfg := l.config()
+	cfg.Firmware = &config.Firmware{Backend: config.FirmwareFile}
+	first := cfg.Servers[0]
+	first.ShortServerID, first.Fingerprint, first.More = 102, "2", map[string]any{"priority": int64(1), "failure_block": true}
+	first.URI = &url.URL{Scheme: "coap+tcp", Host: "127.0.0.1:1"} // where nothing listens
+	cfg.Servers[0].More = map[string]any{"priority": int64(2)}
+	cfg.Servers = append(cfg.Servers, first)
+	a, _ := l.run(t, cfg)
+	a.await(t, health.ServerUnreachable, true)
+	for what, ask := range map[string]func(){"sleep": func() { a.woken(8 * time.Hour) }, "trial": a.firmware.prove} {
+		ask()
+		if err := a.client.Alive(t.Context()); err != nil { // they have heard of it
+			t.Fatal(err)
+		}
+		if s := a.client.Status()[0]; !s.Held {
+			t.Errorf("%s: server %d is %s", what, s.ShortServerID, s.Words)
+		}
+	}
 }
