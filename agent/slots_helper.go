@@ -71,7 +71,9 @@ func (h helperSlots) Install(ctx context.Context, file *os.File, slot string) (f
 const maxHelpersLost = 2
 
 // lostHelper reports whether a helper has ended without an answer.
-func lostHelper(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) }
+func lostHelper(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
 
 // Activate implements plain.Remote.
 func (h helperSlots) Activate(ctx context.Context, slot string) error {

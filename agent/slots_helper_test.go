@@ -313,3 +313,31 @@ func TestHelperIsLost(t *testing.T) {
 		}
 	}
 }
+
+// TestHelperIsLostAtOnce: a helper that ends before it has read what it is asked for is lost, too, whatever of that the kernel tells first.
+func TestHelperIsLostAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			_ = c.Close()
+		}
+	}()
+	file, err := os.Create(filepath.Join(t.TempDir(), "package"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for range 2000 {
+		if _, err := (helper.Client{Path: path}).InstallSlot(t.Context(), file, "B"); !lostHelper(err) {
+			t.Fatal(err)
+		}
+	}
+	l.Close()
+	<-ended
+}
