@@ -97,6 +97,7 @@ type Agent struct {
 	store    *store.Store
 	clock    *clock.Clock
 	health   *health.Tracker
+	troubled *health.Subscription // of showErrors
 	tree     *model.Tree
 	client   *client.Client
 	beside   sync.WaitGroup // what New has begun, and need not be waited for
@@ -142,6 +143,7 @@ func New(opts Options) (*Agent, error) {
 		opts: opts, log: opts.Log, started: opts.Now(),
 		health: health.NewTracker(opts.Now), deferred: make(chan func(context.Context), 8), ownLog: own,
 	}
+	a.troubled = a.health.Subscribe() // what is wrong from the first on is logged, too
 	a.rehoming = newRehoming(a)
 	a.config.Store(opts.Config)
 	var err error

@@ -80,3 +80,14 @@ func TestTroubleIsLoggedOnce(t *testing.T) {
 		t.Errorf("said %d times, want once: %s", said, log.bytes())
 	}
 }
+
+// TestTroubleOfTheStartIsLogged: what was wrong before anybody could hear of it is a line of the log like any other trouble.
+func TestTroubleOfTheStartIsLogged(t *testing.T) {
+	l := newLab(t)
+	var log lockedBuffer
+	l.log = slog.New(slog.NewTextHandler(&log, nil))
+	cfg := l.config()
+	cfg.Servers = nil
+	l.run(t, cfg)
+	wait(t, "a line", func() bool { return bytes.Contains(log.bytes(), []byte("level=WARN msg=trouble code=server-missing")) })
+}

@@ -242,8 +242,7 @@ func (a *Agent) troubles() []objects.Trouble {
 
 // showErrors keeps /3/0/11 and object 26244 in step with health and logs troubles.
 func (a *Agent) showErrors(ctx context.Context) error {
-	sub := a.health.Subscribe()
-	defer sub.Close()
+	defer a.troubled.Close()
 	lines := newTroubleLog(a.log)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -259,14 +258,14 @@ func (a *Agent) showErrors(ctx context.Context) error {
 			timer.Reset(wait)
 		}
 		select {
-		case <-sub.Wake():
+		case <-a.troubled.Wake():
 		case <-timer.C:
 		case <-ctx.Done():
 			return nil
 		}
 		now := time.Now()
 		lines.sumUp(ctx, now)
-		for _, c := range sub.Take() {
+		for _, c := range a.troubled.Take() {
 			lines.note(ctx, c, now)
 		}
 	}
