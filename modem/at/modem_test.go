@@ -371,6 +371,35 @@ func TestPINIsRight(t *testing.T) {
 	})
 }
 
+// TestPINIsNotJudged: what a modem answers while it is busy with the card, or where the card has been unlocked meanwhile, says nothing of the PIN.
+func TestPINIsNotJudged(t *testing.T) {
+	for name, answers := range map[string][]string{
+		"busy":     {"+CME ERROR: 14", "OK"},
+		"unlocked": {"+CME ERROR: 3"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var kept []string
+			d := newDesk(t, "bg95", func(c *Config) { c.PIN = modem.NewPIN("4711", nil, func(refused []string) { kept = refused }) })
+			given := 0
+			d.sim.Set("AT+CPIN?", "+CPIN: SIM PIN", "OK")
+			d.sim.Set("AT+CCID", "+CCID: 89490200001234567890", "OK")
+			d.sim.Handle(`AT+CPIN="4711"`, func(string) string {
+				if given++; given == len(answers) {
+					d.sim.Set("AT+CPIN?", "+CPIN: READY", "OK")
+				}
+				return answers[given-1]
+			})
+			if err := d.sim.Say("RDY"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			if s, _ := d.look(); s.SIM.State != modem.SIMReady || given != len(answers) || len(kept) > 0 {
+				t.Errorf("%s: %+v, given %d times, refused by %q", name, s.SIM, given, kept)
+			}
+		})
+	}
+}
+
 // TestPINOfCards: a card that takes the PIN gets it after each restart of the modem, one that refuses it never again, and one that is put in its place
 // is tried.
 func TestPINOfCards(t *testing.T) {

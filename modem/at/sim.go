@@ -90,16 +90,23 @@ func (s *session) unlock(ctx context.Context, sim *modem.SIM) error {
 	if err != nil {
 		return err
 	}
-	given, err := s.m.cfg.PIN.Give(card, func(pin modem.Secret) (modem.Verdict, error) {
+	_, err = s.m.cfg.PIN.Give(card, func(pin modem.Secret) (modem.Verdict, error) {
 		text, err := quote("the PIN", string(pin))
 		if err != nil {
 			return modem.PINUnseen, err
 		}
-		return pinVerdict(s.set(ctx, "+CPIN="+text))
+		verdict, err := pinVerdict(s.set(ctx, "+CPIN="+text))
+		if err == nil {
+			sim.State, err = s.simState(ctx)
+		}
+		switch {
+		case sim.State == modem.SIMReady: // whatever was answered: somebody else may have been faster
+			verdict = modem.PINTaken
+		case sim.State == modem.SIMPIN && verdict == modem.PINUnseen:
+			sim.State = pinErrors[cmeSIMBusy] // it is asked again
+		}
+		return verdict, err
 	})
-	if given && err == nil {
-		sim.State, err = s.simState(ctx)
-	}
 	sim.PINRefused = sim.State == modem.SIMPIN && s.m.cfg.PIN.Refused(card)
 	return err
 }
