@@ -317,7 +317,7 @@ func TestPIN(t *testing.T) {
 		})
 		for range 3 {
 			d.Set(mmtest.ModemPath, ifaceModem, map[string]any{"State": int32(2), "UnlockRequired": uint32(2)})
-			if s, _ := d.look(); s.SIM.State != modem.SIMPIN {
+			if s, _ := d.look(); s.SIM.State != modem.SIMPIN || !s.SIM.PINRefused {
 				t.Errorf("%+v", s.SIM)
 			}
 			d.Remove(mmtest.ModemPath)
@@ -450,6 +450,25 @@ func TestESIM(t *testing.T) {
 		d.Set(mmtest.ModemPath, ifaceModem, map[string]any{"State": int32(-1), "StateFailedReason": uint32(5)})
 		if s, _ := d.look(); s.SIM.EID != eid || s.SIM.State != modem.SIMMissing {
 			t.Errorf("without a profile: %+v", s.SIM)
+		}
+	})
+}
+
+// TestListFails: a modem that comes after ModemManager has not answered once is found.
+func TestListFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, map[dbus.ObjectPath]mmtest.Object{}, nil)
+		d.Handle(objectManager+".GetManagedObjects", func(dbus.ObjectPath, []any) error {
+			return dbus.Error{Name: "org.freedesktop.DBus.Error.NoReply", Body: []any{"it is busy"}}
+		})
+		d.Bus.Run(false)
+		d.Bus.Run(true)
+		if s, _ := d.look(); s.Presence != modem.Missing || !strings.Contains(fmt.Sprint(s.Trouble), "list the modems") {
+			t.Fatalf("%+v", s)
+		}
+		d.Add(mmtest.ModemPath, mmtest.Registered()[mmtest.ModemPath])
+		if s, _ := d.look(); s.Presence != modem.Ready {
+			t.Errorf("%+v", s)
 		}
 	})
 }

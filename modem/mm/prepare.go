@@ -73,8 +73,7 @@ func (s *session) part(ctx context.Context) {
 	}
 }
 
-// unlock gives the PIN to a card that may be given it. When it was wrong, ModemManager tells how many tries are left, and the state is read
-// again.
+// unlock gives the PIN to a card that may be given it. ModemManager may tell how many tries are left before it says that one was wrong.
 func (s *session) unlock(ctx context.Context, o object) {
 	if get[uint32](o, ifaceModem, "UnlockRequired") != lockPIN || s.m.cfg.PIN == nil {
 		return
@@ -82,12 +81,18 @@ func (s *session) unlock(ctx context.Context, o object) {
 	sim := get[dbus.ObjectPath](o, ifaceModem, "Sim")
 	card := s.iccidOf(o)
 	s.running.Go(func() {
-		_, err := s.m.cfg.PIN.Give(card, func(pin modem.Secret) (modem.Verdict, error) {
+		given, err := s.m.cfg.PIN.Give(card, func(pin modem.Secret) (modem.Verdict, error) {
 			err := call(ctx, s.conn, sim, ifaceSIM+".SendPin", commandTime, string(pin)).Err
 			return pinVerdict(err), err
 		})
 		if err != nil && ctx.Err() == nil {
 			s.m.cfg.Log.Warn("the SIM does not take the PIN", slog.Any("error", explain("give the PIN", err)))
+		}
+		if given && s.m.cfg.PIN.Refused(card) {
+			select {
+			case s.refused <- struct{}{}:
+			default:
+			}
 		}
 	})
 }

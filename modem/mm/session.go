@@ -34,6 +34,7 @@ type session struct {
 	running  sync.WaitGroup
 	undo     map[string]undo // what was set up, by method
 	looked   bool            // at the messages that were there
+	refused  chan struct{}   // receives when a card has refused the PIN
 }
 
 // maxWaiting bounds the signals between the connection and Run; the connection keeps
@@ -47,7 +48,7 @@ func (m *Modem) follow(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	s := &session{m: m, conn: conn, signals: make(chan *dbus.Signal, maxWaiting)}
+	s := &session{m: m, conn: conn, signals: make(chan *dbus.Signal, maxWaiting), refused: make(chan struct{}, 1)}
 	defer s.running.Wait()
 	conn.Signal(s.signals)
 	for _, rule := range [][]dbus.MatchOption{
@@ -69,6 +70,8 @@ func (m *Modem) follow(ctx context.Context) error {
 		case done := <-m.looks:
 			s.settle(ctx)
 			close(done)
+		case <-s.refused:
+			s.settle(ctx)
 		case <-conn.Context().Done():
 			return errors.New("the connection has ended")
 		case <-ctx.Done():
@@ -83,7 +86,7 @@ var errNotRunning = errors.New(`ModemManager does not run; start it ("systemctl 
 
 // list asks ModemManager for its modems.
 func (s *session) list(ctx context.Context) {
-	s.modems, s.path = nil, ""
+	s.modems, s.path = make(map[dbus.ObjectPath]object), ""
 	s.since, s.partial = make(map[dbus.ObjectPath]dbus.Sequence), make(map[dbus.ObjectPath]bool)
 	c := call(ctx, s.conn, root, objectManager+".GetManagedObjects", answerTime)
 	var all map[dbus.ObjectPath]map[string]map[string]dbus.Variant
@@ -99,7 +102,6 @@ func (s *session) list(ctx context.Context) {
 		s.m.absent(err)
 		return
 	}
-	s.modems = make(map[dbus.ObjectPath]object)
 	s.since[root] = c.ResponseSequence
 	for p, o := range all {
 		s.modems[p] = o
@@ -162,7 +164,7 @@ func (s *session) owner(ctx context.Context, signal *dbus.Signal) {
 		return
 	}
 	if now == "" {
-		s.modems, s.path = nil, ""
+		s.modems, s.path = make(map[dbus.ObjectPath]object), ""
 		s.m.absent(errNotRunning)
 		return
 	}
