@@ -141,7 +141,7 @@ func (u *Updater) verify(ctx context.Context, _ *job) happening {
 		found, err = u.cfg.Backend.Inspect(ctx, u.area.path())
 	}
 	if err != nil {
-		return happening{event: refused, failure: failureOf(err, IntegrityFailure)}
+		return happening{event: refused, failure: failureOf(err, UpdateFailed)}
 	}
 	h := happening{event: verified, found: found}
 	switch {

@@ -212,3 +212,27 @@ func TestElsewhere(t *testing.T) {
 		}
 	})
 }
+
+// unable is a back end that cannot look at packages.
+type unable struct{ Backend }
+
+func (unable) Inspect(context.Context, string) (Package, error) {
+	return Package{}, errors.New("too many open files")
+}
+
+// TestNotInspected: a package that nobody has looked at is not fetched anew.
+func TestNotInspected(t *testing.T) {
+	whole := visit{brings: all}
+	d := &depots{script: map[string][]visit{"a": {whole}, "b": {whole}, "c": {whole}}}
+	change := func(c *Config) {
+		d.with(c)
+		c.Backend = unable{c.Backend}
+	}
+	simulate(t, change, func(b *bench) {
+		b.must(b.u.Fetch(b.Context(), "coap://a/y"))
+		b.is(Resting, UpdateFailed)
+		if fmt.Sprint(d.asked) != "[a 0]" {
+			t.Errorf("asked %v", d.asked)
+		}
+	})
+}

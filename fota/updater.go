@@ -287,12 +287,15 @@ func (u *Updater) wait(d time.Duration, f func(context.Context)) {
 // nothing has changed.
 func (u *Updater) handle(ctx context.Context, h happening) error {
 	r := u.rec
+	if h.serial != 0 && h.serial != r.Serial {
+		return ErrNotNow
+	}
 	if (h.event == broke || h.event == refused) && u.elsewhere(&r, h.failure) {
 		h.event = spoilt
 		u.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "the firmware package is bad; it is fetched anew from elsewhere", slog.String("uri", redacted(r.from())), slog.String("reason", h.failure.Reason))
 	}
 	to, do, ok := next(r.Phase, h.event)
-	if !ok || h.serial != 0 && h.serial != r.Serial {
+	if !ok {
 		return ErrNotNow
 	}
 	if to != r.Phase {

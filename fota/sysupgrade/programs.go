@@ -45,10 +45,15 @@ func (b *Backend) test(ctx context.Context, file string) error {
 	if err == nil {
 		return nil
 	}
-	if _, ran := errors.AsType[*exec.ExitError](err); !ran {
-		return fota.Failf(fota.UpdateFailed, "%s: %v", sysupgrade, err)
+	return fota.Failf(resultOf(err, verdict(string(out))), "%s --test: %v: %s", sysupgrade, err, brief(out))
+}
+
+// resultOf returns what a program has found, unless it was not there or was ended: then it has said nothing about the image.
+func resultOf(err error, found fota.Result) fota.Result {
+	if end, ran := errors.AsType[*exec.ExitError](err); ran && end.Exited() {
+		return found
 	}
-	return fota.Failf(verdict(string(out)), "%s --test: %v: %s", sysupgrade, err, brief(out))
+	return fota.UpdateFailed
 }
 
 // signs are words of sysupgrade, fwtool.sh and platforms, and what they mean for the
@@ -101,7 +106,7 @@ func (b *Backend) describe(ctx context.Context, file string) (fota.Package, erro
 	cmd.Env = fota.Environ()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return fota.Package{}, fota.Failf(fota.UnsupportedPackage, "%s: %v: %s", fwtool, err, brief(out))
+		return fota.Package{}, fota.Failf(resultOf(err, fota.UnsupportedPackage), "%s: %v: %s", fwtool, err, brief(out))
 	}
 	f, err := os.Open(to)
 	if err != nil {

@@ -27,6 +27,7 @@ if [ "$1" = --test ]; then
 	foreign) echo "Device lab,gw not supported by this image" >&2 ;;
 	large) echo "Image too large" ;;
 	odd) echo "Image check failed." ;;
+	killed) kill -9 $$ ;;
 	esac
 	exit 1
 fi
@@ -269,6 +270,11 @@ func TestRefusals(t *testing.T) {
 		}
 		r.must(l.Reset(t.Context()))
 	}
+	l.push("killed") // as a test that takes too long is, or for lack of memory
+	if s := l.until(fota.Resting, fota.UpdateFailed); !strings.Contains(s.Reason, "signal: killed") {
+		t.Errorf("%q", s.Reason)
+	}
+	r.must(l.Reset(t.Context()))
 	l.push("good unwritable")
 	l.until(fota.Ready, fota.Initial)
 	r.must(l.Update(t.Context()))
