@@ -105,6 +105,7 @@ type account struct {
 	waitUntil   time.Time // end of a back-off or Disable; zero: none
 	notBefore   time.Time // the server wants no attempt before; it may have passed
 	updateAt    time.Time // zero: never
+	owed        bool      // an Update was asked for while one was under way
 	changedAt   time.Time // the first of a series of changes of the object list; zero: none
 	settleAt    time.Time // look then at what is registered; zero: no need
 

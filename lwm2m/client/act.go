@@ -70,6 +70,8 @@ func (a *account) do(what action) {
 		a.beginRegistration()
 	case goOn:
 		a.goOn()
+	case updateAgain:
+		a.owed = true
 	case putOff:
 		a.putOff()
 	case backOff:
@@ -239,7 +241,7 @@ func (a *account) countGone(e event) {
 
 func (a *account) sendRegister() {
 	a.connection.open.Store(nil)
-	a.location, a.settleAt, a.changedAt = "", time.Time{}, time.Time{}
+	a.location, a.settleAt, a.changedAt, a.owed = "", time.Time{}, time.Time{}, false
 	if a.choose {
 		a.choose, a.version = false, a.settings.newest(a.params.Version)
 	}
@@ -253,7 +255,7 @@ func (a *account) sendRegister() {
 }
 
 func (a *account) sendUpdate() {
-	a.settleAt, a.changedAt = time.Time{}, time.Time{}
+	a.settleAt, a.changedAt, a.owed = time.Time{}, time.Time{}, false
 	t, list := a.describe()
 	if t.queue != a.told.queue && a.version != lwm2m.Version10 {
 		t.queue, a.settleAt = a.told.queue, a.now() // a Register follows
@@ -311,6 +313,9 @@ func (a *account) renewed() {
 	a.updateAt, a.notBefore = time.Time{}, time.Time{}
 	if after, ok := updateAfter(a.told.lifetime, a.connection.conn.Params(), a.client.config.Rand()); ok {
 		a.updateAt = a.sentAt.Add(after)
+	}
+	if a.owed {
+		a.updateAt = a.now()
 	}
 	a.contacted()
 }

@@ -217,6 +217,30 @@ func TestTriggerAnswersFirst(t *testing.T) {
 	})
 }
 
+// TestTriggeredWhileUpdating: a server that has an Update and asks for another one may do so before its answer to the first is here.
+func TestTriggeredWhileUpdating(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.registered()
+		answers := make(chan coap.Code, 1)
+		l.server.set(func(s *scripted) {
+			s.script = func(call) *coap.Message {
+				s.set(func(s *scripted) { s.script = nil })
+				go func() { answers <- l.ask(coap.POST, "/1/0/8").Code }()
+				time.Sleep(time.Second)
+				return nil
+			}
+		})
+		if err := l.client.Update(101); err != nil {
+			l.t.Fatal(err)
+		}
+		l.after(time.Minute)
+		l.wantCalls("POST /rd/1 []", "POST /rd/1 []")
+		if got := <-answers; got != coap.Changed {
+			l.t.Errorf("the trigger is answered with %v", got)
+		}
+	})
+}
+
 func TestDeregister(t *testing.T) {
 	simulate(t, nil, func(l *lab) {
 		l.registered()

@@ -94,6 +94,7 @@ const (
 	sendDeregister               //
 	begin                        // a new registration stands: note its location, answer requests
 	goOn                         // the registration goes on: send what waited
+	updateAgain                  // send another Update when the registration goes on
 	putOff                       // it goes on, and the next Update is sent when the server wants one
 	backOff                      // set the time of the next attempt
 	waitDisabled                 // set the time at which Disable ends
@@ -103,7 +104,7 @@ const (
 
 var actionNames = [actionCount]string{
 	"dial", "hang up", "suspend", "lower the version", "tell the object list", "send Register", "send Update", "send Deregister",
-	"begin the registration", "go on", "put the Update off", "back off", "wait until enabled", "wait for the Initial Registration Delay",
+	"begin the registration", "go on", "send another Update", "put the Update off", "back off", "wait until enabled", "wait for the Initial Registration Delay",
 }
 
 func (a action) String() string { return actionNames[a] }
@@ -171,6 +172,7 @@ var transitions = []transition{
 	{Updating, accepted, Registered, []action{goOn}},
 	{Updating, unknown, Registering, []action{sendRegister}},
 	{Updating, busy, Registered, []action{putOff}},
+	{Updating, triggered, Updating, []action{updateAgain}}, // who asks may have had the Update that is under way
 	{Updating, rejected, Registering, []action{sendRegister}},
 	{Updating, silent, Connecting, []action{hangUp, dial}},
 	{Updating, lost, Connecting, []action{hangUp, dial}},

@@ -73,7 +73,7 @@ func TestTableKeepsConnectionsInOrder(t *testing.T) {
 				if has {
 					t.Errorf("%v on %v dials beside a connection", tr.from, tr.on)
 				}
-			case lowerVersion, tellList, backOff, waitDisabled, waitDelay, actionCount:
+			case lowerVersion, tellList, updateAgain, backOff, waitDisabled, waitDelay, actionCount:
 			}
 		}
 		if has != linked[tr.to] {
