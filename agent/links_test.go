@@ -14,6 +14,7 @@ import (
 	"lwm2m-agent/agent/demo"
 	"lwm2m-agent/agent/transaction"
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/server"
 )
 
@@ -87,6 +88,7 @@ func lived(t *testing.T, l *lab, dir string) error {
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
 	l.next(t, server.Registered)
+	await(t, a, "registered", func(s client.AccountStatus) bool { return s.State == client.Registered }) // it has the answer
 	_, applied := localConfiguration{a.configuration}.Apply(ctx, aSensor)
 	if applied == nil {
 		until(t, a, "/3303/0/5750", lwm2m.String("cold room"))
