@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -77,6 +78,30 @@ func TestOpenSSL(t *testing.T) {
 	}
 }
 
+// Each datagram of a handshake with OpenSSL lost, doubled and overtaken, by pre-shared key and by certificates.
+func TestOpenSSLEachDatagram(t *testing.T) {
+	t.Parallel()
+	certificate, above, key, clients := files(t, serverCert, issuingCA)
+	for name, v := range map[string]struct {
+		args []string
+		cfg  dtls.Config
+	}{
+		"psk":  {[]string{"-nocert", "-psk", hex.EncodeToString(testPSK), "-psk_identity", "gw-17", "-cipher", "PSK-AES128-CCM8:@SECLEVEL=0"}, pskClient},
+		"x509": {[]string{"-cert", certificate, "-cert_chain", above, "-key", key, "-Verify", "3", "-verify_return_error", "-CAfile", clients, "-cipher", "ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0"}, x509Client},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachDatagramHarmed(t, &peer{
+				cfg: v.cfg,
+				command: func(port int) *exec.Cmd {
+					args := []string{"s_server", "-dtls1_2", "-accept", fmt.Sprintf("127.0.0.1:%d", port), "-quiet"}
+					return program(t, "openssl", "openssl", slices.Concat(args, v.args)...)
+				},
+				exchange: printed,
+			})
+		})
+	}
+}
+
 // lines returns an exchange with s_server, which prints what it receives, and sends what
 // it reads.
 func lines(t *testing.T, server *process.Process) func(net.Conn) error {
@@ -122,8 +147,9 @@ func TestOpenSSLRefuses(t *testing.T) {
 }
 
 // libcoap on OpenSSL and on GnuTLS answers a CoAP request, by pre-shared key with
-// its hint and, on GnuTLS, by raw public keys.
+// its hint and, on GnuTLS, by raw public keys; also when a datagram of the handshake is harmed.
 func TestLibcoap(t *testing.T) {
+	t.Parallel()
 	const request, answer = "\x40\x01\x12\x34", "libcoap" // GET /
 	key := rpkFile(t)
 	for name, v := range map[string]struct {
@@ -149,6 +175,14 @@ func TestLibcoap(t *testing.T) {
 			if v.cfg.PeerKey != nil {
 				refusesKey(t, port+1)
 			}
+			eachDatagramHarmed(t, &peer{
+				cfg: v.cfg, offset: 1,
+				command: func(port int) *exec.Cmd {
+					args := append([]string{"-A", "127.0.0.1", "-p", strconv.Itoa(port)}, v.args...)
+					return program(t, "libcoap3-bin", v.program, args...)
+				},
+				exchange: asking(request, answer),
+			})
 		})
 	}
 }
@@ -176,11 +210,13 @@ func rpkFile(t *testing.T) string {
 // namespace of its own.
 const inNamespace = "LWM2M_TEST_NAMESPACE"
 
-// GnuTLS by pre-shared key, by raw public keys and by certificates, with resumption. gnutls-serv
+// GnuTLS by pre-shared key, by raw public keys and by certificates, with resumption, and with each
+// datagram of the handshake harmed. gnutls-serv
 // listens on all interfaces, so the test runs once more in a network namespace that
 // has loopback alone.
 func TestGnuTLS(t *testing.T) {
 	if os.Getenv(inNamespace) == "" {
+		t.Parallel()
 		runInNamespace(t)
 		return
 	}
@@ -190,10 +226,7 @@ func TestGnuTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	certificate, above, certificateKey, clients := files(t, serverCert, issuingCA)
-	whole := filepath.Join(t.TempDir(), "whole.pem")
-	if err := os.WriteFile(whole, append(read(t, certificate), read(t, above)...), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	whole := joined(t, certificate, above)
 	const base = "NORMAL:-VERS-ALL:+VERS-DTLS1.2:+AES-128-CCM-8:+AES-128-CCM:"
 	for name, v := range map[string]struct {
 		args []string
@@ -216,11 +249,16 @@ func TestGnuTLS(t *testing.T) {
 		}, x509Client},
 	} {
 		t.Run(name, func(t *testing.T) {
+			command := func(port int) *exec.Cmd {
+				return program(t, "gnutls-bin", "gnutls-serv", append(v.args, "--udp", "--echo", "--port", strconv.Itoa(port))...)
+			}
 			port := freePort(t)
-			args := append([]string{"--udp", "--echo", "--port", strconv.Itoa(port)}, v.args...)
-			serve(t, program(t, "gnutls-bin", "gnutls-serv", args...))
+			serve(t, command(port))
 			if !session(t, port, v.cfg, func(c net.Conn) error { return ask(c, "hello\n", "hello") }) {
 				t.Error("not resumed")
+			}
+			if v.cfg.Suites == nil { // of the others, one suffices
+				eachDatagramHarmed(t, &peer{cfg: v.cfg, command: command, exchange: asking("hello\n", "hello")})
 			}
 			switch name {
 			case "rpk":
@@ -235,13 +273,22 @@ func TestGnuTLS(t *testing.T) {
 	}
 }
 
-func read(t *testing.T, path string) []byte {
+// joined returns a file with what is in others.
+func joined(t *testing.T, paths ...string) string {
 	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
+	var all []byte
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, text...)
+	}
+	path := filepath.Join(t.TempDir(), "joined.pem")
+	if err := os.WriteFile(path, all, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return text
+	return path
 }
 
 // runInNamespace runs the test in a copy of this program, in a new network namespace

@@ -83,7 +83,7 @@ func scandiumClasses(t *testing.T) string {
 
 // Californium, the other side of Leshan: every combination of credentials and
 // connection IDs, resumption, a session over a new socket, each datagram of the
-// handshakes lost and doubled, small datagrams, wrong keys.
+// handshakes lost, doubled and overtaken, small datagrams, wrong keys.
 func TestScandium(t *testing.T) {
 	ports, certified := scandium(t, "-1", "0", "6")
 	kinds := map[string]dtls.Config{
@@ -181,7 +181,7 @@ func restored(t *testing.T, c *dtls.Conn, port int) (*dtls.Conn, error) {
 	return moved, err
 }
 
-// scandiumHarmed loses and doubles single datagrams of a full and of an abbreviated
+// scandiumHarmed loses, doubles and delays single datagrams of a full and of an abbreviated
 // handshake. Each resumes a session of its own: Scandium drops the connection of a
 // session that is resumed elsewhere.
 func scandiumHarmed(t *testing.T, port int, cfg dtls.Config) {

@@ -40,10 +40,21 @@ func serve(t *testing.T, cmd *exec.Cmd) *process.Process {
 	return process.Start(t, cmd, workspace.Artifact(t, filepath.Base(cmd.Path)+".log"))
 }
 
+// given are the ports that tests got.
+var given struct {
+	sync.Mutex
+	ports map[int]bool
+}
+
 // freePort returns a UDP port of loopback that was free a moment ago, with the one
-// above it.
+// above it. No other test gets either.
 func freePort(t *testing.T) int {
 	t.Helper()
+	given.Lock()
+	defer given.Unlock()
+	if given.ports == nil {
+		given.ports = make(map[int]bool)
+	}
 	for range 100 {
 		first, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		if err != nil {
@@ -54,6 +65,9 @@ func freePort(t *testing.T) int {
 		first.Close()
 		if err == nil {
 			second.Close()
+		}
+		if err == nil && !given.ports[port] && !given.ports[port+1] {
+			given.ports[port], given.ports[port+1] = true, true
 			return port
 		}
 	}
@@ -166,6 +180,7 @@ func harms(n int) map[string]dtlstest.Route {
 		"doubled": nth(n, func(d []byte) [][]byte {
 			return [][]byte{d, bytes.Clone(d)}
 		}),
+		"overtaken": dtlstest.Swap(n),
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -140,8 +141,10 @@ func quick(cfg dtls.Config) dtls.Config {
 	return cfg
 }
 
-// libcoap on OpenSSL and on GnuTLS answers a CoAP request of a client with a certificate.
+// libcoap on OpenSSL and on GnuTLS answers a CoAP request of a client with a certificate, also when
+// a datagram of the handshake is harmed.
 func TestLibcoapCertificates(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"coap-server-openssl", "coap-server-gnutls"} {
 		t.Run(name, func(t *testing.T) {
 			port := freePort(t)
@@ -159,6 +162,12 @@ func TestLibcoapCertificates(t *testing.T) {
 				c.Trust = &dtls.Trust{Usage: dtls.TrustAnchor, Data: strangeCA.Certificate.Raw, Name: serverName}
 			})
 			refused(t, dialPort(t, port+1), strange, dtls.AlertUnknownCA, false)
+			eachDatagramHarmed(t, &peer{
+				cfg: x509Client, offset: 1, exchange: asking("\x40\x01\x12\x34", "libcoap"),
+				command: func(port int) *exec.Cmd {
+					return program(t, "libcoap3-bin", name, "-A", "127.0.0.1", "-p", strconv.Itoa(port), "-c", certificate, "-j", key, "-C", clients)
+				},
+			})
 		})
 	}
 }
