@@ -136,6 +136,7 @@ func (b *bench) measurements() []measurement {
 		{"creating", b.creating},
 		{"sampling", b.sampling},
 		{"modbus", b.manyRegistersPolled},
+		{"modem", b.talkative},
 		{"firmware", b.firmware},
 		{"start", b.startUp},
 		{"resume", b.resume},

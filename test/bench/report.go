@@ -43,8 +43,10 @@ over loopback; Leshan's Java client (its newest release on Maven Central that re
   server costs is heap and stacks five seconds after the registrations, the median of %d turns.
 - Wake-ups are the tenths of a second in which any thread ran; of two in succession one counts, so that a process that runs in
   each of them shows 300 a minute. The Go runtime's monitor wakes once a minute and naps for a moment, which makes
-  two context switches; the agent itself has no timer before the next Update.
+  two context switches; the agent itself has no timer before the next Update. A modem by AT commands is asked for its signal each minute, ModemManager tells it.
 - Sampling is what all threads of the agent use of a core over %v, registered and observed by nobody.
+- The talkative modem is a simulated one at a pseudo-terminal, in the measuring process; its share is that of the whole agent over as long, and ends with the last line's cell
+  in object 4.
 - A pull takes from the write of the URI to the notification that the package is there and verified (the back end is `+"`file`"+`, the image random); "one block
   after the other" is what the bare sockets make of datagrams that long when each waits for the one before. The disk's speed is that of writing the same
   bytes in one call and syncing them, just before. A push ends with the answer to its last block, and is the median of %d.

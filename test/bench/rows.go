@@ -152,6 +152,7 @@ func (b *bench) wakeUps() {
 	b.add(row{
 		fmt.Sprintf("wake-ups a minute, idle (over %v)", b.idle), ours.String(), "1", java.String(), ours.moments <= 1,
 	})
+	b.idleModems()
 }
 
 func (b *bench) bigObject() {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -31,11 +30,7 @@ func (b *bench) sampling() {
 		b.during(func() {
 			p := b.plainPeer()
 			path := b.configure(0, p)
-			file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
-			b.must(err, "open the configuration")
-			_, err = file.WriteString(sensors)
-			b.must(err, "add sensors")
-			b.must(file.Close(), "add sensors")
+			b.extend(path, sensors)
 			agent := b.launch(path)
 			p.await()
 			b.pause(2 * time.Second)

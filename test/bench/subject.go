@@ -61,16 +61,25 @@ func (b *bench) configure(sensors int, peers ...*peer) string {
 	return path
 }
 
+// extend adds sections to a configuration.
+func (b *bench) extend(path, sections string) {
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	b.must(err, "open the configuration")
+	_, err = file.WriteString(sections)
+	b.must(err, "extend the configuration")
+	b.must(file.Close(), "extend the configuration")
+}
+
 // startAgent starts the agent as a process of its own.
 func (b *bench) startAgent(p *peer, sensors int, more ...*peer) *process.Process {
 	return b.launch(b.configure(sensors, append([]*peer{p}, more...)...))
 }
 
 // launch starts the agent with a configuration, and with what an earlier one has left beside it.
-func (b *bench) launch(path string) *process.Process {
+func (b *bench) launch(path string, env ...string) *process.Process {
 	dir := filepath.Dir(path)
 	cmd := exec.CommandContext(b.ctx, b.agent, "run", "-config", path, "-state", filepath.Join(dir, "state"), "-socket", filepath.Join(dir, "agent.sock"))
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1") // as its services do
+	cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1"), env...) // as its services do
 	return process.Start(b, cmd, filepath.Join(dir, "agent.log"))
 }
 
