@@ -9,6 +9,8 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -77,12 +79,12 @@ func receiver(t *testing.T) (path string) {
 	return path
 }
 
-// TestGPSD: what a receiver says gives the same object 6 through the real gpsd and from its serial port. A gpsd that has ended is told,
-// and followed again when it is back.
+// TestGPSD: what a receiver says gives the same object 6 through the real gpsd, from its serial port, from a log of it, and by a modem's own
+// command. A gpsd that has ended is told, and followed again when it is back.
 func TestGPSD(t *testing.T) {
 	t.Parallel()
 	port := freePort(t)
-	a := gateway.Start(t, fmt.Sprintf("endpoint = \"gw-gpsd\"\n[location]\nsource = \"gpsd\"\naddress = \"127.0.0.1:%d\"\ninterval = \"1s\"\n", port))
+	a := locating(t, fmt.Sprintf("source = \"gpsd\"\naddress = \"127.0.0.1:%d\"\n", port))
 	awaitTrouble(t, a, "receiver-failing", "gpsd")
 	device := receiver(t)
 	daemon := gpsd(t, port, device)
@@ -93,9 +95,57 @@ func TestGPSD(t *testing.T) {
 	a.AwaitStatus(t, "gpsd is back", func(s gateway.Status) bool { return trouble(s, "receiver-failing") == "" })
 	a.Stop(t)
 
-	b := gateway.Start(t, fmt.Sprintf("endpoint = \"gw-nmea\"\n[location]\nsource = \"nmea\"\ndevice = %q\ninterval = \"1s\"\n", receiver(t)))
-	awaitPosition(t, b)
-	b.Stop(t)
+	log := filepath.Join(t.TempDir(), "log.nmea")
+	if err := os.WriteFile(log, []byte(epoch(time.Now().UTC().Truncate(time.Second))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range []string{
+		fmt.Sprintf("source = \"nmea\"\ndevice = %q\n", receiver(t)),
+		fmt.Sprintf("source = \"nmea\"\ndevice = %q\n", log),
+		fmt.Sprintf("source = \"modem\"\ndevice = \"wwan\"\n[[modem]]\nname = \"wwan\"\ndriver = \"at\"\nport = %q\n", located(t)),
+	} {
+		a := locating(t, source)
+		awaitPosition(t, a)
+		a.Stop(t)
+	}
+}
+
+// locating starts an agent that knows its position by a source.
+func locating(t *testing.T, source string) *gateway.Agent {
+	t.Helper()
+	return gateway.Start(t, "endpoint = \"gw-gnss\"\n[location]\ninterval = \"1s\"\n"+source)
+}
+
+// located is the port of an EC25 that is asked for what its receiver says.
+func located(t *testing.T) (path string) {
+	t.Helper()
+	m, path, unplug, err := attest.PlugIn(filepath.Join(workspace.Root(t), "modem", "at", "testdata", "module", "ec25.at"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(unplug)
+	m.Set("AT+QGPS=1", "OK")
+	m.Set("AT+QGPSEND", "OK")
+	m.Handle("AT+QGPSLOC=2", func(string) string { return quectel(epoch(time.Now().UTC().Truncate(time.Second))) + "\nOK" })
+	return path
+}
+
+// quectel says what an epoch of NMEA 0183 does as AT+QGPSLOC=2 has it (Quectel EC25 & EC21 GNSS AT Commands Manual):
+// <UTC>,<latitude>,<longitude>,<HDOP>,<altitude>,<fix>,<COG>,<km/h>,<knots>,<date>,<nsat>.
+func quectel(epoch string) string {
+	said := make(map[string][]string)
+	for line := range strings.Lines(epoch) {
+		f := strings.Split(line, ",")
+		said[f[0]] = f
+	}
+	degrees := func(text string, digits int) float64 {
+		whole, _ := strconv.ParseFloat(text[:digits], 64)
+		minutes, _ := strconv.ParseFloat(text[digits:], 64)
+		return whole + minutes/60
+	}
+	rmc, gga, vtg := said["$GPRMC"], said["$GPGGA"], said["$GPVTG"]
+	hdop, _ := strconv.ParseFloat(gga[8], 64)
+	return fmt.Sprintf("+QGPSLOC: %s,%.5f,%.5f,%.1f,%s,3,%s,%s,%s,%s,%s", rmc[1], degrees(rmc[3], 2), degrees(rmc[5], 3), hdop, gga[9], rmc[8], vtg[7], rmc[7], rmc[9], gga[7])
 }
 
 // gpsd starts the daemon on a serial port.
@@ -108,23 +158,25 @@ func gpsd(t *testing.T, port int, device string) *process.Process {
 // awaitPosition waits until object 6 has all that the receiver says.
 func awaitPosition(t *testing.T, a *gateway.Agent) {
 	t.Helper()
-	want := map[string]float64{ // with how far gpsd may round
-		"/6/0/0": 47 + 17.114/60, "/6/0/1": 8 + 30.1/60, "/6/0/2": 499.6, "/6/0/3": 1.01 * 19, "/6/0/6": 10,
-	}
-	var got map[string]float64
+	want := map[string]float64{"/6/0/0": 47 + 17.114/60, "/6/0/1": 8 + 30.1/60, "/6/0/2": 499.6, "/6/0/3": 1.01 * 19, "/6/0/6": 10}
+	within := map[string]float64{"/6/0/0": 1e-5, "/6/0/1": 1e-5, "/6/0/2": 0.01, "/6/0/3": 0.2, "/6/0/6": 0.01} // as exactly as gpsd and modules tell it
+	const east = "AFoAJA=="                                                                                     // 90 degrees, 36 km/h: 3GPP TS 23.032, clause 8.12
+	began := time.Now()
 	a.AwaitStatus(t, "a position", func(gateway.Status) bool {
-		got = object6(t, a)
+		got := object6(t, a)
 		for path, v := range want {
-			if math.Abs(got[path]-v) > 0.01 {
+			if n, ok := got[path].(float64); !ok || math.Abs(n-v) > within[path] {
 				return false
 			}
 		}
-		return true
+		at, _ := got["/6/0/5"].(float64)
+		when := time.Unix(int64(at), 0)
+		return got["/6/0/4"] == east && when.After(began.Add(-time.Minute)) && !when.After(time.Now())
 	})
 }
 
-// object6 returns the numbers of object 6.
-func object6(t *testing.T, a *gateway.Agent) map[string]float64 {
+// object6 returns the values of object 6.
+func object6(t *testing.T, a *gateway.Agent) map[string]any {
 	t.Helper()
 	out, status := a.Run(t, "read", "-json", "/6")
 	var values []struct {
@@ -134,11 +186,9 @@ func object6(t *testing.T, a *gateway.Agent) map[string]float64 {
 	if status != 0 || json.Unmarshal([]byte(out), &values) != nil {
 		return nil
 	}
-	got := make(map[string]float64)
+	got := make(map[string]any)
 	for _, v := range values {
-		if n, ok := v.Value.(float64); ok {
-			got[v.Path] = n
-		}
+		got[v.Path] = v.Value
 	}
 	return got
 }
