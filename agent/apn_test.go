@@ -176,4 +176,10 @@ func TestWrittenAPN(t *testing.T) {
 	if got := len(c.defined()); got != 3 {
 		t.Errorf("the modem was told %q", c.defined())
 	}
+	c.sim.Set("AT+CGDCONT?", `+CGDCONT: 1,"IPV4V6","iot.lab"`, "OK") // which it forgets as it restarts, its port staying
+	if err := c.sim.Say("RDY"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the APN is set again", func() bool { return len(c.defined()) == 4 && c.defined()[3] == "second.lab" })
+	until(t, c.agent, path.String(), lwm2m.String("second.lab"))
 }

@@ -46,7 +46,7 @@ func (a *Agent) addModems() error {
 		if i > 0 {
 			continue
 		}
-		cellular, err := bind.NewCellular(a.tree, m, a.apnTrial(section.Name), a.log)
+		cellular, err := bind.NewCellular(a.tree, m, a.modems.Wishes(section.Name), a.apnTrial(section.Name), a.log)
 		if err != nil {
 			return fmt.Errorf("add the objects of modem %q: %w", section.Name, err)
 		}

@@ -11,6 +11,7 @@ import (
 type State struct {
 	Presence Presence
 	Trouble  error // why the modem is missing or silent, else nil
+	Starts   int   // how often it was seen to start or to come, by who sees that: what it does not keep may be gone then
 	Identity Identity
 	SIM      SIM
 	Network  Network

@@ -45,6 +45,7 @@ type APNProfile struct {
 	Addresses      []netip.Addr
 	Gateways       []netip.Addr
 	DNS            []netip.Addr
+	Login          *APNLogin // as a server has written it before the start; nil if none has
 }
 
 // APNLogin is what a server has written of who a profile is for.
@@ -121,12 +122,24 @@ func (o *APNConnectionProfile) Publish(profiles []APNProfile) error {
 		if !slices.Contains(there, p.Instance) {
 			b.Create(p.Instance)
 			b.Set(p.Instance, ridProfileName, lwm2m.String("context "+lwm2m.Integer(int64(p.Instance)).String()))
-			// What the modem has is not asked for: a guess, until somebody writes it.
-			b.SetAt(p.Instance, ridProfileAuthentication, lwm2m.Integer(int64(APNNone)), noTime, model.Uncertain)
+			o.enterLogin(&b, p)
 		}
 		p.enter(&b)
 	}
 	return o.pub.Publish(&b)
+}
+
+// enterLogin shows who a new profile is for. What the modem has is not asked for: a guess, until somebody writes it.
+func (o *APNConnectionProfile) enterLogin(b *model.Batch, p *APNProfile) {
+	if p.Login == nil {
+		b.SetAt(p.Instance, ridProfileAuthentication, lwm2m.Integer(int64(APNNone)), noTime, model.Uncertain)
+		return
+	}
+	b.Set(p.Instance, ridProfileAuthentication, lwm2m.Integer(int64(p.Login.Authentication)))
+	b.Set(p.Instance, ridProfileUser, lwm2m.String(p.Login.User))
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.secrets[p.Instance] = p.Login.Secret
 }
 
 func (p *APNProfile) enter(b *model.Batch) {

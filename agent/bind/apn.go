@@ -17,14 +17,15 @@ import (
 
 // apnKeeper has a modem connect with the APN of the configuration. What the modem had before is
 // kept in the state directory, so that it comes back when the configuration has none any more: by
-// edit, or since a trial of it was reverted.
+// edit, or since a trial of it was reverted. What servers have set in the modem it tells it again, too.
 type apnKeeper struct {
-	modem CellularModem
-	name  string
-	store *store.Store
-	log   *slog.Logger
-	now   func() time.Time
-	news  chan struct{} // receives when the modem has come
+	modem  CellularModem
+	name   string
+	store  *store.Store
+	wishes *Wishes // nil: none
+	log    *slog.Logger
+	now    func() time.Time
+	news   chan struct{} // receives when the modem has come
 
 	tried   *attempts
 	servers func() int // how many are told after an attachment; nil is one
@@ -34,6 +35,10 @@ type apnKeeper struct {
 	mu      sync.Mutex
 	want    string // "": what it had
 	ready   bool
+	starts  int
+	started bool         // since wishes were told
+	lost    map[int]bool // contexts to be connected anew
+	state   modem.State  // while it is ready
 	bearers []modem.Bearer
 }
 
@@ -74,10 +79,13 @@ func (k *apnKeeper) keep(f *formerProfile) error {
 // take notes what the modem says.
 func (k *apnKeeper) take(s *modem.State) {
 	k.mu.Lock()
-	came := s.Presence == modem.Ready && !k.ready
+	came := s.Presence == modem.Ready && (!k.ready || s.Starts != k.starts)
 	k.ready = s.Presence == modem.Ready
+	if s.Presence == modem.Missing || s.Presence == modem.Silent || k.ready && s.Starts != k.starts {
+		k.started = true
+	}
 	if k.ready {
-		k.bearers = slices.Clone(s.Bearers)
+		k.starts, k.state, k.bearers = s.Starts, s.Clone(), slices.Clone(s.Bearers)
 	}
 	k.mu.Unlock()
 	if came {
@@ -126,10 +134,15 @@ func (k *apnKeeper) came(ctx context.Context) time.Duration {
 		servers = k.servers()
 	}
 	var later time.Duration
-	err := k.settle(ctx, func() bool {
+	may := func() bool {
 		later = k.tried.allow(heal.Reconnect, servers, k.now())
 		return later == 0
-	})
+	}
+	k.remind(ctx)
+	err := k.settle(ctx, may)
+	if again := k.reconnect(ctx, may); err == nil {
+		err = again
+	}
 	switch {
 	case errors.Is(err, errOften):
 		k.log.Warn("the modem has come too often; the APN of the configuration waits", slog.String("modem", k.name), slog.Duration("for", later.Round(time.Second)))
@@ -138,6 +151,79 @@ func (k *apnKeeper) came(ctx context.Context) time.Duration {
 		k.log.Error("the modem does not connect with the APN of the configuration", slog.String("modem", k.name), slog.Any("error", err))
 	}
 	return 0
+}
+
+// remind tells the modem what servers have set in it and it does not do.
+func (k *apnKeeper) remind(ctx context.Context) {
+	k.setting.Lock()
+	defer k.setting.Unlock()
+	k.mu.Lock()
+	state, ready, started, others := k.state, k.ready, k.started, 0
+	k.mu.Unlock()
+	if !ready {
+		return // when it comes
+	}
+	if k.keepsAPN() {
+		others = k.target()
+	}
+	lost, err := k.wishes.tell(ctx, k.modem, &state, started, others)
+	if err != nil && ctx.Err() == nil {
+		k.log.Error("the modem is not what servers have made it", slog.String("modem", k.name), slog.Any("error", err))
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.started = started && err != nil || k.starts != state.Starts
+	for _, cid := range lost {
+		if k.lost == nil {
+			k.lost = make(map[int]bool)
+		}
+		k.lost[cid] = true
+	}
+}
+
+// keepsAPN reports whether the APN of a context is that of the configuration, or about to be what it was before.
+func (k *apnKeeper) keepsAPN() bool {
+	former, err := k.former()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.want != "" || former != nil || err != nil
+}
+
+// reconnect connects anew what was not what servers have made it, unless connect has.
+func (k *apnKeeper) reconnect(ctx context.Context, may func() bool) error {
+	k.setting.Lock()
+	defer k.setting.Unlock()
+	k.mu.Lock()
+	first := carrying(k.bearers).CID
+	var lost []int
+	for _, b := range k.bearers { // one that is down and does not carry is not wanted now
+		if k.lost[b.CID] && (b.Active || b.CID == first) {
+			lost = append(lost, b.CID)
+		}
+	}
+	k.mu.Unlock()
+	if len(lost) == 0 {
+		return nil
+	}
+	if !may() {
+		return errOften
+	}
+	var problems []error
+	for _, cid := range lost {
+		if err := k.modem.Reconnect(ctx, cid); err != nil {
+			problems = append(problems, fmt.Errorf("connect with what a server has set: %w", err))
+			continue
+		}
+		k.connected(cid)
+	}
+	return errors.Join(problems...)
+}
+
+// connected notes that a context is what it is wanted to be.
+func (k *apnKeeper) connected(cid int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.lost, cid)
 }
 
 // errOften says that the modem was connected as often as it may be.
@@ -220,6 +306,7 @@ func (k *apnKeeper) connect(ctx context.Context, p *formerProfile, now string) e
 	if err := k.modem.Reconnect(ctx, p.CID); err != nil {
 		return fmt.Errorf("connect with the APN %q: %w", p.APN, err)
 	}
+	k.connected(p.CID)
 	k.log.Info("connected with another APN", slog.String("modem", k.name), slog.Int("context", p.CID))
 	return nil
 }

@@ -27,6 +27,7 @@ type CellularModem interface {
 // Cellular joins a modem with objects 10, 11, 13, 27 and 10308.
 type Cellular struct {
 	modem     CellularModem
+	wishes    *Wishes // nil: nothing is kept
 	log       *slog.Logger
 	power     *objects.CellularConnectivity
 	profiles  *objects.APNConnectionProfile
@@ -38,7 +39,8 @@ type Cellular struct {
 	bearers   atomic.Pointer[[]modem.Bearer]  // likewise
 	anew      chan renewal
 	trial     APNTrial
-	tried     atomic.Int64 // the context whose new APN is on trial, which connects it; 0: none
+	tried     atomic.Int64          // the context whose new APN is on trial, which connects it; 0: none
+	before    map[int]*wishedBearer // what was wished of contexts before they were written; of requests, which come one after the other
 }
 
 // APNTrial puts an APN that a server has written in force for a trial.
@@ -52,8 +54,9 @@ type APNTrial struct {
 
 // renewal is a connection to be made anew, and the profile to go back to.
 type renewal struct {
-	cid int
-	old modem.Profile
+	cid    int
+	old    modem.Profile
+	before *wishedBearer // what was wished of it
 }
 
 // edrxModes are the resources of object 10 for the kinds of cell.
@@ -67,8 +70,8 @@ var pdnTypes = map[modem.PDNType]objects.PDNType{
 }
 
 // NewCellular adds objects 10, 11, 13, 27 and 10308 for a modem.
-func NewCellular(tree *model.Tree, m CellularModem, trial APNTrial, log *slog.Logger) (*Cellular, error) {
-	c := &Cellular{modem: m, log: log, anew: make(chan renewal, 4), trial: trial}
+func NewCellular(tree *model.Tree, m CellularModem, wishes *Wishes, trial APNTrial, log *slog.Logger) (*Cellular, error) {
+	c := &Cellular{modem: m, wishes: wishes, log: log, anew: make(chan renewal, 4), trial: trial, before: make(map[int]*wishedBearer)}
 	c.bearers.Store(new([]modem.Bearer))
 	var err error
 	c.power, err = objects.NewCellularConnectivity(tree, objects.CellularHooks{Exact: exactTimers, SetPSM: c.setPSM, SetEDRX: c.setEDRX})
@@ -98,13 +101,15 @@ func exactTimers(periodic, active time.Duration) (exactPeriodic, exactActive tim
 }
 
 func (c *Cellular) setPSM(ctx context.Context, on bool, periodic, active time.Duration) error {
-	return c.modem.SetPSM(ctx, modem.PSM{On: on, Periodic: periodic, Active: active})
+	p := modem.PSM{On: on, Periodic: periodic, Active: active}
+	return c.wishes.set(ctx, func() error { return c.modem.SetPSM(ctx, p) }, func(w *wished) { w.PSM = &p })
 }
 
 func (c *Cellular) setEDRX(ctx context.Context, mode objects.EDRXMode, on bool, cycle uint8) error {
 	for kind, resource := range edrxModes {
 		if resource == mode {
-			return c.modem.SetEDRX(ctx, modem.EDRX{Mode: kind, On: on, Cycle: cycle})
+			e := modem.EDRX{Mode: kind, On: on, Cycle: cycle}
+			return c.wishes.set(ctx, func() error { return c.modem.SetEDRX(ctx, e) }, func(w *wished) { w.setEDRX(e) })
 		}
 	}
 	return fmt.Errorf("no kind of cell is /10/0/%d", mode)
@@ -141,7 +146,8 @@ func (c *Cellular) setProfile(ctx context.Context, instance uint16, apn string, 
 		kinds := map[objects.APNAuthentication]modem.Authentication{objects.APNPAP: modem.PAP, objects.APNCHAP: modem.CHAP, objects.APNPAPOrCHAP: modem.CHAP}
 		p.Login = &modem.Login{Authentication: kinds[login.Authentication], User: login.User, Password: modem.Secret(login.Secret)}
 	}
-	return c.modem.SetProfile(ctx, cid, p)
+	c.before[cid] = c.wishes.profile(cid)
+	return c.wishes.set(ctx, func() error { return c.modem.SetProfile(ctx, cid, p) }, func(w *wished) { w.setProfile(cid, p) })
 }
 
 // tries begins the trial of an APN that is another one.
@@ -160,8 +166,10 @@ func (c *Cellular) changed(instance uint16, apn string, t objects.PDNType) {
 	if c.tried.CompareAndSwap(int64(instance), 0) {
 		return // the trial connects, and goes back
 	}
+	old, before := profileOf(apn, t), c.before[int(instance)]
+	old.Login = before.login()
 	select {
-	case c.anew <- renewal{int(instance), profileOf(apn, t)}:
+	case c.anew <- renewal{int(instance), old, before}:
 	default:
 		c.log.Warn("a profile was written too often; it holds from the next connection on", slog.Int("context", int(instance)))
 	}
@@ -197,7 +205,8 @@ func (c *Cellular) renew(ctx context.Context, r renewal) error {
 		c.log.Info("connected with a new profile", slog.Int("context", r.cid))
 		return nil
 	}
-	if back := c.modem.SetProfile(ctx, r.cid, r.old); back != nil {
+	back := func() error { return c.modem.SetProfile(ctx, r.cid, r.old) }
+	if back := c.wishes.set(ctx, back, func(w *wished) { w.goBack(r.cid, r.before) }); back != nil {
 		return errors.Join(err, back)
 	}
 	if back := c.modem.Reconnect(ctx, r.cid); back != nil {
@@ -224,6 +233,7 @@ func (c *Cellular) publish(s *modem.State) {
 	var active []uint16
 	for i := range s.Bearers {
 		p := apnProfile(&s.Bearers[i])
+		p.Login = apnLogin(c.wishes.profile(s.Bearers[i].CID))
 		profiles = append(profiles, p)
 		if p.Active {
 			active = append(active, p.Instance)
@@ -235,6 +245,15 @@ func (c *Cellular) publish(s *modem.State) {
 	if err != nil {
 		c.log.Warn("modem not published", slog.Any("error", err))
 	}
+}
+
+// apnLogin puts a login that a server has written into the words of object 11; nil if none has.
+func apnLogin(b *wishedBearer) *objects.APNLogin {
+	if b == nil || b.Login == nil {
+		return nil
+	}
+	kinds := map[modem.Authentication]objects.APNAuthentication{modem.PAP: objects.APNPAP, modem.CHAP: objects.APNCHAP, modem.AuthenticationNone: objects.APNNone}
+	return &objects.APNLogin{Authentication: kinds[b.Login.Authentication], User: b.Login.User, Secret: b.Login.Password}
 }
 
 func apnProfile(b *modem.Bearer) objects.APNProfile {

@@ -15,7 +15,7 @@ import (
 // TestModemFor5G follows object 27 as a modem goes through its networks.
 func TestModemFor5G(t *testing.T) {
 	tree := model.NewTree(registry.Definitions(), time.Now)
-	c, err := NewCellular(tree, mm.New(mm.Config{}), APNTrial{}, slog.New(slog.DiscardHandler))
+	c, err := NewCellular(tree, mm.New(mm.Config{}), nil, APNTrial{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -120,6 +120,9 @@ func (m *Modems) Add(section *config.Modem) (made Modem, healer *Healer, keepAPN
 		name: section.Name, want: section.APN, store: m.Store, log: m.Log, now: m.Now, news: make(chan struct{}, 1),
 		tried: newAttempts(m.Store, section.Name, m.Log), servers: m.Servers,
 	}
+	if m.Store != nil {
+		keeper.wishes = newWishes(section.Name, m.Store, m.Log)
+	}
 	made = m.create(section, func(s modem.State, _ modem.Part) {
 		if healer != nil {
 			healer.Take(s)
@@ -162,6 +165,13 @@ func (m *Modems) locator(name string) func(context.Context, func(gnss.Report)) e
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.states[m.index(name)].made.Locate // it is there, says the configuration
+}
+
+// Wishes are what servers have set in a modem, by its name.
+func (m *Modems) Wishes(name string) *Wishes {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.states[m.index(name)].apn.wishes // it is there, says the configuration
 }
 
 // Join has the first modem shown in objects 10 and 11.

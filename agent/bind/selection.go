@@ -46,5 +46,5 @@ func (c *Cellular) setBearers(ctx context.Context, bearers []objects.PreferredBe
 			}
 		}
 	}
-	return c.modem.SetOrder(ctx, order)
+	return c.wishes.set(ctx, func() error { return c.modem.SetOrder(ctx, order) }, func(w *wished) { w.Order = &order })
 }

@@ -41,6 +41,7 @@ type Config struct {
 type Modem struct {
 	cfg     Config
 	state   modem.State
+	starts  int
 	jobs    chan job
 	over    chan struct{} // closed when Run has ended
 	sockets sockets

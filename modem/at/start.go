@@ -41,7 +41,8 @@ func (s *session) start(ctx context.Context) error {
 		}
 	}
 	s.messages = messages{}
-	s.m.state.Presence, s.m.state.Trouble = modem.Ready, nil
+	s.m.starts++
+	s.m.state.Presence, s.m.state.Trouble, s.m.state.Starts = modem.Ready, nil, s.m.starts
 	s.changed |= modem.PartPresence
 	s.due = modem.AllParts &^ modem.PartIdentity
 	s.tries, s.receiving = 0, false

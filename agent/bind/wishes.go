@@ -1,0 +1,215 @@
+package bind
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+
+	"lwm2m-agent/agent/store"
+	"lwm2m-agent/modem"
+)
+
+// Wishes are what servers have had a modem do that it may forget: modules differ in what they keep over a restart. They are in the
+// state directory, and told to the modem again when it has started without. What the SIM keeps is not among them.
+type Wishes struct {
+	name  string // of the modem
+	store *store.Store
+	log   *slog.Logger
+	turn  chan struct{} // held by who tells the modem something of it
+
+	mu  sync.Mutex
+	now wished
+}
+
+func newWishes(name string, kept *store.Store, log *slog.Logger) *Wishes {
+	w := &Wishes{name: name, store: kept, log: log, turn: make(chan struct{}, 1)}
+	w.load()
+	return w
+}
+
+// wished is the record of Wishes; nil is what no server has asked for.
+type wished struct {
+	PSM      *modem.PSM           `json:"psm,omitempty"`
+	EDRX     []modem.EDRX         `json:"edrx,omitempty"` // Mode, On and Cycle
+	Order    *[]modem.Technology  `json:"order,omitempty"`
+	Profiles map[int]wishedBearer `json:"profiles,omitempty"` // by the number of the context
+}
+
+type wishedBearer struct {
+	APN   string        `json:"apn"`
+	Type  modem.PDNType `json:"type"`
+	Login *wishedLogin  `json:"login,omitempty"` // nil: what the modem has
+}
+
+// wishedLogin is a modem.Login as it lies in the state directory, which has the keys of servers too.
+type wishedLogin struct {
+	Authentication modem.Authentication `json:"authentication"`
+	User           string               `json:"user"`
+	Password       string               `json:"password"`
+}
+
+// login returns who it is for as a modem takes it; nil if no server has said so.
+func (b *wishedBearer) login() *modem.Login {
+	if b == nil || b.Login == nil {
+		return nil
+	}
+	return &modem.Login{Authentication: b.Login.Authentication, User: b.Login.User, Password: modem.Secret(b.Login.Password)}
+}
+
+func (w *Wishes) key() string { return "modem-wishes/" + w.name }
+
+// load reads what was wished before the start.
+func (w *Wishes) load() {
+	record, err := w.store.Bucket(store.Values).Load(w.key())
+	if err == nil && record != nil {
+		err = json.Unmarshal(record, &w.now)
+	}
+	if err != nil {
+		w.log.Warn("what servers have set in the modem is not known", slog.String("modem", w.name), slog.Any("error", err))
+	}
+}
+
+// set does what a server wants, and keeps it if the modem has taken it.
+func (w *Wishes) set(ctx context.Context, do func() error, note func(*wished)) error {
+	if w == nil {
+		return do()
+	}
+	select {
+	case w.turn <- struct{}{}:
+		defer func() { <-w.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("the modem is told something else: %w", ctx.Err())
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	note(&w.now)
+	record, _ := json.Marshal(w.now) // numbers and texts
+	if err := w.store.Bucket(store.Values).Save(w.key(), record); err != nil {
+		w.log.Error("what a server has set in the modem is not kept", slog.String("modem", w.name), slog.Any("error", err))
+	}
+	return nil
+}
+
+func (w *wished) setEDRX(e modem.EDRX) {
+	w.EDRX = append(slices.DeleteFunc(w.EDRX, func(old modem.EDRX) bool { return old.Mode == e.Mode }), e)
+}
+
+// setProfile enters what a context is to be; without a login the one that is known stays.
+func (w *wished) setProfile(cid int, p modem.Profile) {
+	b := wishedBearer{p.APN, p.Type, w.Profiles[cid].Login}
+	if p.Login != nil {
+		b.Login = &wishedLogin{p.Login.Authentication, p.Login.User, string(p.Login.Password)}
+	}
+	if w.Profiles == nil {
+		w.Profiles = make(map[int]wishedBearer)
+	}
+	w.Profiles[cid] = b
+}
+
+// goBack enters what a server had wished of a context before; nil is nothing.
+func (w *wished) goBack(cid int, before *wishedBearer) {
+	delete(w.Profiles, cid)
+	if before != nil {
+		w.Profiles[cid] = *before
+	}
+}
+
+// profile returns what a context is to be, nil if no server has said so.
+func (w *Wishes) profile(cid int) *wishedBearer {
+	if w == nil {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if b, ok := w.now.Profiles[cid]; ok {
+		return &b
+	}
+	return nil
+}
+
+// present returns a copy.
+func (w *Wishes) present() wished {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.now
+	now.EDRX, now.Profiles = slices.Clone(now.EDRX), maps.Clone(now.Profiles)
+	return now
+}
+
+// tell tells a modem what it does not do of what is wished. The APN of one context may be somebody else's affair; 0: of none. After a start
+// logins are told too, which nobody can ask for. It returns the contexts that have to be connected anew to be what is wished.
+func (w *Wishes) tell(ctx context.Context, m CellularModem, s *modem.State, started bool, others int) (anew []int, err error) {
+	if w == nil {
+		return nil, nil
+	}
+	select {
+	case w.turn <- struct{}{}:
+		defer func() { <-w.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	now := w.present()
+	var problems []error
+	add := func(what string, err error) {
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s that a server has set: %w", what, err))
+		}
+	}
+	if p := now.PSM; p != nil && s.Sleep.HasPSM && (p.On != s.Sleep.PSM.On || p.On && *p != s.Sleep.PSM) {
+		add("the power saving mode", m.SetPSM(ctx, *p))
+	}
+	for _, e := range now.EDRX {
+		i := slices.IndexFunc(s.Sleep.EDRX, func(has modem.EDRX) bool { return has.Mode == e.Mode && has.On })
+		if s.Sleep.HasEDRX && (e.On != (i >= 0) || e.On && s.Sleep.EDRX[i].Cycle != e.Cycle) {
+			add("the cycle of eDRX", m.SetEDRX(ctx, e))
+		}
+	}
+	if o := now.Order; o != nil && len(s.Selection.Choices) > 0 && !slices.Equal(begins(s.Selection.Order, len(*o)), *o) {
+		add("the order of technologies", m.SetOrder(ctx, *o))
+	}
+	for _, cid := range slices.Sorted(maps.Keys(now.Profiles)) {
+		b := modem.Bearer{CID: cid} // one that the modem has forgotten
+		if i := slices.IndexFunc(s.Bearers, func(b modem.Bearer) bool { return b.CID == cid }); i >= 0 {
+			b = s.Bearers[i]
+		}
+		connect, err := now.tellBearer(ctx, m, &b, started, cid == others)
+		add("the profile", err)
+		if connect && err == nil {
+			anew = append(anew, cid)
+		}
+	}
+	return anew, errors.Join(problems...)
+}
+
+// begins returns the first of an order; none is none, whatever the modem then goes by.
+func begins(order []modem.Technology, n int) []modem.Technology {
+	if n == 0 {
+		return order
+	}
+	return order[:min(n, len(order))]
+}
+
+// tellBearer tells a modem what a context is to be, and reports whether the connection is not that.
+func (w *wished) tellBearer(ctx context.Context, m CellularModem, b *modem.Bearer, started, otherAPN bool) (connect bool, err error) {
+	wish := w.Profiles[b.CID]
+	p := modem.Profile{APN: wish.APN, Type: wish.Type}
+	if otherAPN {
+		p.APN = b.APN
+	}
+	if started {
+		p.Login = wish.login()
+	}
+	other := !modem.SameAPN(p.APN, b.APN) || p.Type != b.Type
+	if !other && p.Login == nil {
+		return false, nil
+	}
+	return other || !b.Active, m.SetProfile(ctx, b.CID, p)
+}

@@ -1,0 +1,157 @@
+package bind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"lwm2m-agent/agent/store"
+	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/modem"
+	"lwm2m-agent/objects"
+	"lwm2m-agent/objects/registry"
+)
+
+// logins is a modem that notes with which login it has which APN, and connects with some of them.
+type logins struct {
+	CellularModem
+	told []string
+	fail error
+}
+
+func (l *logins) SetProfile(_ context.Context, cid int, p modem.Profile) error {
+	who := "as before"
+	if p.Login != nil {
+		who = p.Login.User + " " + string(p.Login.Password)
+	}
+	l.told = append(l.told, fmt.Sprintf("set %d %s %s", cid, p.APN, who))
+	return nil
+}
+
+func (l *logins) SetPSM(_ context.Context, p modem.PSM) error {
+	l.told = append(l.told, fmt.Sprintf("PSM %v %v %v", p.On, p.Periodic, p.Active))
+	return nil
+}
+
+func (l *logins) Reconnect(_ context.Context, cid int) error {
+	l.told = append(l.told, fmt.Sprintf("connect %d", cid))
+	return l.fail
+}
+
+func (l *logins) SetOperators(context.Context, []string) error { return nil }
+
+func (l *logins) want(t *testing.T, what string, told ...string) {
+	t.Helper()
+	if !slices.Equal(l.told, told) {
+		t.Errorf("%s: the modem was told %q, want %q", what, l.told, told)
+	}
+	l.told = nil
+}
+
+// TestRefusedLoginGoesBack: the network refuses a login that a server has written. The one before is back in the modem, and is what it is told
+// after a restart. Another start of the agent knows it, and has it told only when the modem has started, too.
+func TestRefusedLoginGoesBack(t *testing.T) {
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	log, sim := slog.New(slog.DiscardHandler), &logins{}
+	wishes := newWishes("wwan", st, log)
+	c, err := NewCellular(model.NewTree(registry.Definitions(), time.Now), sim, wishes, APNTrial{Begin: func(int, string) (bool, error) { return false, nil }}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := &modem.State{Presence: modem.Ready, Bearers: []modem.Bearer{{CID: 1, APN: "iot.lab", Type: modem.IPv4, Active: true}}}
+	c.publish(state)
+	write := func(user string) error {
+		login := &objects.APNLogin{Authentication: objects.APNCHAP, User: user, Secret: "of " + user}
+		if err := c.setProfile(t.Context(), 1, "iot.lab", objects.PDNIPv4, login); err != nil {
+			t.Fatal(err)
+		}
+		c.changed(1, "iot.lab", objects.PDNIPv4)
+		return c.renew(t.Context(), <-c.anew)
+	}
+	if err := write("first"); err != nil {
+		t.Error(err)
+	}
+	sim.want(t, "taken", "set 1 iot.lab first of first", "connect 1")
+	sim.fail = errors.New("refused")
+	if err := write("second"); !errors.Is(err, sim.fail) {
+		t.Error(err)
+	}
+	sim.want(t, "refused", "set 1 iot.lab second of second", "connect 1", "set 1 iot.lab first of first", "connect 1")
+
+	wishes = newWishes("wwan", st, log)
+	tell := func(started bool) []int {
+		t.Helper()
+		anew, err := wishes.tell(t.Context(), sim, state, started, 0)
+		if err != nil {
+			t.Error(err)
+		}
+		return anew
+	}
+	if anew := tell(true); len(anew) != 0 {
+		t.Errorf("a connection that is up is made anew: %v", anew)
+	}
+	sim.want(t, "after a start", "set 1 iot.lab first of first")
+	tell(false)
+	sim.want(t, "without one")
+	state.Bearers[0].Active = false
+	if anew := tell(true); !slices.Equal(anew, []int{1}) {
+		t.Errorf("a connection that is down without its login: %v", anew)
+	}
+	sim.want(t, "after a start without a connection", "set 1 iot.lab first of first")
+	state.Bearers = nil
+	if anew := tell(false); !slices.Equal(anew, []int{1}) {
+		t.Errorf("a context that is no more: %v", anew)
+	}
+	sim.want(t, "a context that is no more", "set 1 iot.lab as before")
+}
+
+// TestConnectedAsOftenAsAllowed: a modem that loses the login with each start is connected as often as networks bear; its power saving, of
+// which the network hears nothing until then, is told each time.
+func TestConnectedAsOftenAsAllowed(t *testing.T) {
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	log, sim, now := slog.New(slog.DiscardHandler), &logins{fail: errors.New("refused")}, time.Unix(1_800_000_000, 0)
+	k := &apnKeeper{modem: sim, name: "wwan", store: st, log: log, now: func() time.Time { return now }, news: make(chan struct{}, 1), wishes: newWishes("wwan", st, log), tried: newAttempts(st, "wwan", log)}
+	set := func(note func(*wished)) {
+		t.Helper()
+		if err := k.wishes.set(t.Context(), func() error { return nil }, note); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(func(w *wished) {
+		w.setProfile(1, modem.Profile{APN: "iot.lab", Type: modem.IPv4, Login: &modem.Login{Authentication: modem.CHAP, User: "u", Password: "p"}})
+	})
+	set(func(w *wished) { w.PSM = &modem.PSM{On: true, Periodic: time.Hour, Active: time.Minute} })
+	state := modem.State{Presence: modem.Ready, Bearers: []modem.Bearer{{CID: 1, APN: "iot.lab", Type: modem.IPv4}, {CID: 2, APN: "ims", Type: modem.IPv4}}}
+	state.Sleep.HasPSM = true
+	connected, saving := 0, 0
+	for range 60 {
+		state.Starts++
+		k.take(&state)
+		<-k.news
+		k.came(t.Context())
+		now = now.Add(time.Minute)
+	}
+	for _, told := range sim.told {
+		switch told {
+		case "connect 1":
+			connected++
+		case "PSM true 1h0m0s 1m0s":
+			saving++
+		}
+	}
+	if connected != 4 || saving != 60 {
+		t.Errorf("connected %d times, power saving told %d times: %q", connected, saving, sim.told)
+	}
+}
