@@ -214,6 +214,12 @@ func (s *Settings) Lose(cid string) error {
 	return s.modem.Say("+CGEV: NW PDN DEACT " + cid)
 }
 
+// Regain has a context active again, if the network takes it, which the modem tells.
+func (s *Settings) Regain(cid string) error {
+	s.activate(cid)
+	return s.modem.Say("+CGEV: ME PDN ACT " + cid)
+}
+
 // connects reports whether the network takes a context. The lock must be held.
 func (s *Settings) connects(cid string) bool {
 	for _, line := range s.now["AT+CGDCONT"] {
