@@ -294,7 +294,7 @@ func (a *account) resettle(s *settings) {
 // redirected has the account register with the server that it is with now.
 func (a *account) redirected() {
 	switch {
-	case a.state == Disabled: // until its time is over
+	case a.state == Disabled, a.behind: // until its time is over, or its turn comes
 	case a.initialDelay() > 0:
 		a.on(delayed)
 	default:

@@ -90,6 +90,20 @@ func TestRegistrationOrderFails(t *testing.T) {
 	}
 }
 
+// TestTurnOfAnotherServer shows that an account which waits for its turn goes on waiting when it gets another URI.
+func TestTurnOfAnotherServer(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.account(1, 102, 600)
+		l.order(0, 0, func(b *model.Batch) { b.Set(0, 15, lwm2m.Boolean(true)) })
+		l.order(1, 1, nil)
+		log := l.dialling(101)
+		l.run()
+		l.publish(l.security, func(b *model.Batch) { b.Set(1, 0, lwm2m.String("coap://another.invalid")) })
+		l.after(time.Second / 2)
+		wantSame(t, "dialled", *log, "101 at 0s")
+	})
+}
+
 // TestInitialDelayOnce shows that the Initial Registration Delay Timer is "only applied until the first successful
 // registration after a successful bootstrapping sequence" (object 1, resource 14), over restarts too.
 func TestInitialDelayOnce(t *testing.T) {
