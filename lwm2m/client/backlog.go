@@ -367,7 +367,11 @@ func (a *account) saveHistory(now time.Time) {
 		return
 	}
 	if err := a.history.save(store, a.ssid, now); err != nil {
-		a.log.Error("stored notifications would be lost at the next start", slog.Any("err", fmt.Errorf("save: %w", err)))
+		if a.mention("history") {
+			a.log.Error("stored notifications would be lost at the next start", slog.Any("err", fmt.Errorf("save: %w", err)))
+		}
 		a.historySaveAt = now.Add(saveHistoryAfter)
+		return
 	}
+	delete(a.warned, "history")
 }

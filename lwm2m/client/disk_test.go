@@ -80,6 +80,29 @@ func TestFullDiskSaysSoOnce(t *testing.T) {
 	})
 }
 
+// TestFullDiskOfStored: that what is stored for a server that cannot be reached finds no room is said once, until it does.
+func TestFullDiskOfStored(t *testing.T) {
+	disk := &fragile{fails: map[string]bool{}}
+	var log bytes.Buffer
+	live(t, disk.on(&log), func(l *lives) {
+		l.observe(temperature, -1)
+		l.server.set(func(s *scripted) { s.refuse = errNoRoute })
+		l.server.hangUp()
+		for i := range 2 {
+			disk.full(true)
+			for range 60 {
+				l.after(time.Minute)
+				l.temperature(0, float64(time.Now().Minute()))
+			}
+			if n := strings.Count(log.String(), "would be lost"); n != i+1 {
+				t.Errorf("%d lines of the log", n)
+			}
+			disk.full(false)
+			l.after(5 * time.Minute)
+		}
+	})
+}
+
 // TestFullDiskOverDTLS: no record goes out with a number of which the disk does not say that it is used. When those are
 // at an end and the disk is full, a new session takes the place of the old one, and works.
 func TestFullDiskOverDTLS(t *testing.T) {
