@@ -324,8 +324,7 @@ func (k *apnKeeper) target() int {
 // Keeps reports whether the APN of a modem's context is that of the configuration.
 func (m *Modems) Keeps(name string, cid int) bool {
 	m.mu.Lock()
-	i := slices.IndexFunc(m.states, func(s namedModem) bool { return s.name == name })
-	keeper := m.states[i].apn // it is there, says the configuration
+	keeper := m.states[m.index(name)].apn // it is there, says the configuration
 	m.mu.Unlock()
 	return keeper.target() == cid
 }
