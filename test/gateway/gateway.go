@@ -144,6 +144,7 @@ type Status struct {
 		URI, State, Words, Transport, CID string
 		LastError                         string `json:"last_error"`
 		Remedy                            string
+		Queued                            int
 	}
 	Modems []struct{ Name, State, Words string }
 	SMS    struct{ Received, Woken, Ignored int }

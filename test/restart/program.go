@@ -62,15 +62,20 @@ func (p *program) publish(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		p.mu.Lock()
-		next := p.number + 1
-		p.mu.Unlock()
-		if p.ask(ctx, http.MethodPatch, "/values", fmt.Sprintf(`{%q: %d}`, numberPath, next)) == http.StatusNoContent {
-			p.mu.Lock()
-			p.number = next
-			p.mu.Unlock()
-		}
+		p.next(ctx)
 	}
+}
+
+// next publishes the next number, and reports whether the agent has taken it.
+func (p *program) next(ctx context.Context) bool {
+	next := p.published() + 1
+	if p.ask(ctx, http.MethodPatch, "/values", fmt.Sprintf(`{%q: %d}`, numberPath, next)) != http.StatusNoContent {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.number = next
+	return true
 }
 
 // serve executes what it is asked to until ctx ends.

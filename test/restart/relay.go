@@ -34,6 +34,7 @@ type relay struct {
 	mu     sync.Mutex
 	random *rand.Rand
 	lossy  bool
+	cut    bool
 	lost   time.Time               // the last one
 	back   map[string]*net.UDPConn // towards the server, by the agent's address
 	agent  *net.UDPAddr            // where it was last
@@ -122,6 +123,9 @@ func (r *relay) record(b []byte) []byte {
 
 // loses decides whether a datagram is lost. mu is held.
 func (r *relay) loses() bool {
+	if r.cut {
+		return true
+	}
 	now := time.Now()
 	if !r.lossy || now.Sub(r.lost) < betweenLoss || r.random.IntN(1000) >= lossPerMille {
 		return false
@@ -177,4 +181,11 @@ func (r *relay) lose() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lossy = true
+}
+
+// sever has everything lost from now on, or no longer.
+func (r *relay) sever(cut bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cut = cut
 }

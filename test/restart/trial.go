@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/user"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -38,9 +40,11 @@ type trial struct {
 	random  *rand.Rand
 	working sync.WaitGroup
 
+	following sync.WaitGroup // the server's events, until the test ends
+
 	mu       sync.Mutex
 	kinds    map[server.EventKind]int
-	told     int             // the newest number that the server was notified of
+	told     []int           // the numbers that the server was notified of, as they came
 	answered map[string]bool // executions that the server knows to be done
 	failed   int             // others
 }
@@ -71,6 +75,7 @@ func Kill(t workspace.T, kills int, seed uint64) {
 	cancel()
 	r.working.Wait()
 	r.check(before, seed)
+	r.store(seed)
 }
 
 // begin registers the agent, and begins to observe and to publish.
@@ -107,7 +112,7 @@ objects = [26300]
 	if err := client.WriteAttributes(ctx, lwm2m.MustPath(numberPath), "con=1"); err != nil {
 		r.Fatalf("write attributes: %v", err)
 	}
-	if _, err := client.Observe(ctx, lwm2m.MustPath(numberPath)); err != nil {
+	if _, err := client.Observe(ctx, lwm2m.MustPath(numberPath), lwm2m.FormatText); err != nil {
 		r.Fatalf("observe: %v", err)
 	}
 	r.working.Go(func() { r.program.publish(ctx) })
@@ -122,8 +127,11 @@ func (r *trial) serve(ctx context.Context) *net.UDPAddr {
 	var at *net.UDPAddr
 	r.server, at = listen(ctx, r, server.Config{Keys: keys, Params: coap.Params{AckTimeout: 200 * time.Millisecond, MaxRetransmit: 7}})
 	events, end := r.server.Events(1 << 12)
-	r.working.Go(func() { r.follow(ctx, events) })
-	r.Cleanup(end)
+	r.following.Go(func() { r.follow(events) })
+	r.Cleanup(func() {
+		end()
+		r.following.Wait()
+	})
 	return at
 }
 
@@ -147,20 +155,27 @@ func listen(ctx context.Context, t workspace.T, cfg server.Config) (*server.Serv
 }
 
 // follow notes what the server learns.
-func (r *trial) follow(ctx context.Context, events <-chan server.Event) {
+func (r *trial) follow(events <-chan server.Event) {
 	for {
 		select {
-		case <-ctx.Done():
+		case <-r.Context().Done():
 			return
 		case e := <-events:
-			r.mu.Lock()
-			r.kinds[e.Kind]++
-			if e.Kind == server.Notified && len(e.Nodes) == 1 {
-				if number, err := strconv.Atoi(e.Nodes[0].Value.Text()); err == nil {
-					r.told = number
-				}
-			}
-			r.mu.Unlock()
+			r.note(e)
+		}
+	}
+}
+
+func (r *trial) note(e server.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kinds[e.Kind]++
+	if e.Kind != server.Notified {
+		return
+	}
+	for _, n := range e.Nodes {
+		if number, err := strconv.Atoi(n.Value.Text()); err == nil && number > 0 { // 0 is what the object begins with in each process
+			r.told = append(r.told, number)
 		}
 	}
 }
@@ -194,14 +209,18 @@ func (r *trial) pause(d time.Duration) {
 func (r *trial) await(what string, number int) {
 	r.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); r.pause(idle) {
-		r.mu.Lock()
-		told := r.told
-		r.mu.Unlock()
-		if told >= number {
+		if told := r.numbers(); len(told) > 0 && told[len(told)-1] >= number {
 			return
 		}
 	}
-	r.Fatalf("waited %v for %s: number %d; the server has %d, the program is at %d; %v", patience, what, number, r.told, r.program.published(), r.kinds)
+	r.Fatalf("waited %v for %s: number %d; the server has %v, the program is at %d", patience, what, number, r.numbers(), r.program.published())
+}
+
+// numbers returns those that the server was notified of.
+func (r *trial) numbers() []int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.told)
 }
 
 // check holds what happened against what must not.
@@ -214,8 +233,14 @@ func (r *trial) check(before found, seed uint64) {
 	if n := seen.hellos - before.hellos; n > 0 {
 		r.Errorf("seed %d: %d messages that begin a handshake", seed, n)
 	}
-	if n := r.kinds[server.Registered]; n != 1 {
+	r.mu.Lock()
+	kinds := maps.Clone(r.kinds)
+	r.mu.Unlock()
+	if n := kinds[server.Registered]; n != 1 {
 		r.Errorf("seed %d: %d Registers, want that of the beginning", seed, n)
+	}
+	if told := r.numbers(); !slices.IsSorted(told) {
+		r.Errorf("seed %d: the server was notified of a number after a later one: %v", seed, told)
 	}
 	for argument, n := range r.program.runs {
 		if n > 1 {
@@ -228,5 +253,64 @@ func (r *trial) check(before found, seed uint64) {
 		}
 	}
 	r.Logf("%d records, %d executions answered with success, %d with an error, %d notifications, %d Updates",
-		seen.sealed, len(r.answered), r.failed, r.kinds[server.Notified], r.kinds[server.Updated])
+		seen.sealed, len(r.answered), r.failed, kinds[server.Notified], kinds[server.Updated])
+}
+
+// publish publishes a number, also while the agent is starting.
+func (r *trial) publish() {
+	for !r.program.next(r.Context()) && r.Context().Err() == nil {
+		r.pause(idle)
+	}
+}
+
+// publishStored publishes a number and waits until the agent has stored more than before. It returns how many it has.
+func (r *trial) publishStored(before int) (queued int) {
+	r.Helper()
+	r.publish()
+	last := -1
+	r.agent.AwaitStatus(r, fmt.Sprintf("more than %d stored notifications", before), func(s gateway.Status) bool {
+		last, queued = queued, s.Servers[0].Queued
+		return queued > before && queued == last // and no other one is about to be
+	})
+	return queued
+}
+
+// store has the agent store notifications while nothing comes through, kills it then and while they are delivered, and checks that
+// each arrives: what is on disk is told at least once, in order.
+func (r *trial) store(seed uint64) {
+	r.Helper()
+	const stored = 7
+	r.relay.sever(true)
+	before := len(r.numbers())
+	// The first one is on its way until a later one is stored behind it; what comes in the first seconds of silence may be one notification.
+	r.publish()
+	queued := r.publishStored(0)
+	queued = r.publishStored(queued)
+	first := r.program.published() + 1
+	for range stored {
+		queued = r.publishStored(queued)
+	}
+	r.agent.Stop(r) // in order, so that they are on disk before they are a minute old
+	r.agent.Restart(r)
+	for i := range 8 {
+		r.pause(time.Duration(r.random.IntN(200)) * time.Millisecond)
+		r.relay.sever(i < 3)
+		r.agent.Kill(r)
+		r.agent.Restart(r)
+	}
+	last := r.program.published()
+	r.await(fmt.Sprintf("seed %d: what was stored", seed), last)
+	told := r.numbers()[before:]
+	next := first
+	for _, number := range told { // after a kill again from the first one that the disk does not know to be delivered
+		if number == next {
+			next++
+		} else if number > next {
+			break
+		}
+	}
+	if next <= last {
+		r.Errorf("seed %d: the numbers %d to %d were stored, %d is missing in what the server was told then: %v", seed, first, last, next, told)
+	}
+	r.Logf("%d notifications stored, told as %v", queued, told)
 }
