@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"sync"
 	"time"
 )
@@ -10,8 +11,9 @@ import (
 // the server was there, but took the records from another port for a stranger's. With a
 // Connection ID it does not, and nothing is to be learned.
 type nats struct {
-	mu   sync.Mutex
-	lost map[string]time.Duration // the shortest silence after which a mapping was gone
+	mu       sync.Mutex
+	shortest time.Duration            // silence that says something; zero: shortestMapping
+	lost     map[string]time.Duration // the shortest silence after which a mapping was gone
 }
 
 // shortestMapping bounds what is taken for the time-out of an address translation (RFC 4787,
@@ -22,7 +24,7 @@ const shortestMapping = 20 * time.Second
 func (n *nats) expired(network string, silence time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if known, ok := n.lost[network]; silence < shortestMapping || ok && known <= silence {
+	if known, ok := n.lost[network]; silence < cmp.Or(n.shortest, shortestMapping) || ok && known <= silence {
 		return
 	}
 	if n.lost == nil {

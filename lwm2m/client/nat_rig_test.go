@@ -10,7 +10,9 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -25,15 +27,18 @@ type natLab struct {
 	name string // of the namespaces, but for the last letter
 }
 
+var natLabs atomic.Int64 // that this process has made
+
 func newNATLab(t *testing.T) *natLab {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: network namespaces need root")
 	}
-	n := &natLab{t, fmt.Sprintf("lwm2m%d", os.Getpid())}
+	n := &natLab{t, fmt.Sprintf("lwm2m%d-%d", os.Getpid(), natLabs.Add(1))}
 	for _, space := range []string{"c", "r", "s"} {
 		n.run("ip", "netns", "add", n.name+space)
 		t.Cleanup(func() { n.run("ip", "netns", "del", n.name+space) })
+		n.run("ip", "netns", "exec", n.name+space, "sysctl", "-qwe", "net.ipv6.conf.default.accept_dad=0") // addresses are of use at once
 	}
 	n.link("c", "c0", "192.168.7.2/24", "r0", "192.168.7.1/24")
 	n.link("c", "c1", "192.168.8.2/24", "r1", "192.168.8.1/24")
@@ -136,22 +141,27 @@ var natCases = map[string]struct {
 	cid    int
 }{"UDP": {}, "DTLS": {true, -1}, "DTLS with Connection ID": {true, 6}}
 
-func (n *natLab) start(t *testing.T, secure bool, cid int) (*lab, chan struct{}) {
-	t.Helper()
-	s := &scripted{t: t}
-	var uri string
-	var stop func()
-	var security func(*model.Batch)
+// listen starts a server at an address of its namespace.
+func (n *natLab) listen(s *scripted, address string, secure bool, cid int) (uri string, security func(*model.Batch), stop func()) {
+	n.t.Helper()
 	n.in("s", func() {
 		if secure {
-			uri, stop = s.listenDTLS("10.9.0.2:0", dtlstest.Config{PSK: dtlstest.Key("gw-17", psk), CIDLength: cid})
+			uri, stop = s.listenDTLS(address, dtlstest.Config{PSK: dtlstest.Key("gw-17", psk), CIDLength: cid})
 			security = pskAccount(psk)
 			return
 		}
-		uri, stop = s.listenUDP("10.9.0.2:0")
+		uri, stop = s.listenUDP(address)
 	})
+	return uri, security, stop
+}
+
+// start registers a client through the router.
+func (n *natLab) start(t *testing.T, secure bool, cid int, more ...func(*Config)) (*lab, chan struct{}) {
+	t.Helper()
+	s := &scripted{t: t}
+	uri, security, stop := n.listen(s, "10.9.0.2:0", secure, cid)
 	t.Cleanup(stop)
-	l, changed := networked(t, n.dialer(), uri, security)
+	l, changed := networked(t, n.dialer(), uri, security, more...)
 	l.server = s
 	l.await(changed, "registered", isRegistered)
 	l.exercise()
@@ -218,5 +228,67 @@ func TestInterfaceSwitched(t *testing.T) {
 			l.awaitCalls(want)
 			l.exercise()
 		})
+	}
+}
+
+// TestMappingIsKept shows that a router which forgets a mapping after a second of silence costs
+// new sessions until the client has learned it; then its Updates keep the mapping, and requests of
+// the server get through at any time. On a bearer where that is not allowed nothing is sent, and the
+// next Update makes a new session.
+func TestMappingIsKept(t *testing.T) {
+	t.Parallel()
+	for _, allowed := range []bool{true, false} {
+		t.Run(fmt.Sprint("allowed ", allowed), func(t *testing.T) {
+			t.Parallel()
+			n := newNATLab(t)
+			for _, kind := range []string{"udp_timeout", "udp_timeout_stream"} {
+				n.run("ip", "netns", "exec", n.name+"r", "sysctl", "-qw", "net.netfilter.nf_conntrack_"+kind+"=1")
+			}
+			n.translate(1, "20000-29999 random") // the next mapping has another port
+			l, changed := n.start(t, true, -1, func(c *Config) {
+				c.Params = func(uint16) Params {
+					p := quick(101)
+					p.CIDLength, p.KeepAlive, p.Network = -1, allowed, "lte"
+					return p
+				}
+			})
+			l.client.nats.mu.Lock()
+			l.client.nats.shortest = time.Second
+			l.client.nats.mu.Unlock()
+			anew := 1
+			for learned := false; !learned; anew++ {
+				n.forgets()
+				if err := l.client.Update(101); err != nil {
+					t.Fatal(err)
+				}
+				at := fmt.Sprintf("/rd/%d", anew+1)
+				l.await(changed, "registered anew", func(s AccountStatus) bool { return isRegistered(s) && s.Location == at })
+				d := l.client.nats.keepAlive("lte")
+				learned = d > 0 && (d < time.Second || !allowed)
+			}
+			l.server.take()
+			if !allowed {
+				n.forgets()
+				l.wantCalls()
+				return
+			}
+			update := fmt.Sprintf("POST /rd/%d []", anew)
+			l.awaitCalls(update, update, update)
+			l.exercise()
+		})
+	}
+}
+
+// forgets waits until the router knows no mapping any more.
+func (n *natLab) forgets() {
+	n.t.Helper()
+	for end := time.Now().Add(patience); ; <-time.After(10 * time.Millisecond) {
+		out, err := exec.CommandContext(n.t.Context(), "ip", "netns", "exec", n.name+"r", "conntrack", "-L", "-p", "udp").Output()
+		if err != nil || time.Now().After(end) {
+			n.t.Fatalf("the router still knows %q, %v", out, err)
+		}
+		if len(out) == 0 {
+			return
+		}
 	}
 }
