@@ -64,12 +64,18 @@ squeeze() {
 
 # openwrt ARCH GO_VARIABLE...: packages for OpenWrt's two package managers.
 openwrt() {
-  local arch=$1
+  local arch=$1 apk_version
   shift
   env "$@" packaging/build.sh "$WORK/lwm2m-agent" small
   nfpm_package ipk "$arch" "lwm2m-agent_${VERSION}_$arch.ipk"
   squeeze "$dir/lwm2m-agent_${VERSION}_$arch.ipk"
-  nfpm_package apk "$arch" "lwm2m-agent-${VERSION}_$arch.apk"
+  # opkg makes lists of what a package has by itself; OpenWrt's scripts look for those of apk in the package (include/package-pack.mk there).
+  sed -n '/packager: apk/!s/.* dst: \([^,]*\),.*/\1/p' packaging/openwrt/nfpm.yaml | sort >"$WORK/apk.list"
+  echo /etc/config/lwm2m-agent >"$WORK/apk.conffiles"
+  echo "/etc/config/lwm2m-agent $(sha256sum <packaging/openwrt/config | cut -d' ' -f1)" >"$WORK/apk.conffiles_static"
+  # apk writes versions in its own way (apk-package(5)): digits, then _SUFFIX where Debian has ~, then ~COMMIT.
+  apk_version=$(echo "$VERSION" | sed -E 's/~([a-z]+[0-9]*)/_\1/; s/(_git[0-9]+)\.([0-9a-f]+)$/\1~\2/')
+  VERSION=$apk_version nfpm_package apk "$arch" "lwm2m-agent-${apk_version}_$arch.apk"
 }
 
 for arch; do

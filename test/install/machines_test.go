@@ -25,27 +25,25 @@ import (
 const patience = time.Minute
 
 // TestOtherMachines runs the small program of routers, in QEMU's user mode, of both byte orders and word lengths: it says its version,
-// checks its configuration, registers, serves a server and local users, and ends in order.
+// checks its configuration, registers, serves a server and local users, and ends in order. It is the program of the packages, but for the
+// routers with the other byte order, which have none.
 func TestOtherMachines(t *testing.T) {
-	for _, machine := range []struct {
-		qemu string
-		env  []string
-	}{
-		{"qemu-arm-static", []string{"GOARCH=arm", "GOARM=6"}},
-		{"qemu-aarch64-static", []string{"GOARCH=arm64"}},
-		{"qemu-mipsel-static", []string{"GOARCH=mipsle", "GOMIPS=softfloat"}},
-		{"qemu-mips-static", []string{"GOARCH=mips", "GOMIPS=softfloat"}},
-	} {
-		t.Run(machine.qemu, func(t *testing.T) {
-			program := filepath.Join(t.TempDir(), "lwm2m-agent")
-			build := exec.CommandContext(t.Context(), "go", "build", "-tags", "small", "-o", program, "./cmd/lwm2m-agent") // as the step cross of ./dev check
-			build.Dir, build.Env = workspace.Root(t), append(append(os.Environ(), "CGO_ENABLED=0"), machine.env...)
-			if out, err := build.CombinedOutput(); err != nil {
-				t.Fatalf("build: %v\n%s", err, out)
-			}
-			runsElsewhere(t, machine.qemu, program)
+	for qemu, arch := range map[string]string{"qemu-arm-static": "arm_cortex-a7_neon-vfpv4", "qemu-aarch64-static": "aarch64_cortex-a53", "qemu-mipsel-static": "mipsel_24kc"} {
+		t.Run(qemu, func(t *testing.T) {
+			dir := t.TempDir()
+			place(t, dir, "lwm2m-agent", open(t, packaged(t, arch, "1.0", "*_"+arch+".ipk")).files["/usr/bin/lwm2m-agent"])
+			runsElsewhere(t, qemu, filepath.Join(dir, "lwm2m-agent"))
 		})
 	}
+	t.Run("qemu-mips-static", func(t *testing.T) {
+		program := filepath.Join(t.TempDir(), "lwm2m-agent")
+		build := exec.CommandContext(t.Context(), filepath.Join(workspace.Root(t), "packaging/build.sh"), program, "small")
+		build.Env = append(os.Environ(), "GOARCH=mips", "GOMIPS=softfloat")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("build: %v\n%s", err, out)
+		}
+		runsElsewhere(t, "qemu-mips-static", program)
+	})
 }
 
 func runsElsewhere(t *testing.T, qemu, program string) {

@@ -1,23 +1,25 @@
 #!/bin/sh
 # Runs in a folder with nothing but busybox and an unpacked OpenWrt package, as root: programs that OpenWrt brings are played, the
-# package's own scripts and program are real. Each line that it prints is "ok: WHAT" or "failed: WHAT".
+# package's own scripts and program are real. The scripts lie where opkg or apk puts them. Each line that it prints is "ok: WHAT" or "failed: WHAT".
 mkdir -p /tmp /lib /etc/uci /proc /dev
 mount -t proc proc /proc
 ip link set lo up
 echo 00112233445566778899aabbccddeeff >/etc/machine-id # the machine has no network interface with an address to be named by
 
-# rc.common and procd: the instance's command runs in the background.
+running() { [ -n "$(readlink "/proc/$(cat /tmp/agent.pid 2>/dev/null)/exe")" ]; } # a zombie has none
+# rc.common and procd: the instance's command runs in the background; what runs is not started again.
 cat >/etc/rc.common <<'RC'
 procd_open_instance() { command=; }
 procd_set_param() { echo "$*" >>/tmp/procd; [ "$1" != command ] || { shift; command=$*; }; }
-procd_close_instance() { $command >/tmp/agent.log 2>&1 & echo $! >/tmp/agent.pid; }
+running() { [ -n "$(readlink "/proc/$(cat /tmp/agent.pid 2>/dev/null)/exe")" ]; } # a zombie has none
+procd_close_instance() { running || { $command >/tmp/agent.log 2>&1 & echo $! >/tmp/agent.pid; }; }
 procd_send_signal() { kill -"$3" "$(cat /tmp/agent.pid)"; }
 procd_add_reload_trigger() { echo "trigger $*" >>/tmp/procd; }
 . "$1"
 case "$2" in
   start) start_service && service_triggers ;;
   reload) reload_service ;;
-  stop) kill "$(cat /tmp/agent.pid)" ;;
+  stop) kill "$(cat /tmp/agent.pid)"; while running; do sleep 0.1; done ;;
   enable) ln -s "../init.d/${1##*/}" "/etc/rc.d/S$START${1##*/}" ;;
   disable) rm -f /etc/rc.d/*"${1##*/}" ;;
 esac
@@ -40,14 +42,34 @@ case "$1" in
 esac
 UCI
 chmod +x /bin/uci
+# functions.sh: of all that a package has, what its list names.
 cat >/lib/functions.sh <<'FUNCTIONS'
-default_postinst() {
-  for script in /etc/uci-defaults/*; do sh "$script" && rm "$script"; done
-  mkdir -p /etc/rc.d
-  /etc/init.d/lwm2m-agent enable && /etc/init.d/lwm2m-agent start
+listed() {
+  [ -n "$pkgname" ] || pkgname=$(basename "${2%.*}")
+  cat "/usr/lib/opkg/info/$pkgname.list" "/lib/apk/packages/$pkgname.list" 2>/dev/null | grep "^$1"
 }
-default_prerm() { /etc/init.d/lwm2m-agent disable; /etc/init.d/lwm2m-agent stop; }
+default_postinst() {
+  for script in $(listed /etc/uci-defaults/ "$1"); do [ ! -e "$script" ] || { sh "$script" && rm "$script"; }; done
+  mkdir -p /etc/rc.d
+  for script in $(listed /etc/init.d/ "$1"); do [ "$PKG_UPGRADE" = 1 ] || "$script" enable; "$script" start; done
+}
+default_prerm() {
+  for script in $(listed /etc/init.d/ "$1"); do [ "$PKG_UPGRADE" = 1 ] || "$script" disable; "$script" stop; done
+}
 FUNCTIONS
+# What the package managers do with the scripts.
+if [ -e /usr/lib/opkg/info/lwm2m-agent.postinst ]; then
+  script=/usr/lib/opkg/info/lwm2m-agent
+  installed() { "$script.postinst" configure; }
+  upgraded() { PKG_UPGRADE=1 "$script.prerm" upgrade && PKG_UPGRADE=1 "$script.postinst" configure; }
+  removed() { "$script.prerm" remove; }
+else
+  script=$(ls /lib/apk/exec/*.post-install)
+  script=${script%.post-install}
+  installed() { "$script.post-install" 1.0.0; }
+  upgraded() { "$script.post-upgrade" 1.0.1 1.0.0; }
+  removed() { "$script.pre-deinstall" 1.0.0; }
+fi
 
 hold() {
   what=$1
@@ -66,13 +88,15 @@ soon() {
 }
 on_ubus() { /usr/libexec/rpcd/lwm2m-agent call status | grep -q '"short_server_id": *101'; }
 mode() { [ "$(stat -c %a "$1")" = "$2" ]; }
-ended() { ! kill -0 "$(cat /tmp/agent.pid)" 2>/dev/null; }
+ended() { ! running; }
+enabled() { test -L /etc/rc.d/S95lwm2m-agent; }
 
 rm /etc/config/lwm2m-agent # as an image builder may have it
 touch /etc/config/lwm2m-agent
-hold "installation" sh /root/postinst
+hold "installation" installed
 hold "uci-defaults made the section" uci get lwm2m-agent.agent
-hold "the service is enabled" test -e /etc/rc.d/S95lwm2m-agent
+hold "and went" test ! -e /etc/uci-defaults/60-lwm2m-agent
+hold "the service is enabled" enabled
 hold "procd starts it anew without end" grep -q '^respawn 3600 5 0' /tmp/procd
 hold "and reloads it when its configuration changes" grep -q '^trigger lwm2m-agent' /tmp/procd
 soon "status" lwm2m-agent status
@@ -107,6 +131,12 @@ hold "and definitions of objects" keeps /etc/lwm2m-agent/objects/26300.xml
 hold "whatever its name" keeps /etc/lwm2m-agent/store/own
 hold "file or folder" keeps /etc/lwm2m-agent/starts
 hold "a system upgrade voids sessions" forgets /etc/lwm2m-agent/state/mark
-hold "removal" sh /root/prerm
+before=$(cat /tmp/agent.pid)
+hold "upgrade" upgraded
+hold "the new program is started" test "$(cat /tmp/agent.pid)" != "$before"
+soon "and works" on_ubus
+hold "the service stays enabled" enabled
+hold "removal" removed
 soon "the agent has ended" ended
+hold "and is not enabled any more" test ! -L /etc/rc.d/S95lwm2m-agent
 umount /proc

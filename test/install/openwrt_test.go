@@ -3,11 +3,16 @@
 package install
 
 import (
+	"archive/tar"
 	"bytes"
 	_ "embed"
+	"errors"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,30 +22,47 @@ import (
 //go:embed openwrt.sh
 var openwrt []byte
 
-// TestOpenWrt unpacks an .ipk and runs its scripts and the program under busybox. OpenWrt's own programs are
-// played: Debian has none of them, so that opkg and apk take the packages is not shown.
+// TestOpenWrt unpacks an .ipk and an .apk as opkg and apk do, and runs the scripts and the program under busybox. OpenWrt's own programs
+// are played: Debian has none of them, so that opkg and apk take the packages is not shown.
 func TestOpenWrt(t *testing.T) {
-	root := t.TempDir()
-	run := func(name string, args ...string) string {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), name, args...)
-		cmd.Dir = root
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s %v: %v\n%s", name, args, err, out)
-		}
-		return string(out)
+	for form, info := range map[string]string{"ipk": "usr/lib/opkg/info/lwm2m-agent.", "apk": "lib/apk/exec/lwm2m-agent-1.0.0."} {
+		p := open(t, packaged(t, "x86_64", "1.0", "*_x86_64."+form))
+		t.Run(form, func(t *testing.T) {
+			t.Parallel()
+			root := t.TempDir()
+			for name, m := range p.files {
+				place(t, root, name, m)
+			}
+			for name, m := range p.scripts {
+				place(t, root, info+name, m)
+			}
+			if form == "ipk" { // opkg writes it
+				place(t, root, info+"list", member{&tar.Header{Mode: 0o644}, []byte(strings.Join(slices.Sorted(maps.Keys(p.files)), "\n") + "\n")})
+			}
+			runsOnOpenWrt(t, root, "openwrt-"+form+".log")
+		})
 	}
-	run("mkdir", "-p", "bin", "root", "etc")
-	run("tar", "-xzf", packaged(t, "x86_64", "1.0", "*.ipk"), "-C", "root")
-	run("tar", "-xzf", "root/data.tar.gz")
-	run("tar", "-xzf", "root/control.tar.gz", "-C", "root")
-	run("cp", "/bin/busybox", "bin/busybox")
-	run("ln", "-s", "busybox", "bin/sh")
-	if err := os.WriteFile(filepath.Join(root, "root", "trial.sh"), openwrt, 0o600); err != nil {
+}
+
+// place puts a member of a package where it belongs, below root.
+func place(t *testing.T, root, name string, m member) {
+	t.Helper()
+	if m.FileInfo().IsDir() {
+		return
+	}
+	file := filepath.Join(root, name)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, m.content, fs.FileMode(m.Mode))); err != nil { //nolint:gosec // for all to read
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(root, "root", "documented.sh"), documented(t), 0o600); err != nil {
+}
+
+// runsOnOpenWrt runs the trial in a system that has busybox, the package, and what the trial plays.
+func runsOnOpenWrt(t *testing.T, root, log string) {
+	t.Helper()
+	for name, content := range map[string][]byte{"bin/busybox": read(t, "/bin/busybox"), "root/trial.sh": openwrt, "root/documented.sh": documented(t)} {
+		place(t, root, name, member{&tar.Header{Mode: 0o755}, content})
+	}
+	if err := os.Symlink("busybox", filepath.Join(root, "bin/sh")); err != nil {
 		t.Fatal(err)
 	}
 	arguments := []string{
@@ -56,7 +78,7 @@ func TestOpenWrt(t *testing.T) {
 	if err != nil {
 		t.Fatalf("run the package's scripts: %v\n%s", err, out)
 	}
-	allHold(t, openwrt, out, "openwrt.log")
+	allHold(t, openwrt, out, log)
 }
 
 // documented returns what docs/install.md tells to type on OpenWrt, behind a key that it names.

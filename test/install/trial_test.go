@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,39 +28,47 @@ var nspawn []byte
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	for _, path := range made {
-		_ = os.RemoveAll(filepath.Dir(path)) // a temporary folder
+	for _, dir := range made {
+		_ = os.RemoveAll(dir) // a temporary folder
 	}
 	os.Exit(code)
 }
 
-// made are the packages of this test process, by architecture, version and form.
+// made are the folders with packages of this test process, by version and family of architectures.
 var made = make(map[string]string)
 
-// packaged makes the packages of an architecture, once for each version, and returns the path of the one that
-// matches form.
+// families are made at once: what accompanies the program is the same.
+var families = [][]string{{"amd64"}, {"x86_64", "aarch64_cortex-a53", "arm_cortex-a7_neon-vfpv4", "mipsel_24kc"}}
+
+// packaged makes the packages of a family of architectures, once for each version, and returns the path of the one
+// that matches form.
 func packaged(t *testing.T, arch, version, form string) string {
 	t.Helper()
-	key := arch + " " + version + " " + form
-	if path := made[key]; path != "" {
-		return path
+	family := families[slices.IndexFunc(families, func(f []string) bool { return slices.Contains(f, arch) })]
+	key := version + " " + family[0]
+	if made[key] == "" {
+		dir, err := os.MkdirTemp("", "lwm2m-agent-package-") //nolint:usetesting // it outlives the test
+		if err != nil {
+			t.Fatal(err)
+		}
+		made[key] = dir
+		makePackages(t, dir, family, "VERSION="+version)
 	}
-	dir, err := os.MkdirTemp("", "lwm2m-agent-package-") //nolint:usetesting // it outlives the test
-	if err != nil {
-		t.Fatal(err)
-	}
-	made[key] = filepath.Join(dir, "none")
-	cmd := exec.CommandContext(t.Context(), filepath.Join(workspace.Root(t), "dev"), "package", dir, arch)
-	cmd.Env = append(os.Environ(), "VERSION="+version)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("./dev package: %v\n%s", err, out)
-	}
-	found, err := filepath.Glob(filepath.Join(dir, form))
+	found, err := filepath.Glob(filepath.Join(made[key], form))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("./dev package made %v (%v), want one %s", found, err, form)
 	}
-	made[key] = found[0]
 	return found[0]
+}
+
+// makePackages makes packages in a folder.
+func makePackages(t *testing.T, dir string, architectures []string, env ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(workspace.Root(t), "dev"), append([]string{"package", dir}, architectures...)...)
+	cmd.Env = append(os.Environ(), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("./dev package: %v\n%s", err, out)
+	}
 }
 
 func read(t *testing.T, path string) []byte {
