@@ -64,11 +64,12 @@ if [ -e /usr/lib/opkg/info/lwm2m-agent.postinst ]; then
   upgraded() { PKG_UPGRADE=1 "$script.prerm" upgrade && PKG_UPGRADE=1 "$script.postinst" configure; }
   removed() { "$script.prerm" remove; }
 else
+  # apk runs scripts from memory: their names say nothing.
   script=$(ls /lib/apk/exec/*.post-install)
   script=${script%.post-install}
-  installed() { "$script.post-install" 1.0.0; }
-  upgraded() { "$script.post-upgrade" 1.0.1 1.0.0; }
-  removed() { "$script.pre-deinstall" 1.0.0; }
+  installed() { /proc/self/fd/9 1.0.0 9<"$script.post-install"; }
+  upgraded() { /proc/self/fd/9 1.0.1 1.0.0 9<"$script.post-upgrade"; }
+  removed() { /proc/self/fd/9 1.0.0 9<"$script.pre-deinstall"; }
 fi
 
 hold() {
