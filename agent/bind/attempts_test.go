@@ -62,8 +62,6 @@ func TestAttemptsAreCountedTogether(t *testing.T) {
 		}
 	}
 	h.link = linkState{fault: heal.NoBearer, had: true}
-	h.timer = time.NewTimer(time.Hour)
-	defer h.timer.Stop()
 	h.Bearer = func(context.Context) error { return nil }
 	h.next(t.Context(), heal.Lost)
 	h.next(t.Context(), heal.Elapsed)

@@ -31,8 +31,9 @@ type Healer struct {
 	link   linkState
 	tried  *attempts
 	course heal.Course
-	timer  *time.Timer
-	last   string // what was done last
+	after  func(time.Duration) <-chan time.Time // time.After
+	due    <-chan time.Time                     // for what the course waits; nil: it does not
+	last   string                               // what was done last
 }
 
 // linkState is what of a modem's state tells how its link is.
@@ -48,7 +49,7 @@ type linkState struct {
 func NewHealer(m Modem, name string, log *slog.Logger, h *health.Tracker, now func() time.Time, random func() float64) *Healer {
 	return &Healer{
 		Modem: m, Name: name, Log: log.With(slog.String("modem", name)), Health: h, Now: now, Random: random,
-		states: make(chan modem.State, 1), tried: new(attempts),
+		states: make(chan modem.State, 1), after: time.After, tried: new(attempts),
 	}
 }
 
@@ -69,14 +70,11 @@ func (h *Healer) Take(s modem.State) {
 
 // Run mends until ctx ends, which gives nil.
 func (h *Healer) Run(ctx context.Context) error {
-	h.timer = time.NewTimer(time.Hour)
-	h.timer.Stop()
-	defer h.timer.Stop()
 	for {
 		select {
 		case s := <-h.states:
 			h.look(ctx, &s)
-		case <-h.timer.C:
+		case <-h.due:
 			h.next(ctx, heal.Elapsed)
 		case <-ctx.Done():
 			return nil
@@ -164,9 +162,9 @@ func (h *Healer) next(ctx context.Context, e heal.Event) {
 	if h.course.State == before && order == (heal.Order{}) {
 		return // it changes nothing
 	}
-	h.timer.Stop()
+	h.due = nil
 	if order.After > 0 {
-		h.timer.Reset(order.After)
+		h.due = h.after(order.After)
 	}
 	if order.Act {
 		h.act(ctx, order.Stage)
@@ -222,11 +220,11 @@ func (h *Healer) act(ctx context.Context, stage heal.Stage) {
 	case heal.Reconnect:
 		err = h.reconnect(ctx)
 	case heal.FlightMode:
-		err = offAndOn(ctx, h.Modem.SetRadio, flightTime)
+		err = h.offAndOn(ctx, h.Modem.SetRadio, flightTime)
 	case heal.Reset:
 		err = h.Modem.Reset(ctx)
 	case heal.PowerCycle:
-		err = offAndOn(ctx, h.Power, powerTime)
+		err = h.offAndOn(ctx, h.Power, powerTime)
 	}
 	h.last = stage.String()
 	log := []any{slog.String("stage", stage.String()), slog.String("why", faults[h.link.fault])}
@@ -234,7 +232,7 @@ func (h *Healer) act(ctx context.Context, stage heal.Stage) {
 		h.last += " (" + err.Error() + ")"
 		log = append(log, slog.Any("error", err))
 	}
-	h.Log.Warn("the link is mended", log...)
+	h.Log.Warn("mending the link", log...)
 }
 
 func (h *Healer) reconnect(ctx context.Context) error {
@@ -245,10 +243,10 @@ func (h *Healer) reconnect(ctx context.Context) error {
 }
 
 // offAndOn switches something off and, whatever happens in between, on.
-func offAndOn(ctx context.Context, set func(ctx context.Context, on bool) error, pause time.Duration) error {
+func (h *Healer) offAndOn(ctx context.Context, set func(ctx context.Context, on bool) error, pause time.Duration) error {
 	off := set(ctx, false)
 	select {
-	case <-time.After(pause):
+	case <-h.after(pause):
 	case <-ctx.Done():
 	}
 	on, cancel := context.WithTimeout(context.WithoutCancel(ctx), actTime/4)

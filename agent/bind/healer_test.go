@@ -104,8 +104,9 @@ func TestDayWithoutCell(t *testing.T) {
 				t.Errorf("registered 5 times from %v to %v", asked[i-4], asked[i])
 			}
 		}
-		if off, on := got["Modem.Enable[false]"], got["Modem.Enable[true]"]; off < 3 || off > 8 || on != off {
-			t.Errorf("radio off %d times, on %d times", off, on)
+		off, low, on := got["Modem.Enable[false]"], got["Modem.SetPowerState[2]"], got["Modem.Enable[true]"]
+		if off < 3 || off > 8 || low != off || on != off {
+			t.Errorf("radio off %d and %d times, on %d times", off, low, on)
 		}
 		if got["Modem.Reset[]"] != 0 || got["Bearer.Connect[]"] != 0 {
 			t.Errorf("for a lost cell: %v", got)

@@ -184,9 +184,16 @@ func (m *Modem) Register(ctx context.Context) error {
 	return m.do(ctx, "register again", iface3GPP+".Register", "")
 }
 
-// SetRadio disables the modem, which takes the radio off, and enables it.
+// powerLow is MM_MODEM_POWER_STATE_LOW, in which the radio is off.
+const powerLow = uint32(2)
+
+// SetRadio disables the modem and has it take the radio off, which ModemManager does not do by itself; enabling it is both again.
 func (m *Modem) SetRadio(ctx context.Context, on bool) error {
-	return m.do(ctx, "switch the radio", ifaceModem+".Enable", on)
+	const what = "switch the radio"
+	if err := m.do(ctx, what, ifaceModem+".Enable", on); err != nil || on {
+		return err
+	}
+	return m.do(ctx, what, ifaceModem+".SetPowerState", powerLow)
 }
 
 // Reset restarts the modem.
