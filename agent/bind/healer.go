@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"lwm2m-agent/agent/health"
+	"lwm2m-agent/host"
 	"lwm2m-agent/modem"
 	"lwm2m-agent/modem/heal"
 )
@@ -24,10 +26,16 @@ type Healer struct {
 	Power  func(ctx context.Context, on bool) error // switches the modem's power; nil: nothing does
 	Bearer func(ctx context.Context) error          // has whoever owns the connection make it anew; nil: the modem does
 
+	// Netifd tells what netifd says of the interface that goes through the modem, until ctx ends or it cannot; nil: the modem's word counts. A modem
+	// that is spoken to by QMI tells at its AT port of no connection.
+	Netifd func(ctx context.Context, told func(host.Netifd)) error
+
 	// Servers returns how many are told after an attachment; nil is one.
 	Servers func() int
 
-	states chan modem.State // the latest, if it was not looked at
+	states chan modem.State  // the latest, if it was not looked at
+	state  modem.State       // that was looked at
+	netifd chan *host.Netifd // what it said last, if it was not looked at; nil: it is not heard
 	link   linkState
 	tried  *attempts
 	course heal.Course
@@ -43,26 +51,31 @@ type linkState struct {
 	cid     int        // of the connection that is gone
 	had     bool       // there was a connection: its absence is a fault
 	who     string     // card, modem and APNs: with others, what was refused may be allowed
+
+	netifd *host.Netifd // nil: it is not heard
 }
 
 // NewHealer returns a healer that has seen nothing yet.
 func NewHealer(m Modem, name string, log *slog.Logger, h *health.Tracker, now func() time.Time, random func() float64) *Healer {
 	return &Healer{
 		Modem: m, Name: name, Log: log.With(slog.String("modem", name)), Health: h, Now: now, Random: random,
-		states: make(chan modem.State, 1), after: time.After, tried: new(attempts),
+		states: make(chan modem.State, 1), netifd: make(chan *host.Netifd, 1), after: time.After, tried: new(attempts),
 	}
 }
 
 // Take notes a modem's state. It does not wait.
-func (h *Healer) Take(s modem.State) {
+func (h *Healer) Take(s modem.State) { latest(h.states, s) }
+
+// latest puts a value into a channel of one, in place of what nobody has looked at.
+func latest[T any](c chan T, v T) {
 	for {
 		select {
-		case h.states <- s:
+		case c <- v:
 			return
 		default:
 		}
 		select {
-		case <-h.states: // which nobody has looked at
+		case <-c:
 		default:
 		}
 	}
@@ -70,14 +83,40 @@ func (h *Healer) Take(s modem.State) {
 
 // Run mends until ctx ends, which gives nil.
 func (h *Healer) Run(ctx context.Context) error {
+	if h.Netifd != nil {
+		var listening sync.WaitGroup
+		listening.Go(func() { h.listen(ctx) })
+		defer listening.Wait()
+	}
 	for {
 		select {
-		case s := <-h.states:
-			h.look(ctx, &s)
+		case h.state = <-h.states:
+			h.look(ctx, &h.state)
+		case h.link.netifd = <-h.netifd:
+			h.look(ctx, &h.state)
 		case <-h.due:
 			h.next(ctx, heal.Elapsed)
 		case <-ctx.Done():
 			return nil
+		}
+	}
+}
+
+// listenAgain is how long netifd is left alone when it cannot be heard.
+const listenAgain = time.Minute
+
+// listen hears netifd.
+func (h *Healer) listen(ctx context.Context) {
+	for told := false; ; told = true {
+		err := h.Netifd(ctx, func(n host.Netifd) { latest(h.netifd, &n) })
+		latest(h.netifd, nil)
+		if err != nil && !told {
+			h.Log.Warn("netifd is not heard, so that the modem's word counts", slog.Any("error", err))
+		}
+		select {
+		case <-h.after(listenAgain):
+		case <-ctx.Done():
+			return
 		}
 	}
 }
@@ -127,10 +166,14 @@ func (l linkState) after(s *modem.State) linkState {
 			l.cid, l.had = b.CID, true
 		}
 	}
+	gone := l.had && !active
+	if n := l.netifd; n != nil {
+		gone = n.Wanted && !n.Up
+	}
 	switch {
 	case !s.Network.Registration.Registered():
 		l.fault = heal.NoCell
-	case l.had && !active:
+	case gone:
 		l.fault = heal.NoBearer
 	}
 	switch {

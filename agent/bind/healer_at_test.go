@@ -198,6 +198,63 @@ func TestDayWithoutBearerOfNetifd(t *testing.T) {
 	}
 }
 
+// TestConnectionOfNetifd has netifd say how the connection is, as with a modem that it speaks to by QMI (uqmi): the modem's own contexts stay active.
+func TestConnectionOfNetifd(t *testing.T) {
+	for name, c := range map[string]struct {
+		says []host.Netifd
+		asks bool
+	}{
+		"up":                   {[]host.Netifd{{Up: true, Wanted: true}}, false},
+		"lost":                 {[]host.Netifd{{Up: true, Wanted: true}, {Wanted: true}}, true},
+		"never there":          {[]host.Netifd{{Wanted: true}}, true},
+		"taken down":           {[]host.Netifd{{Up: true, Wanted: true}, {}}, false},
+		"it comes back itself": {[]host.Netifd{{Up: true, Wanted: true}, {Wanted: true}, {Up: true, Wanted: true}}, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			asked := 0
+			w := newATWard(t, func(h *Healer) {
+				h.Bearer = func(context.Context) error { asked++; return nil }
+				h.Netifd = func(ctx context.Context, told func(host.Netifd)) error {
+					for _, n := range c.says {
+						time.Sleep(time.Second)
+						told(n)
+					}
+					<-ctx.Done()
+					return nil
+				}
+			})
+			time.Sleep(10 * time.Minute)
+			synctest.Wait()
+			if (asked > 0) != c.asks || (w.trouble() != "") != c.asks {
+				t.Errorf("%s: asked %d times to reconnect; %q", name, asked, w.trouble())
+			}
+		})
+	}
+}
+
+// TestNetifdIsNotHeard has the modem's word count then, and again when netifd has been heard.
+func TestNetifdIsNotHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		w := newATWard(t, func(h *Healer) {
+			h.Bearer = func(context.Context) error { return nil }
+			h.Netifd = func(_ context.Context, told func(host.Netifd)) error {
+				tries++
+				told(host.Netifd{Wanted: true})
+				return errors.New("there is no program ubus")
+			}
+		})
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := strings.Count(w.log.String(), "netifd is not heard"); n != 1 || tries < 50 || tries > 61 {
+			t.Errorf("told %d times, tried %d times", n, tries)
+		}
+		if text := w.trouble(); text != "" {
+			t.Errorf("the modem is connected: %q", text)
+		}
+	})
+}
+
 // loseBearer takes the connection back for good.
 func (w *atWard) loseBearer() {
 	w.sim.Set("AT+CGACT?", "+CGACT: 1,0", "OK")

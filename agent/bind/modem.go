@@ -138,6 +138,9 @@ func (m *Modems) Add(section *config.Modem) (made Modem, healer *Healer, keepAPN
 		healer.tried = keeper.tried
 		if section.Netifd != "" {
 			healer.Bearer = func(ctx context.Context) error { return host.Reconnect(ctx, section.Netifd) }
+			healer.Netifd = func(ctx context.Context, told func(host.Netifd)) error {
+				return host.WatchNetifd(ctx, section.Netifd, told)
+			}
 		}
 		if section.Power != "" {
 			healer.Power = func(ctx context.Context, on bool) error { return m.Power(ctx, section.Power, on) }

@@ -50,7 +50,7 @@ var modemSection = section{
 		{name: "signal", kind: duration(0, day), fallback: `"` + short(DefaultSignal) + `"`, help: `time between measurements of the signal; "0s" is only when something else has changed`},
 		{name: "heal", kind: boolean, fallback: "false", help: "mend a lost link step by step, rarely; docs/modems.md"},
 		{name: "apn", kind: accessPoint, fallback: "what the modem has", help: "APN of its connection; taken up at once, and on trial like the address of a server"},
-		{name: "netifd", kind: interfaceName, fallback: "none", help: `OpenWrt: the interface ("wwan") whose connection goes through the modem: heal has netifd reconnect it`},
+		{name: "netifd", kind: interfaceName, fallback: "none", help: `OpenWrt: the interface ("wwan") whose connection goes through the modem: heal hears from netifd how it is, and has it reconnect it; docs/modems.md`},
 		{name: "power", kind: text(64), fallback: "none", help: `name of the [[actuator]] that gives the modem its power, for the last step of heal; its safe must be "on" or "keep"; docs/modems.md`},
 		{name: "release", kind: boolean, fallback: "false", help: `of "at": when all servers that are reached through the modem sleep in queue mode, tell the network so (AT+CNMPSD); docs/modems.md`},
 		{name: "pin", kind: pin, secret: true, help: "of the SIM; a card that refuses it is never given it again, so that it is not locked"},

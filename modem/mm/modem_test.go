@@ -401,7 +401,7 @@ func TestControl(t *testing.T) {
 			}
 		}
 		want := []string{
-			"Modem.Modem3gpp.Register[]", "Modem.Enable[false]", "Modem.Enable[true]", "Modem.Reset[]", "Bearer.Disconnect[]", "Bearer.Connect[]",
+			"Modem.Modem3gpp.Register[]", "Modem.Enable[false]", "Modem.SetPowerState[2]", "Modem.Enable[true]", "Modem.Reset[]", "Bearer.Disconnect[]", "Bearer.Connect[]",
 			`Modem.Modem3gpp.ProfileManager.Set[map[allowed-auth:@u 4 apn:"other" ip-type:@u 4 password:"hunter2" profile-id:1 user:"u"]]`,
 		}
 		if got := d.Calls()[before:]; !slices.Equal(got, want) {
