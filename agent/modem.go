@@ -224,11 +224,20 @@ func checkModem(ctx context.Context, m *config.Modem) CheckRow {
 	s, err := bind.ProbeModem(ctx, m)
 	if err != nil {
 		row.Detail = err.Error()
+		if code, _ := bind.ModemTrouble(&s); code != "" {
+			row.Detail = strings.TrimSuffix(row.Detail, "?") + ". " + health.Remedy(code)
+		}
 		return row
 	}
 	row.Detail = describeModem(&s)
-	code, _ := bind.ModemTrouble(&s)
+	if !slices.ContainsFunc(s.Bearers, func(b modem.Bearer) bool { return b.Active }) {
+		row.Detail += ", not connected"
+	}
+	code, detail := bind.ModemTrouble(&s)
 	row.OK = code == "" && s.Network.Registration.Registered()
+	if code == health.NetworkRefuses && !strings.Contains(row.Detail, detail) {
+		row.Detail += ", " + detail
+	}
 	if code != "" {
 		row.Detail += ". " + health.Remedy(code)
 	}

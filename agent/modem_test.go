@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -309,6 +311,8 @@ func TestCheckModem(t *testing.T) {
 		want   string
 	}{
 		{[]string{"+CPIN: SIM PIN", "OK"}, "SIM wants its PIN, home, LTE-M, 26201, -97 dBm. If it wants its PIN, set `pin` in `[[modem]]`"},
+		{[]string{"+CPIN: SIM PUK", "OK"}, "SIM wants its PUK, home, LTE-M, 26201, -97 dBm. If it wants its PIN"},
+		{[]string{"+CME ERROR: 12"}, "only the operator's PUK in a telephone helps"},
 		{[]string{"+CME ERROR: 10"}, "Insert the card"},
 	} {
 		sim.Set("AT+CPIN?", tt.answer...)
@@ -316,9 +320,61 @@ func TestCheckModem(t *testing.T) {
 			t.Errorf("%s: %+v", tt.answer, row)
 		}
 	}
+	sim.Set("AT+CPIN?", "+CPIN: READY", "OK")
+	sim.Set("AT+CGACT?", "+CGACT: 1,0", "OK")
+	for report, want := range map[string]string{
+		`+CEER: "ESM",27,"Missing or unknown APN"`: `the APN "iot.lab": missing or unknown APN (SM cause 27). The text has the network's cause.`,
+		"+CEER: Regular deactivation":              "",
+	} {
+		sim.Set("AT+CEER", report, "OK")
+		if row := checkModem(t.Context(), &m); row.OK != (want == "") || !strings.Contains(row.Detail, want) {
+			t.Errorf("%s: %+v", report, row)
+		}
+	}
 	m.Port = "/dev/ttyNONE7"
-	if row := checkModem(t.Context(), &m); row.OK || !strings.Contains(row.Detail, "plugged in") {
+	if row := checkModem(t.Context(), &m); row.OK || !strings.Contains(row.Detail, "plugged in and switched on. See whether the modem has power") {
 		t.Errorf("%+v", row)
+	}
+}
+
+// TestHeldPortIsNamed: check and status name the program that has the port, and what to do.
+func TestHeldPortIsNamed(t *testing.T) {
+	l := newLab(t)
+	_, m := plugIn(t)
+	holder := exec.CommandContext(t.Context(), "flock", m.Port, "cat")
+	in, err := holder.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := holder.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := holder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = holder.Wait()
+	})
+	if _, err := in.Write([]byte("held\n")); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal(line, err)
+	}
+	want := fmt.Sprintf("another program holds the port: flock (process %d): end it, or give the agent another port of the module", holder.Process.Pid)
+	if row := checkModem(t.Context(), &m); row.OK || !strings.Contains(row.Detail, want+". See whether") {
+		t.Errorf("check has %+v, want %q", row, want)
+	}
+	cfg := l.config()
+	cfg.Modems = []config.Modem{m}
+	a, _ := l.run(t, cfg)
+	if tr := a.await(t, health.ModemMissing, true); tr.On != "wwan" || !strings.Contains(tr.Detail, want) {
+		t.Errorf("%+v, want %q", tr, want)
+	}
+	if shown := (&backend{a}).Status().Modems; len(shown) != 1 || !strings.HasPrefix(shown[0].Words, "missing: ") || !strings.Contains(shown[0].Words, want) {
+		t.Errorf("status has %+v, want %q", shown, want)
 	}
 }
 

@@ -122,7 +122,7 @@ var kinds = []Kind{
 	{
 		Code: ModemMissing, Severity: Error, Subject: "modem", Device: PeripheralFault,
 		Text:   "the modem is not there, or another program holds its port",
-		Remedy: "See whether the modem has power and is on the bus (`dmesg`, `lsusb`, `lwm2m-agent scan`). If the text names ModemManager, have it leave this modem alone: a udev rule that sets `ENV{ID_MM_DEVICE_IGNORE}=\"1\"`, or follow it through ModemManager (`driver = \"modemmanager\"`; `mmcli -L` lists what it has). It is looked for again by itself.",
+		Remedy: "See whether the modem has power and is on the bus (`dmesg`, `lsusb`, `lwm2m-agent scan`). A program that the text names has to end, or to use another port of the module. ModemManager leaves a modem alone by a udev rule that sets `ENV{ID_MM_DEVICE_IGNORE}=\"1\"`; or follow it through ModemManager (`driver = \"modemmanager\"`; `mmcli -L` lists what it has). It is looked for again by itself.",
 	},
 	{
 		Code: ModemSilent, Severity: Error, Subject: "modem", Device: PeripheralFault,

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 
 	"lwm2m-agent/modem"
 )
@@ -54,6 +55,46 @@ func (s *session) readBearers(ctx context.Context) error {
 		}
 	}
 	s.enterBearers(bearers)
+	if s.m.cfg.Explain {
+		return s.explain(ctx)
+	}
+	return nil
+}
+
+// reports are how modems word in +CEER why a session was refused (3GPP TS 24.008, clause 10.5.6.6), in small letters.
+var reports = []struct {
+	text  string
+	cause int
+}{
+	{"operator determined barring", 8},
+	{"insufficient resources", 26},
+	{"missing or unknown apn", 27},
+	{"unknown apn", 27},
+	{"unknown pdn type", 28},
+	{"unknown pdp address or pdp type", 28},
+	{"user authentication", 29},
+	{"service option not supported", 32},
+	{"service option not subscribed", 33},
+	{"temporarily out of order", 34},
+}
+
+// explain asks a modem that is registered and has nothing connected why (3GPP TS 27.007, clause 6.10).
+func (s *session) explain(ctx context.Context) error {
+	bearers := s.m.state.Bearers
+	if !s.m.state.Network.Registration.Registered() || len(bearers) == 0 || slices.ContainsFunc(bearers, func(b modem.Bearer) bool { return b.Active || b.Reject != nil }) {
+		return nil
+	}
+	lines, err := s.do(ctx, Command{Text: "+CEER", Prefix: "+CEER:"})
+	if err != nil {
+		return unlessRefused(err)
+	}
+	text := strings.ToLower(lines[0])
+	for _, r := range reports {
+		if strings.Contains(text, r.text) {
+			s.enterReject(bearers[0].CID, modem.Cause{Protocol: modem.SM, Code: r.cause})
+			break
+		}
+	}
 	return nil
 }
 

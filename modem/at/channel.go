@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -37,6 +38,7 @@ type Channel struct {
 	above    string    // the line before, if a message may stand below it
 	resync   resync
 	deadline *time.Timer
+	garbled  atomic.Bool // something came that is no text
 }
 
 // request is a command on its way.
@@ -208,6 +210,9 @@ func (c *Channel) take(chunk []byte) error {
 		c.scan.reset()
 	}
 	c.latest = now
+	if slices.ContainsFunc(chunk, func(b byte) bool { return b >= 0x7f || b < ' ' && b != '\r' && b != '\n' && b != '\t' }) {
+		c.garbled.Store(true)
+	}
 	c.scan.feed(chunk, func(line string) {
 		if err := c.line(line); err != nil {
 			failed = err

@@ -25,6 +25,10 @@ type Config struct {
 	// Modem.Release.
 	Release bool
 
+	// Explain has the modem asked why nothing is connected: for who looks once. What it says may be
+	// of long ago, which is no ground to act on.
+	Explain bool
+
 	// Changed is given the state with each change, and what has changed. It is called
 	// from Run's goroutine and must not wait for the modem.
 	Changed func(modem.State, modem.Part)

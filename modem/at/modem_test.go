@@ -267,6 +267,25 @@ func TestIdle(t *testing.T) {
 	}
 }
 
+// TestWrongSpeed: bytes that are no text are told from silence, with the speed. A modem that then speaks is taken.
+func TestWrongSpeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, "bg95", nil)
+		d.sim.Mangle(func(string) string { return "\x00\xf8\x80\x1c\xe0" }) // as 115,200 baud look at 9,600
+		d.unplug(nil)
+		time.Sleep(time.Minute)
+		const want = "the modem does not answer: what comes is no text, as at a wrong speed, or while the port is dialled (speed is 115200)"
+		if s, _ := d.look(); s.Presence != modem.Silent || s.Trouble == nil || !strings.Contains(s.Trouble.Error(), want) {
+			t.Errorf("%v: %v", s.Presence, s.Trouble)
+		}
+		d.sim.Mangle(nil)
+		time.Sleep(2 * modem.MaxPause)
+		if s, _ := d.look(); s.Presence != modem.Ready {
+			t.Errorf("%v: %v", s.Presence, s.Trouble)
+		}
+	})
+}
+
 func TestModemReboots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t, "bg95", nil)

@@ -13,6 +13,9 @@ import (
 // ErrHeld says that another program uses the port.
 var ErrHeld = errors.New("another program holds the port")
 
+// errGarbled says that something comes which is no text.
+var errGarbled = fmt.Errorf("%w: what comes is no text, as at a wrong speed, or while the port is dialled", ErrSilent)
+
 const (
 	dialTime  = 10 * time.Second
 	probeTime = time.Second     // for the answer to the first AT, which may only wake a module
@@ -102,6 +105,9 @@ func greet(ctx context.Context, c *Channel) error {
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = ErrSilent
+	}
+	if errors.Is(err, ErrSilent) && c.garbled.Load() {
+		err = errGarbled
 	}
 	return err
 }

@@ -12,7 +12,7 @@ func Probe(ctx context.Context, cfg Config) (modem.State, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	first := make(chan modem.State, 1)
-	cfg.PIN, cfg.Signal = nil, 0
+	cfg.PIN, cfg.Signal, cfg.Explain = nil, 0, true
 	cfg.Changed = func(s modem.State, _ modem.Part) {
 		select {
 		case first <- s:

@@ -3,6 +3,7 @@ package at
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"lwm2m-agent/modem"
@@ -11,7 +12,9 @@ import (
 // start makes the modem talk as this package understands it, learns what it is, and
 // reads everything.
 func (s *session) start(ctx context.Context) error {
-	if err := greet(ctx, s.channel); err != nil {
+	if err := greet(ctx, s.channel); errors.Is(err, errGarbled) {
+		return fmt.Errorf("%w (speed is %d)", err, s.m.cfg.Speed)
+	} else if err != nil {
 		return err
 	}
 	if err := s.align(ctx); err != nil {
