@@ -28,6 +28,7 @@ import (
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/coap"
 	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/modem/at"
 	"lwm2m-agent/objects"
 	"lwm2m-agent/objects/registry"
 )
@@ -47,6 +48,8 @@ type Options struct {
 
 	// DialUDP, when not nil, makes sockets in place of the network; see client.DefaultDialer.
 	DialUDP func(ctx context.Context, address string) (net.Conn, error)
+	// OpenPort, when not nil, opens the ports of modems with AT commands in place of the machine's.
+	OpenPort func(ctx context.Context, name string) (at.Port, error)
 	// Simulated says that Root is no real machine's: there are no events of the kernel
 	// to watch.
 	Simulated bool

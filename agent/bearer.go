@@ -65,6 +65,8 @@ func byBearer(p *client.Params, wanted config.Bearer, inUse objects.Bearer, c *o
 	t := chosen.transmission
 	if written, ok := c.Of(chosen.bearer); ok && written != transmissions()[chosen.bearer] {
 		t = written
+	} else if p.Awake == 0 {
+		p.Awake = patience // however patient the client is: servers do not know the bearer
 	}
 	p.CoAP = coap.Params{
 		AckTimeout: t.AckTimeout, AckRandomFactor: t.AckRandomFactor, MaxRetransmit: t.MaxRetransmit, NStart: t.NStart, ResponseWait: t.ResponseWait,

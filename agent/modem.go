@@ -26,7 +26,7 @@ import (
 func (a *Agent) addModems() error {
 	a.modems = &bind.Modems{
 		Health: a.health, Store: a.store, Log: a.log, Now: a.opts.Now, Changed: a.modemChanged, Woke: a.modemWoke, Used: a.usesModem, Wake: a.wake,
-		Servers: func() int { return len(a.config.Load().Servers) }, Power: a.switchPower,
+		Servers: func() int { return len(a.config.Load().Servers) }, Power: a.switchPower, Open: a.opts.OpenPort,
 	}
 	if len(a.opts.Config.Modems) > 0 {
 		a.modemTasks = append(a.modemTasks, named{"messages", a.modems.Run})

@@ -38,6 +38,9 @@ type Modems struct {
 	Used    func(name string) bool // servers are reached through this modem's own sockets
 	Servers func() int             // how many there are
 
+	// Open opens the ports of modems with AT commands; nil: those of this machine.
+	Open func(ctx context.Context, name string) (at.Port, error)
+
 	// Power switches what an actuator gives power to.
 	Power func(ctx context.Context, actuator string, on bool) error
 
@@ -158,6 +161,9 @@ func (m *Modems) create(section *config.Modem, changed func(modem.State, modem.P
 		return mm.New(cfg)
 	}
 	cfg := atConfig(section, m.Log, m.Now)
+	if m.Open != nil {
+		cfg.Dial = func(ctx context.Context) (at.Port, error) { return m.Open(ctx, section.Port) }
+	}
 	cfg.PIN = m.pinOf(section)
 	cfg.Changed, cfg.Received = changed, m.received
 	return at.New(cfg)

@@ -155,7 +155,7 @@ var schema = section{
 				name: "bearer", kind: oneOf(string(BearerEthernet), string(BearerWLAN), string(BearerLTE), string(BearerLTEM), string(BearerNBIoT)),
 				fallback: "that of the default route", help: "whose timers hold: retransmissions, handshakes and attempts to register; object 500 has them",
 			},
-			{name: "awake", kind: duration(time.Second, day), fallback: "as long as a message is repeated: 93s on Ethernet", help: "in queue mode: how long to listen after the last message"},
+			{name: "awake", kind: duration(time.Second, day), fallback: "93s, for which servers wait for an answer", help: "in queue mode: how long to listen after the last message"},
 			{name: "gather", kind: duration(0, day), fallback: `"0s"`, help: "in queue mode: how long a notification may wait for one wake-up with others; docs/queue-mode.md"},
 			{name: "keep_alive", kind: boolean, fallback: "true", help: "without queue mode: send Updates more often once an address translation was found to forget the connection; never on LTE-M and NB-IoT"},
 			{name: "sms_number", kind: telephoneNumber, fallback: "none", help: "telephone number of the server's short messages (/0/x/9), which may then wake the agent (/1/x/21); docs/modems.md"},
