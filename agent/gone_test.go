@@ -23,8 +23,12 @@ func TestSameNameIsSaid(t *testing.T) {
 		state client.State
 		want  bool
 	}{
-		{1, client.Registered, false}, {manyGone, client.Registered, true}, {manyGone + 1, client.Registered, true}, {0, client.Registered, false},
-		{manyGone, client.Registered, true}, {manyGone, client.Stopped, false},
+		{1, client.Registered, false},
+		{manyGone, client.Registered, true},
+		{manyGone + 1, client.Registered, true},
+		{0, client.Registered, false},
+		{manyGone, client.Registered, true},
+		{manyGone, client.Stopped, false},
 	} {
 		a.accountChanged(client.AccountStatus{ShortServerID: 102, State: c.state, Gone: c.gone})
 		if said() != c.want {
