@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -298,6 +299,33 @@ func TestBootstrapTrigger(t *testing.T) {
 		l.registered()
 		if err := l.client.Bootstrap(101); !errors.Is(err, ErrNoBootstrapServer) {
 			t.Errorf("without a bootstrap server: %v", err)
+		}
+	})
+}
+
+// TestBootstrapOfAChangedAccount: who changes the bootstrap account and then asks for a bootstrap does not mean the former server.
+func TestBootstrapOfAChangedAccount(t *testing.T) {
+	bootstrapping(t, true, nil, func(l *bootLab) {
+		l.registered()
+		var mu sync.Mutex
+		var asked []string
+		l.server.set(func(s *scripted) {
+			s.onDial = func(_ context.Context, to Server) {
+				mu.Lock()
+				defer mu.Unlock()
+				asked = append(asked, to.URI)
+			}
+		})
+		l.publish(l.security, func(b *model.Batch) { b.Set(9, 0, lwm2m.String("coap://other.invalid")) })
+		if err := l.client.Bootstrap(0); err != nil {
+			t.Fatal(err)
+		}
+		l.after(time.Minute)
+		l.wantBootstrap(BootstrapOpen)
+		mu.Lock()
+		defer mu.Unlock()
+		if fmt.Sprint(asked) != "[coap://other.invalid]" {
+			t.Errorf("asked %v", asked)
 		}
 	})
 }

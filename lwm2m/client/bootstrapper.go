@@ -200,8 +200,10 @@ func (b *bootstrapper) surveyed(s survey) {
 	b.show()
 }
 
-// ask takes in that somebody asks for a bootstrap. One that goes on is what was asked for.
+// ask takes in that somebody asks for a bootstrap, by the account that there is now: who changes it and asks may be faster than the
+// news of it. One that goes on is what was asked for.
 func (b *bootstrapper) ask(by uint16) {
+	b.surveyed(surveyed(b.client.config.Tree, readAccounts(b.client.config.Tree)))
 	if b.survey.account == nil {
 		return
 	}
