@@ -112,8 +112,8 @@ func (v *view) read(now time.Time) AccountStatus {
 	return s
 }
 
-// impatience is how long a first attempt may go on before its words say that nobody
-// answers.
+// impatience is how long a first attempt, or an Update, may go on before its words say that
+// nobody answers.
 const impatience = 5 * time.Second
 
 // words says where the account stands.
@@ -129,12 +129,9 @@ func (s *AccountStatus) words(now time.Time) string {
 		if s.State == Registering && s.Cause == NoCause && s.LastError != "" && !s.ErrorCleared {
 			words += " anew: " + s.LastError
 		}
-		if silent := now.Sub(s.Since); silent >= impatience {
-			words += ", no answer for " + span(silent)
-		}
-		return words
+		return words + s.silence(now)
 	case Updating:
-		return "registered, sending an Update"
+		return "registered, sending an Update" + s.silence(now)
 	case Asleep:
 		return "registered, asleep (queue mode)"
 	case Disabling:
@@ -148,6 +145,15 @@ func (s *AccountStatus) words(now time.Time) string {
 	case Deregistering, Stopped, stateCount:
 	}
 	return s.State.String()
+}
+
+// silence says for how long nobody has answered in this state, once that is worth a word.
+func (s *AccountStatus) silence(now time.Time) string {
+	silent := now.Sub(s.Since)
+	if silent < impatience {
+		return ""
+	}
+	return ", no answer for " + span(silent)
 }
 
 func (s *AccountStatus) waitingWords(now time.Time) string {

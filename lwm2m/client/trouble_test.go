@@ -365,6 +365,26 @@ func TestFirstSilence(t *testing.T) {
 	})
 }
 
+// TestSilentUpdate shows that the status says for how long an Update has had no answer, before
+// that is known to be a trouble.
+func TestSilentUpdate(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.registered()
+		l.server.set(func(s *scripted) { s.dead = true })
+		if err := l.client.Update(101); err != nil {
+			l.t.Fatal(err)
+		}
+		l.after(time.Second)
+		if s := l.status(); s.Words != "registered, sending an Update" {
+			l.t.Errorf("at first the status says %q", s.Words)
+		}
+		l.after(11 * time.Second)
+		if s := l.status(); s.Words != "registered, sending an Update, no answer for 12 s" {
+			l.t.Errorf("status says %q", s.Words)
+		}
+	})
+}
+
 // TestPortClosed shows that the kernel's word is in the status at once.
 func TestPortClosed(t *testing.T) {
 	simulate(t, nil, func(l *lab) {

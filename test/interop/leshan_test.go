@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/test/gateway"
 	"lwm2m-agent/test/leshan"
+	"lwm2m-agent/test/relay"
 	"lwm2m-agent/test/workspace"
 )
 
@@ -406,34 +408,49 @@ func TestQueueMode(t *testing.T) {
 	}
 }
 
-// TestRecovery takes the server, then the key away, and gives both back.
+// TestRecovery takes the network, then the key away, and gives both back; meanwhile the server is started anew. The status has it in words.
 func TestRecovery(t *testing.T) {
 	t.Parallel()
 	ports := leshan.Options{Models: leshan.Models(t, 1, 3, 4, 6, 7, 500, 3303, 3306, 3442)}
 	s := leshan.Start(t, ports)
 	s.PSK(t, endpoint, identity, key)
-	a := gateway.Start(t, strings.ReplaceAll(board(endpoint)+server(s.CoAPS, true, `bearer = "ethernet"`), `"5m"`, `"10s"`))
+	var gone atomic.Bool
+	uri := "coaps://" + relay.UDP(t, strings.TrimPrefix(s.CoAPS, "coaps://"), &gone)
+	a := gateway.Start(t, strings.ReplaceAll(board(endpoint)+server(uri, true, `bearer = "ethernet"`), `"5m"`, `"10s"`))
 	s.AwaitRegistered(t, endpoint, patience)
 	const ethernet = "/500/3" // give up after 9 s of silence, not after 93
 	must(t, "2.04", s.Replace(t, endpoint, ethernet+"/3", leshan.AnyFormat, leshan.Values{"": "1"}))
 	must(t, "2.04", s.Execute(t, endpoint, ethernet+"/9", ""))
-	s.Stop(t)
-	down := a.AwaitStatus(t, "the server is down", func(st gateway.Status) bool {
-		return st.Servers[0].LastError != "" && st.Servers[0].State != "registered" && len(st.Health) > 0
+	gone.Store(true)
+	a.AwaitStatus(t, "registered, and no answer", func(st gateway.Status) bool {
+		return strings.HasPrefix(st.Servers[0].Words, "registered, sending an Update, no answer for ")
 	})
-	if sv := down.Servers[0]; sv.Remedy == "" || sv.Words == "" {
-		t.Errorf("the status does not help: %+v", down)
-	}
+	troubled(t, a, "server-unreachable", "no answer", "check that the server runs, that its address is right and that no firewall blocks UDP")
 	if _, err := fmt.Sscanf(s.CoAPS, "coaps://127.0.0.1:%d", &ports.CoAPSPort); err != nil {
 		t.Fatal(err)
 	}
+	s.Stop(t)
 	s = leshan.Start(t, ports)
 	s.PSK(t, endpoint, identity, []byte("another key 1234"))
-	wrong := a.AwaitStatus(t, "the key is wrong", func(st gateway.Status) bool {
-		return strings.Contains(st.Servers[0].LastError+st.Servers[0].Remedy, "key")
-	})
-	t.Logf("with the wrong key: %+v", wrong.Servers[0])
+	gone.Store(false)
+	troubled(t, a, "server-identity", "no Finished from server after", "compare identity and key with those that the server has for this device")
 	s.PSK(t, endpoint, identity, key)
 	s.AwaitRegistered(t, endpoint, 2*patience)
 	a.AwaitStatus(t, "registered again", func(st gateway.Status) bool { return st.Servers[0].State == "registered" && len(st.Health) == 0 })
+}
+
+// troubled waits for a health code, and looks at what people are told then: what is wrong, since when, why, and what to do.
+func troubled(t *testing.T, a *gateway.Agent, code, why, remedy string) {
+	t.Helper()
+	a.AwaitStatus(t, code, func(st gateway.Status) bool {
+		sv := st.Servers[0]
+		return len(st.Health) == 1 && st.Health[0].Code == code && st.Health[0].On == "101" && strings.Contains(sv.LastError, why) && strings.Contains(sv.Remedy, remedy)
+	})
+	out := a.Must(t, "status")
+	text := strings.Join(strings.Fields(out), " ")
+	for _, w := range []string{"error " + code + " server 101, since ", "why: ", why, remedy, "what to do: "} {
+		if !strings.Contains(text, w) {
+			t.Errorf("status does not say %q:\n%s", w, out)
+		}
+	}
 }
