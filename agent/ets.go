@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"os"
 
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/demo"
 	"lwm2m-agent/agent/ets"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/client"
@@ -22,26 +24,46 @@ func ETSLab(log *slog.Logger) *ets.Lab {
 	return &ets.Lab{
 		Shapes: model.Shapes(registry.Definitions()),
 		Make: func(s ets.Setup) (ets.Device, error) {
+			cfg, unplug := withModem(s)
 			a, err := New(Options{
-				Config: s.Config, Version: "ets", Log: log, Root: os.DirFS(s.Machine.Root), Control: s.Machine, Now: s.Machine.Now,
+				Config: cfg, Version: "ets", Log: log, Root: os.DirFS(s.Machine.Root), Control: s.Machine, Now: s.Machine.Now,
 				Simulated: true, Params: func(p *client.Params) { p.Awake = s.Awake },
 			})
 			if err != nil {
+				unplug()
 				return nil, err
 			}
-			return &underTest{a, s.Machine}, nil
+			return &underTest{a, s.Machine, unplug}, nil
 		},
 	}
+}
+
+// withModem plugs a simulated modem in, where one is wanted and there are pseudo-terminals.
+func withModem(s ets.Setup) (cfg *config.Config, unplug func()) {
+	if !s.Modem {
+		return s.Config, func() {}
+	}
+	m, err := demo.NewModem([]netip.Addr{netip.MustParseAddr("192.0.2.17")})
+	if err != nil {
+		return s.Config, func() {}
+	}
+	with := *s.Config
+	with.Modems = []config.Modem{{Name: "wwan", Driver: config.ModemAT, Port: m.Port, Speed: config.DefaultSpeed}}
+	return &with, m.Close
 }
 
 // underTest is an agent as ets.Device.
 type underTest struct {
 	agent   *Agent
 	machine *ets.Machine
+	unplug  func()
 }
 
 // Run implements ets.Device.
-func (u *underTest) Run(ctx context.Context) error { return u.agent.Run(ctx) }
+func (u *underTest) Run(ctx context.Context) error {
+	defer u.unplug()
+	return u.agent.Run(ctx)
+}
 
 // Set implements ets.Device.
 func (u *underTest) Set(ctx context.Context, nodes []lwm2m.Node) error {

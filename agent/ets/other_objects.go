@@ -7,21 +7,10 @@ import (
 	"lwm2m-agent/lwm2m/coap"
 )
 
-// otherObjectProcedures are the 1000s but int-1630 and 1635: objects 10, 11, 13, 16, 19
-// and 20.
+// otherObjectProcedures are the 1000s but int-1200 to 1350, 1630 and 1635: objects 16, 19 and 20.
 func otherObjectProcedures() []Procedure {
 	v10, v11 := lwm2m.Version10, lwm2m.Version11
 	return []Procedure{
-		{ID: 1200, Title: "Cellular Connectivity: querying the readable resources", Since: v10, Condition: "C.10", Missing: needsModem},
-		{ID: 1201, Title: "Cellular Connectivity: querying the resources of version 1.1", Since: v11, Condition: "C.11", Missing: needsModem},
-		{
-			ID: 1202, Title: "Cellular Connectivity: setting the PSM timer", Since: v10, Condition: "C.10", Missing: needsModem,
-			Erratum: "the TLV is C1 0E 02",
-		},
-		{ID: 1203, Title: "Cellular Connectivity: observing the PSM timer", Since: v10, Condition: "C.10", Missing: needsModem},
-		{ID: 1204, Title: "Cellular Connectivity: observing timers", Since: v11, Condition: "C.11", Missing: needsModem},
-		{ID: 1250, Title: "APN Connection Profile: configuration", Since: v10, Condition: "C.10", Missing: needsModem},
-		{ID: 1350, Title: "Bearer Selection: configuration", Since: v10, Condition: "C.10", Missing: needsModem},
 		{ID: 1600, Title: "Portfolio", Since: v10, Missing: noProcedure},
 		{ID: 1605, Title: "Portfolio", Since: v10, Missing: noProcedure},
 		{ID: 1610, Title: "Portfolio", Since: v10, Missing: noProcedure},

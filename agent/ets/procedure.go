@@ -47,7 +47,7 @@ func Procedures() []*Procedure {
 	for _, some := range [][]Procedure{
 		bootstrapProcedures(), registrationProcedures(), managementProcedures(), writeProcedures(), discoveryProcedures(),
 		compositeProcedures(), lifecycleProcedures(), reportingProcedures(), compositeReportingProcedures(), securityProcedures(),
-		coreObjectProcedures(), firmwareProcedures(), statusObjectProcedures(), otherObjectProcedures(),
+		coreObjectProcedures(), firmwareProcedures(), statusObjectProcedures(), cellularObjectProcedures(), otherObjectProcedures(),
 	} {
 		for i := range some {
 			list = append(list, &some[i])

@@ -36,6 +36,7 @@ type Setup struct {
 	Config  *config.Config
 	Machine *Machine
 	Awake   time.Duration // in queue mode; zero: the default
+	Modem   bool          // there is one for LTE, with PSM and eDRX, both off
 }
 
 // Maker makes a Device. Run releases what it takes.
@@ -76,6 +77,7 @@ type conditions struct {
 	resources values        // of the device, beside those of C.3
 	server    string        // the name in the servers' certificates; "": pre-shared keys, over TCP none
 	tcp       bool          // over TCP or TLS, not UDP or DTLS
+	modem     bool          // the device has one
 	refusing  bool          // the first server refuses the device
 	stalled   time.Duration // after which a download without a byte has failed; limit if not given: a busy machine may stand still
 

@@ -175,7 +175,7 @@ func (t *trial) start(c conditions) *tester {
 		t.must(err)
 	}
 	t.sandbox = b
-	b.setup.Awake = c.awake
+	b.setup.Awake, b.setup.Modem = c.awake, c.modem
 	if c.stalled > 0 {
 		b.setup.Config.Firmware.Patience = c.stalled
 	}
