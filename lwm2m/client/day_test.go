@@ -19,20 +19,30 @@ const (
 )
 
 // aDay is a day of a device in queue mode behind DTLS with a Connection ID, which tells a
-// temperature every ten minutes and gathers for a time. It returns what was accounted for
-// and how often the device woke up.
-func aDay(t *testing.T, gather time.Duration) (flows Flows, wakeUps uint64) {
+// temperature every ten minutes and gathers for a time, over a modem in power saving mode unless
+// that is nil. It returns what was accounted for and how often the device woke up.
+func aDay(t *testing.T, gather time.Duration, modem *psm) (flows Flows, wakeUps uint64) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		m := new(meter)
 		l := newSecureLab(t, m, 0, 6)
-		l.client.config.Params = func(uint16) Params { return Params{QueueMode: true, Gather: gather} }
+		p := Params{QueueMode: true, Gather: gather}
+		if modem != nil {
+			p.Reachable, l.client.config.Trace = modem.active, modem.passes
+		}
+		l.client.config.Params = func(uint16) Params { return p }
 		l.publish(l.accounts, func(b *model.Batch) { b.Set(0, 1, lwm2m.Integer(2*86400)) })
 		l.run()
 		l.wantState(Registered)
 		w := l.observe(temperature, senmlCBOR)
 		for i := range 24 * 6 {
-			l.after(10 * time.Minute)
+			for range 10 {
+				l.after(time.Minute)
+				if modem != nil && modem.updates() {
+					l.client.RadioOn(modem.periodic)
+					synctest.Wait()
+				}
+			}
 			l.temperature(0, 21+float64(i%10)/10)
 		}
 		l.after(gather + 2*time.Minute)
@@ -53,12 +63,17 @@ func aDay(t *testing.T, gather time.Duration) (flows Flows, wakeUps uint64) {
 // those of a client that makes a handshake and a Register at each wake-up; and what
 // docs/queue-mode.md says of it.
 func TestDay(t *testing.T) {
-	each, eachWakes := aDay(t, 0)
-	gathered, wakes := aDay(t, 55*time.Minute)
+	each, eachWakes := aDay(t, 0, nil)
+	gathered, wakes := aDay(t, 55*time.Minute, nil)
+	modem := &psm{active: 20 * time.Second, periodic: time.Hour}
+	saving, savingWakes := aDay(t, 70*time.Minute, modem)
+	if modem.deaf > 0 || savingWakes > 26 {
+		t.Errorf("%d wake-ups beside those of the modem, which did not hear %d messages", savingWakes, modem.deaf)
+	}
 	if eachWakes != 24*6 || wakes != 24 {
 		t.Errorf("%d and %d wake-ups", eachWakes, wakes)
 	}
-	for _, f := range []*Flows{&each, &gathered} {
+	for _, f := range []*Flows{&each, &gathered, &saving} {
 		needed := f[ForUpdate]
 		needed.add(f[ForNotification])
 		if all, need := bytesOf(f.Sum()), bytesOf(needed); float64(all) > 1.3*float64(need) {
@@ -89,7 +104,7 @@ func TestDay(t *testing.T) {
 	if !ok {
 		t.Fatalf("%s lacks the lines %q and %q", dayFile, dayBegin, dayEnd)
 	}
-	want := before + dayBegin + dayTable(&each, &gathered, &anew) + dayEnd + after
+	want := before + dayBegin + dayTable(&each, &gathered, &saving, &anew) + dayEnd + after
 	switch {
 	case want == string(file):
 	case *update:
@@ -105,7 +120,7 @@ func bytesOf(f Flow) uint64 { return f.SentBytes + f.ReceivedBytes }
 
 func dayTable(columns ...*Flows) string {
 	var b strings.Builder
-	b.WriteString("\n| bytes for | a wake-up for each value | gathered for 55 minutes | a handshake at each of these wake-ups |\n|---|---|---|---|\n")
+	b.WriteString("\n| bytes for | a wake-up for each value | gathered for 55 minutes | gathered for 70 minutes, over a modem with PSM | a handshake at each wake-up of the second column |\n|---|---|---|---|---|\n")
 	row := func(what string, of func(*Flows) Flow) {
 		fmt.Fprintf(&b, "| %s |", what)
 		for _, c := range columns {
