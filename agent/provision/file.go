@@ -77,30 +77,39 @@ func (m *Maker) eraseTorn(dir string) error {
 }
 
 // erase writes zeros over a file and removes it; of one that has a second name, only this one goes: the power went
-// when save had just given it the other. What is not there is erased.
+// when save had just given it the other. So does what is no file: a link, a pipe. What is not there is erased.
 func (m *Maker) erase(name string) error {
 	if err := m.next(); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|syscall.O_NOFOLLOW, 0)
+	err := overwrite(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("erase %s: %w", name, err)
-	}
-	info, err := f.Stat()
-	if err == nil && !namedTwice(info) {
-		_, err = f.WriteAt(make([]byte, min(info.Size(), maxFile)), 0)
-	}
-	err = errors.Join(err, f.Sync(), f.Close(), m.next())
-	if err == nil {
+	if err = errors.Join(err, m.next()); err == nil {
 		err = os.Remove(name)
 	}
 	if err != nil {
 		return fmt.Errorf("erase %s: %w", name, err)
 	}
 	return syncFolder(filepath.Dir(name))
+}
+
+// overwrite writes zeros over a file that has no other name.
+func overwrite(name string) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0) // a pipe would be waited for
+	if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENXIO) {
+		return nil // a link; a pipe or a socket
+	}
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() && !namedTwice(info) {
+		_, err = f.WriteAt(make([]byte, min(info.Size(), maxFile)), 0)
+		err = errors.Join(err, f.Sync())
+	}
+	return errors.Join(err, f.Close())
 }
 
 func namedTwice(info fs.FileInfo) bool {
