@@ -91,7 +91,12 @@ var triedElsewhere = map[string]string{
 	"apt": "TestInstalled", "systemctl": "TestInstalled", "ssh": "TestInstalled", "openssl": "TestInstalled", "chown": "TestInstalled", "opkg": "TestOpenWrt",
 	"mvn": "TestFirstConnection", "java": "TestFirstConnection", "umask": "TestFirstConnection",
 	"systemd-creds": "TestKeyFromCredential", "packaging/build.sh": "TestPackageIsReproducible",
+	// in sentences only
+	"journalctl": "TestInstalled", "systemd-analyze": "TestInstalled", "mmcli": "TestInstalled", "ubus": "TestOpenWrt", "wireshark": "TestCapture", "curl": "TestMetrics",
 }
+
+// inSentence finds commands in sentences; those of the agent are TestDocumentedCommands's.
+var inSentence = regexp.MustCompile("`((?:[A-Z0-9_]+=\\S+ )*(?:\\./dev|go test|go generate|apt|systemctl|journalctl|systemd-analyze|mmcli|ubus|opkg|ssh|openssl|chown|wireshark|curl) [^`]*)`")
 
 // namedTest finds tests that a sentence names.
 var namedTest = regexp.MustCompile("`(Test\\w+)`")
@@ -137,6 +142,10 @@ func TestDocumentedBlocks(t *testing.T) {
 			if !tests[m[1]] && !strings.HasSuffix(m[1], "_ID") {
 				t.Errorf("%s: there is no test %s", d.name, m[1])
 			}
+		}
+		for _, m := range inSentence.FindAllStringSubmatch(d.text, -1) {
+			commands++
+			checkDocumented(t, d.name, m[1], string(dev))
 		}
 		for _, b := range d.blocks {
 			at := fmt.Sprintf("%s:%d", d.name, b.line)
@@ -200,6 +209,9 @@ func checkDocumented(t *testing.T, at, line, dev string) {
 		if !regexp.MustCompile(`(?m)^cmd_` + words[1] + `\(\) \{`).MatchString(dev) {
 			t.Errorf("%s: ./dev has no command %s", at, words[1])
 		}
+		if len(words) > 2 && slices.Contains([]string{"check", "test", "soak"}, words[1]) && !strings.Contains(dev, "\n"+words[1]+"_"+words[2]+"()") && words[2] != "STAGE..." && words[2] != "#" {
+			t.Errorf("%s: ./dev %s has no stage or step %s", at, words[1], words[2])
+		}
 	case "go":
 		checkGo(t, at, words)
 	default:
@@ -214,11 +226,16 @@ func checkGo(t *testing.T, at string, words []string) {
 	t.Helper()
 	folder, pattern := "", `^//go:generate `
 	for i, word := range words {
-		if strings.HasPrefix(word, "./") {
+		switch {
+		case word == "./...":
+			return
+		case strings.HasPrefix(word, "./"):
 			folder = filepath.Join("../..", word)
-		}
-		if word == "-run" && words[i+1] != "TestName" {
-			pattern = `^func ` + words[i+1]
+		case word == "-run" && words[i+1] != "TestName" && words[i+1] != "-":
+			test, _, _ := strings.Cut(words[i+1], "/")
+			pattern = `^func ` + test
+		case word == "-bench":
+			pattern = `^func Benchmark\w*` + words[i+1]
 		}
 	}
 	files, err := filepath.Glob(filepath.Join(folder, "*.go"))
