@@ -161,10 +161,15 @@ func measure(t *testing.T, dir string, log *countedLog) (u usage) {
 }
 
 // TestThirtyDays: an agent that is left to itself for thirty days, with a notification each hour and the Updates of a lifetime
-// of one, grows in nothing, and is easy on flash and log.
-func TestThirtyDays(t *testing.T) { synctest.Test(t, thirtyDays) }
+// of one, grows in nothing, and is easy on flash and log; in queue mode, too.
+func TestThirtyDays(t *testing.T) {
+	for name, queue := range map[string]bool{"always there": false, "queue mode": true} {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { thirtyDays(t, queue) }) })
+	}
+}
 
-func thirtyDays(t *testing.T) {
+func thirtyDays(t *testing.T, queue bool) {
+	t.Helper()
 	network, log := newHub(), new(countedLog)
 	s := server.New(server.Config{Shapes: model.Shapes(registry.Definitions())})
 	events, end := s.Events(100)
@@ -177,6 +182,7 @@ func thirtyDays(t *testing.T) {
 	room.Settings.Interval = time.Minute
 	l := &lab{Server: s, events: events, uri: &url.URL{Scheme: "coap", Host: "192.0.2.1:5683"}, dir: t.TempDir()}
 	cfg := l.config(room)
+	cfg.Servers[0].QueueMode = queue
 	machine := &demo.Machine{Say: func(string) {}}
 	a, err := New(Options{
 		Config: cfg, Version: "test", Control: machine, Now: machine.Now, Simulated: true, DialUDP: network.dial,
@@ -186,7 +192,9 @@ func thirtyDays(t *testing.T) {
 		t.Fatal(err)
 	}
 	go func() { ran <- a.Run(ctx) }()
-	l.next(t, server.Registered)
+	if e := l.next(t, server.Registered); e.Registration.Queue != queue {
+		t.Errorf("registered as %+v", e.Registration)
+	}
 	value := lwm2m.MustPath("/3303/0/5700")
 	if err := l.client(t).WriteAttributes(t.Context(), value, "pmin=3600", "pmax=3600"); err != nil {
 		t.Fatal(err)
