@@ -71,7 +71,9 @@ func TestPPP(t *testing.T) {
 		}
 	}
 
+	l.execute(t, "/20/0/4011") // the Event Log begins
 	p.Drop()
+	p.Run(t, `until lwm2m-agent status -json | grep -q "the connection is gone; looked at again in"; do usleep 100000; done`)
 	p.WaitConsole(t, patience, "UBUS call network.interface.wwan down")
 	p.said(t, `stage="reconnect the bearer" why="the connection is gone"`)
 	if e := l.next(t, server.Registered, server.Updated); e.Kind != server.Updated || e.Registration.ID != registration.ID {
@@ -81,6 +83,12 @@ func TestPPP(t *testing.T) {
 		t.Errorf("the address is %s", got)
 	}
 	p.said(t, `msg="nothing is left to mend"`)
+	events := string(l.node(t, "/20/0/4014").Value.Bytes())
+	for _, want := range []string{`code=link-lost`, `msg="mending the link" modem=wwan stage="reconnect the bearer" why="the connection is gone"`, `msg="nothing is left to mend"`} {
+		if !strings.Contains(events, want) {
+			t.Errorf("the Event Log has no %s: %s", want, events)
+		}
+	}
 	p.PowerOff(t)
 }
 
@@ -155,15 +163,35 @@ func (o *operator) next(t *testing.T, kinds ...server.EventKind) server.Event {
 // read reads a resource of the only client.
 func (o *operator) read(t *testing.T, path string) string {
 	t.Helper()
+	return o.node(t, path).Value.String()
+}
+
+func (o *operator) node(t *testing.T, path string) lwm2m.Node {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	nodes, err := o.only(t).Read(ctx, lwm2m.MustPath(path))
+	if err != nil || len(nodes) != 1 {
+		t.Fatalf("read %s: %v, %v", path, nodes, err)
+	}
+	return nodes[0]
+}
+
+func (o *operator) execute(t *testing.T, path string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := o.only(t).Execute(ctx, lwm2m.MustPath(path), ""); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// only is the client.
+func (o *operator) only(t *testing.T) *server.Client {
+	t.Helper()
 	c, ok := o.Client("cellular")
 	if !ok {
 		t.Fatal("nobody is registered")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	nodes, err := c.Read(ctx, lwm2m.MustPath(path))
-	if err != nil || len(nodes) != 1 {
-		t.Fatalf("read %s: %v, %v", path, nodes, err)
-	}
-	return nodes[0].Value.String()
+	return c
 }
