@@ -36,7 +36,7 @@ type dialect struct {
 var dialects = []*dialect{
 	&quectelCat, &quectelNeul, &quectelNB, &quectelLTE,
 	&ubloxCat, &ubloxN2, &ubloxN3,
-	&simcomCat, &simcomLTE,
+	&simcomCat, &simcomGSM, &simcomLTE,
 	&telitCat,
 }
 
@@ -45,6 +45,9 @@ var standard = dialect{name: "3GPP TS 27.007", reset: "+CFUN=1,1", login: cgauth
 
 func dialectOf(id *modem.Identity) *dialect {
 	manufacturer, model := strings.ToUpper(id.Manufacturer), strings.ToUpper(id.Model)
+	if manufacturer == "INCORPORATED" { // A76xx
+		manufacturer = "SIMCOM"
+	}
 	for _, maker := range []string{"SIMCOM_", "QUECTEL_"} { // some modules put it there again
 		model = strings.TrimPrefix(model, maker)
 	}

@@ -169,11 +169,11 @@ var simcomCatReceiver = receiver{
 	},
 }
 
-// simcomReceiver: AT+CGPS switches it; AT+CGPSINFO answers <ddmm.mmmmmm>,N,<dddmm.mmmmmm>,E,
+// simcomReceiver: AT+CGPS switches it, that of A76xx AT+CGNSSPWR; AT+CGPSINFO answers <ddmm.mmmmmm>,N,<dddmm.mmmmmm>,E,
 // <ddmmyy>,<hhmmss.s>,<altitude>,<knots>,<course>, all of them empty without a fix
-// (SIM7500/7600 Series AT Command Manual).
+// (SIM7500/7600 Series and A76XX Series AT Command Manuals).
 var simcomReceiver = receiver{
-	on: []string{"+CGPS=1"}, off: []string{"+CGPS=0"},
+	on: []string{"+CGPS=1", "+CGNSSPWR=1"}, off: []string{"+CGPS=0", "+CGNSSPWR=0"},
 	fix: func(ctx context.Context, s *session) (*gnss.Fix, error) {
 		f, err := s.one(ctx, "+CGPSINFO")
 		if err != nil || len(f) < 9 || f[0] == "" {

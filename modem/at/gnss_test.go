@@ -106,8 +106,8 @@ func TestReceivers(t *testing.T) {
 			map[string][]string{"AT+CGPSINFO": {"+CGPSINFO: ,,,,,,,,", "OK"}},
 			map[string][]string{"AT+CGPSINFO": {"+CGPSINFO: 4717.113990,N,00833.915900,E,281126,120000.0,499.6,10.0,77.5", "OK"}},
 			"47.285233 8.565265 2026-11-28T12:00:00 499.60 - 5.14 77.50",
-			[]string{"AT+CGPS=1"},
-			[]string{"AT+CGPS=0"},
+			[]string{"AT+CGPS=1", "AT+CGNSSPWR=1"},
+			[]string{"AT+CGPS=0", "AT+CGNSSPWR=0"},
 		},
 		{
 			"sara-r5",

@@ -108,11 +108,11 @@ func (d *desk) unplug(absent error) {
 	_ = d.ports[len(d.ports)-1].Close()
 }
 
-// TestModules reads all that modules of each family say.
 // foreign is how commands begin for a carrier's LwM2M client in a module, and for updates of its firmware: Quectel's, u-blox's,
 // Telit's and SIMCom's.
 var foreign = regexp.MustCompile(`^AT(\+QLW|\+NCDP|\+MLW|\+QFOTA|\+QCFG="lwm2m|\+ULWM2M|\+UFWUPD|\+UFWINSTALL|\+UFOTA|#LWM2M|#OTA|\+CLWM2M|\+CFOTA)`)
 
+// TestModules reads all that modules of each family say.
 func TestModules(t *testing.T) {
 	files, err := filepath.Glob("testdata/module/*.at")
 	if err != nil || len(files) == 0 {
@@ -141,6 +141,7 @@ func TestModules(t *testing.T) {
 			})
 		})
 	}
+	t.Run("README", listed)
 }
 
 func describe(s *modem.State) string {

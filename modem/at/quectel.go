@@ -11,7 +11,7 @@ import (
 
 // quectelCat are modules for LTE-M and NB-IoT (BG95 & BG77 AT Commands Manual).
 var quectelCat = dialect{
-	name: "Quectel BG95, BG77", manufacturer: "QUECTEL", models: []string{"BG9", "BG77", "BG600"},
+	name: "Quectel BG95, BG96, BG77", manufacturer: "QUECTEL", models: []string{"BG9", "BG77", "BG600"},
 	// Signal and PSM are told by themselves: sections on AT+QINDCFG and AT+QCFG="psm/urc".
 	setup:        []string{`+QINDCFG="csq",1`, `+QCFG="psm/urc",1`},
 	reset:        "+CFUN=1,1",
@@ -103,11 +103,11 @@ func quectelSignal(ctx context.Context, s *session) (modem.Signal, error) {
 	return sig, nil
 }
 
-// quectelTechnologies are how AT+QNWINFO begins its <Act>: "FDD LTE", "TDD NR5G".
+// quectelTechnologies are how AT+QNWINFO begins its <Act>: "FDD LTE", "TDD NR5G"; those with CAT are of BG96.
 var quectelTechnologies = []struct {
 	word string
 	is   modem.Technology
-}{{"NR5G", modem.NR}, {"EMTC", modem.LTEM}, {"NBIOT", modem.NBIoT}, {"LTE", modem.LTE}, {"WCDMA", modem.UMTS}, {"HS", modem.UMTS}, {"GSM", modem.GSM}, {"GPRS", modem.GSM}, {"EDGE", modem.GSM}}
+}{{"NR5G", modem.NR}, {"EMTC", modem.LTEM}, {"CAT-M", modem.LTEM}, {"NBIOT", modem.NBIoT}, {"CAT-NB", modem.NBIoT}, {"LTE", modem.LTE}, {"WCDMA", modem.UMTS}, {"HS", modem.UMTS}, {"GSM", modem.GSM}, {"GPRS", modem.GSM}, {"EDGE", modem.GSM}}
 
 // quectelCell asks AT+QNWINFO: <Act>,<oper>,<band>,<channel>.
 func quectelCell(ctx context.Context, s *session) error {

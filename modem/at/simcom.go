@@ -20,9 +20,18 @@ var simcomCat = dialect{
 	udp: &simcomUDP, otherUDP: map[string]*udp{"SIM7000": &simcomOldUDP},
 }
 
-// simcomLTE are modules for LTE and 5G (SIM7500/7600 Series AT Command Manual).
+// simcomGSM are modules for GSM alone, which name no technology (SIM800 Series AT Command Manual).
+var simcomGSM = dialect{
+	name: "SIMCom SIM800, SIM900", manufacturer: "SIMCOM", models: []string{"SIM800", "SIM808", "SIM868", "SIM900"}, reset: "+CFUN=1,1", login: cgauth,
+	cell: func(_ context.Context, s *session) error {
+		s.m.state.Network.Technology = modem.GSM
+		return nil
+	},
+}
+
+// simcomLTE are modules for LTE and 5G (SIM7500/7600 Series and A76XX Series AT Command Manuals).
 var simcomLTE = dialect{
-	name: "SIMCom SIM7500, SIM7600, SIM8200", manufacturer: "SIMCOM",
+	name: "SIMCom SIM7500, SIM7600, SIM8200, A76xx", manufacturer: "SIMCOM",
 	setup:  []string{"+AUTOCSQ=1,1"}, // URC +CSQ when the signal has changed
 	reset:  "+CRESET",
 	signal: simcomSignal, cell: simcomCell, heard: simcomHeard, login: simcomLogin,

@@ -133,7 +133,10 @@ func (s *session) text(ctx context.Context, command string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text := unquote(strings.TrimPrefix(lines[0], command+":"))
+	text := strings.TrimSpace(strings.TrimPrefix(lines[0], command+":"))
+	if strings.HasPrefix(text, `"`) {
+		text = field(fields(text), 0) // Fibocom has another name behind it
+	}
 	return strings.ToValidUTF8(text[:min(len(text), maxText)], ""), nil
 }
 
