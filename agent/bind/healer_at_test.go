@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"lwm2m-agent/agent/health"
+	"lwm2m-agent/gnss"
 	"lwm2m-agent/host"
 	"lwm2m-agent/modem"
 	"lwm2m-agent/modem/at"
@@ -25,6 +27,7 @@ import (
 // atWard is a BG95 that a healer looks after by AT commands, with a power line, in the time of a bubble.
 type atWard struct {
 	sim    *attest.Modem
+	modem  *at.Modem
 	health *health.Tracker
 	log    bytes.Buffer
 
@@ -62,6 +65,7 @@ func newATWard(t *testing.T, change ...func(*Healer)) *atWard {
 	}
 	var h *Healer
 	m := at.New(at.Config{Port: "/dev/ttyUSB2", Log: log, Now: time.Now, Dial: dial, Changed: func(s modem.State, _ modem.Part) { h.Take(s) }})
+	w.modem = m
 	h = NewHealer(m, "wwan", log, w.health, time.Now, func() float64 { return 0.5 })
 	h.Power = w.power
 	for _, c := range change {
@@ -251,6 +255,30 @@ func TestNetifdIsNotHeard(t *testing.T) {
 		}
 		if text := w.trouble(); text != "" {
 			t.Errorf("the modem is connected: %q", text)
+		}
+	})
+}
+
+// TestNoFix has a receiver that sees no satellite for hours: it is asked, and nothing is done to the modem.
+func TestNoFix(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newATWard(t)
+		w.sim.Set("AT+QGPS=1", "OK")
+		w.sim.Set("AT+QGPSEND", "OK")
+		w.sim.Set("AT+QGPSLOC=2", "+CME ERROR: 516")
+		before := len(w.sim.Commands())
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Hour)
+		defer cancel()
+		if err := w.modem.Locate(ctx, func(gnss.Report) {}); err != nil {
+			t.Fatal(err)
+		}
+		told := w.sim.Commands()[before:]
+		asks := func(c string) bool { return strings.HasPrefix(c, "AT+QGPS") || c == "AT+CMEE?" } // whether an error was the answer
+		if i := slices.IndexFunc(told, func(c string) bool { return !asks(c) }); i >= 0 || len(told) < 1000 {
+			t.Errorf("it was told %d times, also %q", len(told), told[max(i, 0)])
+		}
+		if cuts, _ := w.switched(); cuts != 0 || w.trouble() != "" {
+			t.Errorf("cut %d times: %q", cuts, w.trouble())
 		}
 	})
 }

@@ -240,7 +240,7 @@ func TestBudgets(t *testing.T) {
 			}
 			if c, order = c.Next(e, fault, all, now, r.Float64()); order.Act {
 				done[order.Stage] = append(done[order.Stage], now)
-				if rules[order.Stage].against&fault == 0 {
+				if rules[order.Stage].against&fault == 0 || fault == NoCell && order.Stage >= Reset {
 					t.Fatalf("%v against %s", order.Stage, faults(fault))
 				}
 			}
@@ -273,6 +273,53 @@ func TestRemember(t *testing.T) {
 	}
 	if _, ok := StageOf("reboot the operator"); ok {
 		t.Error("a stage that there is not")
+	}
+}
+
+// TestRandomDelays has each pause, and each rest, be its own time and up to half as long again, and differ from device to device.
+func TestRandomDelays(t *testing.T) {
+	now := time.Unix(0, 0)
+	course := func(fault Fault, random float64) (pauses []time.Duration) {
+		at := now
+		c, order := Course{}.Next(Lost, fault, all, at, random)
+		for at.Sub(now) < 48*time.Hour {
+			if c.State != Acting { // whose time to help is fixed
+				pauses = append(pauses, order.After)
+			}
+			at = at.Add(order.After)
+			c, order = c.Next(Elapsed, fault, all, at, random)
+		}
+		return pauses
+	}
+	for fault, first := range map[Fault]time.Duration{NoCell: 2 * time.Minute, NoBearer: 30 * time.Second, NoAnswer: 30 * time.Minute} {
+		seen := make(map[time.Duration]bool)
+		for i := range 20 {
+			random := float64(i) / 20
+			pauses := course(fault, random)
+			if got := pauses[0]; got < first || got >= first*3/2 {
+				t.Errorf("%s: the first pause is %v, want %v and less than half as long again", faults(fault), got, first)
+			}
+			seen[pauses[0]] = true
+			for _, p := range pauses {
+				if p <= 0 || p > 24*time.Hour*3/2 {
+					t.Errorf("%s: a pause of %v", faults(fault), p)
+				}
+			}
+		}
+		if len(seen) < 20 {
+			t.Errorf("%s: 20 devices have %d first pauses", faults(fault), len(seen))
+		}
+	}
+	var used Course
+	for range rules[Reset].hour {
+		used.tried = append(used.tried, Attempt{Reset, now})
+	}
+	only := func(s Stage) bool { return s == Reset }
+	for _, random := range []float64{0, 0.5, 0.99} {
+		c, _ := used.Next(Lost, NoBearer, only, now, random)
+		if c, order := c.Next(Elapsed, NoBearer, only, now, random); c.State != Resting || order.After < time.Hour || order.After >= 90*time.Minute {
+			t.Errorf("%v for %v, want a rest of an hour and less than half as long again", c.State, order.After)
+		}
 	}
 }
 
