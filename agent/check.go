@@ -58,7 +58,7 @@ func Check(ctx context.Context, path, stateDir string) ([]CheckRow, error) {
 		rows = append(rows, checkKey(cfg, "bootstrap", &cfg.Bootstrap.Account)...)
 	}
 	for i := range cfg.Modems {
-		rows = append(rows, checkModem(ctx, &cfg.Modems[i]))
+		rows = append(rows, checkModem(ctx, &cfg.Modems[i], cfg.Endpoint))
 	}
 	rows = append(rows, checkLocation(ctx, cfg)...)
 	for i := range cfg.Apps {

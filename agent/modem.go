@@ -217,7 +217,8 @@ func (a *Agent) wake(ctx context.Context, from string, t client.Trigger) error {
 // modemCheckTime bounds the check of a modem: it is asked a few dozen things.
 const modemCheckTime = 20 * time.Second
 
-func checkModem(ctx context.Context, m *config.Modem) CheckRow {
+// checkModem looks at a modem once. endpoint is the name that the configuration has for the agent.
+func checkModem(ctx context.Context, m *config.Modem, endpoint string) CheckRow {
 	row := CheckRow{Part: "modem", Name: m.Name, Where: cmp.Or(m.Port, string(m.Driver))}
 	ctx, cancel := context.WithTimeout(ctx, modemCheckTime)
 	defer cancel()
@@ -240,6 +241,9 @@ func checkModem(ctx context.Context, m *config.Modem) CheckRow {
 	}
 	if code != "" {
 		row.Detail += ". " + health.Remedy(code)
+	}
+	if id := s.Identity.IMEI; id != "" && strings.Contains(endpoint, id) {
+		row.Detail += ". The endpoint name has the IMEI: a carrier's own client in the module may have the same name, and at one server either would end the other's registration"
 	}
 	return row
 }

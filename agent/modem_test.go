@@ -299,12 +299,15 @@ func eventually(t *testing.T, what string, is func() bool) {
 
 func TestCheckModem(t *testing.T) {
 	sim, m := plugIn(t)
-	row := checkModem(t.Context(), &m)
+	row := checkModem(t.Context(), &m, "gw")
 	if !row.OK || row.Detail != "Quectel BG95-M3 BG95M3LAR02A04, SIM ready, home, LTE-M, 26201, -97 dBm" {
 		t.Errorf("%+v", row)
 	}
 	if slices.ContainsFunc(sim.Commands(), func(c string) bool { return strings.HasPrefix(c, "AT+CPIN=") || strings.HasPrefix(c, "AT+CFUN=") }) {
 		t.Errorf("it has changed something: %q", sim.Commands())
+	}
+	if row := checkModem(t.Context(), &m, "urn:imei:867730050000017"); !row.OK || !strings.Contains(row.Detail, ". The endpoint name has the IMEI: a carrier's own client") {
+		t.Errorf("%+v", row)
 	}
 	for _, tt := range []struct {
 		answer []string
@@ -316,7 +319,7 @@ func TestCheckModem(t *testing.T) {
 		{[]string{"+CME ERROR: 10"}, "Insert the card"},
 	} {
 		sim.Set("AT+CPIN?", tt.answer...)
-		if row := checkModem(t.Context(), &m); row.OK || !strings.Contains(row.Detail, tt.want) {
+		if row := checkModem(t.Context(), &m, "gw"); row.OK || !strings.Contains(row.Detail, tt.want) {
 			t.Errorf("%s: %+v", tt.answer, row)
 		}
 	}
@@ -327,12 +330,12 @@ func TestCheckModem(t *testing.T) {
 		"+CEER: Regular deactivation":              "",
 	} {
 		sim.Set("AT+CEER", report, "OK")
-		if row := checkModem(t.Context(), &m); row.OK != (want == "") || !strings.Contains(row.Detail, want) {
+		if row := checkModem(t.Context(), &m, "gw"); row.OK != (want == "") || !strings.Contains(row.Detail, want) {
 			t.Errorf("%s: %+v", report, row)
 		}
 	}
 	m.Port = "/dev/ttyNONE7"
-	if row := checkModem(t.Context(), &m); row.OK || !strings.Contains(row.Detail, "plugged in and switched on. See whether the modem has power") {
+	if row := checkModem(t.Context(), &m, "gw"); row.OK || !strings.Contains(row.Detail, "plugged in and switched on. See whether the modem has power") {
 		t.Errorf("%+v", row)
 	}
 }
@@ -364,7 +367,7 @@ func TestHeldPortIsNamed(t *testing.T) {
 		t.Fatal(line, err)
 	}
 	want := fmt.Sprintf("another program holds the port: flock (process %d): end it, or give the agent another port of the module", holder.Process.Pid)
-	if row := checkModem(t.Context(), &m); row.OK || !strings.Contains(row.Detail, want+". See whether") {
+	if row := checkModem(t.Context(), &m, "gw"); row.OK || !strings.Contains(row.Detail, want+". See whether") {
 		t.Errorf("check has %+v, want %q", row, want)
 	}
 	cfg := l.config()

@@ -133,7 +133,7 @@ func TestRadioIsNotReleased(t *testing.T) {
 	stop()
 	before := len(sim.Commands())
 	sim.Handle("AT+CNMPSD", func(string) string { return "ERROR" })
-	if row := checkModem(t.Context(), &cfg.Modems[0]); !strings.Contains(row.Detail, "perhaps without release") || slices.Contains(sim.Commands()[before:], "AT+CNMPSD") {
+	if row := checkModem(t.Context(), &cfg.Modems[0], "gw"); !strings.Contains(row.Detail, "perhaps without release") || slices.Contains(sim.Commands()[before:], "AT+CNMPSD") {
 		t.Errorf("check: %+v after %q", row, sim.Commands()[before:])
 	}
 }

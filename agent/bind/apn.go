@@ -229,10 +229,21 @@ func (k *apnKeeper) connected(cid int) {
 // errOften says that the modem was connected as often as it may be.
 var errOften = errors.New("the modem was connected as often as networks bear")
 
-// carrying is the connection whose APN is set: the one that is up, or else the first.
+// operators are the APNs of connections that are the operator's own: for calls, and for its device management, by which a client in the
+// module is reached (Verizon's classes 1 and 2).
+var operators = []string{"ims", "sos", "vzwims", "vzwadmin"}
+
+// carrying is the connection whose APN is set: the one that is up, or else the first; an operator's own only if there is no other.
 func carrying(bearers []modem.Bearer) modem.Bearer {
-	if i := slices.IndexFunc(bearers, func(b modem.Bearer) bool { return b.Active }); i >= 0 {
-		return bearers[i]
+	up := func(b modem.Bearer) bool { return b.Active }
+	ours := func(b modem.Bearer) bool {
+		return !slices.ContainsFunc(operators, func(apn string) bool { return modem.SameAPN(apn, b.APN) })
+	}
+	both := func(b modem.Bearer) bool { return up(b) && ours(b) }
+	for _, is := range []func(modem.Bearer) bool{both, ours, up} {
+		if i := slices.IndexFunc(bearers, is); i >= 0 {
+			return bearers[i]
+		}
 	}
 	if len(bearers) > 0 {
 		return bearers[0]

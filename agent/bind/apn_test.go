@@ -107,6 +107,23 @@ func TestAPNKeeper(t *testing.T) {
 	expect("once more")
 }
 
+// TestOperatorsConnections: the APN of the configuration is never that of a connection which is the operator's own, as long as there is
+// another one: a carrier's client in the module is reached by it.
+func TestOperatorsConnections(t *testing.T) {
+	verizon := []modem.Bearer{{CID: 1, APN: "VZWIMS", Active: true}, {CID: 2, APN: "VZWADMIN", Active: true}, {CID: 3, APN: "VZWINTERNET"}}
+	for want, bearers := range map[int][]modem.Bearer{
+		3: verizon,
+		4: append(slices.Clone(verizon), modem.Bearer{CID: 4, APN: "own.lab", Active: true}),
+		2: {{CID: 1, APN: "ims.mnc001.mcc262.gprs", Active: true}, {CID: 2, APN: "iot.lab", Active: true}},
+		1: {{CID: 1, APN: "iot.lab"}, {CID: 2, APN: "other.lab"}},
+		5: {{CID: 4, APN: "ims"}, {CID: 5, APN: "sos", Active: true}},
+	} {
+		if got := carrying(bearers); got.CID != want {
+			t.Errorf("of %+v context %d is taken, want %d", bearers, got.CID, want)
+		}
+	}
+}
+
 // TestAPNOfAModemThatRestarts: one that comes again and again without the APN is connected four times in an hour, over restarts of the agent too.
 func TestAPNOfAModemThatRestarts(t *testing.T) {
 	st, err := store.Open(t.TempDir(), store.Options{})
