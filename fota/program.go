@@ -74,11 +74,19 @@ func Run(ctx context.Context, input, name string, args ...string) (stdout []byte
 	case ctx.Err() != nil:
 		err = fmt.Errorf("%s: it has not ended in time: %w", name, ctx.Err())
 	case err != nil:
-		err = fmt.Errorf("%s: %w: %s", name, err, words)
+		err = withWords(name, err, words)
 	case out.over:
 		err = fmt.Errorf("%s: it prints more than %d bytes", name, maxPrinted)
 	}
 	return out.kept, words, err
+}
+
+// withWords is why a program has failed, with what it has said.
+func withWords(name string, err error, words string) error {
+	if words == "" {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return fmt.Errorf("%s: %w: %s", name, err, words)
 }
 
 // Program returns a Check that runs a program, which must end with 0.
@@ -92,7 +100,7 @@ func Program(name string, args ...string) func(ctx context.Context) error {
 			err = errors.New("it has not ended in time")
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w: %s", name, err, said.line())
+			return withWords(name, err, said.line())
 		}
 		return nil
 	}

@@ -16,6 +16,9 @@ func TestProgram(t *testing.T) {
 	if err := Program("/bin/sh", "-c", "echo ill; exit 3")(t.Context()); err == nil || !strings.Contains(err.Error(), "ill") {
 		t.Errorf("got %v", err)
 	}
+	if err := Program("/bin/sh", "-c", "exit 3")(t.Context()); err == nil || err.Error() != "/bin/sh: exit status 3" {
+		t.Errorf("one that says nothing: %v", err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := Program("/bin/sh", "-c", "sleep 60")(ctx); err == nil || !strings.Contains(err.Error(), "in time") {
@@ -35,8 +38,8 @@ func TestRun(t *testing.T) {
 	if out, _, err := Run(t.Context(), "", "/bin/sh", "-c", "head -c 2000000 /dev/zero"); len(out) != maxPrinted || err == nil {
 		t.Errorf("got %d bytes, %v", len(out), err)
 	}
-	if _, _, err := Run(t.Context(), "", "/bin/none"); err == nil {
-		t.Error("a program that is not there has run")
+	if _, _, err := Run(t.Context(), "", "/bin/none"); err == nil || !strings.HasSuffix(err.Error(), "no such file or directory") {
+		t.Errorf("a program that is not there: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
