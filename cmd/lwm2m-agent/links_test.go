@@ -42,7 +42,7 @@ func TestCommandsFollowNoLinks(t *testing.T) {
 			t.Run(fmt.Sprint(c.command, " ", c.file, " is ", kind), func(t *testing.T) {
 				dir := t.TempDir()
 				t.Chdir(dir)
-				err := errors.Join(os.Mkdir("keys", 0o700), os.WriteFile("victim", []byte(text), 0o644), make(dir, c.file), //nolint:gosec // it is not
+				err := errors.Join(os.Mkdir("keys", 0o700), os.WriteFile("victim", []byte(text), 0o644), make(dir, c.file),
 					os.WriteFile("agent.toml", []byte("[[sensor]]\nname = 'room'\ndriver = 'sim'\nobject = 3303\nmin = 1\nmax = 2\n"), 0o600))
 				if err != nil {
 					t.Fatal(err)
