@@ -51,7 +51,7 @@ func place(t *testing.T, root, name string, m member) {
 		return
 	}
 	file := filepath.Join(root, name)
-	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, m.content, fs.FileMode(m.Mode))); err != nil { //nolint:gosec // for all to read
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, m.content, fs.FileMode(m.Mode))); err != nil {
 		t.Fatal(err)
 	}
 }

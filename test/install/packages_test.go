@@ -4,7 +4,7 @@ package install
 
 import (
 	"bytes"
-	"crypto/sha1" //nolint:gosec // apk's own
+	"crypto/sha1"
 	"crypto/sha256"
 	"debug/buildinfo"
 	"debug/elf"

@@ -31,6 +31,7 @@ installs() { DEBIAN_FRONTEND=noninteractive apt-get -o APT::Sandbox::User=root i
 # times MATCH: how often the server has said so.
 times() { grep -cE "$1" /root/peer.log; }
 reads_on() { [ "$(times '^read /3/0/0: \[.*<nil>$')" -gt "$1" ]; }
+reads_securely() { [ "$(times '^read /3/0/0 secure: \[.*<nil>$')" -gt "$1" ]; }
 ended() { journalctl -q -o cat -u lwm2m-agent | grep '^ending ' | tail -n 1 | grep -q "restart=$1"; }
 pid() { systemctl show -P MainPID lwm2m-agent; }
 tried_again() { [ "$(systemctl show -P NRestarts lwm2m-agent)" -ge 1 ]; }
@@ -76,12 +77,27 @@ hold "status for a member of the group" runuser -u reader -- lwm2m-agent status
 refuse "no status for strangers" runuser -u stranger -- lwm2m-agent status
 refuse "no write for those who may only read" runuser -u reader -- lwm2m-agent write /3/0/14 +01:00
 hold "write for root" lwm2m-agent write /3/0/14 +01:00
+hold "the time zone of the system is set" lwm2m-agent write /3/0/15 Etc/GMT-2
+hold "by timedated" test "$(readlink -f /etc/localtime)" = /usr/share/zoneinfo/Etc/GMT-2
 hold "the unit is without mistakes" systemd-analyze verify --man=no /usr/lib/systemd/system/lwm2m-agent.service /usr/lib/systemd/system/lwm2m-agent.socket
 hold "exposure of at most 2.0" exposed lwm2m-agent.service
 hold "nor of its helper" exposed lwm2m-agent-helper.service
 hold "the helper's units are without mistakes" systemd-analyze verify --man=no /usr/lib/systemd/system/lwm2m-agent-helper.service /usr/lib/systemd/system/lwm2m-agent-helper.socket
 refuse "the helper does not run before somebody needs it" systemctl is-active --quiet lwm2m-agent-helper.service
 hold "the agent may reboot" can_reboot
+accompanies() { [ "$(stat -c '%U:%G %a' "$1")" = "root:root 644" ] && [ -s "$1" ]; }
+hold "the manual page is there" accompanies /usr/share/man/man1/lwm2m-agent.1.gz
+hold "and has the commands" sh -c 'zcat /usr/share/man/man1/lwm2m-agent.1.gz | grep -q "^.B lwm2m-agent status"'
+hold "the completion is there" accompanies /usr/share/bash-completion/completions/lwm2m-agent
+# shellcheck disable=SC2016 # for the other shell
+hold "and completes commands and what follows them" bash -ec '. /usr/share/bash-completion/completions/lwm2m-agent; complete -p lwm2m-agent
+  COMP_WORDS=(lwm2m-agent sta) COMP_CWORD=1; _lwm2m_agent; [ "${COMPREPLY[*]}" = status ]
+  COMP_WORDS=(lwm2m-agent config ap) COMP_CWORD=2; _lwm2m_agent; [ "${COMPREPLY[*]}" = apply ]'
+hold "the licences are there" accompanies /usr/share/doc/lwm2m-agent/copyright
+hold "of what is linked in, too" grep -q go.etcd.io/bbolt /usr/share/doc/lwm2m-agent/copyright
+hold "and the changes" accompanies /usr/share/doc/lwm2m-agent/changelog.gz
+hold "the bill of materials is there" accompanies /usr/share/doc/lwm2m-agent/sbom.cdx.json
+hold "in its form" grep -q '"bomFormat": *"CycloneDX"' /usr/share/doc/lwm2m-agent/sbom.cdx.json
 refuse "strangers do not see the keys" runuser -u stranger -- ls /etc/lwm2m-agent/keys
 refuse "strangers do not see the state" runuser -u stranger -- ls /var/lib/lwm2m-agent
 hold "no port is open" test -z "$(ss -Htulnp 2>/dev/null | grep lwm2m-agent)"
@@ -98,6 +114,26 @@ soon "the server sees the registration" said '^registered'
 soon "and reads from it" said '^read /3/0/0: \['
 soon "the journal has it under the server's number, and as a notice of the right weight" logged -p info..info LWM2M_SHORT_SERVER_ID=101
 hold "check finds nothing wrong" runuser -u lwm2m-agent -- lwm2m-agent check
+
+# A second server, whose key systemd hands over; its session outlives restarts.
+printf '17%.0s' $(seq 16) >/root/gw-17.psk
+chmod 0600 /root/gw-17.psk
+mkdir -p /run/systemd/system/lwm2m-agent.service.d
+printf '[Service]\nLoadCredential=gw-17.psk:/root/gw-17.psk\n' >/run/systemd/system/lwm2m-agent.service.d/key.conf
+systemctl daemon-reload
+printf '[[server]]\nshort_server_id = 102\nuri = "coaps://127.0.0.1:5684"\nlifetime = "5m"\nidentity = "gw-17"\nkey_file = "credential:gw-17.psk"\n' >/etc/lwm2m-agent/agent.d/55-secure.toml
+chgrp lwm2m-agent /etc/lwm2m-agent/agent.d/55-secure.toml
+hold "restart with a credential" systemctl restart lwm2m-agent
+soon "a server that knows the key sees the registration" said '^registered .* secure$'
+soon "and reads" reads_securely 0
+refuse "the key is in no file of the agent" grep -rlE '(17){16}' /etc/lwm2m-agent /var/lib/lwm2m-agent
+hold "restart once more" systemctl restart lwm2m-agent
+soon "the server reads on" reads_securely "$(times '^read /3/0/0 secure')"
+hold "without another registration" test "$(times '^registered .* secure$')" = 1
+rm -r /etc/lwm2m-agent/agent.d/55-secure.toml /run/systemd/system/lwm2m-agent.service.d
+systemctl daemon-reload
+hold "reload without that server" systemctl reload lwm2m-agent
+soon "whose registration ends" said '^deregistered .* secure$'
 
 # The page, as somebody sees it who forwards its socket to his own machine.
 cp /root/peer /usr/local/bin/peer
@@ -138,6 +174,32 @@ rm /etc/lwm2m-agent/agent.d/60-modem.toml
 hold "restart without the modem" systemctl restart lwm2m-agent
 kill "$modem"
 wait "$modem"
+
+# A modem that ModemManager has, on the bus of the system: what the agent may have it do, polkit lets it by the rule of the package.
+mkdir -p /run/systemd/system/ModemManager.service.d
+printf '[Unit]\nConditionVirtualization=\n[Service]\nExecStart=\nExecStart=/usr/sbin/ModemManager --test-no-suspend-resume --test-no-udev --test-enable\n' >/run/systemd/system/ModemManager.service.d/trial.conf
+systemctl daemon-reload
+/root/peer modem /root/managed.at trial-0 trial-1 >/root/managed.log &
+modem=$!
+soon "its ports are there" test -s /root/managed.log
+hold "ModemManager starts" systemctl restart ModemManager
+hold "and is told of it" busctl call org.freedesktop.ModemManager1 /org/freedesktop/ModemManager1 org.freedesktop.ModemManager1.Test SetProfile ssas lab generic 2 abstract:trial-0 abstract:trial-1
+soon "it is switched on" mmcli -m any --enable
+printf '[[modem]]\nname = "wwan"\ndriver = "modemmanager"\n' >/etc/lwm2m-agent/agent.d/60-modem.toml
+chgrp lwm2m-agent /etc/lwm2m-agent/agent.d/60-modem.toml
+hold "restart with ModemManager" systemctl restart lwm2m-agent
+soon "the service has its modem" says '^modem wwan, ready: .*BG95.*home'
+measured() { mmcli -m any --signal-get | tee /dev/stderr | grep -q 'rsrp: -97'; }
+soon "and has had the signal measured" measured
+refuse "which strangers may not" runuser -u stranger -- mmcli -m any --signal-setup=7
+refuse "nor the agent what the rule does not name" runuser -u lwm2m-agent -- mmcli -m any --voice-create-call=number=112
+rm /etc/lwm2m-agent/agent.d/60-modem.toml
+hold "restart without ModemManager's modem" systemctl restart lwm2m-agent
+systemctl stop ModemManager
+kill "$modem"
+wait "$modem"
+rm -r /run/systemd/system/ModemManager.service.d
+systemctl daemon-reload
 
 # An LED as the kernel has it: root's, and below /sys.
 mount -t tmpfs tmpfs /sys/class
@@ -241,8 +303,8 @@ hold "upgrade" installs /root/new.deb
 soon "active after the upgrade" systemctl is-active --quiet lwm2m-agent
 hold "the new program runs" test "$(pid)" != "$before"
 hold "the old one knew that it was restarted, so that outputs stay" ended true
-soon "the server goes on reading" reads_on "$(times '^read')"
-hold "no read was in vain" test "$(times '^read .*[^>]$')" = 0
+soon "the server goes on reading" reads_on "$(times '^read /3/0/0: ')"
+hold "no read was in vain" test "$(times '^read /3/0/0: .*[^>]$')" = 0
 hold "and no registration was made anew" test "$(times '^registered')" = "$registered"
 before=$(pid)
 hold "the same version once more" dpkg -i /root/new.deb
@@ -250,7 +312,7 @@ hold "does not restart what runs" test "$(pid)" = "$before"
 hold "the administrator's edit stays" grep -q '# edited' /etc/lwm2m-agent/agent.toml
 soon "the state stays" lwm2m-agent read /3/0/14
 hold "nothing is refused to it, nothing warned of" quiet
-refuse "up to now no registration has ended" said '^deregistered'
+refuse "up to now no registration has ended" said '^deregistered [^ ]*$'
 hold "the definition of object 26241 is there" grep -q '<Name>Gateway Configuration</Name>' /usr/share/lwm2m-agent/objects/26241.xml
 hold "the definition of object 26242 is there" grep -q '<Name>Gateway Traffic</Name>' /usr/share/lwm2m-agent/objects/26242.xml
 hold "the definition of object 26243 is there" grep -q '<Name>Gateway Update Progress</Name>' /usr/share/lwm2m-agent/objects/26243.xml
@@ -280,7 +342,7 @@ hold "back to its own disk" systemctl restart lwm2m-agent
 umount /full
 
 hold "removal" dpkg -r lwm2m-agent
-soon "its registration has ended" said '^deregistered'
+soon "its registration has ended" said '^deregistered [^ ]*$'
 refuse "the program is gone" test -e /usr/bin/lwm2m-agent
 refuse "the service is gone" systemctl is-active --quiet lwm2m-agent
 refuse "and its helper" systemctl is-active --quiet lwm2m-agent-helper.service lwm2m-agent-helper.socket

@@ -92,7 +92,8 @@ func checkInstalled(t *testing.T, suite string) {
 	for name, content := range map[string][]byte{
 		"trial.sh": trial, "old.deb": read(t, packaged(t, "amd64", "1.0", "*.deb")), "new.deb": read(t, packaged(t, "amd64", "1.1", "*.deb")),
 		"vendor.pub": vendor.PublicKey(), "new.pkg": firmware(vendor, "new"), "foreign.pkg": firmware(plaintest.NewSigner("stranger"), "bad"),
-		"modem.at": read(t, filepath.Join(workspace.Root(t), "modem/at/testdata/module/bg95.at")),
+		"modem.at":   read(t, filepath.Join(workspace.Root(t), "modem/at/testdata/module/bg95.at")),
+		"managed.at": read(t, filepath.Join(workspace.Root(t), "test/modemmanager/testdata/modem.at")),
 	} {
 		if err := os.WriteFile(filepath.Join(payload, name), content, 0o600); err != nil {
 			t.Fatal(err)

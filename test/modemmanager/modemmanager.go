@@ -148,12 +148,19 @@ type socket struct {
 	conns []net.Conn
 }
 
-// listen opens a socket in the abstract namespace under the name that ModemManager makes of "abstract:NAME".
-func listen(t workspace.T, name string, modem *attest.Modem) *socket {
-	t.Helper()
+// Serve has a modem answer at a socket in the abstract namespace under the name that ModemManager makes of "abstract:NAME", until end.
+func Serve(name string, modem *attest.Modem) (end func(), err error) {
+	s, err := listen(name, modem)
+	if err != nil {
+		return nil, err
+	}
+	return s.close, nil
+}
+
+func listen(name string, modem *attest.Modem) (*socket, error) {
 	l, err := net.Listen("unix", "@abstract:"+name)
 	if err != nil {
-		t.Fatalf("open a modem's port: %v", err)
+		return nil, fmt.Errorf("open a modem's port: %w", err)
 	}
 	s := &socket{name: name, listener: l}
 	s.served.Go(func() {
@@ -168,7 +175,7 @@ func listen(t workspace.T, name string, modem *attest.Modem) *socket {
 			s.served.Go(func() { modem.Serve(conn) })
 		}
 	})
-	return s
+	return s, nil
 }
 
 func (s *socket) close() {
@@ -181,20 +188,31 @@ func (s *socket) close() {
 	s.served.Wait()
 }
 
-// simulate makes the modem of the transcript, which is registered at home.
-func (m *ModemManager) simulate(t workspace.T) {
-	t.Helper()
-	file, err := os.Open(filepath.Join(workspace.Root(t), "test", "modemmanager", "testdata", "modem.at"))
+// Simulate makes the modem of a transcript, which is registered at home, for whoever runs a ModemManager by himself.
+func Simulate(transcript string) (*attest.Modem, error) { return new(network).simulate(transcript) }
+
+func (n *network) simulate(transcript string) (*attest.Modem, error) {
+	file, err := os.Open(transcript)
 	if err != nil {
-		t.Fatalf("simulate a modem: %v", err)
+		return nil, err
 	}
 	defer file.Close()
 	exchanges, err := attest.Read(file)
 	if err != nil {
+		return nil, err
+	}
+	m := attest.New(exchanges)
+	n.of(m)
+	return m, nil
+}
+
+// simulate makes the modem of the transcript, which is registered at home.
+func (m *ModemManager) simulate(t workspace.T) {
+	t.Helper()
+	var err error
+	if m.Modem, err = m.network.simulate(filepath.Join(workspace.Root(t), "test", "modemmanager", "testdata", "modem.at")); err != nil {
 		t.Fatalf("simulate a modem: %v", err)
 	}
-	m.Modem = attest.New(exchanges)
-	m.network.of(m.Modem)
 	m.messages = m.Modem.Keep(20)
 }
 
@@ -205,7 +223,10 @@ func (m *ModemManager) Plug(t workspace.T) {
 	names := make([]string, 0, 2)
 	for i := range 2 { // a port for the data, and one for commands meanwhile
 		name := fmt.Sprintf("%s-%d-%d", filepath.Base(filepath.Dir(m.folder)), os.Getpid(), i)
-		s := listen(t, name, m.Modem)
+		s, err := listen(name, m.Modem)
+		if err != nil {
+			t.Fatalf("plug a modem in: %v", err)
+		}
 		m.sockets = append(m.sockets, s)
 		names = append(names, "abstract:"+name)
 	}
