@@ -175,6 +175,9 @@ func (w *Wishes) tell(ctx context.Context, m CellularModem, s *modem.State, star
 	if o := now.Order; o != nil && len(s.Selection.Choices) > 0 && !slices.Equal(begins(s.Selection.Order, len(*o)), *o) {
 		add("the order of technologies", m.SetOrder(ctx, *o))
 	}
+	if s.Starts == 0 { // ModemManager shows bearers, not what the modem has of profiles, which it keeps
+		now.Profiles = nil
+	}
 	for _, cid := range slices.Sorted(maps.Keys(now.Profiles)) {
 		b := modem.Bearer{CID: cid} // one that the modem has forgotten
 		if i := slices.IndexFunc(s.Bearers, func(b modem.Bearer) bool { return b.CID == cid }); i >= 0 {

@@ -66,7 +66,7 @@ func TestRefusedLoginGoesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state := &modem.State{Presence: modem.Ready, Bearers: []modem.Bearer{{CID: 1, APN: "iot.lab", Type: modem.IPv4, Active: true}}}
+	state := &modem.State{Presence: modem.Ready, Starts: 1, Bearers: []modem.Bearer{{CID: 1, APN: "iot.lab", Type: modem.IPv4, Active: true}}}
 	c.publish(state)
 	write := func(user string) error {
 		login := &objects.APNLogin{Authentication: objects.APNCHAP, User: user, Secret: "of " + user}
@@ -111,6 +111,9 @@ func TestRefusedLoginGoesBack(t *testing.T) {
 		t.Errorf("a context that is no more: %v", anew)
 	}
 	sim.want(t, "a context that is no more", "set 1 iot.lab as before")
+	state.Starts = 0
+	tell(true)
+	sim.want(t, "of ModemManager, which tells nothing of contexts without a bearer")
 }
 
 // TestConnectedAsOftenAsAllowed: a modem that loses the login with each start is connected as often as networks bear; its power saving, of
