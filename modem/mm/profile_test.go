@@ -120,3 +120,17 @@ func TestProfileOfBearer(t *testing.T) {
 		}
 	})
 }
+
+// TestNotCounted: a bearer whose bytes nobody counts has none, which is not 0; one that says no type is of IPv4.
+func TestNotCounted(t *testing.T) {
+	in(t, nil, func(t *testing.T, d *desk) {
+		t.Helper()
+		d.Set(mmtest.BearerPath, ifaceBearer, map[string]any{
+			"Stats":      mmtest.Dict(map[string]any{"rx-bytes": uint64(0), "tx-bytes": uint64(0), "duration": uint32(30)}),
+			"Properties": mmtest.Dict(map[string]any{"apn": "iot.lab"}),
+		})
+		if s, _ := d.look(); len(s.Bearers) != 1 || s.Bearers[0].Traffic != nil || s.Bearers[0].Type != modem.IPv4 {
+			t.Errorf("%+v", s.Bearers)
+		}
+	})
+}

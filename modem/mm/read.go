@@ -244,6 +244,25 @@ func (n *numbers) of(p dbus.ObjectPath, profile int, apn string, used map[int]db
 // pdnTypes are the bits of MMBearerIpFamily.
 var pdnTypes = map[uint32]modem.PDNType{1: modem.IPv4, 2: modem.IPv6, 3: modem.IPv4v6, 4: modem.IPv4v6, 8: modem.NonIP}
 
+// typeOf reads which protocol a bearer is made for: IPv4 where nobody says.
+func typeOf(settings map[string]dbus.Variant) modem.PDNType {
+	if t := pdnTypes[field[uint32](settings, "ip-type")]; t != 0 {
+		return t
+	}
+	return modem.IPv4
+}
+
+// trafficOf reads what a bearer has carried; nil while that is nothing, which is also what ModemManager says of a modem that
+// does not count, as over PPP.
+func trafficOf(part object) *modem.Traffic {
+	stats := get[map[string]dbus.Variant](part, ifaceBearer, "Stats")
+	t := modem.Traffic{Sent: field[uint64](stats, "tx-bytes"), Received: field[uint64](stats, "rx-bytes")}
+	if t == (modem.Traffic{}) {
+		return nil
+	}
+	return &t
+}
+
 // byProfile returns the number of the profile that a bearer takes its APN from, false if it has one of its own.
 func byProfile(part object) (int, bool) {
 	settings := get[map[string]dbus.Variant](part, ifaceBearer, "Properties")
@@ -261,7 +280,7 @@ func (s *session) readBearers(o object, out *modem.State, here *present) {
 		}
 		settings := get[map[string]dbus.Variant](part, ifaceBearer, "Properties")
 		b := modem.Bearer{
-			APN: field[string](settings, "apn"), Type: pdnTypes[field[uint32](settings, "ip-type")],
+			APN: field[string](settings, "apn"), Type: typeOf(settings),
 			Active: get[bool](part, ifaceBearer, "Connected"), Since: s.m.cfg.Now(),
 		}
 		profile := int(get[int32](part, ifaceBearer, "ProfileId"))
@@ -277,12 +296,10 @@ func (s *session) readBearers(o object, out *modem.State, here *present) {
 		for _, property := range []string{"Ip4Config", "Ip6Config"} {
 			enterAddresses(&b, get[map[string]dbus.Variant](part, ifaceBearer, property))
 		}
-		stats := get[map[string]dbus.Variant](part, ifaceBearer, "Stats")
-		if sent, ok := stats["tx-bytes"].Value().(uint64); ok && b.Active {
-			b.Traffic = &modem.Traffic{Sent: sent, Received: field[uint64](stats, "rx-bytes")}
-		}
 		if !b.Active {
 			b.Reject = refusal(part)
+		} else {
+			b.Traffic = trafficOf(part)
 		}
 		for _, old := range s.m.state.Bearers {
 			if old.CID == b.CID && old.Active == b.Active {
