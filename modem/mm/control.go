@@ -16,9 +16,6 @@ import (
 // ErrNotOffered says that ModemManager's interface has no such thing.
 var ErrNotOffered = errors.New("ModemManager has no interface for the modem's power saving; a modem with driver = \"at\" has")
 
-// ErrNoOperators says so of the operators that the SIM's user prefers.
-var ErrNoOperators = errors.New("ModemManager has no interface for the SIM's list of operators; a modem with driver = \"at\" has")
-
 // here returns the modem that is there now.
 func (m *Modem) here() (*present, error) {
 	if p := m.present.Load(); p != nil {
@@ -146,9 +143,6 @@ func (m *Modem) relist(ctx context.Context) {
 	case <-ctx.Done():
 	}
 }
-
-// SetOperators gives ErrNoOperators.
-func (m *Modem) SetOperators(context.Context, []string) error { return ErrNoOperators }
 
 // SetOrder has the modem prefer the first of some technologies, and keep to none; with none it
 // chooses by itself. ModemManager has a preferred one only.

@@ -59,6 +59,8 @@ type present struct {
 	modes    []mode
 }
 
+	sim      dbus.ObjectPath
+	with     uint32 // technologies that operators are preferred with
 // ErrAbsent says that there is no modem to do what was asked for.
 var ErrAbsent = errors.New("ModemManager has no such modem")
 

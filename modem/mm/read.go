@@ -58,7 +58,7 @@ func (s *session) read(o object, here *present) (modem.State, bool) {
 	} else {
 		out.Network.Registration = modem.Unregistered
 	}
-	out.Selection = readSelection(o)
+	out.Selection = readSelection(o, s.parts[get[dbus.ObjectPath](o, ifaceModem, "Sim")])
 	s.readBearers(o, &out, here)
 	return out, true
 }

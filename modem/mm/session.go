@@ -227,7 +227,7 @@ func (s *session) settle(ctx context.Context) {
 	if !ok {
 		return // it is not known yet what it is
 	}
-	here.modes = modesOf(o)
+	here.modes, here.sim, here.with = modesOf(o), get[dbus.ObjectPath](o, ifaceModem, "Sim"), preferredWith(o)
 	s.m.present.Store(here)
 	s.m.enter(state)
 	s.prepare(ctx, p, o)
