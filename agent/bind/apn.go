@@ -13,6 +13,7 @@ import (
 	"lwm2m-agent/agent/store"
 	"lwm2m-agent/modem"
 	"lwm2m-agent/modem/heal"
+	"lwm2m-agent/modem/mm"
 )
 
 // apnKeeper has a modem connect with the APN of the configuration. What the modem had before is
@@ -37,6 +38,8 @@ type apnKeeper struct {
 	ready   bool
 	starts  int
 	started bool         // since wishes were told
+	waits   bool         // until it is enabled
+	taken   int          // states
 	lost    map[int]bool // contexts to be connected anew
 	state   modem.State  // while it is ready
 	bearers []modem.Bearer
@@ -79,8 +82,9 @@ func (k *apnKeeper) keep(f *formerProfile) error {
 // take notes what the modem says.
 func (k *apnKeeper) take(s *modem.State) {
 	k.mu.Lock()
-	came := s.Presence == modem.Ready && (!k.ready || s.Starts != k.starts)
-	k.ready = s.Presence == modem.Ready
+	came := s.Presence == modem.Ready && (!k.ready || k.waits || s.Starts != k.starts)
+	k.ready, k.waits = s.Presence == modem.Ready, false
+	k.taken++
 	if s.Presence == modem.Missing || s.Presence == modem.Silent || k.ready && s.Starts != k.starts {
 		k.started = true
 	}
@@ -89,10 +93,32 @@ func (k *apnKeeper) take(s *modem.State) {
 	}
 	k.mu.Unlock()
 	if came {
-		select {
-		case k.news <- struct{}{}:
-		default:
-		}
+		k.tell()
+	}
+}
+
+func (k *apnKeeper) tell() {
+	select {
+	case k.news <- struct{}{}:
+	default:
+	}
+}
+
+// takenUp returns how many states were taken.
+func (k *apnKeeper) takenUp() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.taken
+}
+
+// wait has the modem come with the next state, of which there were so many.
+func (k *apnKeeper) wait(states int) {
+	k.mu.Lock()
+	k.waits = k.taken == states
+	missed := !k.waits
+	k.mu.Unlock()
+	if missed {
+		k.tell()
 	}
 }
 
@@ -129,13 +155,15 @@ func (k *apnKeeper) run(ctx context.Context) error {
 // came sets the APN of a modem that has come. One that starts by itself again and again, with an APN that it forgets or the network refuses, may not ask
 // the network each time (TS.34, 4.0_REQ_012): that counts among what heal tries. came returns how long it has to wait.
 func (k *apnKeeper) came(ctx context.Context) time.Duration {
-	servers := 1
+	servers, states, counted := 1, k.takenUp(), 0
 	if k.servers != nil {
 		servers = k.servers()
 	}
 	var later time.Duration
 	may := func() bool {
-		later = k.tried.allow(heal.Reconnect, servers, k.now())
+		if later = k.tried.allow(heal.Reconnect, servers, k.now()); later == 0 {
+			counted++
+		}
 		return later == 0
 	}
 	k.remind(ctx)
@@ -147,6 +175,11 @@ func (k *apnKeeper) came(ctx context.Context) time.Duration {
 	case errors.Is(err, errOften):
 		k.log.Warn("the modem has come too often; the APN of the configuration waits", slog.String("modem", k.name), slog.Duration("for", later.Round(time.Second)))
 		return later
+	case errors.Is(err, mm.ErrNotEnabled):
+		k.tried.takeBack(heal.Reconnect, counted) // nobody was asked anything
+		k.wait(states)
+	case errors.Is(err, mm.ErrNoBearer):
+		k.log.Info("the modem has the APN of the configuration, for the next connection", slog.String("modem", k.name))
 	case err != nil && ctx.Err() == nil:
 		k.log.Error("the modem does not connect with the APN of the configuration", slog.String("modem", k.name), slog.Any("error", err))
 	}

@@ -11,6 +11,7 @@ import (
 
 	"lwm2m-agent/agent/store"
 	"lwm2m-agent/modem"
+	"lwm2m-agent/modem/mm"
 )
 
 // profiles is a modem that notes what it is told of connections.
@@ -18,11 +19,15 @@ type profiles struct {
 	CellularModem
 	told   []string
 	before func()
+	off    error // instead of a profile that is set
 	fail   error
 }
 
 func (p *profiles) SetProfile(_ context.Context, cid int, to modem.Profile) error {
 	p.before()
+	if p.off != nil {
+		return p.off
+	}
 	p.told = append(p.told, fmt.Sprintf("set %d %s", cid, to.APN))
 	return nil
 }
@@ -172,5 +177,45 @@ func TestAPNOfAModemThatRestarts(t *testing.T) {
 	state.Bearers[0].APN = "new"
 	if later := come(); later != 0 {
 		t.Errorf("with its APN it waits %v", later)
+	}
+}
+
+// TestAPNOfAModemThatIsOff: a modem that somebody enables later gets the APN then, and each time that it is looked at before costs nothing.
+func TestAPNOfAModemThatIsOff(t *testing.T) {
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	sim := &profiles{before: func() {}, off: fmt.Errorf("change profile 1: %w", mm.ErrNotEnabled)}
+	k := &apnKeeper{modem: sim, name: "wwan", want: "new", store: st, log: slog.New(slog.DiscardHandler), now: time.Now, news: make(chan struct{}, 1)}
+	k.tried = newAttempts(st, k.name, k.log)
+	state := modem.State{Presence: modem.Ready, Bearers: []modem.Bearer{{CID: 1, APN: "own"}}}
+	came := func() {
+		t.Helper()
+		select {
+		case <-k.news:
+		default:
+			t.Fatal("it has not come")
+		}
+		if later := k.came(t.Context()); later != 0 {
+			t.Errorf("waits %v", later)
+		}
+	}
+	for range 6 {
+		k.take(&state)
+		came()
+	}
+	sim.before = func() { k.take(&state) } // meanwhile
+	k.take(&state)
+	came()
+	sim.before, sim.off = func() {}, nil
+	came()
+	if want := []string{"set 1 new", "connect 1"}; !slices.Equal(sim.told, want) {
+		t.Errorf("the modem was told %q, want %q", sim.told, want)
+	}
+	k.take(&state)
+	if len(k.news) > 0 {
+		t.Error("it comes once more")
 	}
 }

@@ -3,6 +3,7 @@ package bind
 import (
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,6 +53,19 @@ func (a *attempts) allow(s heal.Stage, servers int, now time.Time) (later time.D
 		return course.Tried(), later == 0
 	})
 	return later
+}
+
+// takeBack has the latest attempts of a stage, so many, count no more: they came to nothing.
+func (a *attempts) takeBack(s heal.Stage, n int) {
+	a.decide(func(tried []heal.Attempt) ([]heal.Attempt, bool) {
+		for i := len(tried) - 1; i >= 0 && n > 0; i-- {
+			if tried[i].Stage == s {
+				tried = slices.Delete(tried, i, i+1)
+				n--
+			}
+		}
+		return tried, true
+	})
 }
 
 // load reads them: by the name of the stage, in seconds since 1970.

@@ -43,7 +43,16 @@ var families = map[modem.PDNType]uint32{modem.IPv4: 1, modem.IPv6: 2, modem.IPv4
 var authentications = map[modem.Authentication]uint32{modem.AuthenticationNone: 1, modem.PAP: 1 << 1, modem.CHAP: 1 << 2}
 
 // ErrOwnAPN says that a connection does not go by the profile in the modem.
-var ErrOwnAPN = errors.New(`whoever makes the connection has its APN; set it there (NetworkManager: "nmcli connection modify NAME gsm.apn APN"; netifd: option apn)`)
+var ErrOwnAPN = errors.New(`whoever makes the connection has its APN, type and login; set them there (NetworkManager: "nmcli connection modify NAME gsm.apn APN"; netifd: option apn)`)
+
+// ErrNotEnabled says that a modem takes no settings until somebody has switched it on.
+var ErrNotEnabled = errors.New("the modem is not enabled; whoever makes the connection does that")
+
+// ErrNoBearer says that there is no connection to make anew.
+var ErrNoBearer = errors.New("ModemManager has none; whoever makes the connection has to make it")
+
+// ErrNoLogin says that a profile cannot have user and password: where ModemManager speaks AT to a modem it leaves them out, without a word.
+var ErrNoLogin = errors.New("ModemManager keeps no login in this modem's profiles; whoever makes the connection has it")
 
 // SetProfile changes a profile that the modem keeps. That of a bearer which is made with an APN of its own would
 // change nothing: it gives ErrOwnAPN. That of a bearer which is up takes effect with Reconnect.
@@ -52,21 +61,20 @@ func (m *Modem) SetProfile(ctx context.Context, cid int, p modem.Profile) error 
 	if err != nil {
 		return err
 	}
-	if own := here.own[cid]; own != "" && !modem.SameAPN(own, p.APN) {
+	if !here.enabled {
+		return fmt.Errorf("change profile %d: %w", cid, ErrNotEnabled)
+	}
+	if own := here.own[cid]; own.APN != "" && (!modem.SameAPN(own.APN, p.APN) || own.Type != p.Type || p.Login != nil) {
 		return fmt.Errorf("change profile %d: %w", cid, ErrOwnAPN)
+	}
+	if p.Login != nil && here.bare {
+		return fmt.Errorf("change profile %d: %w", cid, ErrNoLogin)
 	}
 	id, known := here.profiles[cid]
 	if !known {
 		id = cid
 	}
-	settings := map[string]dbus.Variant{
-		"profile-id": dbus.MakeVariant(int32(id)), //nolint:gosec // a number of two digits
-		"apn":        dbus.MakeVariant(p.APN), "ip-type": dbus.MakeVariant(families[p.Type]),
-	}
-	if p.Login != nil {
-		settings["allowed-auth"] = dbus.MakeVariant(authentications[p.Login.Authentication])
-		settings["user"], settings["password"] = dbus.MakeVariant(p.Login.User), dbus.MakeVariant(string(p.Login.Password))
-	}
+	settings := settingsOf(id, p)
 	m.later.Lock()
 	defer m.later.Unlock()
 	delete(m.later.profiles, cid)
@@ -85,6 +93,19 @@ func (m *Modem) SetProfile(ctx context.Context, cid int, p modem.Profile) error 
 	return nil
 }
 
+// settingsOf are those of a profile in the modem.
+func settingsOf(id int, p modem.Profile) map[string]dbus.Variant {
+	settings := map[string]dbus.Variant{
+		"profile-id": dbus.MakeVariant(int32(id)), //nolint:gosec // a number of two digits
+		"apn":        dbus.MakeVariant(p.APN), "ip-type": dbus.MakeVariant(families[p.Type]),
+	}
+	if p.Login != nil {
+		settings["allowed-auth"] = dbus.MakeVariant(authentications[p.Login.Authentication])
+		settings["user"], settings["password"] = dbus.MakeVariant(p.Login.User), dbus.MakeVariant(string(p.Login.Password))
+	}
+	return settings
+}
+
 // later are settings of profiles that ModemManager takes only while the bearer is down.
 type later struct {
 	sync.Mutex
@@ -100,7 +121,7 @@ func (m *Modem) Reconnect(ctx context.Context, cid int) error {
 	}
 	p, ok := here.bearers[cid]
 	if !ok {
-		return fmt.Errorf("reconnect bearer %d: ModemManager has none; whoever makes the connection has to make it", cid)
+		return fmt.Errorf("reconnect bearer %d: %w", cid, ErrNoBearer)
 	}
 	m.later.Lock()
 	settings := m.later.profiles[cid]

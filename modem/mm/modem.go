@@ -54,13 +54,15 @@ type present struct {
 	conn     *dbus.Conn
 	path     dbus.ObjectPath
 	bearers  map[int]dbus.ObjectPath // by the number that a bearer has here
-	own      map[int]string          // likewise: the APN that it is made with, "" if it goes by a profile
+	own      map[int]modem.Profile   // likewise: what it is made with, nothing if it goes by a profile
 	profiles map[int]int             // likewise: the number of its profile in the modem, if that is known
+	bare     bool                    // the profiles in the modem have no login
+	enabled  bool
 	modes    []mode
-}
-
 	sim      dbus.ObjectPath
 	with     uint32 // technologies that operators are preferred with
+}
+
 // ErrAbsent says that there is no modem to do what was asked for.
 var ErrAbsent = errors.New("ModemManager has no such modem")
 

@@ -27,10 +27,12 @@ func TestProfile(t *testing.T) {
 	in(t, nil, func(t *testing.T, d *desk) {
 		t.Helper()
 		d.look()
-		if err := d.SetProfile(t.Context(), 1, modem.Profile{APN: "other"}); !errors.Is(err, ErrOwnAPN) {
-			t.Errorf("an APN of its own: %v", err)
+		for _, p := range []modem.Profile{{APN: "other", Type: modem.IPv4}, {APN: "iot.lab", Type: modem.IPv6}, {APN: "iot.lab", Type: modem.IPv4, Login: &modem.Login{}}} {
+			if err := d.SetProfile(t.Context(), 1, p); !errors.Is(err, ErrOwnAPN) {
+				t.Errorf("an APN of its own: %v", err)
+			}
 		}
-		if err := d.SetProfile(t.Context(), 1, modem.Profile{APN: "iot.lab"}); err != nil {
+		if err := d.SetProfile(t.Context(), 1, modem.Profile{APN: "iot.lab", Type: modem.IPv4}); err != nil {
 			t.Errorf("the same APN: %v", err)
 		}
 		lists := func() (n int) {
@@ -117,6 +119,30 @@ func TestProfileOfBearer(t *testing.T) {
 		}
 		if c := d.Calls(); !strings.Contains(c[len(c)-1], "profile-id:1") {
 			t.Errorf("%q", c)
+		}
+	})
+}
+
+// TestProfileRefused: where ModemManager speaks AT, a profile keeps no login; none is set before the modem is enabled.
+func TestProfileRefused(t *testing.T) {
+	in(t, nil, func(t *testing.T, d *desk) {
+		t.Helper()
+		byProfileOne(d, "by.profile")
+		p := modem.Profile{APN: "other", Login: &modem.Login{Authentication: modem.PAP, User: "u", Password: "hunter2"}}
+		for _, c := range []struct {
+			port string
+			want error
+		}{{"ttyUSB2", ErrNoLogin}, {"cdc-wdm0", nil}} {
+			d.Set(mmtest.ModemPath, ifaceModem, map[string]any{"PrimaryPort": c.port})
+			d.look()
+			if err := d.SetProfile(t.Context(), 1, p); !errors.Is(err, c.want) {
+				t.Errorf("%s: %v", c.port, err)
+			}
+		}
+		d.Set(mmtest.ModemPath, ifaceModem, map[string]any{"State": int32(3)})
+		d.look()
+		if err := d.SetProfile(t.Context(), 1, modem.Profile{APN: "other"}); !errors.Is(err, ErrNotEnabled) {
+			t.Errorf("disabled: %v", err)
 		}
 	})
 }

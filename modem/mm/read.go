@@ -284,7 +284,7 @@ func (s *session) readBearers(o object, out *modem.State, here *present) {
 			Active: get[bool](part, ifaceBearer, "Connected"), Since: s.m.cfg.Now(),
 		}
 		profile := int(get[int32](part, ifaceBearer, "ProfileId"))
-		own := b.APN
+		own := modem.Profile{APN: b.APN, Type: b.Type}
 		if id, by := byProfile(part); by {
 			profile, b.APN, b.Type = id, s.profiles[id].APN, s.profiles[id].Type
 		}

@@ -222,12 +222,15 @@ func (s *session) settle(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	here := &present{conn: s.conn, path: p, bearers: make(map[int]dbus.ObjectPath), own: make(map[int]string), profiles: make(map[int]int)}
+	here := &present{
+		conn: s.conn, path: p, bearers: make(map[int]dbus.ObjectPath), own: make(map[int]modem.Profile), profiles: make(map[int]int),
+		bare: spoken(o) == portAT, enabled: get[int32](o, ifaceModem, "State") >= stateEnabled,
+		modes: modesOf(o), sim: get[dbus.ObjectPath](o, ifaceModem, "Sim"), with: preferredWith(o),
+	}
 	state, ok := s.read(o, here)
 	if !ok {
 		return // it is not known yet what it is
 	}
-	here.modes, here.sim, here.with = modesOf(o), get[dbus.ObjectPath](o, ifaceModem, "Sim"), preferredWith(o)
 	s.m.present.Store(here)
 	s.m.enter(state)
 	s.prepare(ctx, p, o)
@@ -264,6 +267,20 @@ func ports(o object) []string {
 		}
 	}
 	return out
+}
+
+// portAT is a port that takes AT commands (MMModemPortType).
+const portAT = 3
+
+// spoken returns the type of the port by which ModemManager commands a modem.
+func spoken(o object) uint32 {
+	for _, p := range get[[][]any](o, ifaceModem, "Ports") {
+		if p[0] == get[string](o, ifaceModem, "PrimaryPort") {
+			kind, _ := p[1].(uint32)
+			return kind
+		}
+	}
+	return 0
 }
 
 func (s *session) noModem() error {
