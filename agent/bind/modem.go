@@ -399,10 +399,13 @@ func cellularBearer(n *modem.Network) objects.Bearer {
 }
 
 // cellOf puts a cell into the words of object 4. Its cell identity is of 28 bits, for
-// the 36 of 5G there is no place.
+// the 36 of 5G there is no place. Its coverage enhancement begins with 0 for none: level 0 is 1.
 func cellOf(s *modem.State) *objects.Cell {
 	n := &s.Network
-	c := &objects.Cell{ID: n.Cell, LAC: n.Area, MCC: decimal(n.MCC), MNC: decimal(n.MNC), SINR: whole(s.Signal.SNR), Coverage: s.Signal.Coverage}
+	c := &objects.Cell{ID: n.Cell, LAC: n.Area, MCC: decimal(n.MCC), MNC: decimal(n.MNC), SINR: whole(s.Signal.SNR)}
+	if level := s.Signal.Coverage; level != nil {
+		c.Coverage = new(*level + 1)
+	}
 	for _, b := range s.Bearers {
 		if b.Active && b.APN != "" && !slices.Contains(c.APN, b.APN) {
 			c.APN = append(c.APN, b.APN)

@@ -19,7 +19,7 @@ func registered() modem.State {
 		Presence: modem.Ready,
 		SIM:      modem.SIM{State: modem.SIMReady},
 		Network:  modem.Network{Registration: modem.Roaming, Technology: modem.LTE, Band: 40, MCC: "262", MNC: "01", Area: new(int64(5)), Cell: new(int64(9))},
-		Signal:   modem.Signal{RSSI: new(-60.0), RSRP: new(-97.5), RSRQ: new(-11.2), SNR: new(-1.6)},
+		Signal:   modem.Signal{RSSI: new(-60.0), RSRP: new(-97.5), RSRQ: new(-11.2), SNR: new(-1.6), Coverage: new(int64(0))},
 		Bearers:  []modem.Bearer{{CID: 1, APN: "iot.lab", Active: true, Addresses: []netip.Addr{netip.MustParseAddr("10.45.0.2")}}, {CID: 2, APN: "ims"}},
 	}
 }
@@ -59,7 +59,7 @@ func TestModemIsTheBearer(t *testing.T) {
 		if c.Bearer != tt.bearer || !slices.Equal(c.Available, tt.available) || (c.Signal == nil) != (tt.signal == nil) || c.Signal != nil && *c.Signal != *tt.signal {
 			t.Errorf("%s: %+v", tt.name, c)
 		}
-		if c.Cell == nil || *c.Cell.ID != 9 || *c.Cell.LAC != 5 || *c.Cell.MNC != 1 || *c.Cell.MCC != 262 || *c.Cell.SINR != -2 || !slices.Equal(c.Cell.APN, []string{"iot.lab"}) {
+		if c.Cell == nil || *c.Cell.ID != 9 || *c.Cell.LAC != 5 || *c.Cell.MNC != 1 || *c.Cell.MCC != 262 || *c.Cell.SINR != -2 || *c.Cell.Coverage != 1 || !slices.Equal(c.Cell.APN, []string{"iot.lab"}) {
 			t.Errorf("%s: cell %+v", tt.name, c.Cell)
 		}
 	}
