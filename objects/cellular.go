@@ -112,6 +112,13 @@ func (c *CellularConnectivity) Publish(p CellularPower, active []uint16) error {
 	return c.pub.Publish(&b)
 }
 
+// Inactive enters that no profile is active.
+func (c *CellularConnectivity) Inactive() error {
+	var b model.Batch
+	b.SetAll(0, ridActiveProfiles)
+	return c.pub.Publish(&b)
+}
+
 func (c *CellularConnectivity) value(rid uint16) lwm2m.Value {
 	return c.tree.Value(lwm2m.NewPath(objectCellular, 0, rid))
 }

@@ -34,7 +34,8 @@ type Cellular struct {
 	selection *objects.BearerSelection
 	identity  *objects.CellularExtension
 	nr        *objects.NRObject
-	seenNR    bool                            // the modem is one for 5G
+	seen      bool                            // there was a modem
+	seenNR    bool                            // it is one for 5G
 	selected  atomic.Pointer[modem.Selection] // what the modem goes by
 	bearers   atomic.Pointer[[]modem.Bearer]  // likewise
 	anew      chan renewal
@@ -215,11 +216,34 @@ func (c *Cellular) renew(ctx context.Context, r renewal) error {
 	return fmt.Errorf("%w; the former APN is back", err)
 }
 
-// publish enters what the modem says now.
-func (c *Cellular) publish(s *modem.State) {
-	if s.Presence != modem.Ready {
-		return // what was set in it is still set
+// gone enters that there is no modem any more: it carries nothing, and nobody knows its card. What was set in it is
+// still set.
+func (c *Cellular) gone(s *modem.State, now time.Time) {
+	bearers := slices.Clone(*c.bearers.Load())
+	profiles := make([]objects.APNProfile, 0, len(bearers))
+	for i := range bearers {
+		b := &bearers[i]
+		if b.Active {
+			b.Active, b.Since = false, now
+		}
+		b.Addresses, b.Gateways, b.DNS, b.Traffic = nil, nil, nil, nil
+		profiles = append(profiles, apnProfile(b))
 	}
+	c.bearers.Store(&bearers)
+	if err := errors.Join(c.profiles.Publish(profiles), c.power.Inactive(), c.identity.Publish(identityOf(s))); err != nil {
+		c.log.Warn("modem not published", slog.Any("error", err))
+	}
+}
+
+// publish enters what the modem says now.
+func (c *Cellular) publish(s *modem.State, now time.Time) {
+	if s.Presence == modem.Missing && s.Trouble != nil && c.seen {
+		c.gone(s, now)
+	}
+	if s.Presence != modem.Ready {
+		return // one that is asleep or silent may well be connected
+	}
+	c.seen = true
 	power := objects.CellularPower{
 		PSM: s.Sleep.PSM.On, Periodic: s.Sleep.PSM.Periodic, Active: s.Sleep.PSM.Active,
 		HasPSM: s.Sleep.HasPSM, HasEDRX: s.Sleep.HasEDRX, EDRX: make(map[objects.EDRXMode]uint8),

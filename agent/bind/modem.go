@@ -216,7 +216,7 @@ func (m *Modems) take(i int, s modem.State) {
 	m.mu.Unlock()
 	m.judge(name, &s)
 	if i == 0 && first != nil {
-		first.publish(&s)
+		first.publish(&s, m.Now())
 	}
 	m.Changed()
 	if before == modem.Asleep && s.Presence == modem.Ready {

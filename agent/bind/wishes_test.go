@@ -67,7 +67,7 @@ func TestRefusedLoginGoesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	state := &modem.State{Presence: modem.Ready, Starts: 1, Bearers: []modem.Bearer{{CID: 1, APN: "iot.lab", Type: modem.IPv4, Active: true}}}
-	c.publish(state)
+	c.publish(state, time.Now())
 	write := func(user string) error {
 		login := &objects.APNLogin{Authentication: objects.APNCHAP, User: user, Secret: "of " + user}
 		if err := c.setProfile(t.Context(), 1, "iot.lab", objects.PDNIPv4, login); err != nil {
