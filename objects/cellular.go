@@ -192,7 +192,7 @@ func (c *CellularConnectivity) wish(w *cellularWish, n *lwm2m.Node) error {
 		}
 		v := n.Value.Int()
 		if c.value(ridSupportedSaving).Uint()&savingPSM == 0 {
-			return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s: this modem has no power saving mode", n.Path)
+			return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s: this modem, or its driver (ModemManager), has no power saving mode to set", n.Path)
 		}
 		if v < 0 || v > most {
 			return lwm2m.Errorf(lwm2m.BadRequest, "%s: %d s is not from 0 to %d", n.Path, v, most)
@@ -204,7 +204,7 @@ func (c *CellularConnectivity) wish(w *cellularWish, n *lwm2m.Node) error {
 		}
 	case ridActiveSaving:
 		if v := n.Value.Uint(); v&^c.value(ridSupportedSaving).Uint() != 0 {
-			return lwm2m.Errorf(lwm2m.BadRequest, "%s: %d has modes that this modem does not have (/10/0/12 has those it has)", n.Path, v)
+			return lwm2m.Errorf(lwm2m.BadRequest, "%s: %d has modes that this modem, or its driver (ModemManager), does not have (/10/0/12 has those it has)", n.Path, v)
 		}
 		w.saving = n.Value.Uint()
 	case uint16(EDRXIu), uint16(EDRXWBS1), uint16(EDRXNBS1), uint16(EDRXAGb):
@@ -213,7 +213,7 @@ func (c *CellularConnectivity) wish(w *cellularWish, n *lwm2m.Node) error {
 			return lwm2m.Errorf(lwm2m.BadRequest, "%s: want one octet whose upper half, the paging time window, is 0: the network chooses it", n.Path)
 		}
 		if c.value(ridSupportedSaving).Uint()&savingEDRX == 0 {
-			return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s: this modem has no extended discontinuous reception", n.Path)
+			return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s: this modem, or its driver (ModemManager), has no extended discontinuous reception to set", n.Path)
 		}
 		w.cycles[EDRXMode(rid)] = octet[0]
 	default:
