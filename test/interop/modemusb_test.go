@@ -4,8 +4,6 @@ package interop
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,20 +12,16 @@ import (
 	"lwm2m-agent/test/gateway"
 	"lwm2m-agent/test/leshan"
 	"lwm2m-agent/test/modemmanager"
-	"lwm2m-agent/test/workspace"
 )
 
 // TestLeshanModemOnUSB: a modem on USB, which the real ModemManager takes by its rules and its plugin for Quectel, with a receiver for
 // satellites. Leshan follows its position, its signal, its bearer, its SIM and the modem itself, as they are lost and come back, and commits
-// an APN that the network does not know: the former one returns by itself, with the cause.
+// an APN that the network does not know: the former one returns by itself, with the cause. Then others are put in its place: one with a
+// network card, over which the machine is connected, and one that tells SINR.
 func TestLeshanModemOnUSB(t *testing.T) {
 	t.Parallel()
 	rig := modemmanager.StartUSB(t)
-	description, err := os.ReadFile(filepath.Join(workspace.Root(t), "objects/registry/xml/26241.xml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := leshan.Start(t, leshan.Options{Models: leshan.Models(t, 1, 3, 4, 6, 7, 10, 11, 13, 10308), Descriptions: [][]byte{description}})
+	l := leshan.Start(t, leshan.Options{Models: leshan.Models(t, 1, 3, 4, 6, 7, 10, 11, 13, 16, 3336, 10308), Descriptions: descriptions(t, "26241.xml", "26244.xml")})
 	s := peer{l, "gw-usb", true}
 	a := gateway.StartIn(t, fmt.Sprintf("endpoint = %q\n", s.endpoint)+`
 [[modem]]
@@ -39,6 +33,7 @@ signal = "1s"
 source   = "modem"
 device   = "wwan"
 interval = "1s"
+object_3336 = true
 
 [remote_configuration]
 servers = [101]
@@ -49,12 +44,37 @@ servers = [101]
 	rig.TellPosition(t, 1)
 	awaitModem(t, a, "home", "EC25", "SIM ready", "home, LTE, Lab LTE 26201", "-97 dBm")
 	awaitPosition(t, a)
-	s.within(t, "/6/0/0", 47+17.114/60, 1e-5)
-	s.within(t, "/6/0/1", 8+30.1/60, 1e-5)
+	s.checkPosition(t)
 
 	s.checkAPN(t, a, rig)
 	s.checkLosses(t, a, rig)
+	s.checkCard(t, a, rig)
+	rig.PlugHuawei(t)
+	rig.Enable(t)
+	rig.Commanded(t, 0, `AT+CGDCONT=1,"IPV4V6","fleet.lab"`) // which a server has written
+	awaitModem(t, a, "a third modem", "home, LTE", "-97 dBm")
+	s.want(t, "/4/0/11", "13")
+	s.whole(t, "/10308/0", leshan.Values{"/1": "89490200001234567890", "/2": "262011234567890", "/3": "4915112345678", "/7": "13"})
 	a.Stop(t)
+}
+
+// checkPosition reads all that the modem's receiver says (epoch), in both objects.
+func (s peer) checkPosition(t *testing.T) {
+	t.Helper()
+	for path, want := range map[string]float64{
+		"/6/0/0": 47 + 17.114/60, "/6/0/1": 8 + 30.1/60, "/6/0/2": 499.6, "/6/0/3": 1.01 * 19, "/6/0/6": 10,
+		"/3336/0/6051": 47 + 17.114/60, "/3336/0/6052": 8 + 30.1/60, "/3336/0/6053": 1.01 * 19, "/3336/0/5705": 90,
+	} {
+		s.within(t, path, want, 1e-2)
+	}
+	for _, path := range []string{"/6/0/5", "/3336/0/5518"} {
+		s.within(t, path, float64(time.Now().Unix()), patience.Seconds())
+	}
+	const velocity = "005a0024" // 90 degrees, 36 km/h (3GPP TS 23.032, clause 8.12)
+	s.whole(t, "/6/0", leshan.Values{"/0": "*", "/1": "*", "/2": "*", "/3": "*", "/4": velocity, "/5": "*", "/6": "*"})
+	s.whole(t, "/3336/0", leshan.Values{
+		"/6051": "*", "/6052": "*", "/6053": "*", "/5705": "90.0", "/5518": "*", "/6050": "0.0", "/5750": "location", "/6042": "4", "/6049": "100",
+	})
 }
 
 // within compares a number.
@@ -111,8 +131,10 @@ func (s peer) checkLosses(t *testing.T, a *gateway.Agent, rig *modemmanager.Mode
 	rig.SIM(t, true)
 	awaitModem(t, a, "the SIM is back", "SIM ready")
 	rig.Enable(t)
+	rig.TellPosition(t, 1)
 	awaitModem(t, a, "home again", "home, LTE")
 	s.want(t, "/10308/0/2", "262011234567890")
+	a.AwaitStatus(t, "the receiver is back", func(g gateway.Status) bool { return trouble(g, "receiver-failing") == "" })
 	must(t, "2.05", s.Observe(t, s.endpoint, "/4/0/10", lwm2m.FormatText))
 
 	after = s.Now(t)
@@ -120,12 +142,6 @@ func (s peer) checkLosses(t *testing.T, a *gateway.Agent, rig *modemmanager.Mode
 	s.awaitGone(t, after, "/4/0/10")
 	awaitTrouble(t, a, "modem-missing", "it has none at all")
 	awaitTrouble(t, a, "receiver-failing", "ModemManager has no such modem")
-	rig.PlugUSB(t, receiver(t))
-	rig.Enable(t)
-	rig.TellPosition(t, 1)
-	awaitModem(t, a, "the modem is back", "home, LTE")
-	s.want(t, "/4/0/10", "262")
-	a.AwaitStatus(t, "the receiver is back", func(g gateway.Status) bool { return trouble(g, "receiver-failing") == "" })
 }
 
 // awaitGone waits until the server, which observes a resource, is told that it is no more.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,7 +30,8 @@ type ModemManager struct {
 	manager *process.Process
 	folder  string
 	sockets []*socket
-	bus     *bus // nil: only Plug brings a modem
+	bus     *bus        // nil: only Plug brings a modem
+	plugged [][2]string // the ports on USB: subsystem and name
 	network network
 
 	messages *attest.Messages
@@ -355,4 +357,10 @@ func (m *ModemManager) Receives(t workspace.T, pdu string) {
 func (m *ModemManager) Keeps(t workspace.T, n int) {
 	t.Helper()
 	m.await(t, fmt.Sprintf("%d messages are kept", n), func() bool { return len(m.messages.Kept()) == n })
+}
+
+// Commanded waits until the modem has got a command, beyond those it had got before.
+func (m *ModemManager) Commanded(t workspace.T, before int, command string) {
+	t.Helper()
+	m.await(t, command, func() bool { return slices.Contains(m.Modem.Commands()[before:], command) })
 }
