@@ -91,8 +91,8 @@ func TestFullDiskOfStored(t *testing.T) {
 		for i := range 2 {
 			disk.full(true)
 			for range 60 {
-				l.after(time.Minute)
 				l.temperature(0, float64(time.Now().Minute()))
+				l.after(time.Minute)
 			}
 			if n := strings.Count(log.String(), "would be lost"); n != i+1 {
 				t.Errorf("%d lines of the log", n)
