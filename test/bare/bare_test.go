@@ -18,15 +18,16 @@ const demoTime = 12 * time.Minute
 
 var address = regexp.MustCompile(`http://127\.0\.0\.1:\d+\S*`)
 
-// checkDemo runs "./dev demo" until the page answers at the address that it prints, then asks it to end.
-func checkDemo(t *testing.T, suite string, arguments ...string) {
+// checkDemo runs a command that is or becomes "./dev demo" until the page answers at the address that it prints, then asks it to end.
+func checkDemo(t *testing.T, suite string, command ...string) *process.Process {
 	t.Helper()
-	p := Start(t, suite, append([]string{"./dev", "demo"}, arguments...)...)
+	p := Start(t, suite, command...)
 	url := address.FindString(p.WaitLine(t, demoTime, "the page's address", address.MatchString))
 	if status := get(t, url); status != http.StatusOK {
 		t.Errorf("GET %s: %d", url, status)
 	}
 	end(t, p)
+	return p
 }
 
 func get(t *testing.T, url string) (status int) {

@@ -14,7 +14,7 @@ const testTime = 90 * time.Minute
 // TestSoak runs the two commands of the README on bare machines of both releases.
 func TestSoak(t *testing.T) {
 	for _, suite := range []string{"bookworm", "trixie"} {
-		t.Run(suite+" demo", func(t *testing.T) { checkDemo(t, suite) })
+		t.Run(suite+" demo", func(t *testing.T) { checkDemo(t, suite, "./dev", "demo") })
 		t.Run(suite+" test", func(t *testing.T) {
 			p := Start(t, suite, "./dev", "test")
 			status := p.Wait(t, testTime)
