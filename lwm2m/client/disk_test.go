@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -24,7 +23,7 @@ func (f *fragile) full(yes bool) {
 }
 
 // on makes a device whose Store it is, over its lives.
-func (f *fragile) on(log *bytes.Buffer) func(*Config) {
+func (f *fragile) on(log *logged) func(*Config) {
 	return func(c *Config) {
 		f.memory = c.Store.(*memory)
 		c.Store = f
@@ -38,7 +37,7 @@ func (f *fragile) on(log *bytes.Buffer) func(*Config) {
 // new registration, and outlives the process from then on.
 func TestSavedWhenThereIsRoom(t *testing.T) {
 	disk := &fragile{fails: map[string]bool{"": true}}
-	var log bytes.Buffer
+	var log logged
 	live(t, disk.on(&log), func(l *lives) {
 		w := l.observe(temperature, -1)
 		l.after(48 * time.Hour)
@@ -65,7 +64,7 @@ func TestSavedWhenThereIsRoom(t *testing.T) {
 // TestFullDiskSaysSoOnce: numbers that cannot be reserved are tried again, not at full speed, and say so once.
 func TestFullDiskSaysSoOnce(t *testing.T) {
 	disk := &fragile{fails: map[string]bool{}}
-	var log bytes.Buffer
+	var log logged
 	live(t, disk.on(&log), func(l *lives) {
 		l.observe(temperature, -1)
 		disk.full(true)
@@ -83,7 +82,7 @@ func TestFullDiskSaysSoOnce(t *testing.T) {
 // TestFullDiskOfStored: that what is stored for a server that cannot be reached finds no room is said once, until it does.
 func TestFullDiskOfStored(t *testing.T) {
 	disk := &fragile{fails: map[string]bool{}}
-	var log bytes.Buffer
+	var log logged
 	live(t, disk.on(&log), func(l *lives) {
 		l.observe(temperature, -1)
 		l.server.set(func(s *scripted) { s.refuse = errNoRoute })
