@@ -88,7 +88,10 @@ func lived(t *testing.T, l *lab, dir string) error {
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
 	l.next(t, server.Registered)
-	await(t, a, "registered", func(s client.AccountStatus) bool { return s.State == client.Registered }) // it has the answer
+	await(t, a, "registered", func(s client.AccountStatus) bool { return s.State == client.Registered })
+	if err := a.client.Alive(t.Context()); err != nil { // what it keeps of that is on disk
+		t.Error(err)
+	}
 	_, applied := localConfiguration{a.configuration}.Apply(ctx, aSensor)
 	if applied == nil {
 		until(t, a, "/3303/0/5750", lwm2m.String("cold room"))

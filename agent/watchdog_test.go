@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lwm2m-agent/lwm2m/client"
 )
 
 // TestWatchdog shows that the watchdog is fed while all goes round, and not while a loop
@@ -34,9 +36,10 @@ func TestWatchdog(t *testing.T) {
 		t.Error(err)
 	}
 
+	await(t, a, "registered", func(s client.AccountStatus) bool { return s.State == client.Registered }) // and does not wait for the disk
 	free := make(chan struct{})
 	a.deferred <- func(context.Context) { <-free }
-	err := a.alive(t.Context(), 50*time.Millisecond)
+	err := a.alive(t.Context(), 500*time.Millisecond)
 	if err == nil || !strings.Contains(err.Error(), "deferred work") {
 		t.Errorf("while deferred work hangs: %v", err)
 	}
