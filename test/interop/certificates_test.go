@@ -188,14 +188,13 @@ func TestLeshanRenewal(t *testing.T) {
 		return board(s.endpoint) + p.x509Server(t, s.endpoint, by, p.root.Certificate, "certificate_usage = 2\nsni = '"+serverName+"'")
 	}
 	a := p.start(t, account(p.root))
-	s.AwaitRegistered(t, s.endpoint, patience)
+	registered := func(s gateway.Status) bool { return len(s.Servers) == 1 && s.Servers[0].State == "registered" }
+	a.AwaitStatus(t, "registered", registered) // it has the answer
 	for _, by := range []*dtlstest.Authority{p.strange, p.root} {
 		a.Stop(t)
 		a.Configure(t, account(by))
 		a.Restart(t)
-		status := a.AwaitStatus(t, "registered", func(s gateway.Status) bool {
-			return len(s.Servers) == 1 && s.Servers[0].State == "registered"
-		}).Servers[0]
+		status := a.AwaitStatus(t, "registered", registered).Servers[0]
 		former := strings.Contains(status.Words, "with the former credentials, since the new ones fail")
 		if former != (by == p.strange) {
 			t.Errorf("status says %q", status.Words)
