@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 
@@ -60,10 +61,27 @@ func TestProfile(t *testing.T) {
 		if s, _ := d.look(); s.Bearers[0].APN != "updated" || s.Bearers[0].CID != 1 || lists() != 2 {
 			t.Errorf("%+v, asked %d times", s.Bearers, lists())
 		}
-		d.Handle(ifaceProfiles+".List", func(dbus.ObjectPath, []any) error { return dbus.Error{Name: errorName + "Core.Failed"} })
+		failed := 0
+		d.Handle(ifaceProfiles+".List", func(dbus.ObjectPath, []any) error {
+			failed++
+			return dbus.Error{Name: errorName + "Core.Failed"}
+		})
 		d.Emit(mmtest.ModemPath, ifaceProfiles, "Updated")
 		if s, _ := d.look(); len(s.Bearers) != 1 || s.Bearers[0].APN != "" || !strings.Contains(d.log.String(), "the APN of a connection is not known") {
 			t.Errorf("not listed: %+v: %s", s.Bearers, d.log.String())
+		}
+		time.Sleep(time.Hour)
+		d.look()
+		if failed < 50 || failed > 70 || strings.Count(d.log.String(), "the APN of a connection is not known") != 1 {
+			t.Errorf("asked %d times in an hour: %s", failed, d.log.String())
+		}
+		d.Handle(ifaceProfiles+".List", func(dbus.ObjectPath, []any) error { return nil })
+		time.Sleep(modem.MaxPause)
+		d.look()
+		before := lists()
+		time.Sleep(time.Hour)
+		if s, _ := d.look(); s.Bearers[0].APN != "updated" || lists() != before {
+			t.Errorf("listed again: %+v, asked %d more times", s.Bearers, lists()-before)
 		}
 	})
 }

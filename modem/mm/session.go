@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 
@@ -27,6 +28,8 @@ type session struct {
 	since  map[dbus.ObjectPath]dbus.Sequence
 
 	profiles map[int]modem.Profile    // in the modem; nil: to be asked for, if a bearer goes by one
+	relist   *time.Timer              // asks for them again
+	pause    time.Duration            // before that; zero: they are listed
 	partial  map[dbus.ObjectPath]bool // text messages of which parts are still to come
 	numbers  numbers
 	path     dbus.ObjectPath // of the modem that is followed
@@ -48,7 +51,9 @@ func (m *Modem) follow(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	s := &session{m: m, conn: conn, signals: make(chan *dbus.Signal, maxWaiting), refused: make(chan struct{}, 1)}
+	s := &session{m: m, conn: conn, signals: make(chan *dbus.Signal, maxWaiting), refused: make(chan struct{}, 1), relist: time.NewTimer(time.Hour)}
+	s.relist.Stop()
+	defer s.relist.Stop()
 	defer s.running.Wait()
 	conn.Signal(s.signals)
 	for _, rule := range [][]dbus.MatchOption{
@@ -71,6 +76,9 @@ func (m *Modem) follow(ctx context.Context) error {
 			s.settle(ctx)
 			close(done)
 		case <-s.refused:
+			s.settle(ctx)
+		case <-s.relist.C:
+			m.stale.Store(true)
 			s.settle(ctx)
 		case <-conn.Context().Done():
 			return errors.New("the connection has ended")
@@ -334,9 +342,14 @@ func (s *session) gatherProfiles(ctx context.Context) {
 	s.profiles = make(map[int]modem.Profile)
 	var all []map[string]dbus.Variant
 	if err := call(ctx, s.conn, s.path, ifaceProfiles+".List", answerTime).Store(&all); err != nil {
-		s.m.cfg.Log.Warn("the APN of a connection is not known", slog.Any("error", explain("list the modem's profiles", err)))
+		if s.pause == 0 {
+			s.m.cfg.Log.Warn("the APN of a connection is not known", slog.Any("error", explain("list the modem's profiles", err)))
+		}
+		s.pause = min(max(2*s.pause, modem.FirstPause), modem.MaxPause)
+		s.relist.Reset(s.pause) // as a connection is made there may be no port to ask the modem by
 		return
 	}
+	s.pause = 0
 	for _, p := range all[:min(len(all), maxObjects)] {
 		s.profiles[int(field[int32](p, "profile-id"))] = modem.Profile{APN: field[string](p, "apn"), Type: pdnTypes[field[uint32](p, "ip-type")]}
 	}
