@@ -454,7 +454,7 @@ func TestESIM(t *testing.T) {
 	})
 }
 
-// TestListFails: a modem that comes after ModemManager has not answered once is found.
+// TestListFails: modems that ModemManager does not tell once are found, those that come and those that are there.
 func TestListFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t, map[dbus.ObjectPath]mmtest.Object{}, nil)
@@ -468,7 +468,17 @@ func TestListFails(t *testing.T) {
 		}
 		d.Add(mmtest.ModemPath, mmtest.Registered()[mmtest.ModemPath])
 		if s, _ := d.look(); s.Presence != modem.Ready {
-			t.Errorf("%+v", s)
+			t.Errorf("comes: %+v", s)
+		}
+		d.Bus.Run(false)
+		d.Bus.Run(true)
+		if s, _ := d.look(); s.Presence != modem.Missing {
+			t.Fatalf("%+v", s)
+		}
+		d.Handle(objectManager+".GetManagedObjects", func(dbus.ObjectPath, []any) error { return nil })
+		time.Sleep(modem.MaxPause)
+		if s, _ := d.look(); s.Presence != modem.Ready {
+			t.Errorf("is there: %+v", s)
 		}
 	})
 }

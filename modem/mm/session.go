@@ -28,7 +28,7 @@ type session struct {
 	since  map[dbus.ObjectPath]dbus.Sequence
 
 	profiles map[int]modem.Profile    // in the modem; nil: to be asked for, if a bearer goes by one
-	relist   *time.Timer              // asks for them again
+	relist   *time.Timer              // asks for them, or for the modems, again
 	pause    time.Duration            // before that; zero: they are listed
 	partial  map[dbus.ObjectPath]bool // text messages of which parts are still to come
 	numbers  numbers
@@ -78,6 +78,10 @@ func (m *Modem) follow(ctx context.Context) error {
 		case <-s.refused:
 			s.settle(ctx)
 		case <-s.relist.C:
+			if s.path == "" {
+				s.list(ctx)
+				continue
+			}
 			m.stale.Store(true)
 			s.settle(ctx)
 		case <-conn.Context().Done():
@@ -106,6 +110,7 @@ func (s *session) list(ctx context.Context) {
 			err = errNotRunning
 		} else {
 			err = explain("list the modems", err)
+			s.relist.Reset(modem.MaxPause)
 		}
 		s.m.absent(err)
 		return
