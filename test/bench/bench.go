@@ -142,6 +142,7 @@ func (b *bench) measurements() []measurement {
 		{"resume", b.resume},
 		{"board", b.board},
 		{"size", b.size},
+		{"packages", b.packages},
 		{"bytes", b.bytes},
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/test/workspace"
 )
 
 // row is one line of the report.
@@ -218,6 +219,30 @@ func (b *bench) size() {
 	}
 	bytes, packed := measure(nil, "PROGRAM=./test/bench/libraries")
 	b.add(row{"the libraries alone, in a program of 60 lines", fmt.Sprintf("%s, xz %s", mega(bytes), mega(packed)), "–", "–", true})
+}
+
+// packages makes the packages for routers.
+func (b *bench) packages() {
+	dir := filepath.Join(b.temp, "packages")
+	cmd := exec.CommandContext(b.ctx, filepath.Join(workspace.Root(b), "dev"), "package", dir, "x86_64", "aarch64_cortex-a53", "arm_cortex-a7_neon-vfpv4", "mipsel_24kc")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("make packages: %v\n%s", err, out)
+	}
+	for _, form := range []string{"ipk", "apk"} {
+		files, err := filepath.Glob(filepath.Join(dir, "*."+form))
+		b.must(err, "look for packages")
+		sizes := make([]float64, 0, len(files))
+		for _, file := range files {
+			info, err := os.Stat(file)
+			b.must(err, "look at a package")
+			sizes = append(sizes, float64(info.Size()))
+		}
+		if len(sizes) == 0 {
+			b.Fatalf("no packages in %s", dir)
+		}
+		smallest, largest := slices.Min(sizes), slices.Max(sizes)
+		b.add(row{fmt.Sprintf("package for OpenWrt, .%s, smallest and largest of %d", form, len(sizes)), mega(smallest) + ", " + mega(largest), "3.5 MB", "–", largest <= 3.5e6})
+	}
 }
 
 func mega(f float64) string { return fmt.Sprintf("%.1f MB", f/1e6) }
