@@ -92,12 +92,12 @@ func hasten(t *testing.T) *hastened {
 	h.healer.after = h.after
 	h.healer.Power = func(_ context.Context, on bool) error { // without it the modem is gone, and then what was wrong with it
 		if on {
-			h.PlugUSB(t, receiver)
+			h.PlugUSB(t, receiver) //nolint:contextcheck // it has the test's
 			h.heard = 0
 			return nil
 		}
 		h.cuts.Add(1)
-		h.Unplug(t)
+		h.Unplug(t) //nolint:contextcheck // it has the test's
 		return nil
 	}
 	ctx, cancel := context.WithCancel(t.Context())
