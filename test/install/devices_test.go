@@ -79,7 +79,8 @@ func TestDevices(t *testing.T) {
 	t.Run("use", d.use)
 	t.Run("late", d.late)
 	t.Run("others", d.others)
-	d.PowerOff(t)
+	t.Run("kept", d.kept)
+	t.Run("governed", d.governed)
 }
 
 // image writes the disk of the PC.
@@ -150,6 +151,34 @@ func (d installed) late(t *testing.T) {
 	d.AddLines(t, "late", "LATE")
 	d.soon(t, "getfacl -p /dev/gpiochip1", "group:lwm2m-agent:rw-")
 	d.soon(t, "lwm2m-agent write /3306/1/5850 true && lwm2m-agent read /3306/1/5850", "true")
+}
+
+// kept has the agent crash: until systemd starts it anew, systemd holds the line of its output.
+func (d installed) kept(t *testing.T) {
+	d.Run(t, "lwm2m-agent write /3306/0/5850 true")
+	if stored := d.Run(t, "systemctl show -P NFileDescriptorStore lwm2m-agent"); stored != "2" {
+		t.Errorf("systemd holds %s descriptors, want those of two lines", stored)
+	}
+	d.Run(t, `f=/run/systemd/system/lwm2m-agent.service.d/later.conf; mkdir -p ${f%/*}; printf '[Service]\nRestartSec=1h\n' >$f; systemctl daemon-reload
+		kill -KILL $(systemctl show -P MainPID lwm2m-agent)`)
+	d.soon(t, "systemctl show -P SubState lwm2m-agent", "^auto-restart$")
+	if !d.Level(t, 1) {
+		t.Error("the relay has dropped out")
+	}
+	d.Run(t, "systemctl restart lwm2m-agent")
+	d.soon(t, "lwm2m-agent read /3306/0/5850", "true")
+	d.Run(t, "systemctl stop lwm2m-agent")
+	if d.Level(t, 1) {
+		t.Error("the relay is on after an orderly end")
+	}
+	d.Run(t, "systemctl start lwm2m-agent")
+}
+
+// governed has the agent set the clock, by timedated, and reboot the machine, by logind: both are real here, and nobody else's.
+func (d installed) governed(t *testing.T) {
+	d.soon(t, "lwm2m-agent write /3/0/13 1927854245 && date -u +%F", "^2031-02-03$")
+	d.Run(t, "lwm2m-agent execute /3/0/4")
+	d.AwaitEnd(t, emulated)
 }
 
 // opens opens a device as a user, in the service's control group or outside, and returns what comes of it.

@@ -132,6 +132,14 @@ func (g *guest) PowerOff(t workspace.T) {
 	g.process.Kill(t)
 }
 
+// AwaitEnd waits until the guest reboots, or powers off, by itself: the emulator ends with either.
+func (g *guest) AwaitEnd(t workspace.T, limit time.Duration) {
+	t.Helper()
+	if status := g.process.Wait(t, limit); status != 0 {
+		t.Errorf("the emulator ended with status %d", status)
+	}
+}
+
 // SetPart sets what an emulated part measures, which QEMU counts in thousandths: "temperature" of the tmp105, "temperature0" to "temperature2"
 // of the tmp421 and the emc1413, in °C.
 func (g *guest) SetPart(t workspace.T, part, property string, value float64) {
