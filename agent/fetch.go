@@ -97,7 +97,8 @@ func (a *Agent) accountOf(host string) uint16 {
 func (a *Agent) packageServer(uri *url.URL) (to client.Server, done func(), err error) {
 	to = client.Server{URI: uri.Scheme + "://" + uri.Host, Credentials: client.Credentials{Mode: client.SecurityNone}}
 	if id := a.accountOf(uri.Hostname()); id != 0 { // over the way that leads to it
-		if account, _ := accountSection(a.config.Load(), id); account.Modem != "" {
+		account, _ := accountSection(a.config.Load(), id)
+		if to.Interface = account.Interface; account.Modem != "" {
 			to.Interface = throughModem + account.Modem
 		}
 	}

@@ -182,3 +182,22 @@ func TestFetchGoesOn(t *testing.T) {
 		})
 	}
 }
+
+// TestPackageComesTheWayOfItsServer: a package at the host of an account comes through the network interface that leads to that; one from elsewhere as the
+// routes say.
+func TestPackageComesTheWayOfItsServer(t *testing.T) {
+	l := newLab(t)
+	cfg := l.config()
+	cfg.Servers[0].Interface = "lo"
+	a, end := l.run(t, cfg)
+	defer end()
+	for host, want := range map[string]string{l.uri.Hostname(): "lo", "192.0.2.1": ""} {
+		to, done, err := a.packageServer(&url.URL{Scheme: "coap", Host: host, Path: "/package"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done(); to.Interface != want {
+			t.Errorf("from %s over %q, want %q", host, to.Interface, want)
+		}
+	}
+}
