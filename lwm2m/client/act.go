@@ -111,8 +111,8 @@ func (a *account) adoptParams() {
 	}
 }
 
-// paramsChanged takes other parameters over for the connection that there is. A session, the
-// time of the next Update and a wait that has begun stay.
+// paramsChanged takes other parameters over for the connection that there is. A session and a wait
+// that has begun stay, and so does the time of the next Update unless messages now take too long for it.
 func (a *account) paramsChanged() {
 	number, queue := a.params.SMS, a.queueMode()
 	a.adoptParams()
@@ -121,6 +121,9 @@ func (a *account) paramsChanged() {
 	}
 	if a.connection != nil {
 		a.connection.conn.SetParams(a.params.CoAP)
+		if after, ok := updateAfter(a.told.lifetime, a.connection.conn.Params(), 0); ok && !a.updateAt.IsZero() {
+			a.updateAt = earliest(a.updateAt, a.renewedAt.Add(after))
+		}
 	}
 }
 

@@ -158,3 +158,29 @@ func TestModemWakesForNothing(t *testing.T) {
 		l.wantCalls("POST /rd/1 []")
 	})
 }
+
+// TestUpdateBeforeSlowerMessages: the parameters become those of a slower bearer. The Update that was planned comes as early as its repetitions
+// need by these, and no later.
+func TestUpdateBeforeSlowerMessages(t *testing.T) {
+	var p atomic.Pointer[Params]
+	p.Store(&Params{})
+	simulate(t, func(c *Config) {
+		c.Params, c.Rand = func(uint16) Params { return *p.Load() }, func() float64 { return 0 }
+	}, func(l *lab) {
+		l.run()
+		began := time.Now()
+		s := l.client.Status()[0]
+		if left := s.NextUpdate.Sub(began); left > s.Lifetime-93*time.Second {
+			l.t.Errorf("an Update after %v of %v", left, s.Lifetime)
+		}
+		slow := coap.Params{AckTimeout: 10 * time.Second, AckRandomFactor: 1.5, MaxRetransmit: 4}
+		p.Store(&Params{CoAP: slow})
+		l.client.ParamsChanged()
+		synctest.Wait()
+		want, _ := updateAfter(s.Lifetime, slow, 0)
+		l.after(want + time.Second)
+		if next := l.client.Status()[0].NextUpdate; next.Before(began.Add(2*want-time.Second)) || next.After(began.Add(2*want+time.Second)) {
+			l.t.Errorf("no Update after %v of %v: the next one is planned after %v", want, s.Lifetime, next.Sub(began))
+		}
+	})
+}
