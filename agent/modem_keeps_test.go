@@ -97,7 +97,7 @@ func writeSettings(t *testing.T, l *lab) {
 	write := func(path string, values map[uint16]lwm2m.Value) {
 		t.Helper()
 		p := lwm2m.MustPath(path)
-		var nodes []lwm2m.Node
+		nodes := make([]lwm2m.Node, 0, len(values))
 		for rid, v := range values {
 			nodes = append(nodes, lwm2m.Node{Path: lwm2m.NewPath(p.Object(), p.Instance(), rid), Value: v})
 		}

@@ -74,7 +74,7 @@ func (s *Settings) forget() {
 func (s *Settings) Shows(name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out []string
+	out := make([]string, 0, len(s.now[name]))
 	for _, line := range s.now[name] {
 		out = append(out, line[strings.Index(line, ": ")+len(": "):])
 	}
