@@ -232,8 +232,8 @@ func checkGo(t *testing.T, at string, words []string) {
 		case strings.HasPrefix(word, "./"):
 			folder = filepath.Join("../..", word)
 		case word == "-run" && words[i+1] != "TestName" && words[i+1] != "-":
-			test, _, _ := strings.Cut(words[i+1], "/")
-			pattern = `^func ` + test
+			test, _, _ := strings.Cut(strings.Trim(words[i+1], "'"), "/")
+			pattern = `^func ` + strings.ReplaceAll(test, "$", `\(`)
 		case word == "-bench":
 			pattern = `^func Benchmark\w*` + words[i+1]
 		}
