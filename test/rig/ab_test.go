@@ -3,7 +3,9 @@
 package rig
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 )
@@ -64,7 +66,8 @@ func checkAB(t *testing.T, p *Platform, outcomes ...outcome) {
 }
 
 // TestABCuts takes the power away at three random instants of an update: while the package comes or is looked at, while it is installed
-// or the machine goes down, and while the new system starts or is on trial.
+// or the machine goes down, and while the new system starts or is on trial; then while an address that leads nowhere, which Leshan has
+// configured, is on trial.
 func TestABCuts(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
@@ -90,4 +93,18 @@ func TestABCuts(t *testing.T) {
 	cut(15 * time.Second)
 	d.drive(t, m, uri, nil)
 	d.wantEnd(t, "0/1", "2.0")
+
+	const sensor = "[[sensor]]\nname = 'cold room'\ndriver = 'sim'\nobject = 3303\nwave = 'sine'\nmin = 1\nmax = 2\n"
+	d.configure(t, sensor)
+	d.configured(t, "0")
+	d.configure(t, fmt.Sprintf("%s[[server]]\nshort_server_id = 101\nuri = 'coaps://%s:1'\n", sensor, Host))
+	<-time.After(time.Duration(random.Int64N(int64(5 * time.Second)))) // it is applied two seconds after the answer
+	m.Cut(t)
+	m.On(t)
+	if why := d.configured(t, "5"); !strings.Contains(why, "the power was cut") {
+		t.Errorf("a configuration whose trial the power ended: %q", why)
+	}
+	if name := d.read(t, "/3303/0/5750"); name != "cold room" {
+		t.Errorf("the sensor of the trial before is %q", name)
+	}
 }

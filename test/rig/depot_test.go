@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -34,6 +35,9 @@ short_server_id = 101
 lifetime        = "1h"
 identity        = "gateway"
 key             = "%x"
+
+[remote_configuration]
+servers = [101]
 
 [firmware]
 %s
@@ -63,6 +67,14 @@ const (
 	firmwareState  = "/5/0/3"
 	firmwareResult = "/5/0/5"
 	runningVersion = "/3/0/3"
+)
+
+// The paths of object 26241.
+const (
+	candidate     = "/26241/0/1"
+	commit        = "/26241/0/3"
+	configState   = "/26241/0/6"
+	configMessage = "/26241/0/7"
 )
 
 const gatewayEndpoint = "gateway"
@@ -98,8 +110,12 @@ func newDepot(t *testing.T, p *Platform) *depot {
 	if p == PC && runtime.GOARCH != "amd64" {
 		t.Skip("the PC takes GRUB and grub-editenv from this machine, which is no x86-64")
 	}
+	configuration, err := os.ReadFile(filepath.Join(workspace.Root(t), "objects/registry/xml/26241.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	d := &depot{
-		platform: p, server: leshan.Start(t, leshan.Options{Models: leshan.Models(t, 1, 3, 5)}),
+		platform: p, server: leshan.Start(t, leshan.Options{Models: leshan.Models(t, 1, 3, 5, 3303), Descriptions: [][]byte{configuration}}),
 		packages: map[string][]byte{}, fetched: map[string]int64{}, changed: make(chan struct{}),
 		agent: gateway.Binary(t, p.Go...),
 	}
@@ -264,10 +280,30 @@ func (d *depot) write(t *testing.T, path, value string) {
 	d.insist(t, leshan.Request{Op: "replace", Path: path, Values: leshan.Values{"": value}})
 }
 
-// running is the version that the client shows.
-func (d *depot) running(t *testing.T) (version string) {
+// read returns the value of a resource.
+func (d *depot) read(t *testing.T, path string) string {
 	t.Helper()
-	return d.insist(t, leshan.Request{Op: "read", Path: runningVersion}).Content[runningVersion]
+	return d.insist(t, leshan.Request{Op: "read", Path: path}).Content[path]
+}
+
+// configure has the client try a part of a configuration.
+func (d *depot) configure(t *testing.T, part string) {
+	t.Helper()
+	d.write(t, candidate, part)
+	d.insist(t, leshan.Request{Op: "execute", Path: commit})
+}
+
+// configured waits until a trial has ended in a state of object 26241, and returns its message.
+func (d *depot) configured(t *testing.T, state string) (message string) {
+	t.Helper()
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	for deadline := time.Now().Add(patience); d.read(t, configState) != state; <-again.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("the configuration is in state %s, not %s: %s", d.read(t, configState), state, d.read(t, configMessage))
+		}
+	}
+	return d.read(t, configMessage)
 }
 
 // presharedKey is the machine's.
@@ -382,7 +418,7 @@ func (d *depot) now() string {
 // fetched again once it was found good.
 func (d *depot) wantEnd(t *testing.T, end, version string) {
 	t.Helper()
-	if now, runs := d.now(), d.running(t); now != end || runs != version {
+	if now, runs := d.now(), d.read(t, runningVersion); now != end || runs != version {
 		t.Errorf("the update ends with State/Result %s and version %s, want %s and %s", now, runs, end, version)
 	}
 	d.mu.Lock()
