@@ -232,6 +232,9 @@ func (c *CellularConnectivity) steps(tx *sequence, old, want cellularWish) {
 	if (old.saving^want.saving)&savingPSM != 0 || old.periodic != want.periodic || old.active != want.active {
 		tx.add(psm(want), psm(old))
 	}
+	if want.saving&^old.saving&savingEDRX != 0 && len(want.cycles) == 0 {
+		tx.add(c.someEDRX(true), c.someEDRX(false))
+	}
 	for _, mode := range edrxModes {
 		before, had := old.cycles[mode]
 		after, has := want.cycles[mode]
@@ -243,5 +246,19 @@ func (c *CellularConnectivity) steps(tx *sequence, old, want cellularWish) {
 			func(ctx context.Context) error {
 				return c.hooks.SetEDRX(ctx, mode, had && old.saving&savingEDRX != 0, before)
 			})
+	}
+}
+
+// usualCycle is asked for where no cycle is known: 20.48 s on LTE, LTE-M and NB-IoT (TS 24.008, table 10.5.5.32).
+const usualCycle = 2
+
+// someEDRX turns extended discontinuous reception on or off where no cycle is known, in the modes that the modem takes.
+func (c *CellularConnectivity) someEDRX(on bool) func(context.Context) error {
+	return func(ctx context.Context) error {
+		wide := c.hooks.SetEDRX(ctx, EDRXWBS1, on, usualCycle)
+		if narrow := c.hooks.SetEDRX(ctx, EDRXNBS1, on, usualCycle); narrow == nil {
+			return nil
+		}
+		return wide
 	}
 }

@@ -103,6 +103,32 @@ func TestModemRefusesTimers(t *testing.T) {
 	}
 }
 
+// TestFirstCycle: discontinuous reception that is turned on where no cycle is known is asked for with a usual one, in the modes that the modem takes.
+func TestFirstCycle(t *testing.T) {
+	f := newFixture(t)
+	d := &told{}
+	hooks := d.cellular()
+	var refuses []EDRXMode
+	set := hooks.SetEDRX
+	hooks.SetEDRX = func(ctx context.Context, mode EDRXMode, on bool, cycle uint8) error {
+		return errors.Join(set(ctx, mode, on, cycle), map[bool]error{true: errors.New("no such cell")}[slices.Contains(refuses, mode)])
+	}
+	c, err := NewCellularConnectivity(f.tree, hooks)
+	f.check(err)
+	p := lwm2m.MustPath("/10/0/13")
+	for _, tt := range []struct {
+		refuses []EDRXMode
+		after   uint64
+	}{{nil, 2}, {[]EDRXMode{EDRXWBS1}, 2}, {[]EDRXMode{EDRXWBS1, EDRXNBS1}, 0}} {
+		f.check(c.Publish(CellularPower{HasEDRX: true}, nil))
+		refuses, d.calls = tt.refuses, nil
+		err := f.tree.Write(f.Context(), model.FromServer(101), model.Replace, p, []lwm2m.Node{{Path: p, Value: lwm2m.Unsigned(2)}})
+		if (err == nil) != (tt.after == 2) || f.tree.Value(p) != lwm2m.Unsigned(tt.after) || !slices.Equal(d.calls, []string{"eDRX 8 true 2", "eDRX 9 true 2"}) {
+			t.Errorf("refused %v: %v, %q, then %v", tt.refuses, err, d.calls, f.tree.Value(p))
+		}
+	}
+}
+
 // TestReplacedInstance: what a modem has stays, also where a server replaces the instance.
 func TestReplacedInstance(t *testing.T) {
 	f := newFixture(t)
