@@ -50,10 +50,13 @@ type linkState struct {
 	refused string     // why for good; "": it is not
 	cid     int        // of the connection that is gone
 	had     bool       // there was a connection: its absence is a fault
-	who     string     // card, modem and APNs: with others, what was refused may be allowed
+	who     subscriber // with another one, what was refused may be allowed
 
 	netifd *host.Netifd // nil: it is not heard
 }
+
+// subscriber is as whom a modem asks for the network.
+type subscriber struct{ card, modem, apns string }
 
 // NewHealer returns a healer that has seen nothing yet.
 func NewHealer(m Modem, name string, log *slog.Logger, h *health.Tracker, now func() time.Time, random func() float64) *Healer {
@@ -153,11 +156,14 @@ func (l linkState) after(s *modem.State) linkState {
 	case s.SIM.State != modem.SIMReady: // which is for people
 		return l
 	}
-	l.who = s.SIM.ICCID + " " + s.Identity.IMEI
+	l.who.card, l.who.modem = s.SIM.ICCID, s.Identity.IMEI
+	if len(s.Bearers) > 0 { // those of ModemManager go with its restart and the modem's
+		l.who.apns = ""
+	}
 	active, reject := false, s.Network.Reject
 	for i := range s.Bearers {
 		b := &s.Bearers[i]
-		l.who += " " + b.APN
+		l.who.apns += " " + b.APN
 		active = active || b.Active
 		if !b.Active && l.cid == b.CID && b.Reject != nil {
 			reject = b.Reject

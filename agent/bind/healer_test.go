@@ -189,3 +189,20 @@ func TestRefusedAndChanged(t *testing.T) {
 		}
 	})
 }
+
+// TestBearersThatVanish: with a modem's restart its bearers go, which does not make it another subscriber; another APN does.
+func TestBearersThatVanish(t *testing.T) {
+	s := modem.State{Presence: modem.Ready, SIM: modem.SIM{State: modem.SIMReady, ICCID: "8949"}, Bearers: []modem.Bearer{{CID: 1, APN: "iot.lab", Active: true}}}
+	first := linkState{}.after(&s)
+	s.Bearers = nil
+	gone := first.after(&s)
+	s.Bearers = []modem.Bearer{{CID: 1, APN: "iot.lab"}}
+	again := gone.after(&s)
+	if gone.who != first.who || again.who != first.who || gone.fault == 0 {
+		t.Errorf("%+v, then %+v, then %+v", first.who, gone, again.who)
+	}
+	s.Bearers[0].APN = "another"
+	if another := again.after(&s); another.who == first.who {
+		t.Errorf("with another APN still %+v", another.who)
+	}
+}
