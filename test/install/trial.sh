@@ -44,7 +44,7 @@ ask() {
   runuser -u "$1" -- perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Peer => "/run/lwm2m-agent/helper.sock") or die "$!\n";
     $s->print("{\"verb\":\"led\",\"led\":{\"name\":\"lamp\",\"attribute\":\"brightness\",\"value\":\"05\"}}\n"); my $a = <$s>; print $a; exit($a =~ /error/ ? 1 : 0)'
 }
-quiet() { local lines; lines=$(journalctl -q -p warning -u lwm2m-agent | grep -v "firmware update\|firmware-failed\|watchdog\|Watchdog\|signal ABRT\|core-dump\|Killing process\|Failed with result"); echo "$lines"; [ -z "$lines" ]; }
+quiet() { local lines; lines=$(journalctl -q -p warning -u lwm2m-agent | grep -v "server-missing\|firmware update\|firmware-failed\|watchdog\|Watchdog\|signal ABRT\|core-dump\|Killing process\|Failed with result"); echo "$lines"; [ -z "$lines" ]; }
 # logged MATCH...: whether the agent has registered, by the fields of the journal.
 logged() { journalctl -q -o cat -u lwm2m-agent "$@" | grep '^registered short_server_id=101 '; }
 # visited NAME: has somebody outside look at the page in a browser, and waits until it is done.
