@@ -47,6 +47,7 @@ func TestWrittenSettingsSurvive(t *testing.T) {
 		until(t, a, "/11/1/1", lwm2m.String("fleet.lab"))
 	}
 	want("written")
+	eventually(t, "the connection is made with it, when the answer is out", func() bool { return sent(sim, "AT+CGATT=1") > 0 })
 
 	restart := func() {
 		t.Helper()
@@ -63,6 +64,7 @@ func TestWrittenSettingsSurvive(t *testing.T) {
 	before := told("AT+QICSGP=")
 	restart()
 	want("the modem has restarted")
+	eventually(t, "the connection is made anew", func() bool { return told("AT+QICSGP=")-before >= 5 })
 	if n := told("AT+QICSGP=") - before; n != 5 {
 		t.Errorf("%d commands for 5 settings: %q", n, sim.Commands())
 	}
