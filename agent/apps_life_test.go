@@ -153,6 +153,7 @@ func TestProgramGoesAndComesBack(t *testing.T) {
 // TestApplicationOutlivesTheAgent: its objects are there at once after a restart,
 // with their values, and go with their section.
 func TestApplicationOutlivesTheAgent(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	g := l.serve(t, l.withApps(meterApp))
 	l.next(t, server.Registered)

@@ -237,6 +237,7 @@ func TestSensorAddedRemotely(t *testing.T) {
 // TestWrongURIReverts: the server that was reachable is not reached with what was committed, so the
 // former configuration is back, and it learns why.
 func TestWrongURIReverts(t *testing.T) {
+	t.Parallel()
 	c := newConfigured(t, newLab(t), "")
 	c.next(t, server.Registered)
 	c.confirmTime(3 * time.Second)

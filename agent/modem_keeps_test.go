@@ -23,6 +23,7 @@ const fleetLogin = `1,"fleet.lab","gateway","s3cret",2`
 // TestWrittenSettingsSurvive: what a server writes into objects 10, 11 and 13 reaches the modem, and is there again when the modem, which
 // forgets all of it, or the agent, or both have restarted. It is told once each time, and nothing is told that the modem has.
 func TestWrittenSettingsSurvive(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	sim, m := plugIn(t)
 	settings := sim.Remember(func(apn, login string) bool {

@@ -130,6 +130,7 @@ func TestModemIsWritten(t *testing.T) {
 // TestStuckModem has the modem not answer any more: reads, notifications and Updates go on meanwhile, also of the modem's own objects
 // and beside a write that waits for it.
 func TestStuckModem(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	sim, m := plugIn(t)
 	cfg := l.config()

@@ -11,6 +11,7 @@ import (
 // A server that wants to look at a value more often than it is sampled has it sampled so, and by the configuration
 // alone once it does not observe it any more.
 func TestObserverSetsThePace(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	fast, steady := sensor("cold room"), sensor("attic")
 	fast.IntervalMin = 100 * time.Millisecond

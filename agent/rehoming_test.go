@@ -125,6 +125,7 @@ func deafAccounts(t *testing.T) (script *func(ctx context.Context, b *server.Boo
 // TestRehomingGoesBack: none of the new accounts registers in time, so the former ones are back, over a
 // restart in between too, and one that was tried leaves nothing.
 func TestRehomingGoesBack(t *testing.T) {
+	t.Parallel()
 	for _, restart := range []bool{false, true} {
 		l := newBootstrapLab(t)
 		soon := func(a *Agent) { a.rehoming.limit = 2 * time.Second }

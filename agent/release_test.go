@@ -50,6 +50,7 @@ func within[T any](t *testing.T, what string, c <-chan T) (v T) {
 
 // TestRadioIsReleased tells the modem each time that the client falls asleep, and at no other time.
 func TestRadioIsReleased(t *testing.T) {
+	t.Parallel()
 	l, cfg, sim, released, watch := newReleaseLab(t, "OK")
 	a, _ := l.run(t, cfg, watch)
 	l.next(t, server.Registered)
@@ -88,6 +89,7 @@ func awaitModem(t *testing.T, a *Agent, what string, ok func(control.Modem) bool
 
 // TestRadioOfTwoServers tells the modem when both sleep.
 func TestRadioOfTwoServers(t *testing.T) {
+	t.Parallel()
 	l, cfg, _, released, watch := newReleaseLab(t, "OK")
 	other := newLab(t)
 	second := other.config().Servers[0]
@@ -111,6 +113,7 @@ func TestRadioOfTwoServers(t *testing.T) {
 
 // TestRadioIsNotReleased: a modem that refuses is not told again, and status says so; check says it of a modem without the command, telling it nothing.
 func TestRadioIsNotReleased(t *testing.T) {
+	t.Parallel()
 	l, cfg, sim, released, watch := newReleaseLab(t, "+CME ERROR: 4")
 	a, stop := l.run(t, cfg, watch)
 	l.next(t, server.Registered)

@@ -50,6 +50,7 @@ func sent(sim *attest.Modem, prefix string) int {
 // TestServerThroughModem registers, is observed and updates over the UDP sockets of a modem that answers AT commands
 // at a pseudo-terminal, in a DTLS session with a Connection ID, which outlives the modem's restart.
 func TestServerThroughModem(t *testing.T) {
+	t.Parallel()
 	l, cfg, sim, stack := newModemLab(t)
 	cfg.Servers[0].Bearer = config.BearerEthernet // what is lost is sent again soon
 	a, stop := l.run(t, cfg)
