@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -90,16 +89,10 @@ func newNarrow(t *testing.T, change func(*config.Server)) *narrow {
 	served, ran := make(chan error, 1), make(chan error, 1)
 	go func() { served <- s.Serve(ctx, network) }()
 
-	f, err := os.Open("../modem/at/testdata/module/bc660.at")
-	if err != nil {
+	var err error
+	if n.sim, err = attest.Open("../modem/at/testdata/module/bc660.at"); err != nil {
 		t.Fatal(err)
 	}
-	exchanges, err := attest.Read(f)
-	_ = f.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	n.sim = attest.New(exchanges)
 	stack := n.sim.Connect("bc660", func(string) (net.Conn, error) {
 		conn, err := network.dial(ctx, "")
 		return upward{conn, n.air}, err

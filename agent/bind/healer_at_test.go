@@ -40,16 +40,11 @@ type atWard struct {
 
 func newATWard(t *testing.T, change ...func(*Healer)) *atWard {
 	t.Helper()
-	f, err := os.Open("../../modem/at/testdata/module/bg95.at")
+	sim, err := attest.Open("../../modem/at/testdata/module/bg95.at")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	exchanges, err := attest.Read(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &atWard{sim: attest.New(exchanges), health: health.NewTracker(time.Now), powered: true}
+	w := &atWard{sim: sim, health: health.NewTracker(time.Now), powered: true}
 	log := slog.New(slog.NewTextHandler(&w.log, nil))
 	var wait sync.WaitGroup
 	dial := func(context.Context) (at.Port, error) {

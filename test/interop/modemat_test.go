@@ -35,16 +35,11 @@ type wired struct {
 // module is a simulated one of those that there are transcripts of.
 func module(t *testing.T, name string) *attest.Modem {
 	t.Helper()
-	f, err := os.Open(filepath.Join(workspace.Root(t), "modem/at/testdata/module", name+".at"))
+	m, err := attest.Open(filepath.Join(workspace.Root(t), "modem/at/testdata/module", name+".at"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	exchanges, err := attest.Read(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return attest.New(exchanges)
+	return m
 }
 
 // newWired has a modem for 5G plugged in, and a BG95 ready, with a receiver for satellites, a storage for messages and a network that knows one

@@ -194,16 +194,10 @@ func (s *socket) close() {
 func Simulate(transcript string) (*attest.Modem, error) { return new(network).simulate(transcript) }
 
 func (n *network) simulate(transcript string) (*attest.Modem, error) {
-	file, err := os.Open(transcript)
+	m, err := attest.Open(transcript)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	exchanges, err := attest.Read(file)
-	if err != nil {
-		return nil, err
-	}
-	m := attest.New(exchanges)
 	n.of(m)
 	return m, nil
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -101,16 +100,11 @@ func (p *CellularPC) said(t *testing.T, text string) {
 // transcribed is a modem that answers as a module does.
 func transcribed(t *testing.T, module string) *attest.Modem {
 	t.Helper()
-	f, err := os.Open(filepath.Join(workspace.Root(t), "modem/at/testdata/module", module+".at"))
+	m, err := attest.Open(filepath.Join(workspace.Root(t), "modem/at/testdata/module", module+".at"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	exchanges, err := attest.Read(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return attest.New(exchanges)
+	return m
 }
 
 // operator is a server that the cellular PC registers at.

@@ -5,6 +5,7 @@ package attest
 import (
 	"bytes"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -44,6 +45,20 @@ func New(exchanges []Exchange) *Modem {
 		m.answers[e.Sent] = e.Chunks
 	}
 	return m
+}
+
+// Open returns the modem of a file that Read reads. The errors are those of the file, and of Read.
+func Open(transcript string) (*Modem, error) {
+	f, err := os.Open(transcript)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	exchanges, err := Read(f)
+	if err != nil {
+		return nil, err
+	}
+	return New(exchanges), nil
 }
 
 // Set changes the answer to a command: lines without the CR and LF around them.

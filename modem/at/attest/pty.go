@@ -39,16 +39,9 @@ func OpenPTY() (master *os.File, path string, err error) {
 
 // PlugIn has a modem that says what a transcript does answer at a pseudo-terminal, whose path it returns, until unplug.
 func PlugIn(transcript string) (m *Modem, path string, unplug func(), err error) {
-	f, err := os.Open(transcript)
-	if err != nil {
+	if m, err = Open(transcript); err != nil {
 		return nil, "", nil, err
 	}
-	defer f.Close() //nolint:errcheck // only read
-	exchanges, err := Read(f)
-	if err != nil {
-		return nil, "", nil, err
-	}
-	m = New(exchanges)
 	path, unplug, err = m.PlugIn()
 	return m, path, unplug, err
 }
