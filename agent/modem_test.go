@@ -341,6 +341,16 @@ func TestCheckModem(t *testing.T) {
 	}
 }
 
+// TestCheckAtAWrongSpeed: bytes that are no text are told as what comes at a wrong speed, with the one that is set.
+func TestCheckAtAWrongSpeed(t *testing.T) {
+	t.Parallel()
+	sim, m := plugIn(t)
+	sim.Mangle(func(string) string { return "\x00\xf8\x80\x1c\xe0" })
+	if row := checkModem(t.Context(), &m, "gw"); row.OK || !strings.Contains(row.Detail, "what comes is no text, as at a wrong speed, or while the port is dialled (speed is 115200)") {
+		t.Errorf("%+v", row)
+	}
+}
+
 // TestHeldPortIsNamed: check and status name the program that has the port, and what to do.
 func TestHeldPortIsNamed(t *testing.T) {
 	l := newLab(t)
