@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -22,14 +23,15 @@ type carried struct {
 	*configured
 	sim  *attest.Modem
 	more string
+	deaf *atomic.Bool // nothing comes through
 }
 
 func newCarried(t *testing.T) *carried {
 	t.Helper()
 	l := newLab(t)
 	sim, m := plugIn(t)
-	var deaf atomic.Bool
-	l.uri = &url.URL{Scheme: "coap", Host: between.UDP(t, l.uri.Host, &deaf)}
+	deaf := new(atomic.Bool)
+	l.uri = &url.URL{Scheme: "coap", Host: between.UDP(t, l.uri.Host, deaf)}
 	for _, c := range []string{"AT+CGATT=0", "AT+CGATT=1", "AT+CGACT=1,1"} {
 		sim.Set(c, "OK")
 	}
@@ -40,7 +42,7 @@ func newCarried(t *testing.T) *carried {
 		return "OK"
 	})
 	more := fmt.Sprintf("[[modem]]\nname = 'wwan'\ndriver = 'at'\nport = '%s'\n", m.Port)
-	c := &carried{newConfigured(t, l, more), sim, more}
+	c := &carried{newConfigured(t, l, more), sim, more, deaf}
 	c.next(t, server.Registered)
 	until(t, c.agent, "/11/1/1", lwm2m.String("iot.lab"))
 	return c
@@ -182,4 +184,64 @@ func TestWrittenAPN(t *testing.T) {
 	}
 	eventually(t, "the APN is set again", func() bool { return len(c.defined()) == 4 && c.defined()[3] == "second.lab" })
 	until(t, c.agent, path.String(), lwm2m.String("second.lab"))
+}
+
+// TestWrittenLoginReverts: a server writes APN, type and login in one request. The network lets nobody through with another login than
+// the one that its APN has, so all of it must come back with the APN, also where the power is cut in the trial; what is right stays.
+func TestWrittenLoginReverts(t *testing.T) {
+	t.Parallel()
+	c := newCarried(t)
+	c.sim.Handle("AT+QICSGP=1,", func(rest string) string { // type, APN, user, password, authentication
+		f := strings.Split(rest, ",")
+		c.deaf.Store(f[1] != `"iot.lab"` && f[1] != `"second.lab"` || f[1] == `"iot.lab"` && f[4] != "0" || f[1] == `"second.lab"` && f[2] != `"gw"`)
+		return "OK"
+	})
+	c.sim.Handle("AT+CGDCONT=1,", func(rest string) string { // the login stays what it was
+		c.sim.Set("AT+CGDCONT?", "+CGDCONT: 1,"+rest, "OK")
+		c.deaf.Store(strings.Contains(rest, "wrong.lab"))
+		return "OK"
+	})
+	instance := lwm2m.MustPath("/11/1")
+	write := func(apn, user string) {
+		t.Helper()
+		nodes := []lwm2m.Node{
+			{Path: instance.Child(1), Value: lwm2m.String(apn)}, {Path: instance.Child(4), Value: lwm2m.Integer(1)},
+			{Path: instance.Child(5), Value: lwm2m.String(user)}, {Path: instance.Child(6), Value: lwm2m.String("s3cret")},
+			{Path: instance.Child(24), Value: lwm2m.Integer(1)},
+		}
+		if err := c.client(t).Update(t.Context(), instance, lwm2m.FormatSenMLCBOR, nodes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	logins := func() (told []string) {
+		for _, command := range c.sim.Commands() {
+			if rest, ok := strings.CutPrefix(command, "AT+QICSGP=1,"); ok {
+				told = append(told, rest)
+			}
+		}
+		return told
+	}
+	const tried, former = `1,"wrong.lab","gw","s3cret",2`, `3,"iot.lab","","",0`
+	c.confirmTime(3 * time.Second)
+	write("wrong.lab", "gw")
+	c.ended(transaction.Reverted, 1)
+	c.back(t)
+	until(t, c.agent, "/11/1/1", lwm2m.String("iot.lab"))
+	if got := logins(); !slices.Equal(got, []string{tried, former}) {
+		t.Fatalf("the modem was told %q", got)
+	}
+	c.confirmTime(time.Hour)
+	write("wrong.lab", "gw")
+	eventually(t, "the modem is told", func() bool { return len(logins()) == 3 })
+	c.stop()
+	c.start()
+	c.next(t, server.Registered)
+	until(t, c.agent, "/11/1/1", lwm2m.String("iot.lab"))
+	if got := logins(); !slices.Equal(got[2:], []string{tried, former}) {
+		t.Fatalf("after a cut the modem was told %q", got[2:])
+	}
+	write("second.lab", "gw")
+	c.ended(transaction.Kept, 3)
+	until(t, c.agent, "/11/1/5", lwm2m.String("gw"))
+	until(t, c.agent, "/11/1/24", lwm2m.Integer(1))
 }

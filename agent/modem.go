@@ -132,12 +132,8 @@ func (a *Agent) setAPNs(ctx context.Context, cfg *config.Config) error {
 // apnTrial has an APN that a server writes into object 11 tried like one that it configures.
 func (a *Agent) apnTrial(name string) bind.APNTrial {
 	return bind.APNTrial{
-		Begin: func(cid int, apn string) (bool, error) {
-			if a.configuration == nil || !a.modems.Keeps(name, cid) {
-				return false, nil
-			}
-			return true, a.configuration.setAPN(name, apn)
-		},
+		Takes:    func(cid int) bool { return a.configuration != nil && a.modems.Keeps(name, cid) },
+		Begin:    func(apn string) error { return a.configuration.setAPN(name, apn) },
 		Withdraw: func() { _ = a.configuration.machine.Object("the request that wrote the APN was taken back") }, // else it is over
 	}
 }

@@ -2,6 +2,7 @@ package objects
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -60,6 +61,8 @@ type APNHooks struct {
 	// Set defines a profile; a nil login leaves what the modem has. It holds from the
 	// next connection on.
 	Set func(ctx context.Context, instance uint16, apn string, t PDNType, login *APNLogin) error
+	// TakeBack undoes a Set whose request was refused; apn and t are what was before.
+	TakeBack func(ctx context.Context, instance uint16, apn string, t PDNType) error
 	// Changed is told after a request that the connection is to be made anew, so that the
 	// answer can go out before; apn and t are what was before, to go back to.
 	Changed func(instance uint16, apn string, t PDNType)
@@ -219,8 +222,12 @@ func (o *APNConnectionProfile) Prepare(_ context.Context, e *model.Edit) (model.
 	}
 	e.Set = slices.DeleteFunc(e.Set, func(n lwm2m.Node) bool { return n.Path.Resource() == ridProfileSecret })
 	var tx sequence
-	for iid, want := range wishes {
-		o.steps(&tx, iid, want)
+	var last []func(context.Context) error
+	for _, iid := range slices.Sorted(maps.Keys(wishes)) {
+		last = append(last, o.steps(&tx, iid, wishes[iid])...)
+	}
+	for _, do := range last {
+		tx.add(do, nil)
 	}
 	return &tx, nil
 }
@@ -248,23 +255,23 @@ func (w *profileWish) enter(n *lwm2m.Node) error {
 	return nil
 }
 
-// steps defines the profile and, as the last thing, has it taken up.
-func (o *APNConnectionProfile) steps(tx *sequence, iid uint16, want *profileWish) {
+// steps defines the profile and returns what, as the last thing of a request, has it taken up.
+func (o *APNConnectionProfile) steps(tx *sequence, iid uint16, want *profileWish) (last []func(context.Context) error) {
 	old := o.present(iid)
 	if want.apn == old.apn && want.t == old.t && !want.logins {
-		return
+		return nil
 	}
 	var login *APNLogin
 	if want.logins {
 		login = &want.login
 	}
 	tx.add(func(ctx context.Context) error { return o.hooks.Set(ctx, iid, want.apn, want.t, login) },
-		func(ctx context.Context) error { return o.hooks.Set(ctx, iid, old.apn, old.t, nil) })
-	tx.add(func(context.Context) error {
+		func(ctx context.Context) error { return o.hooks.TakeBack(ctx, iid, old.apn, old.t) })
+	return []func(context.Context) error{func(context.Context) error {
 		o.mu.Lock()
 		o.secrets[iid] = want.login.Secret
 		o.mu.Unlock()
 		o.hooks.Changed(iid, old.apn, old.t)
 		return nil
-	}, nil)
+	}}
 }

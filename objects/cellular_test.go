@@ -18,10 +18,15 @@ import (
 type told struct {
 	calls []string
 	fail  error
+	not   string // how a call begins that is refused
 }
 
 func (d *told) say(format string, args ...any) error {
-	d.calls = append(d.calls, fmt.Sprintf(format, args...))
+	call := fmt.Sprintf(format, args...)
+	d.calls = append(d.calls, call)
+	if d.not != "" && strings.HasPrefix(call, d.not) {
+		return errors.New("this one is refused")
+	}
 	return d.fail
 }
 
@@ -46,6 +51,9 @@ func (d *told) apn() APNHooks {
 				return d.say("%d %q %d", iid, apn, t)
 			}
 			return d.say("%d %q %d %d %s:%s", iid, apn, t, login.Authentication, login.User, login.Secret)
+		},
+		TakeBack: func(_ context.Context, iid uint16, apn string, t PDNType) error {
+			return d.say("back %d %q %d", iid, apn, t)
 		},
 		Changed: func(iid uint16, apn string, t PDNType) { _ = d.say("anew %d, was %q %d", iid, apn, t) },
 	}
@@ -200,6 +208,13 @@ func TestAPNProfile(t *testing.T) {
 	d.fail = errors.New("the modem refuses")
 	if err := write("1", map[uint16]lwm2m.Value{1: lwm2m.String("x")}); err == nil || len(d.calls) > 1 || f.tree.Value(lwm2m.MustPath("/11/1/1")).Text() != "new.lab" {
 		t.Errorf("refused: %v, %q", err, d.calls)
+	}
+	d.fail, d.not = nil, "2 "
+	p := lwm2m.MustPath("/11")
+	two := []lwm2m.Node{{Path: p.Child(1).Child(1), Value: lwm2m.String("x")}, {Path: p.Child(2).Child(1), Value: lwm2m.String("y")}}
+	d.calls = nil
+	if err := f.tree.WriteAll(f.Context(), model.FromServer(101), two); err == nil || !slices.Equal(d.calls, []string{`1 "x" 1`, `2 "y" 3`, `back 1 "new.lab" 1`}) {
+		t.Errorf("the second is refused: %v, %q", err, d.calls)
 	}
 	rejected := APNProfile{Instance: 1, APN: "new.lab", Type: PDNIPv4, Reject: new(int64(33)), Since: start}
 	f.check(o.Publish([]APNProfile{rejected}))

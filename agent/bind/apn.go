@@ -191,15 +191,15 @@ func (k *apnKeeper) remind(ctx context.Context) {
 	k.setting.Lock()
 	defer k.setting.Unlock()
 	k.mu.Lock()
-	state, ready, started, others := k.state, k.ready, k.started, 0
+	state, ready, started, other := k.state, k.ready, k.started, configuredAPN{apn: k.want}
 	k.mu.Unlock()
 	if !ready {
 		return // when it comes
 	}
 	if k.keepsAPN() {
-		others = k.target()
+		other.cid = k.target()
 	}
-	lost, err := k.wishes.tell(ctx, k.modem, &state, started, others)
+	lost, err := k.wishes.tell(ctx, k.modem, &state, started, other)
 	if err != nil && ctx.Err() == nil {
 		k.log.Error("the modem is not what servers have made it", slog.String("modem", k.name), slog.Any("error", err))
 	}
@@ -326,10 +326,10 @@ func (k *apnKeeper) settle(ctx context.Context, may func() bool) error {
 	if err := k.connect(ctx, &next, now.APN); err != nil {
 		return err
 	}
-	if want == "" {
-		return k.keep(nil)
+	if want != "" {
+		return nil
 	}
-	return nil
+	return errors.Join(k.wishes.unconfigure(ctx, next.CID), k.keep(nil))
 }
 
 // connect defines a profile and has the connection made anew with it, unless it is what is there.
@@ -337,8 +337,14 @@ func (k *apnKeeper) connect(ctx context.Context, p *formerProfile, now string) e
 	if modem.SameAPN(p.APN, now) {
 		return nil
 	}
-	if err := k.modem.SetProfile(ctx, p.CID, modem.Profile{APN: p.APN, Type: p.Type}); err != nil {
+	profile, takesBack := k.wishes.withAPN(p.CID, p.APN, p.Type)
+	if err := k.modem.SetProfile(ctx, p.CID, profile); err != nil {
 		return fmt.Errorf("set the APN %q: %w", p.APN, err)
+	}
+	if takesBack {
+		if err := k.wishes.unconfigure(ctx, p.CID); err != nil {
+			return err
+		}
 	}
 	k.mu.Lock()
 	for i := range k.bearers {

@@ -46,9 +46,9 @@ type Cellular struct {
 
 // APNTrial puts an APN that a server has written in force for a trial.
 type APNTrial struct {
-	// Begin reports whether it takes the APN of a context: it does of the one that carries the connection,
-	// if the configuration can be set.
-	Begin func(cid int, apn string) (taken bool, err error)
+	// Takes reports whether the APN of a context is tried: that of the one that carries the connection is, if the configuration can be set.
+	Takes func(cid int) bool
+	Begin func(apn string) error
 	// Withdraw ends the trial that Begin has begun.
 	Withdraw func()
 }
@@ -79,7 +79,7 @@ func NewCellular(tree *model.Tree, m CellularModem, wishes *Wishes, trial APNTri
 	if err != nil {
 		return nil, err
 	}
-	c.profiles, err = objects.NewAPNConnectionProfile(tree, objects.APNHooks{Set: c.setProfile, Changed: c.changed})
+	c.profiles, err = objects.NewAPNConnectionProfile(tree, objects.APNHooks{Set: c.setProfile, TakeBack: c.takeBack, Changed: c.changed})
 	if err != nil {
 		return nil, err
 	}
@@ -127,53 +127,71 @@ func profileOf(apn string, t objects.PDNType) modem.Profile {
 }
 
 func (c *Cellular) setProfile(ctx context.Context, instance uint16, apn string, t objects.PDNType, login *objects.APNLogin) error {
-	p := profileOf(apn, t)
-	cid := int(instance)
-	if i := slices.IndexFunc(*c.bearers.Load(), func(b modem.Bearer) bool { return b.CID == cid }); i >= 0 {
-		old := (*c.bearers.Load())[i]
-		if c.tried.CompareAndSwap(int64(cid), 0) && apn == old.APN {
-			c.trial.Withdraw() // the request is taken back
-			return nil
-		}
-		taken, err := c.tries(cid, apn, old.APN)
-		if err != nil || taken && p.Type == old.Type && login == nil {
-			return err
-		}
-		if taken {
-			p.APN = old.APN // the trial sets it
-		}
-	}
+	p, cid := profileOf(apn, t), int(instance)
 	if login != nil {
 		kinds := map[objects.APNAuthentication]modem.Authentication{objects.APNPAP: modem.PAP, objects.APNCHAP: modem.CHAP, objects.APNPAPOrCHAP: modem.CHAP}
 		p.Login = &modem.Login{Authentication: kinds[login.Authentication], User: login.User, Password: modem.Secret(login.Secret)}
 	}
-	c.before[cid] = c.wishes.profile(cid)
+	old := modem.Bearer{APN: apn}
+	if i := slices.IndexFunc(*c.bearers.Load(), func(b modem.Bearer) bool { return b.CID == cid }); i >= 0 {
+		old = (*c.bearers.Load())[i]
+		if taken, err := c.tries(ctx, cid, p, &old); taken || err != nil {
+			return err
+		}
+	}
+	c.before[cid] = c.wishes.profile(cid, old.APN)
 	return c.wishes.set(ctx, func() error { return c.modem.SetProfile(ctx, cid, p) }, func(w *wished) { w.setProfile(cid, p) })
 }
 
-// tries begins the trial of an APN that is another one.
-func (c *Cellular) tries(cid int, apn, old string) (bool, error) {
-	if apn == old {
+// takeBack undoes setProfile: another part of the request was refused.
+func (c *Cellular) takeBack(ctx context.Context, instance uint16, apn string, t objects.PDNType) error {
+	cid := int(instance)
+	if c.tried.CompareAndSwap(int64(cid), 0) {
+		c.trial.Withdraw()
+		return c.wishes.unconfigure(ctx, cid)
+	}
+	return c.goBack(ctx, c.former(cid, apn, t))
+}
+
+// tries begins the trial of an APN that is another one, with all that is written with it.
+func (c *Cellular) tries(ctx context.Context, cid int, p modem.Profile, old *modem.Bearer) (bool, error) {
+	if p.APN == old.APN || !c.trial.Takes(cid) {
 		return false, nil
 	}
-	taken, err := c.trial.Begin(cid, apn)
-	if taken && err == nil {
-		c.tried.Store(int64(cid))
+	if p.Login != nil || p.Type != old.Type {
+		if err := c.wishes.configure(ctx, cid, p); err != nil {
+			return false, err
+		}
 	}
-	return taken, err
+	if err := c.trial.Begin(p.APN); err != nil {
+		return false, errors.Join(err, c.wishes.unconfigure(ctx, cid))
+	}
+	c.tried.Store(int64(cid))
+	return true, nil
 }
 
 func (c *Cellular) changed(instance uint16, apn string, t objects.PDNType) {
 	if c.tried.CompareAndSwap(int64(instance), 0) {
 		return // the trial connects, and goes back
 	}
-	old, before := profileOf(apn, t), c.before[int(instance)]
-	old.Login = before.login()
 	select {
-	case c.anew <- renewal{int(instance), old, before}:
+	case c.anew <- c.former(int(instance), apn, t):
 	default:
 		c.log.Warn("a profile was written too often; it holds from the next connection on", slog.Int("context", int(instance)))
 	}
+}
+
+// former is what to go back to from what setProfile has set.
+func (c *Cellular) former(cid int, apn string, t objects.PDNType) renewal {
+	r := renewal{cid, profileOf(apn, t), c.before[cid]}
+	if r.old.Login = r.before.login(); r.old.Login == nil && c.wishes.profile(cid, apn).login() != nil {
+		r.old.Login = r.before.orNone()
+	}
+	return r
+}
+
+func (c *Cellular) goBack(ctx context.Context, r renewal) error {
+	return c.wishes.set(ctx, func() error { return c.modem.SetProfile(ctx, r.cid, r.old) }, func(w *wished) { w.goBack(r.cid, r.old.APN, r.before) })
 }
 
 // answerTime is how long the answer to a write may take to go out over the connection
@@ -206,8 +224,7 @@ func (c *Cellular) renew(ctx context.Context, r renewal) error {
 		c.log.Info("connected with a new profile", slog.Int("context", r.cid))
 		return nil
 	}
-	back := func() error { return c.modem.SetProfile(ctx, r.cid, r.old) }
-	if back := c.wishes.set(ctx, back, func(w *wished) { w.goBack(r.cid, r.before) }); back != nil {
+	if back := c.goBack(ctx, r); back != nil {
 		return errors.Join(err, back)
 	}
 	if back := c.modem.Reconnect(ctx, r.cid); back != nil {
@@ -257,7 +274,7 @@ func (c *Cellular) publish(s *modem.State, now time.Time) {
 	var active []uint16
 	for i := range s.Bearers {
 		p := apnProfile(&s.Bearers[i])
-		p.Login = apnLogin(c.wishes.profile(s.Bearers[i].CID))
+		p.Login = apnLogin(c.wishes.profile(s.Bearers[i].CID, s.Bearers[i].APN))
 		profiles = append(profiles, p)
 		if p.Active {
 			active = append(active, p.Instance)

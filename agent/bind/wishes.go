@@ -38,6 +38,8 @@ type wished struct {
 	EDRX     []modem.EDRX         `json:"edrx,omitempty"` // Mode, On and Cycle
 	Order    *[]modem.Technology  `json:"order,omitempty"`
 	Profiles map[int]wishedBearer `json:"profiles,omitempty"` // by the number of the context
+	// Configured is what contexts are to be instead while they have these APNs, which are in the configuration since a server wrote them.
+	Configured map[int]wishedBearer `json:"configured,omitempty"`
 }
 
 type wishedBearer struct {
@@ -59,6 +61,14 @@ func (b *wishedBearer) login() *modem.Login {
 		return nil
 	}
 	return &modem.Login{Authentication: b.Login.Authentication, User: b.Login.User, Password: modem.Secret(b.Login.Password)}
+}
+
+// orNone is login, or that nobody is asked for one: what a modem has must not stay if it belongs to another profile.
+func (b *wishedBearer) orNone() *modem.Login {
+	if l := b.login(); l != nil {
+		return l
+	}
+	return &modem.Login{Authentication: modem.AuthenticationNone}
 }
 
 func (w *Wishes) key() string { return "modem-wishes/" + w.name }
@@ -102,37 +112,91 @@ func (w *wished) setEDRX(e modem.EDRX) {
 	w.EDRX = append(slices.DeleteFunc(w.EDRX, func(old modem.EDRX) bool { return old.Mode == e.Mode }), e)
 }
 
+// bearers returns where it is entered what a context with an APN is to be.
+func (w *wished) bearers(cid int, apn string) *map[int]wishedBearer {
+	if b, ok := w.Configured[cid]; ok && modem.SameAPN(b.APN, apn) {
+		return &w.Configured
+	}
+	return &w.Profiles
+}
+
 // setProfile enters what a context is to be; without a login the one that is known stays.
 func (w *wished) setProfile(cid int, p modem.Profile) {
-	b := wishedBearer{p.APN, p.Type, w.Profiles[cid].Login}
-	if p.Login != nil {
-		b.Login = &wishedLogin{p.Login.Authentication, p.Login.User, string(p.Login.Password)}
-	}
-	if w.Profiles == nil {
-		w.Profiles = make(map[int]wishedBearer)
-	}
-	w.Profiles[cid] = b
+	in := w.bearers(cid, p.APN)
+	enter(in, cid, wishedBearer{p.APN, p.Type, (*in)[cid].Login}, p.Login)
 }
 
-// goBack enters what a server had wished of a context before; nil is nothing.
-func (w *wished) goBack(cid int, before *wishedBearer) {
-	delete(w.Profiles, cid)
-	if before != nil {
-		w.Profiles[cid] = *before
+func enter(in *map[int]wishedBearer, cid int, b wishedBearer, login *modem.Login) {
+	if login != nil {
+		b.Login = &wishedLogin{login.Authentication, login.User, string(login.Password)}
 	}
+	if *in == nil {
+		*in = make(map[int]wishedBearer)
+	}
+	(*in)[cid] = b
 }
 
-// profile returns what a context is to be, nil if no server has said so.
-func (w *Wishes) profile(cid int) *wishedBearer {
+// goBack enters what a server had wished of a context with an APN before; nil is nothing.
+func (w *wished) goBack(cid int, apn string, before *wishedBearer) {
+	in := w.bearers(cid, apn)
+	if before == nil {
+		delete(*in, cid)
+		return
+	}
+	enter(in, cid, *before, nil)
+}
+
+// profile returns what a context with an APN is to be, nil if no server has said so.
+func (w *Wishes) profile(cid int, apn string) *wishedBearer {
 	if w == nil {
 		return nil
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if b, ok := w.now.Profiles[cid]; ok {
+	if b, ok := (*w.now.bearers(cid, apn))[cid]; ok {
 		return &b
 	}
 	return nil
+}
+
+// configure enters, on disk, what a context is to be from when on it has the APN of a profile, which the configuration is about to get.
+func (w *Wishes) configure(ctx context.Context, cid int, p modem.Profile) error {
+	return w.set(ctx, func() error { return nil }, func(now *wished) { enter(&now.Configured, cid, wishedBearer{APN: p.APN, Type: p.Type}, p.Login) })
+}
+
+// unconfigure takes that back, if there is anything.
+func (w *Wishes) unconfigure(ctx context.Context, cid int) error {
+	if w == nil || !w.configured(cid) {
+		return nil
+	}
+	return w.set(ctx, func() error { return nil }, func(now *wished) { delete(now.Configured, cid) })
+}
+
+func (w *Wishes) configured(cid int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, ok := w.now.Configured[cid]
+	return ok
+}
+
+// withAPN returns the profile with which a context gets an APN, and whether that takes back what configure has entered for another one. A
+// login goes with its APN: the network may refuse it with the next one.
+func (w *Wishes) withAPN(cid int, apn string, t modem.PDNType) (p modem.Profile, takesBack bool) {
+	p = modem.Profile{APN: apn, Type: t}
+	if w == nil {
+		return p, false
+	}
+	now := w.present()
+	wish, configured := now.Configured[cid]
+	switch {
+	case !configured:
+	case modem.SameAPN(wish.APN, apn):
+		p.Type, p.Login = wish.Type, wish.login()
+	case wish.Login != nil:
+		former := now.Profiles[cid]
+		p.Login = former.orNone()
+	}
+	return p, configured && !modem.SameAPN(wish.APN, apn)
 }
 
 // present returns a copy.
@@ -140,13 +204,19 @@ func (w *Wishes) present() wished {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.now
-	now.EDRX, now.Profiles = slices.Clone(now.EDRX), maps.Clone(now.Profiles)
+	now.EDRX, now.Profiles, now.Configured = slices.Clone(now.EDRX), maps.Clone(now.Profiles), maps.Clone(now.Configured)
 	return now
 }
 
-// tell tells a modem what it does not do of what is wished. The APN of one context may be somebody else's affair; 0: of none. After a start
+// configuredAPN is the context whose APN is the configuration's affair, and what it is to be; context 0: of none.
+type configuredAPN struct {
+	cid int
+	apn string // "": what it had before
+}
+
+// tell tells a modem what it does not do of what is wished. The APN of one context may be somebody else's affair. After a start
 // logins are told too, which nobody can ask for. It returns the contexts that have to be connected anew to be what is wished.
-func (w *Wishes) tell(ctx context.Context, m CellularModem, s *modem.State, started bool, others int) (anew []int, err error) {
+func (w *Wishes) tell(ctx context.Context, m CellularModem, s *modem.State, started bool, other configuredAPN) (anew []int, err error) {
 	if w == nil {
 		return nil, nil
 	}
@@ -176,20 +246,30 @@ func (w *Wishes) tell(ctx context.Context, m CellularModem, s *modem.State, star
 		add("the order of technologies", m.SetOrder(ctx, *o))
 	}
 	if s.Starts == 0 { // ModemManager shows bearers, not what the modem has of profiles, which it keeps
-		now.Profiles = nil
+		now.Profiles, now.Configured = nil, nil
 	}
-	for _, cid := range slices.Sorted(maps.Keys(now.Profiles)) {
+	for _, cid := range now.contexts() {
 		b := modem.Bearer{CID: cid} // one that the modem has forgotten
 		if i := slices.IndexFunc(s.Bearers, func(b modem.Bearer) bool { return b.CID == cid }); i >= 0 {
 			b = s.Bearers[i]
 		}
-		connect, err := now.tellBearer(ctx, m, &b, started, cid == others)
+		if wish, ok := now.Configured[cid]; ok && cid == other.cid && modem.SameAPN(wish.APN, b.APN) && !modem.SameAPN(wish.APN, other.apn) {
+			continue // which is about to go
+		}
+		connect, err := now.tellBearer(ctx, m, &b, started, cid == other.cid)
 		add("the profile", err)
 		if connect && err == nil {
 			anew = append(anew, cid)
 		}
 	}
 	return anew, errors.Join(problems...)
+}
+
+// contexts are the numbers of those of which something is wished.
+func (w *wished) contexts() []int {
+	numbers := slices.AppendSeq(slices.Collect(maps.Keys(w.Profiles)), maps.Keys(w.Configured))
+	slices.Sort(numbers)
+	return slices.Compact(numbers)
 }
 
 // begins returns the first of an order; none is none, whatever the modem then goes by.
@@ -202,7 +282,10 @@ func begins(order []modem.Technology, n int) []modem.Technology {
 
 // tellBearer tells a modem what a context is to be, and reports whether the connection is not that.
 func (w *wished) tellBearer(ctx context.Context, m CellularModem, b *modem.Bearer, started, otherAPN bool) (connect bool, err error) {
-	wish := w.Profiles[b.CID]
+	wish, ok := (*w.bearers(b.CID, b.APN))[b.CID]
+	if !ok {
+		return false, nil
+	}
 	p := modem.Profile{APN: wish.APN, Type: wish.Type}
 	if otherAPN {
 		p.APN = b.APN

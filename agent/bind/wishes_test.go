@@ -19,13 +19,19 @@ import (
 // logins is a modem that notes with which login it has which APN, and connects with some of them.
 type logins struct {
 	CellularModem
-	told []string
-	fail error
+	told    []string
+	fail    error
+	refuses error // profiles
 }
 
 func (l *logins) SetProfile(_ context.Context, cid int, p modem.Profile) error {
+	if l.refuses != nil {
+		return l.refuses
+	}
 	who := "as before"
-	if p.Login != nil {
+	if p.Login != nil && p.Login.Authentication == modem.AuthenticationNone {
+		who = "for anybody"
+	} else if p.Login != nil {
 		who = p.Login.User + " " + string(p.Login.Password)
 	}
 	l.told = append(l.told, fmt.Sprintf("set %d %s %s", cid, p.APN, who))
@@ -62,7 +68,7 @@ func TestRefusedLoginGoesBack(t *testing.T) {
 	defer st.Close()
 	log, sim := slog.New(slog.DiscardHandler), &logins{}
 	wishes := newWishes("wwan", st, log)
-	c, err := NewCellular(model.NewTree(registry.Definitions(), time.Now), sim, wishes, APNTrial{Begin: func(int, string) (bool, error) { return false, nil }}, log)
+	c, err := NewCellular(model.NewTree(registry.Definitions(), time.Now), sim, wishes, APNTrial{Takes: func(int) bool { return false }}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +95,7 @@ func TestRefusedLoginGoesBack(t *testing.T) {
 	wishes = newWishes("wwan", st, log)
 	tell := func(started bool) []int {
 		t.Helper()
-		anew, err := wishes.tell(t.Context(), sim, state, started, 0)
+		anew, err := wishes.tell(t.Context(), sim, state, started, configuredAPN{})
 		if err != nil {
 			t.Error(err)
 		}
@@ -157,4 +163,46 @@ func TestConnectedAsOftenAsAllowed(t *testing.T) {
 	if connected != 4 || saving != 60 {
 		t.Errorf("connected %d times, power saving told %d times: %q", connected, saving, sim.told)
 	}
+}
+
+// TestConfiguredLogin: what a server writes with an APN is told with it, and only with it. A modem that refuses it is not told another one
+// in its place when the APN goes back, nor with the next.
+func TestConfiguredLogin(t *testing.T) {
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	log, sim := slog.New(slog.DiscardHandler), &logins{}
+	k := &apnKeeper{modem: sim, name: "wwan", store: st, log: log, now: time.Now, news: make(chan struct{}, 1), wishes: newWishes("wwan", st, log)}
+	k.take(&modem.State{Presence: modem.Ready, Bearers: []modem.Bearer{{CID: 1, APN: "iot.lab", Type: modem.IPv4, Active: true}}})
+	configure := func(apn string, refuses error) {
+		t.Helper()
+		p := modem.Profile{APN: apn, Type: modem.IPv6, Login: &modem.Login{Authentication: modem.CHAP, User: "u", Password: "p"}}
+		if err := k.wishes.configure(t.Context(), 1, p); err != nil {
+			t.Fatal(err)
+		}
+		sim.refuses = refuses
+		if err := k.set(t.Context(), apn); (err == nil) != (refuses == nil) {
+			t.Fatal(err)
+		}
+	}
+	set := func(apn string) {
+		t.Helper()
+		if err := k.set(t.Context(), apn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	configure("new.lab", nil)
+	sim.want(t, "with its APN", "set 1 new.lab u p", "connect 1")
+	set("third.lab")
+	sim.want(t, "with another APN", "set 1 third.lab for anybody", "connect 1")
+	set("")
+	sim.want(t, "back", "set 1 iot.lab as before", "connect 1")
+	configure("new.lab", errors.New("no login in this modem"))
+	set("")
+	sim.want(t, "back from what the modem refused")
+	sim.refuses = nil
+	set("third.lab")
+	sim.want(t, "after that", "set 1 third.lab as before", "connect 1")
 }

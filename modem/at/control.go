@@ -2,6 +2,7 @@ package at
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -35,16 +36,37 @@ func (m *Modem) SetProfile(ctx context.Context, cid int, p modem.Profile) error 
 			}
 		}
 		s.due |= modem.PartBearers
-		err := s.set(ctx, fmt.Sprintf(`+CGDCONT=%d,"%s",%s`, cid, pdnWord(p.Type), apn))
-		if err != nil || login == "" {
+		if err := s.define(ctx, cid, p.Type, apn); err != nil || login == "" {
 			return err
 		}
-		err = s.set(ctx, login)
+		err := s.set(ctx, login)
 		if refused(err) && p.Login.Authentication == modem.AuthenticationNone {
 			return nil // there was none to take back
 		}
+		if refused(err) {
+			err = errors.Join(err, s.redefine(ctx, cid))
+		}
 		return err
 	})
+}
+
+// define defines the APN, which is quoted, and the type of a context.
+func (s *session) define(ctx context.Context, cid int, t modem.PDNType, apn string) error {
+	return s.set(ctx, fmt.Sprintf(`+CGDCONT=%d,"%s",%s`, cid, pdnWord(t), apn))
+}
+
+// redefine defines a context as it was last seen.
+func (s *session) redefine(ctx context.Context, cid int) error {
+	for i := range s.m.state.Bearers {
+		if b := &s.m.state.Bearers[i]; b.CID == cid {
+			apn, err := quote("the former APN", b.APN)
+			if err != nil {
+				return err
+			}
+			return s.define(ctx, cid, b.Type, apn)
+		}
+	}
+	return nil
 }
 
 // Reconnect activates a context anew. The first one of LTE comes with the attachment

@@ -3,6 +3,7 @@ package at
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -83,6 +84,22 @@ func TestWrittenIsRead(t *testing.T) {
 		}
 		if s, p := d.look(); s.Sleep.PSM != (modem.PSM{On: true, Periodic: 24 * time.Hour, Active: 30 * time.Second}) || p&modem.PartSleep == 0 {
 			t.Errorf("%+v, %b", s.Sleep, p)
+		}
+	})
+}
+
+// TestLoginRefused: a profile whose login a module refuses is what it was.
+func TestLoginRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, "bg95", nil)
+		now, _ := d.look()
+		want := []string{`AT+CGDCONT=1,"IP","other.lab"`, `AT+QICSGP=1,1,"other.lab","u","p",1`, fmt.Sprintf(`AT+CGDCONT=1,"IPV4V6",%q`, now.Bearers[0].APN)}
+		d.sim.Set(want[0], "OK")
+		d.sim.Set(want[1], "ERROR")
+		d.sim.Set(want[2], "OK")
+		p := modem.Profile{APN: "other.lab", Type: modem.IPv4, Login: &modem.Login{Authentication: modem.PAP, User: "u", Password: "p"}}
+		if sent, err := sentBy(d, func() error { return d.SetProfile(t.Context(), 1, p) }); err == nil || !slices.Equal(sent, want) {
+			t.Errorf("sent %q, %v; want %q", sent, err, want)
 		}
 	})
 }
