@@ -15,11 +15,13 @@ import (
 	"lwm2m-agent/agent/control"
 )
 
-// What the program serves: a number that grows, and something to execute.
+// What the program serves: a number that grows, something to execute, and a number that grows while nothing comes through.
 const (
-	object      = `{"objects": [{"id": 26300, "name": "Work", "resources": [{"id": 0, "name": "Number", "operations": "R", "type": "Integer", "mandatory": true}, {"id": 1, "name": "Run", "operations": "E"}]}], "instances": {"/26300/0": {"0": 0, "1": null}}}`
-	numberPath  = "/26300/0/0"
-	executePath = "/26300/0/1"
+	object       = `{"objects": [{"id": 26300, "name": "Work", "resources": [{"id": 0, "name": "Number", "operations": "R", "type": "Integer", "mandatory": true}, {"id": 1, "name": "Run", "operations": "E"}, {"id": 2, "name": "Stored", "operations": "R", "type": "Integer"}]}], "instances": {"/26300/0": {"0": 0, "1": null, "2": 0}}}`
+	instancePath = "/26300/0"
+	numberPath   = "/26300/0/0"
+	executePath  = "/26300/0/1"
+	storedPath   = "/26300/0/2"
 )
 
 // program is a local program that the agent's servers reach. It comes back by itself.
@@ -62,20 +64,17 @@ func (p *program) publish(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		p.next(ctx)
+		if next := p.published() + 1; p.put(ctx, numberPath, next) {
+			p.mu.Lock()
+			p.number = next
+			p.mu.Unlock()
+		}
 	}
 }
 
-// next publishes the next number, and reports whether the agent has taken it.
-func (p *program) next(ctx context.Context) bool {
-	next := p.published() + 1
-	if p.ask(ctx, http.MethodPatch, "/values", fmt.Sprintf(`{%q: %d}`, numberPath, next)) != http.StatusNoContent {
-		return false
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.number = next
-	return true
+// put publishes a value, and reports whether the agent has taken it.
+func (p *program) put(ctx context.Context, path string, value int) bool {
+	return p.ask(ctx, http.MethodPatch, "/values", fmt.Sprintf(`{%q: %d}`, path, value)) == http.StatusNoContent
 }
 
 // serve executes what it is asked to until ctx ends.

@@ -45,6 +45,7 @@ type trial struct {
 	mu       sync.Mutex
 	kinds    map[server.EventKind]int
 	told     []int           // the numbers that the server was notified of, as they came
+	retold   []int           // likewise those that the agent had stored
 	answered map[string]bool // executions that the server knows to be done
 	failed   int             // others
 }
@@ -60,25 +61,36 @@ func Kill(t workspace.T, kills int, seed uint64) {
 		t.Fatalf("the agent is not registered")
 	}
 	before := r.relay.found()
+	first := r.store(ctx)
+	r.working.Go(func() { r.program.publish(ctx) })
 	r.working.Go(func() { r.execute(ctx, client) })
 	r.relay.lose()
+	halfway := 0
 	for i := range kills {
+		told := len(r.numbers(&r.retold))
 		r.pause(time.Duration(r.random.IntN(400)) * time.Millisecond)
 		r.agent.Kill(t)
+		if n := len(r.numbers(&r.retold)) - told; n > 0 && n < stored {
+			halfway++
+		}
+		r.relay.sever(i%8 == 0)
 		r.agent.Restart(t)
 		if i%4 > 0 { // else it is killed while it starts
-			r.await(fmt.Sprintf("seed %d, after %d kills: notifications to go on", seed, i+1), r.program.published())
+			r.await(fmt.Sprintf("seed %d, after %d kills: notifications to go on", seed, i+1), &r.told, r.program.published())
 			r.relay.replay()
 		}
 	}
-	r.await("the last number", r.program.published())
+	r.relay.sever(false)
+	r.await(fmt.Sprintf("seed %d: the last number", seed), &r.told, r.program.published())
+	r.await(fmt.Sprintf("seed %d: the last stored number", seed), &r.retold, first+stored-1)
 	cancel()
 	r.working.Wait()
 	r.check(before, seed)
-	r.store(seed)
+	r.checkStored(first, seed)
+	r.Logf("%d kills came while stored notifications were told", halfway)
 }
 
-// begin registers the agent, and begins to observe and to publish.
+// begin registers the agent, and begins to observe and to serve.
 func (r *trial) begin(ctx context.Context, seed uint64) {
 	r.Helper()
 	address := r.serve(ctx)
@@ -109,13 +121,14 @@ objects = [26300]
 	if !ok {
 		r.Fatalf("the server does not know the agent")
 	}
-	if err := client.WriteAttributes(ctx, lwm2m.MustPath(numberPath), "con=1"); err != nil {
+	if err := client.WriteAttributes(ctx, lwm2m.MustPath(instancePath), "con=1"); err != nil {
 		r.Fatalf("write attributes: %v", err)
 	}
-	if _, err := client.Observe(ctx, lwm2m.MustPath(numberPath), lwm2m.FormatText); err != nil {
-		r.Fatalf("observe: %v", err)
+	for _, path := range []string{numberPath, storedPath} {
+		if _, err := client.Observe(ctx, lwm2m.MustPath(path), lwm2m.FormatText); err != nil {
+			r.Fatalf("observe %s: %v", path, err)
+		}
 	}
-	r.working.Go(func() { r.program.publish(ctx) })
 	r.working.Go(func() { r.program.serve(ctx) })
 }
 
@@ -174,7 +187,12 @@ func (r *trial) note(e server.Event) {
 		return
 	}
 	for _, n := range e.Nodes {
-		if number, err := strconv.Atoi(n.Value.Text()); err == nil && number > 0 { // 0 is what the object begins with in each process
+		number, err := strconv.Atoi(n.Value.Text())
+		switch {
+		case err != nil || number == 0: // 0 is what the object begins with in each process
+		case n.Path == lwm2m.MustPath(storedPath):
+			r.retold = append(r.retold, number)
+		default:
 			r.told = append(r.told, number)
 		}
 	}
@@ -206,21 +224,21 @@ func (r *trial) pause(d time.Duration) {
 }
 
 // await waits until the server was told a number, or one after it.
-func (r *trial) await(what string, number int) {
+func (r *trial) await(what string, list *[]int, number int) {
 	r.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); r.pause(idle) {
-		if told := r.numbers(); len(told) > 0 && told[len(told)-1] >= number {
+		if told := r.numbers(list); len(told) > 0 && told[len(told)-1] >= number {
 			return
 		}
 	}
-	r.Fatalf("waited %v for %s: number %d; the server has %v, the program is at %d", patience, what, number, r.numbers(), r.program.published())
+	r.Fatalf("waited %v for %s: number %d; the server has %v, the program is at %d", patience, what, number, r.numbers(list), r.program.published())
 }
 
-// numbers returns those that the server was notified of.
-func (r *trial) numbers() []int {
+// numbers returns those of a list that the server was notified of.
+func (r *trial) numbers(list *[]int) []int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.told)
+	return slices.Clone(*list)
 }
 
 // check holds what happened against what must not.
@@ -239,7 +257,7 @@ func (r *trial) check(before found, seed uint64) {
 	if n := kinds[server.Registered]; n != 1 {
 		r.Errorf("seed %d: %d Registers, want that of the beginning", seed, n)
 	}
-	if told := r.numbers(); !slices.IsSorted(told) {
+	if told := r.numbers(&r.told); !slices.IsSorted(told) {
 		r.Errorf("seed %d: the server was notified of a number after a later one: %v", seed, told)
 	}
 	for argument, n := range r.program.runs {
@@ -254,63 +272,4 @@ func (r *trial) check(before found, seed uint64) {
 	}
 	r.Logf("%d records, %d executions answered with success, %d with an error, %d notifications, %d Updates",
 		seen.sealed, len(r.answered), r.failed, kinds[server.Notified], kinds[server.Updated])
-}
-
-// publish publishes a number, also while the agent is starting.
-func (r *trial) publish() {
-	for !r.program.next(r.Context()) && r.Context().Err() == nil {
-		r.pause(idle)
-	}
-}
-
-// publishStored publishes a number and waits until the agent has stored more than before. It returns how many it has.
-func (r *trial) publishStored(before int) (queued int) {
-	r.Helper()
-	r.publish()
-	last := -1
-	r.agent.AwaitStatus(r, fmt.Sprintf("more than %d stored notifications", before), func(s gateway.Status) bool {
-		last, queued = queued, s.Servers[0].Queued
-		return queued > before && queued == last // and no other one is about to be
-	})
-	return queued
-}
-
-// store has the agent store notifications while nothing comes through, kills it then and while they are delivered, and checks that
-// each arrives: what is on disk is told at least once, in order.
-func (r *trial) store(seed uint64) {
-	r.Helper()
-	const stored = 7
-	r.relay.sever(true)
-	before := len(r.numbers())
-	// The first one is on its way until a later one is stored behind it; what comes in the first seconds of silence may be one notification.
-	r.publish()
-	queued := r.publishStored(0)
-	queued = r.publishStored(queued)
-	first := r.program.published() + 1
-	for range stored {
-		queued = r.publishStored(queued)
-	}
-	r.agent.Stop(r) // in order, so that they are on disk before they are a minute old
-	r.agent.Restart(r)
-	for i := range 8 {
-		r.pause(time.Duration(r.random.IntN(200)) * time.Millisecond)
-		r.relay.sever(i < 3)
-		r.agent.Kill(r)
-		r.agent.Restart(r)
-	}
-	last := r.program.published()
-	r.await(fmt.Sprintf("seed %d: what was stored", seed), last)
-	told := r.numbers()[before:]
-	next := first
-	for _, number := range told { // after a kill again from the first one that the disk does not know to be delivered
-		if number == next {
-			next++
-		} else if number > next {
-			break
-		}
-	}
-	if next <= last {
-		r.Errorf("seed %d: the numbers %d to %d were stored, %d is missing in what the server was told then: %v", seed, first, last, next, told)
-	}
-	r.Logf("%d notifications stored, told as %v", queued, told)
 }
