@@ -35,6 +35,7 @@ func Client(ctx context.Context, conn net.Conn, cfg Config) (*Conn, error) {
 	}, handshake.ServerHello, handshake.HelloVerifyRequest)
 	h := &handshaker{cfg: &cfg, link: link, exchange: exchange}
 	if err := interruptible(ctx, conn, h.run); err != nil {
+		clear(h.master)
 		return nil, h.failure(err, time.Since(began))
 	}
 	return newConn(conn, h), nil

@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -155,9 +156,14 @@ func (c *Conn) alerted(payload []byte) error {
 		return io.EOF
 	}
 	c.end(alert)
+	c.forget()
+	return alert
+}
+
+// forget wipes the master secret. The caller holds c.out.
+func (c *Conn) forget() {
 	clear(c.session.MasterSecret)
 	c.session.MasterSecret = nil
-	return alert
 }
 
 // end makes the reason the error of all later writes. The caller holds c.out.
@@ -212,7 +218,7 @@ func (c *Conn) closeNotify() error {
 }
 
 // Close sends close_notify, which nobody acknowledges, unless the session has ended
-// or its reserved record numbers are used up, and closes the socket.
+// or its reserved record numbers are used up, closes the socket, and wipes the master secret.
 //
 // To keep the session for [Restore], call Session(0) before Close: nothing more is
 // sent then.
@@ -222,6 +228,7 @@ func (c *Conn) Close() error {
 		_ = c.closeNotify() // fails without a reserved number
 	}
 	c.end(net.ErrClosed)
+	c.forget()
 	c.out.Unlock()
 	return c.conn.Close()
 }
@@ -232,7 +239,7 @@ func (c *Conn) Close() error {
 // Conn sends on can be restored whenever the process ends, and no record number is
 // ever used twice. With a count of zero the Conn has sent its last record.
 //
-// It fails with [ErrSessionEnded] after a fatal alert, which ends a session for
+// It fails with [ErrSessionEnded] after Close, and after a fatal alert, which ends a session for
 // good (RFC 5246, section 7.2.2).
 func (c *Conn) Session(count uint64) (*Session, error) {
 	return c.save(func() uint64 { return c.out.sealer.Reserve(count) })
@@ -288,14 +295,14 @@ func (c *Conn) Remaining() uint64 {
 func (c *Conn) Parameters() Parameters {
 	c.out.Lock()
 	defer c.out.Unlock()
-	s := c.session.clone()
+	s := &c.session
 	return Parameters{
 		Suite:                s.Suite,
 		Resumed:              c.resumed,
 		Restored:             c.restored,
 		ExtendedMasterSecret: s.ExtendedMasterSecret,
-		LocalCID:             s.LocalCID,
-		RemoteCID:            s.RemoteCID,
+		LocalCID:             bytes.Clone(s.LocalCID),
+		RemoteCID:            bytes.Clone(s.RemoteCID),
 	}
 }
 

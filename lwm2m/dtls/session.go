@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -113,7 +114,15 @@ func credentialsDigest(master []byte, kind string, parts ...[]byte) []byte {
 	mac := hmac.New(sha256.New, master)
 	mac.Write([]byte(kind))
 	for _, p := range parts {
-		mac.Write(opaque(3, p))
+		mac.Write(binary.BigEndian.AppendUint32(nil, uint32(len(p)))[1:]) //nolint:gosec // the configuration bounds them
+		mac.Write(p)
 	}
-	return mac.Sum(nil)
+	sum := mac.Sum(nil)
+	// The hash has the end of what it was given, a pre-shared key, in a block of its own: one that is begun with a byte and filled up
+	// takes its place.
+	var blank [sha256.BlockSize]byte
+	mac.Reset()
+	mac.Write(blank[:1])
+	mac.Write(blank[1:])
+	return sum
 }

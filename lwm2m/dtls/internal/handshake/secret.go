@@ -104,7 +104,7 @@ func prf(out, secret []byte, label string, seeds ...[]byte) {
 		}
 		return mac.Sum(nil)
 	}
-	a := seed // A(0)
+	a := seed // A(0); none of them tells anything without the secret
 	for len(out) > 0 {
 		a = sum(a) // A(i)
 		block := sum(a, seed)

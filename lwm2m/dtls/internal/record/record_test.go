@@ -334,6 +334,24 @@ func TestAhead(t *testing.T) {
 	}
 }
 
+// TestGrowsOnce: a record that does not fit is made in a new array at once. One that grew on the way would leave the payload in each.
+func TestGrowsOnce(t *testing.T) {
+	for _, a := range []AEAD{CCM8, CCM, GCM} {
+		s, _ := pair(t, a, []byte{1, 2, 3, 4})
+		short := make([]byte, 0, 100)
+		for size := 200; size < 500; size += 4 { // of some, the last bytes fall into another size class of Go's allocator
+			payload := make([]byte, size)
+			if n := testing.AllocsPerRun(1, func() {
+				if _, err := s.Append(short, 1, ApplicationData, payload); err != nil {
+					t.Fatal(err)
+				}
+			}); n != 1 {
+				t.Errorf("AEAD %d, %d bytes: %v allocations, want 1", a, size, n)
+			}
+		}
+	}
+}
+
 func TestTooLong(t *testing.T) {
 	s, _ := pair(t, CCM8, nil)
 	if _, err := s.Append(nil, 1, ApplicationData, make([]byte, MaxPayload+1)); err == nil {

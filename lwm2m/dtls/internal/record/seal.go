@@ -1,6 +1,9 @@
 package record
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // Sealer makes the records of one side. Its zero value seals in epoch 0.
 type Sealer struct {
@@ -60,12 +63,14 @@ func (s *Sealer) Overhead(epoch uint16) int {
 }
 
 // Append appends payload as the next record of the epoch to dst. It does not
-// allocate if dst has room for Overhead and payload.
+// allocate if dst has room for Overhead and payload, and leaves no copy of the payload behind if
+// it does.
 func (s *Sealer) Append(dst []byte, epoch uint16, typ Type, payload []byte) ([]byte, error) {
 	number, err := s.number(epoch, len(payload))
 	if err != nil {
 		return dst, err
 	}
+	dst = slices.Grow(dst, s.Overhead(epoch)+len(payload))
 	if epoch == 0 {
 		dst = appendHeader(dst, typ, number, nil, len(payload))
 		return append(dst, payload...), nil
