@@ -1,20 +1,20 @@
 package config
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"maps"
 	"net/url"
 	"slices"
-	"strings"
 
 	"lwm2m-agent/agent/keys"
 )
 
 // keyReader reads a key file: its text, and whether others than owner and group
-// have access to it.
-type keyReader func(file string) (text string, open bool, err error)
+// have access to it. The text is the caller's, to be cleared.
+type keyReader func(file string) (text []byte, open bool, err error)
 
 // account reads what a server and the bootstrap server have in common.
 func (b *builder) account(n *node, title string) Account {
@@ -65,6 +65,7 @@ func (b *builder) keyFile(a *Account, n *node) Secret {
 	name, _ := n.value.(string)
 	name = n.path(name)
 	text, open, err := b.readKey(name)
+	defer clear(text)
 	bad := func(format string, args ...any) Secret {
 		b.problems = append(b.problems, a.Problem("key_file", format, args...))
 		return Secret{}
@@ -83,11 +84,11 @@ func (b *builder) keyFile(a *Account, n *node) Secret {
 }
 
 // whyNoKey says what is wrong with the content of a key file, as far as that gives nothing of it away.
-func whyNoKey(text string) string {
-	text = strings.TrimSpace(text)
-	digits := strings.Trim(text, "0123456789abcdefABCDEF") == ""
+func whyNoKey(text []byte) string {
+	text = bytes.TrimSpace(text)
+	digits := len(bytes.Trim(text, "0123456789abcdefABCDEF")) == 0
 	switch {
-	case text == "":
+	case len(text) == 0:
 		return ": it is empty"
 	case digits && len(text)%2 != 0:
 		return fmt.Sprintf(": it has %d digits, two are a byte", len(text))
@@ -98,9 +99,9 @@ func whyNoKey(text string) string {
 }
 
 // readKeyFile is the keyReader for files.
-func readKeyFile(file string) (string, bool, error) {
+func readKeyFile(file string) ([]byte, bool, error) {
 	text, mode, err := readBounded(file, maxKeyFile)
-	return string(text), mode&0o027 != 0, err
+	return text, mode&0o027 != 0, err
 }
 
 // apart are the keys of a server that can be edited without making its account anew.
@@ -122,7 +123,7 @@ func fingerprint(n *node, a *Account) string {
 	if a.Held.Kind != "" {
 		_, _ = fmt.Fprintf(h, "held=%s\n", a.Held)
 	}
-	sum := sha256.Sum256(a.Key.Reveal())
+	sum := sha256.Sum256(a.Key.bytes())
 	h.Write(sum[:])
 	for _, part := range [][]byte{a.Public, a.ServerKey} {
 		if part != nil {

@@ -166,8 +166,9 @@ func (b *builder) credential(a *Account, key string, n *node, secret bool) (name
 	case secret && open:
 		b.bad(a, key, "%s is open to others than its owner and group; run: chmod 0600 %s", name, name)
 	default:
-		return name, []byte(content), true
+		return name, content, true
 	}
+	clear(content)
 	return name, nil, false
 }
 
@@ -220,6 +221,7 @@ func parsePrivateKey(text []byte) (*ecdsa.PrivateKey, error) {
 				return nil, errEncrypted
 			}
 			der = block.Bytes
+			defer clear(der)
 			break
 		}
 	}

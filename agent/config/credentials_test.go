@@ -84,13 +84,13 @@ func newPKI(t *testing.T) (p pki) {
 
 // reader is a keyReader of files by name.
 func reader(files map[string]string) keyReader {
-	return func(file string) (string, bool, error) {
+	return func(file string) ([]byte, bool, error) {
 		name := filepath.Base(file)
 		text, ok := files[name]
 		if !ok {
-			return "", false, &fs.PathError{Op: "open", Path: file, Err: fs.ErrNotExist}
+			return nil, false, &fs.PathError{Op: "open", Path: file, Err: fs.ErrNotExist}
 		}
-		return text, strings.HasPrefix(name, "open-"), nil
+		return []byte(text), strings.HasPrefix(name, "open-"), nil
 	}
 }
 

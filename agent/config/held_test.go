@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -24,7 +25,7 @@ func TestHeldKey(t *testing.T) {
 	} {
 		src := sources(psk + text)
 		src[0].file = "/etc/lwm2m-agent/agent.toml"
-		cfg, err := build(src, Options{}, func(string) (string, bool, error) { return "00112233", false, nil })
+		cfg, err := build(src, Options{}, func(string) ([]byte, bool, error) { return []byte("00112233"), false, nil })
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
@@ -52,7 +53,7 @@ func TestHeldPrivateKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	der, _ := x509.MarshalPKIXPublicKey(key.Public())
-	files := func(string) (string, bool, error) { return string(der), false, nil }
+	files := func(string) ([]byte, bool, error) { return bytes.Clone(der), false, nil }
 	const rpk = "[[server]]\nshort_server_id = 1\nuri = 'coaps://h'\nserver_public_key_file = 's'\nprivate_key_file = "
 	for text, want := range map[string]keys.Place{
 		"'tpm:0x81000001'":    {Kind: keys.TPM, Handle: 0x81000001},

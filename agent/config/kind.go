@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"math"
@@ -201,12 +202,14 @@ const maxPSK = 64
 
 var hexKey = kind{fmt.Sprintf("1 to %d bytes in hexadecimal", maxPSK), func(v any) (any, bool) {
 	s, _ := v.(string)
-	return parseKey(s)
+	return parseKey([]byte(s))
 }}
 
-func parseKey(s string) (Secret, bool) {
-	b, err := hex.DecodeString(strings.TrimSpace(s))
-	if err != nil || len(b) == 0 || len(b) > maxPSK {
+func parseKey(text []byte) (Secret, bool) {
+	text = bytes.TrimSpace(text)
+	b := make([]byte, hex.DecodedLen(len(text)))
+	defer clear(b)
+	if _, err := hex.Decode(b, text); err != nil || len(b) == 0 || len(b) > maxPSK {
 		return Secret{}, false
 	}
 	return NewSecret(b), true

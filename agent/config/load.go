@@ -227,6 +227,7 @@ func readSource(file string) (*source, *Problem) {
 var (
 	errTooLong    = errors.New("is longer than it may be")
 	errNotRegular = errors.New("is not a regular file")
+	errGrows      = errors.New("grows while it is read")
 )
 
 // readBounded reads a regular file of at most most bytes.
@@ -243,11 +244,19 @@ func readBounded(file string, most int64) (text []byte, mode fs.FileMode, err er
 	if !info.Mode().IsRegular() {
 		return nil, 0, errNotRegular
 	}
-	text, err = io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(text)) > most {
-		err = errTooLong
+	if info.Size() > most {
+		return nil, 0, errTooLong
 	}
-	return text, info.Mode().Perm(), err
+	text = make([]byte, info.Size()+1) // at once: it may be a key, and what grows leaves copies behind
+	n, err := io.ReadFull(f, text)
+	if err == nil {
+		clear(text)
+		return nil, 0, errGrows
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return text[:n], info.Mode().Perm(), err
 }
 
 // reason is an error without the path that the problem names already.

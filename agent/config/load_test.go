@@ -37,7 +37,7 @@ var drivers = map[string]Driver{
 }
 
 // noKeys is the reader of a machine without key files.
-func noKeys(string) (string, bool, error) { return "", false, fs.ErrNotExist }
+func noKeys(string) ([]byte, bool, error) { return nil, false, fs.ErrNotExist }
 
 func sources(texts ...string) []*source {
 	list := make([]*source, len(texts))
@@ -190,11 +190,11 @@ address = 0x77
 // TestKeyAlternatives: a later file that names a key in another way replaces it.
 func TestKeyAlternatives(t *testing.T) {
 	const base = "[[server]]\nshort_server_id=1\nuri='coaps://h'\nidentity='i'\nkey='aa'\n"
-	read := func(file string) (string, bool, error) {
+	read := func(file string) ([]byte, bool, error) {
 		if file != "agent.d/new.psk" {
 			t.Errorf("read %q", file)
 		}
-		return "bb\n", false, nil
+		return []byte("bb\n"), false, nil
 	}
 	cfg, err := build(sources(base, "[[server]]\nshort_server_id=1\nkey_file='new.psk'\n"), Options{}, read)
 	if err != nil {

@@ -1,8 +1,8 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
-	"strings"
 )
 
 // Page says where the page for people is served, and what it may do.
@@ -50,17 +50,18 @@ func (b *builder) token(p *Page, n *node) Secret {
 		return Secret{}
 	}
 	text, open, err := b.readKey(name)
+	defer clear(text)
 	switch {
 	case err != nil:
 		return bad("%s cannot be read: %s", name, reason(err))
 	case open:
 		return bad("%s is open to others than its owner and group; run: chmod 0600 %s", name, name)
 	}
-	text = strings.TrimSpace(text)
-	if len(text) < minToken || len(text) > maxToken || strings.ContainsFunc(text, notInToken) {
+	token := bytes.TrimSpace(text)
+	if len(token) < minToken || len(token) > maxToken || bytes.ContainsFunc(token, notInToken) {
 		return bad(`%s does not hold a token; allowed: %d to %d letters, digits, "-" and "_", as from: openssl rand -hex 16`, name, minToken, maxToken)
 	}
-	return NewSecret([]byte(text))
+	return NewSecret(token)
 }
 
 // notInToken reports whether a character would have to be quoted in an address.

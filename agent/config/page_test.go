@@ -9,18 +9,18 @@ import (
 const goodToken = "0123456789abcdef"
 
 // tokens is a keyReader of the files that TestPage names.
-func tokens(file string) (text string, open bool, err error) {
+func tokens(file string) (text []byte, open bool, err error) {
 	switch {
 	case strings.HasSuffix(file, "good"):
-		return goodToken + "\n", false, nil
+		return []byte(goodToken + "\n"), false, nil
 	case strings.HasSuffix(file, "open"):
-		return goodToken, true, nil
+		return []byte(goodToken), true, nil
 	case strings.HasSuffix(file, "short"):
-		return "hunter2hunter2", false, nil
+		return []byte("hunter2hunter2"), false, nil
 	case strings.HasSuffix(file, "odd"):
-		return goodToken + "&x", false, nil
+		return []byte(goodToken + "&x"), false, nil
 	}
-	return "", false, errors.New("there is none")
+	return nil, false, errors.New("there is none")
 }
 
 // TestPage: the page is nowhere unless somebody asks for it, reads only unless somebody asks for

@@ -11,27 +11,30 @@ const redacted = "***"
 // Secret holds key material. However it is printed, logged or marshalled, it
 // shows as ***, or as an address where only its insides are seen: a function is
 // the one thing whose content no formatter shows. The zero Secret is none.
-type Secret struct{ reveal func() []byte }
+type Secret struct{ held func() []byte }
 
 // NewSecret returns a secret with a copy of b.
 func NewSecret(b []byte) Secret {
 	held := bytes.Clone(b)
-	return Secret{func() []byte { return bytes.Clone(held) }}
+	return Secret{func() []byte { return held }}
 }
 
-// Reveal returns a copy of the bytes.
-func (s Secret) Reveal() []byte {
-	if s.reveal == nil {
+// bytes returns the bytes themselves, which nobody may change.
+func (s Secret) bytes() []byte {
+	if s.held == nil {
 		return nil
 	}
-	return s.reveal()
+	return s.held()
 }
 
-// IsZero reports whether there is no secret.
-func (s Secret) IsZero() bool { return len(s.Reveal()) == 0 }
+// Reveal returns a copy of the bytes, nil for none. Who is done with it clears it.
+func (s Secret) Reveal() []byte { return bytes.Clone(s.bytes()) }
 
-// Equal reports whether two secrets are the same.
-func (s Secret) Equal(t Secret) bool { return bytes.Equal(s.Reveal(), t.Reveal()) }
+// IsZero reports whether there is no secret.
+func (s Secret) IsZero() bool { return len(s.bytes()) == 0 }
+
+// Equal reports whether two secrets are the same. Both are this machine's own.
+func (s Secret) Equal(t Secret) bool { return bytes.Equal(s.bytes(), t.bytes()) }
 
 // Format implements fmt.Formatter for every verb.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }

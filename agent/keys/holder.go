@@ -94,12 +94,16 @@ func readFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // only read
-	b, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
-	if err == nil && len(b) > maxKeyFile {
-		clear(b)
-		return nil, fmt.Errorf("%s is longer than a key may be", name)
+	b := make([]byte, maxKeyFile+1) // at once: what grows leaves copies behind
+	n, err := io.ReadFull(f, b)
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return b[:n], nil
+	case err == nil:
+		err = fmt.Errorf("%s is longer than a key may be", name)
 	}
-	return b, err
+	clear(b)
+	return nil, err
 }
 
 // reason is an error without the path, which is told otherwise.

@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
-	"unicode"
 )
 
 // The bounds of a pre-shared key in bytes (RFC 4279, section 5.3, wants 64 at least).
@@ -27,14 +26,14 @@ var (
 
 // ParsePSK reads a pre-shared key in hexadecimal; white space does not count.
 func ParsePSK(text []byte) ([]byte, error) {
-	digits := bytes.Map(func(r rune) rune {
-		if unicode.IsSpace(r) {
-			return -1
-		}
-		return r
-	}, text)
+	digits := make([]byte, 0, len(text))
+	for _, field := range bytes.Fields(text) {
+		digits = append(digits, field...)
+	}
+	defer clear(digits)
 	key := make([]byte, hex.DecodedLen(len(digits)))
 	if _, err := hex.Decode(key, digits); err != nil || len(key) < minPSK || len(key) > maxPSK {
+		clear(key)
 		return nil, ErrPSK
 	}
 	return key, nil
@@ -46,6 +45,7 @@ func ParsePrivateKey(b []byte) (*ecdsa.PrivateKey, error) {
 	for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type == "PRIVATE KEY" || block.Type == "EC PRIVATE KEY" {
 			der = block.Bytes
+			defer clear(der)
 			break
 		}
 	}

@@ -185,9 +185,11 @@ func (h *Holder) unseal(name string, text []byte) (psk []byte, err error) {
 		return errors.Join(err, flush())
 	})
 	if err != nil {
+		clear(psk)
 		return nil, fmt.Errorf("unseal %s: %w", name, err)
 	}
 	if len(psk) < minPSK || len(psk) > maxPSK {
+		clear(psk)
 		return nil, fmt.Errorf("unseal %s: what is inside %w", name, ErrPSK)
 	}
 	return psk, nil

@@ -45,6 +45,7 @@ func List(dir string, h *keys.Holder) ([]Entry, error) {
 var describers = map[string]func(e *Entry, content []byte) error{
 	endPSK: func(e *Entry, content []byte) error {
 		psk, err := keys.ParsePSK(content)
+		defer clear(psk)
 		e.What, e.Fingerprint, e.Detail = "pre-shared key", shortPrint(psk), fmt.Sprintf("%d bytes", len(psk))
 		return err
 	},

@@ -160,7 +160,9 @@ func (m *Maker) preShared(o *Order) (*Credential, error) {
 	if !o.Seal {
 		name := m.file(o, endPSK)
 		c.Key = name
-		return c, m.write(c, name, []byte(hex.EncodeToString(psk)+"\n"), false, o.Force)
+		text := append(hex.AppendEncode(make([]byte, 0, hex.EncodedLen(len(psk))+1), psk), '\n')
+		defer clear(text)
+		return c, m.write(c, name, text, false, o.Force)
 	}
 	name := m.file(o, endSealed)
 	if exists(name) && !o.Force {
@@ -229,7 +231,9 @@ func (m *Maker) signer(c *Credential, o *Order) (signer crypto.Signer, keep func
 			return fmt.Errorf("encode the key: %w", err)
 		}
 		defer clear(der)
-		return m.write(c, c.Key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), false, o.Force)
+		text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+		defer clear(text)
+		return m.write(c, c.Key, text, false, o.Force)
 	}, nil
 }
 
@@ -334,6 +338,8 @@ func print256(der []byte) string {
 // shortPrint is the fingerprint of a pre-shared key: enough to tell two apart, too
 // little to find out one.
 func shortPrint(psk []byte) string {
-	sum := sha256.Sum256(append([]byte("lwm2m-agent psk "), psk...))
-	return "psk:" + hex.EncodeToString(sum[:4])
+	h := sha256.New()
+	h.Write([]byte("lwm2m-agent psk "))
+	h.Write(psk)
+	return "psk:" + hex.EncodeToString(h.Sum(nil)[:4])
 }

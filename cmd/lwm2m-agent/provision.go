@@ -206,11 +206,16 @@ func contentOf(c *call, name string) ([]byte, error) {
 		defer file.Close() //nolint:errcheck // only read
 		r = file
 	}
-	b, err := io.ReadAll(io.LimitReader(r, maxContent+1))
-	if err == nil && len(b) > maxContent {
-		return nil, fmt.Errorf("%s is too long for a key or certificate", name)
+	b := make([]byte, maxContent+1) // at once: it may be a key, and what grows leaves copies behind
+	n, err := io.ReadFull(r, b)
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return b[:n], nil
+	case err == nil:
+		err = fmt.Errorf("%s is too long for a key or certificate", name)
 	}
-	return b, err
+	clear(b)
+	return nil, err
 }
 
 func printCredential(w io.Writer, made *provision.Credential, lines string) {
