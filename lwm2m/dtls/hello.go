@@ -159,6 +159,8 @@ func (h *serverHello) parseExtensions(extensions cryptobyte.String, offered *cli
 			return refuse(AlertUnsupportedExtension, "server sent extension %d unasked", ext)
 		case !h.parseExtension(ext, data):
 			return refuse(AlertDecodeError, "ServerHello has a malformed extension %d", ext)
+		case ext == extRenegotiation && len(data) > 1: // RFC 5746, section 3.4
+			return refuse(AlertHandshakeFailure, "server takes the first handshake for a renegotiation")
 		}
 		seen = append(seen, ext) // at most as many as are offered
 	}
@@ -181,7 +183,7 @@ func (h *serverHello) parseExtension(ext uint16, data cryptobyte.String) bool {
 		return data.ReadUint8LengthPrefixed(&formats) && data.Empty() && bytes.IndexByte(formats, pointPlain) >= 0
 	case extRenegotiation:
 		var verifyData cryptobyte.String
-		return data.ReadUint8LengthPrefixed(&verifyData) && data.Empty() && verifyData.Empty()
+		return data.ReadUint8LengthPrefixed(&verifyData) && data.Empty()
 	case extConnectionID:
 		var cid cryptobyte.String
 		ok := data.ReadUint8LengthPrefixed(&cid) && data.Empty()

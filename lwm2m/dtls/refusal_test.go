@@ -1,6 +1,7 @@
 package dtls_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -126,7 +127,11 @@ func TestLies(t *testing.T) {
 		"certificate type in PSK": {false, hello, extension("\x00\x14\x00\x01\x02"), dtls.AlertUnsupportedExtension},
 		"extension twice":         {false, hello, extension("\xff\x01\x00\x01\x00"), dtls.AlertIllegalParameter},
 		"malformed EMS":           {false, hello, replace("\x00\x17\x00\x00", "\x00\x17\x00\x01\x00"), dtls.AlertDecodeError},
-		"renegotiation":           {false, hello, replace("\xff\x01\x00\x01\x00", "\xff\x01\x00\x01\x01"), dtls.AlertDecodeError},
+		"malformed renegotiation": {false, hello, replace("\xff\x01\x00\x01\x00", "\xff\x01\x00\x01\x01"), dtls.AlertDecodeError},
+		"renegotiation of another": {false, hello, func(b []byte) []byte {
+			b[39]++
+			return bytes.Replace(b, []byte("\xff\x01\x00\x01\x00"), []byte("\xff\x01\x00\x02\x01\x07"), 1)
+		}, dtls.AlertHandshakeFailure},
 		"malformed connection ID": {false, hello, replace("\x00\x36\x00\x01\x00", "\x00\x36\x00\x01\x05"), dtls.AlertDecodeError},
 		"hello done with a body":  {false, done, longer, dtls.AlertDecodeError},
 		"bytes behind the hint":   {false, keyExchange, longer, dtls.AlertDecodeError},
