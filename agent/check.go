@@ -31,6 +31,9 @@ const checkTime = 12 * time.Second
 // once, each actuator looked at, each server's name resolved and its route
 // looked up. It changes nothing. An error that is a config.Problems is the configuration's.
 func Check(ctx context.Context, path, stateDir string) ([]CheckRow, error) {
+	if err := KeepMemory(); err != nil {
+		return nil, err
+	}
 	cfg, err := Load(path, stateDir, "")
 	if err != nil {
 		return nil, err
@@ -136,7 +139,9 @@ func checkKey(cfg *config.Config, name string, s *config.Account) []CheckRow {
 	holder := keys.Holder{Device: cfg.TPM.Device}
 	var err error
 	if s.Security == config.SecurityPSK {
-		_, err = holder.PSK(s.Held)
+		var psk []byte
+		psk, err = holder.PSK(s.Held)
+		clear(psk)
 	} else {
 		_, err = holder.Signer(s.Held)
 	}

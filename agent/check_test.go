@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"lwm2m-agent/hw"
 )
 
@@ -51,6 +53,20 @@ func TestBadInput(t *testing.T) {
 				t.Errorf("%v\nwant %s", err, want)
 			}
 		})
+	}
+}
+
+// TestCheckKeepsMemory: a check reads keys too, which no core file may have.
+func TestCheckKeepsMemory(t *testing.T) {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	dir := files(t, map[string]string{"agent.toml": "endpoint = \"gw\"\n"})
+	if _, err := Check(t.Context(), filepath.Join(dir, "agent.toml"), dir); err != nil {
+		t.Fatal(err)
+	}
+	if dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || dumpable != 0 {
+		t.Errorf("the process is dumpable: %d, %v", dumpable, err)
 	}
 }
 

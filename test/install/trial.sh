@@ -81,6 +81,7 @@ hold "the time zone of the system is set" lwm2m-agent write /3/0/15 Etc/GMT-2
 hold "by timedated" test "$(readlink -f /etc/localtime)" = /usr/share/zoneinfo/Etc/GMT-2
 hold "the unit is without mistakes" systemd-analyze verify --man=no /usr/lib/systemd/system/lwm2m-agent.service /usr/lib/systemd/system/lwm2m-agent.socket
 hold "exposure of at most 2.0" exposed lwm2m-agent.service
+hold "its memory is never swapped out" test "$(systemctl show -P MemorySwapMax lwm2m-agent)" = 0
 hold "nor of its helper" exposed lwm2m-agent-helper.service
 hold "the helper's units are without mistakes" systemd-analyze verify --man=no /usr/lib/systemd/system/lwm2m-agent-helper.service /usr/lib/systemd/system/lwm2m-agent-helper.socket
 refuse "the helper does not run before somebody needs it" systemctl is-active --quiet lwm2m-agent-helper.service
