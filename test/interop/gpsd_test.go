@@ -4,6 +4,7 @@ package interop
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -79,29 +80,24 @@ func receiver(t *testing.T) (path string) {
 	return path
 }
 
-// TestGPSD: what a receiver says gives the same object 6 through the real gpsd, from its serial port, from a log of it, and by a modem's own
-// command. A gpsd that has ended is told, and followed again when it is back.
+// TestGPSD: what a receiver says gives the same object 6 through the real gpsd, for which gpsfake plays a log of it, from that log, from a
+// serial port, and by a modem's own command. A gpsd that has ended is told, and followed again when it is back.
 func TestGPSD(t *testing.T) {
 	t.Parallel()
 	port := freePort(t)
 	a := locating(t, fmt.Sprintf("source = \"gpsd\"\naddress = \"127.0.0.1:%d\"\n", port))
 	awaitTrouble(t, a, "receiver-failing", "gpsd")
-	device := receiver(t)
-	daemon := gpsd(t, port, device)
+	daemon := gpsfake(t, port)
 	awaitPosition(t, a)
-	daemon.Kill(t)
+	daemon.Stop(t)
 	awaitTrouble(t, a, "receiver-failing", "gpsd")
-	gpsd(t, port, device)
+	gpsfake(t, port)
 	a.AwaitStatus(t, "gpsd is back", func(s gateway.Status) bool { return trouble(s, "receiver-failing") == "" })
 	a.Stop(t)
 
-	log := filepath.Join(t.TempDir(), "log.nmea")
-	if err := os.WriteFile(log, []byte(epoch(time.Now().UTC().Truncate(time.Second))), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	for _, source := range []string{
 		fmt.Sprintf("source = \"nmea\"\ndevice = %q\n", receiver(t)),
-		fmt.Sprintf("source = \"nmea\"\ndevice = %q\n", log),
+		fmt.Sprintf("source = \"nmea\"\ndevice = %q\n", recorded(t)),
 		fmt.Sprintf("source = \"modem\"\ndevice = \"wwan\"\n[[modem]]\nname = \"wwan\"\ndriver = \"at\"\nport = %q\n", located(t)),
 	} {
 		a := locating(t, source)
@@ -148,11 +144,43 @@ func quectel(epoch string) string {
 	return fmt.Sprintf("+QGPSLOC: %s,%.5f,%.5f,%.1f,%s,3,%s,%s,%s,%s,%s", rmc[1], degrees(rmc[3], 2), degrees(rmc[5], 3), hdop, gga[9], rmc[8], vtg[7], rmc[7], rmc[9], gga[7])
 }
 
-// gpsd starts the daemon on a serial port.
-func gpsd(t *testing.T, port int, device string) *process.Process {
+// recorded is a log of what the receiver has said in the last seconds.
+func recorded(t *testing.T) (path string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "/usr/sbin/gpsd", "-N", "-n", "-b", "-S", fmt.Sprint(port), device)
-	return process.Start(t, cmd, workspace.Artifact(t, "gpsd.log"))
+	var log strings.Builder
+	now := time.Now().UTC().Truncate(time.Second)
+	for ago := range 5 {
+		log.WriteString(epoch(now.Add(time.Duration(ago-4) * time.Second)))
+	}
+	path = filepath.Join(t.TempDir(), "log.nmea")
+	if err := os.WriteFile(path, []byte(log.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+//go:embed testdata/gpsfake.sh
+var gpsfakeScript string
+
+// gpsfake starts gpsfake, which starts the real gpsd at a port, with a receiver at a pseudo-terminal, and plays a log there again and again.
+func gpsfake(t *testing.T, port int) *process.Process {
+	t.Helper()
+	version, err := exec.CommandContext(t.Context(), "/usr/sbin/gpsd", "-V").Output() // of which gpsfake must be, too
+	if err != nil {
+		t.Fatalf("gpsd: %v", err)
+	}
+	dir := workspace.Cached(t, "gpsfake", []string{gpsfakeScript, string(version)}, func(dir string) error {
+		fetch := exec.CommandContext(t.Context(), "bash", "-s", dir)
+		fetch.Stdin = strings.NewReader(gpsfakeScript)
+		if out, err := fetch.CombinedOutput(); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
+	})
+	// -n: gpsd listens to the receiver from the start. -c: an epoch of four sentences each second.
+	cmd := exec.CommandContext(t.Context(), "python3", filepath.Join(dir, "usr/bin/gpsfake"), "-n", "-c", "0.25", "-P", fmt.Sprint(port), recorded(t))
+	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(dir, "usr/lib/python3/dist-packages"), "TMPDIR="+t.TempDir())
+	return process.Start(t, cmd, workspace.Artifact(t, "gpsfake.log"))
 }
 
 // awaitPosition waits until object 6 has all that the receiver says.
