@@ -150,6 +150,7 @@ type Signal struct {
 	SNR  *float64  // dB, signal to noise and interference
 
 	Coverage *int64 // coverage enhancement level of NB-IoT and LTE-M, 0 to 3
+	Srxlev   *int64 // dB, cell selection receive level (3GPP TS 36.304, clause 5.2.3.2)
 }
 
 // Strength returns the measure that suits the technology: RSRP where there is

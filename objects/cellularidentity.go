@@ -9,16 +9,18 @@ import (
 type CellularIdentity struct {
 	ICCID, IMSI, MSISDN string // digits; empty if not known
 	SINR, Coverage      *int64 // dB; level of coverage enhancement, 0 to 3
+	Srxlev              *int64 // dB
 }
 
 // The resources of object 10308 that are served (OMA registry, version 2.0). The retries of APNs (4 to
-// 6) are the affair of who makes the connection, and no modem tells SRXLEV (8).
+// 6) are the affair of who makes the connection.
 const (
 	objectCellularIdentity = 10308
 	ridICCID               = 1
 	ridIMSI                = 2
 	ridMSISDN              = 3
 	ridExtensionSINR       = 7
+	ridSrxlev              = 8
 	ridCoverageLevel       = 9
 )
 
@@ -50,6 +52,7 @@ func (c *CellularExtension) Publish(id CellularIdentity) error {
 		setOrRemoveText(&b, rid, text)
 	}
 	setOrRemoveNumber(&b, ridExtensionSINR, id.SINR)
+	setOrRemoveNumber(&b, ridSrxlev, id.Srxlev)
 	setOrRemoveNumber(&b, ridCoverageLevel, id.Coverage)
 	return c.pub.Publish(&b)
 }

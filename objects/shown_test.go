@@ -8,7 +8,7 @@ import (
 )
 
 func fullIdentity() CellularIdentity {
-	return CellularIdentity{ICCID: "8949020000123456789", IMSI: "262011234567890", MSISDN: "4915112345678", SINR: new(int64(-3)), Coverage: new(int64(1))}
+	return CellularIdentity{ICCID: "8949020000123456789", IMSI: "262011234567890", MSISDN: "4915112345678", SINR: new(int64(-3)), Srxlev: new(int64(31)), Coverage: new(int64(1))}
 }
 
 func fullNR() NRConnectivity {
@@ -34,12 +34,12 @@ func TestCellularExtension(t *testing.T) {
 	f.check(err)
 	f.check(c.Publish(fullIdentity()))
 	f.has(map[string]string{
-		"/10308/0/1": "8949020000123456789", "/10308/0/2": "262011234567890", "/10308/0/3": "4915112345678", "/10308/0/7": "-3", "/10308/0/9": "1",
-		"/10308/0/4": "", "/10308/0/8": "",
+		"/10308/0/1": "8949020000123456789", "/10308/0/2": "262011234567890", "/10308/0/3": "4915112345678", "/10308/0/7": "-3", "/10308/0/8": "31",
+		"/10308/0/4": "", "/10308/0/9": "1",
 	})
 	f.unchangeable("/10308/0/3")
 	f.check(c.Publish(CellularIdentity{ICCID: "8949020000123456789"}))
-	f.has(map[string]string{"/10308/0/1": "8949020000123456789", "/10308/0/2": "", "/10308/0/3": "0", "/10308/0/7": "", "/10308/0/9": ""})
+	f.has(map[string]string{"/10308/0/1": "8949020000123456789", "/10308/0/2": "", "/10308/0/3": "0", "/10308/0/7": "", "/10308/0/8": "", "/10308/0/9": ""})
 }
 
 func TestNRConnectivity(t *testing.T) {

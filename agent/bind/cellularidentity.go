@@ -10,7 +10,7 @@ import (
 // identityOf puts what object 10308 shows into its words.
 func identityOf(s *modem.State) objects.CellularIdentity {
 	return objects.CellularIdentity{
-		ICCID: s.SIM.ICCID, IMSI: s.SIM.IMSI, MSISDN: s.SIM.MSISDN, SINR: whole(s.Signal.SNR), Coverage: s.Signal.Coverage,
+		ICCID: s.SIM.ICCID, IMSI: s.SIM.IMSI, MSISDN: s.SIM.MSISDN, SINR: whole(s.Signal.SNR), Coverage: s.Signal.Coverage, Srxlev: s.Signal.Srxlev,
 	}
 }
 

@@ -19,7 +19,7 @@ func sentBy(d *desk, do func() error) ([]string, error) {
 	err := do()
 	synctest.Wait()
 	sent := slices.DeleteFunc(d.sim.Commands()[before:], func(c string) bool {
-		return !strings.Contains(c, "=") && c != "AT+NRB" && c != "AT+CRESET" || strings.HasSuffix(c, "?") || strings.HasPrefix(c, "AT+COPS=3") || strings.HasPrefix(c, "AT+CGCONTRDP") || strings.HasPrefix(c, "AT+CGPADDR") || c == "AT+UCGED=5"
+		return !strings.Contains(c, "=") && c != "AT+NRB" && c != "AT+CRESET" || strings.HasSuffix(c, "?") || strings.HasPrefix(c, "AT+COPS=3") || strings.HasPrefix(c, "AT+CGCONTRDP") || strings.HasPrefix(c, "AT+CGPADDR") || c == "AT+UCGED=5" || strings.HasPrefix(c, "AT+QENG=")
 	})
 	return sent, err
 }

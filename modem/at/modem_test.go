@@ -153,6 +153,9 @@ func describe(s *modem.State) string {
 		n.Registration, n.Technology, n.Operator, n.MCC, n.MNC, shown(n.Area), shown(n.Cell), n.Band, n.TDD(), n.Reject)
 	sig := &s.Signal
 	fmt.Fprintf(&b, "RSSI %s RSRP %s RSRQ %s SNR %s coverage %s\n", shown(sig.RSSI), shown(sig.RSRP), shown(sig.RSRQ), shown(sig.SNR), shown(sig.Coverage))
+	if sig.Srxlev != nil {
+		fmt.Fprintf(&b, "Srxlev %d\n", *sig.Srxlev)
+	}
 	for _, c := range s.Bearers {
 		fmt.Fprintf(&b, "bearer %d %q type %d active %v %v via %v DNS %v", c.CID, c.APN, c.Type, c.Active, c.Addresses, c.Gateways, c.DNS)
 		if c.Traffic != nil {
@@ -259,7 +262,7 @@ func TestIdle(t *testing.T) {
 			synctest.Wait()
 			want := 0
 			if every > 0 {
-				want = int(time.Hour / every)
+				want = 2 * int(time.Hour/every) // AT+QCSQ, AT+QENG
 			}
 			if sent := d.sim.Commands()[before:]; len(sent) != want {
 				t.Errorf("measured every %v: %d commands in an hour, want %d", every, len(sent), want)

@@ -34,9 +34,7 @@ func radioStatistics(ctx context.Context, s *session, text string) (modem.Signal
 		case "rsrq":
 			sig.RSRQ = &tenth
 		case "ecl":
-			if n >= 0 && n <= 3 {
-				sig.Coverage = new(int64(n))
-			}
+			sig.Coverage = coverage(f, len(f)-1)
 		}
 	}
 	return sig, nil

@@ -43,6 +43,15 @@ func decibels(f []string, i int) *float64 {
 	return &v
 }
 
+// coverage reads a level of coverage enhancement: 0 to 3.
+func coverage(f []string, i int) *int64 {
+	level, ok := number(f, i)
+	if !ok || level < 0 || level > 3 {
+		return nil
+	}
+	return new(int64(level))
+}
+
 // hexadecimal reads a location or cell as 3GPP TS 27.007 writes it: "01A2D003".
 func hexadecimal(s string) *int64 {
 	v, err := strconv.ParseInt(strings.TrimPrefix(s, "0x"), 16, 64)

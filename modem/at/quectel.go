@@ -30,7 +30,7 @@ var quectelNB = dialect{
 	setup:        []string{"+QNBIOTEVENT=1,1"},
 	reset:        "+QRST=1",
 	technologies: map[int]modem.Technology{7: modem.NBIoT, 9: modem.NBIoT},
-	login:        cgauth, heard: quectelHeard,
+	signal:       quectelNBSignal, login: cgauth, heard: quectelHeard,
 	udp:    &quectelNBUDP,
 	asleep: []string{`+QNBIOTEVENT: "ENTER PSM"`, `+QNBIOTEVENT:"ENTER PSM"`},
 }
@@ -95,12 +95,49 @@ func quectelSignal(ctx context.Context, s *session) (modem.Signal, error) {
 	case "LTE", "EMTC", "CAT-M1", "CAT-NB1", "NBIOT":
 		sig.RSSI, sig.RSRP, sig.RSRQ = decibels(f, 1), decibels(f, 2), decibels(f, 4)
 		sig.SNR = scaled(f, 3, 250, 0.2, -20)
+		return sig, quectelServing(ctx, s, f[0], &sig)
 	case "NR5G":
 		sig.RSRP, sig.RSRQ = decibels(f, 1), decibels(f, 3)
 	case "GSM", "WCDMA":
 		sig.RSSI = decibels(f, 1)
 	}
 	return sig, nil
+}
+
+// quectelServing asks what AT+QCSQ does not tell: AT+QENG="servingcell", which in E-UTRA answers "servingcell",<state>,<RAT>,…,<SINR>,<srxlev>, with
+// <CQI>,<tx_power> before the last in some modules, and, in NB-IoT, AT+QCFG="celevel", which answers "celevel",<level> from 0 to 2 (BG95&BG77, EC25&EC21
+// and RG500Q AT Commands Manuals; BG95&BG77 QCFG AT Commands Manual). Modules that have it elsewhere, or do not know it, do not tell it.
+func quectelServing(ctx context.Context, s *session, mode string, sig *modem.Signal) error {
+	f, err := s.one(ctx, `+QENG="servingcell"`)
+	if err != nil {
+		return err
+	}
+	if n := len(f); n == 18 || n == 20 {
+		if level, ok := number(f, n-1); ok && f[0] == "servingcell" {
+			sig.Srxlev = new(int64(level))
+		}
+	}
+	if !strings.Contains(strings.ToUpper(mode), "NB") {
+		return nil
+	}
+	if f, err = s.one(ctx, `+QCFG="celevel"`); err != nil {
+		return err
+	}
+	sig.Coverage = coverage(f, 1)
+	return nil
+}
+
+// quectelNBSignal asks AT+QENG=0, which answers for the cell 0,<EARFCN>,<offset>,<PCI>,<cell>,<RSRP>,<RSRQ>,<RSSI>,<SINR>,<band>,<TAC>,<ECL>,<power>,
+// <operation mode>, with an EARFCN of 0 where there is none, and more lines for its neighbours (BC660K-GL AT Commands Manual, AT+QENG).
+func quectelNBSignal(ctx context.Context, s *session) (modem.Signal, error) {
+	var sig modem.Signal
+	lines, err := s.read(ctx, "+QENG=0")
+	for _, f := range lines {
+		if len(f) >= 14 && f[0] == "0" && f[1] != "0" {
+			sig.RSRP, sig.RSRQ, sig.RSSI, sig.SNR, sig.Coverage = decibels(f, 5), decibels(f, 6), decibels(f, 7), decibels(f, 8), coverage(f, 11)
+		}
+	}
+	return sig, err
 }
 
 // quectelTechnologies are how AT+QNWINFO begins its <Act>: "FDD LTE", "TDD NR5G"; those with CAT are of BG96.
