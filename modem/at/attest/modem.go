@@ -138,6 +138,13 @@ func (m *Modem) Commands() []string {
 	return slices.Clone(m.commands)
 }
 
+// Forget drops the commands that have come: those of a month would be many.
+func (m *Modem) Forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.commands = nil
+}
+
 // Serve answers what comes over a port until it is closed. A modem may have several.
 func (m *Modem) Serve(port io.ReadWriter) {
 	m.listens(port, true)
