@@ -155,8 +155,8 @@ func outputsOf(cfg *config.Config) map[string]hw.Config {
 	return outputs
 }
 
-// askTime bounds the question why the service ends.
-const askTime = time.Second
+// askTime bounds the question why the service ends. On a machine that is busy with an upgrade systemd takes a while; all in all there are five seconds.
+const askTime = 3 * time.Second
 
 // settle decides, when the agent is about to end, whether the outputs keep their state: only for a restart, and where systemd holds their lines.
 func (k *keptLines) settle(ctx context.Context, board *hw.Board) {
