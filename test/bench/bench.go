@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"lwm2m-agent/test/rig"
 	"lwm2m-agent/test/workspace"
 )
 
@@ -43,6 +44,7 @@ type bench struct {
 	layer    []string // reads a second of the message layer alone: on one processor, and as the kernel places the processes
 	parts    []part   // of the program for little flash
 	agent    string   // path of the binary that is measured
+	shared   *rig.Board
 }
 
 var _ workspace.T = (*bench)(nil)
@@ -141,6 +143,7 @@ func (b *bench) measurements() []measurement {
 		{"start", b.startUp},
 		{"resume", b.resume},
 		{"board", b.board},
+		{"day", b.day},
 		{"size", b.size},
 		{"packages", b.packages},
 		{"bytes", b.bytes},

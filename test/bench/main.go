@@ -21,7 +21,7 @@ func main() {
 	changing := flag.String("changing", "", "register at this `URI` as a client with many values that change")
 	report := flag.String("o", "docs/performance.md", "`file` to write the report to; - prints it")
 	idle := flag.Duration("idle", idleTime, "how long wake-ups are counted")
-	only := flag.String("only", "", "make one `measurement` and print it: floor, reads, secure, notifications, memory, servers, handshakes, wakeups, object, load, encoding, creating, sampling, modbus, modem, firmware, start, resume, board, size or bytes")
+	only := flag.String("only", "", "make one `measurement` and print it: floor, reads, secure, notifications, memory, servers, handshakes, wakeups, object, load, encoding, creating, sampling, modbus, modem, firmware, start, resume, board, day, size or bytes")
 	flag.Parse()
 	runtime.GOMAXPROCS(1) // as the agent runs, which is also run in this process
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -57,6 +57,9 @@ over loopback; Leshan's Java client (its newest release on Maven Central that re
 - The cold start is the median of %d starts, each with an empty state directory, ten sensors and a server, by the program `+"`test/bench/starter`"+` on both machines; program and
   state are in memory. How much slower the board (docs/testing.md) is than this machine says the time of the same compression of text, compiled from Go for both. The
   first start there takes several times longer, since the emulator then translates the program.
+- The day is one of the emulated board's clock, which leaps to the next timer while nothing runs there: the program that ships, on Linux, with a server beside it
+  (`+"`test/bench/day`"+`). It begins an hour after the registration, and the bytes are those of /proc/PID/io (wchar), whatever they were written to. What is
+  neither a datagram nor log goes to the state directory, but for the Go runtime's own wake-ups of 8 bytes.
 `, readCount, readTurns, handshakeCount, readTurns, sampleTime, pushes, starts, javaStarts, restarts, boardStarts)
 	if len(b.layer) == 2 {
 		fmt.Fprintf(&s, `- Goals in reads, notifications and milliseconds were set on a machine where a minimal message layer answered %s reads a second. In this run

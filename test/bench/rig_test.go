@@ -2,6 +2,11 @@
 
 package main
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
-func TestRowOfBoard(t *testing.T) { tried(t, func(name string) bool { return name == "board" }) }
+func TestRowsOfBoard(t *testing.T) {
+	tried(t, func(name string) bool { return slices.Contains(boardRows, name) })
+}

@@ -17,6 +17,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// boardRows are the measurements on the emulated board.
+var boardRows = []string{"board", "day"}
+
 // tried makes measurements with the least that each can be made with, and judges no numbers: that is the affair of a full run.
 func tried(t *testing.T, wanted func(name string) bool) {
 	t.Helper()

@@ -21,6 +21,10 @@ const startTime = 3 * time.Minute
 type Config struct {
 	Programs map[string]string // executables, by absolute path in the guest: paths here; see Build
 	Files    map[string][]byte // by absolute path in the guest
+
+	// Leaps has time leap to the next timer while no program of the guest runs: a day that it waits for takes minutes. What comes from outside
+	// then comes at no time that means anything.
+	Leaps bool
 }
 
 // guest is a machine that runs guest/init.sh: a shell on its first serial port, the console on the second.
@@ -66,6 +70,9 @@ func boot(t workspace.T, h hardware, c Config) *guest {
 		"-append", fmt.Sprintf("%s quiet panic=-1 rig.time=%d", h.arguments, time.Now().Unix()),
 		"-serial", "unix:"+at("shell")+",server=on,wait=off", "-serial", "stdio",
 		"-qmp", "unix:"+at("qmp")+",server=on,wait=off")...)
+	if c.Leaps {
+		cmd.Args = append(cmd.Args, "-icount", "shift=3,sleep=off", "-rtc", "clock=vm")
+	}
 	p := process.Start(t, cmd, workspace.Artifact(t, fmt.Sprintf("console-%d.log", guests.Add(1))))
 	return &guest{process: p, monitor: dialMonitor(t, p, at("qmp")), shell: dialShell(t, p, at("shell"))}
 }
