@@ -209,6 +209,7 @@ func TestCreatedInstanceIsPrivate(t *testing.T) {
 // TestRightsOutliveTheProcess restarts the agent: what the owner gave stays, and what
 // an edited configuration gives is applied.
 func TestRightsOutliveTheProcess(t *testing.T) {
+	t.Parallel()
 	p := newPair(t)
 	a, stop := p.first.run(t, p.config(nil, sensor("a")))
 	p.registered(a)

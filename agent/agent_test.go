@@ -187,6 +187,7 @@ func TestReadingAndWriteGoAllTheWay(t *testing.T) {
 }
 
 func TestInstanceNumbersAndWritesOutliveTheProcess(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	_, stop := l.run(t, l.config(sensor("a"), sensor("b")))
 	l.next(t, server.Registered)
@@ -224,6 +225,7 @@ func TestInstanceNumbersAndWritesOutliveTheProcess(t *testing.T) {
 }
 
 func TestNewSensorDoesNotDisturbTheSession(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	a, _ := l.run(t, l.config(sensor("a")))
 	first := l.next(t, server.Registered).Registration

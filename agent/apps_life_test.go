@@ -205,6 +205,7 @@ func TestApplicationOutlivesTheAgent(t *testing.T) {
 }
 
 func TestManyInstancesOfAnApplicationCostOneUpdate(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	g := l.serve(t, l.withApps(meterApp))
 	l.next(t, server.Registered)

@@ -228,6 +228,7 @@ func (g *gateway) healthy() bool {
 }
 
 func TestApplicationGoesAllTheWay(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	g := l.serve(t, l.withApps(meterApp))
 	l.next(t, server.Registered)

@@ -127,6 +127,7 @@ func TestBootstrap(t *testing.T) {
 // TestBootstrapWritesAccessControl: what the bootstrap server says about rights is in force
 // with the accounts, and outlives a restart; what it leaves open the agent provides.
 func TestBootstrapWritesAccessControl(t *testing.T) {
+	t.Parallel()
 	l := newBootstrapLab(t)
 	script := func(ctx context.Context, b *server.Bootstrapping) error {
 		at := lwm2m.NewPath(2, 5)

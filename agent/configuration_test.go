@@ -262,6 +262,7 @@ func TestWrongURIReverts(t *testing.T) {
 // TestCutInTrialReverts: an agent that ends before the server was reached starts with the former
 // configuration, and tells.
 func TestCutInTrialReverts(t *testing.T) {
+	t.Parallel()
 	c := newConfigured(t, newLab(t), "")
 	c.next(t, server.Registered)
 	c.commit("[[server]]\nshort_server_id = 101\nuri = 'coap://" + closedPort(t) + "'\n")

@@ -19,6 +19,7 @@ func (l *lab) replace(t *testing.T, path string, v lwm2m.Value) error {
 // TestPortfolio: host identities, and an instance of the server's that outlives the
 // process until it is deleted (ETS int-1630 and int-1635).
 func TestPortfolio(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	cfg := l.config()
 	cfg.Device = config.Device{Manufacturer: "Example", Model: "GW-2", Serial: "0017"}

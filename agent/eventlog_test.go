@@ -20,6 +20,7 @@ import (
 // TestEventLogIsSent: the server starts the log (ETS int-2000), reads it (int-2001)
 // and is sent what is new.
 func TestEventLogIsSent(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	a, stop := l.run(t, l.config())
 	l.next(t, server.Registered)

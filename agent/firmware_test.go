@@ -165,6 +165,7 @@ func (u *updating) slot() string {
 }
 
 func TestPushedUpdateIsConfirmed(t *testing.T) {
+	t.Parallel()
 	u := newUpdating(t, nil)
 	u.refused(u.execute("/5/0/2"), lwm2m.MethodNotAllowed) // no package
 	u.must(u.write("/5/0/0", lwm2m.Opaque(packageOf("2.0", 3<<20))))
@@ -186,6 +187,7 @@ func TestPushedUpdateIsConfirmed(t *testing.T) {
 }
 
 func TestIllSystemIsRolledBack(t *testing.T) {
+	t.Parallel()
 	u := newUpdating(t, nil)
 	before := u.slot()
 	u.must(u.write("/5/0/0", lwm2m.Opaque(packageOf("2.0", 5000, "healthy = no"))))
@@ -245,6 +247,7 @@ func depot(t *testing.T, content []byte) string {
 }
 
 func TestPulledUpdates(t *testing.T) {
+	t.Parallel()
 	content := packageOf("2.0", 300_000)
 	constrained := depot(t, content)
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -272,6 +275,7 @@ func TestPulledUpdates(t *testing.T) {
 }
 
 func TestConsent(t *testing.T) {
+	t.Parallel()
 	u := newUpdating(t, func(cfg *config.Config) { cfg.Firmware.Consent = true })
 	u.must(u.write("/5/0/13", lwm2m.Unsigned(3600)))
 	u.must(u.write("/5/0/0", lwm2m.Opaque(packageOf("2.0", 3000))))
@@ -283,6 +287,7 @@ func TestConsent(t *testing.T) {
 }
 
 func TestLocalUpdate(t *testing.T) {
+	t.Parallel()
 	u := newUpdating(t, func(cfg *config.Config) { cfg.Firmware.Consent = true })
 	local := localFirmware{u.agent.firmware}
 	content := packageOf("2.0", 300_000)
@@ -316,6 +321,7 @@ func (c *cutOff) Read(b []byte) (int, error) {
 
 // TestDemoPackages installs what the demo offers.
 func TestDemoPackages(t *testing.T) {
+	t.Parallel()
 	web := httptest.NewServer(withPackages(http.NotFoundHandler(), demoPackages()))
 	defer web.Close()
 	u := newUpdating(t, nil)

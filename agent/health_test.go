@@ -18,6 +18,7 @@ import (
 // TestTroubleIsNotified: a server that observes the codes of object 26244 while nothing is wrong is told that something is, reads there which
 // sensor fails and why, and is told when that is over.
 func TestTroubleIsNotified(t *testing.T) {
+	t.Parallel()
 	sys := t.TempDir()
 	zone := filepath.Join(sys, "class/thermal/thermal_zone0")
 	if err := os.MkdirAll(zone, 0o755); err != nil {

@@ -137,15 +137,25 @@ level = "debug"
 	return f, l
 }
 
-// closedPort is an address where nobody listens.
+// closedPort is an address where nobody listens, nor will before the test ends: it is that of a socket which is connected elsewhere, to which
+// the kernel gives nothing of others (udp(7)).
 func closedPort(t *testing.T) string {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	address, _ := heldPort(t)
+	return address
+}
+
+// heldPort is closedPort, which may be opened for a test to listen there itself.
+func heldPort(t *testing.T) (address string, open func()) {
+	t.Helper()
+	local := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}
+	c, err := net.DialUDP("udp", local, &net.UDPAddr{IP: local.IP, Port: 9}) // "discard"
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer pc.Close()
-	return pc.LocalAddr().String()
+	open = func() { _ = c.Close() }
+	t.Cleanup(open)
+	return c.LocalAddr().String(), open
 }
 
 // search looks for every secret in what is told under a name.

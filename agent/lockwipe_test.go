@@ -73,6 +73,7 @@ func (l *lockLab) results(t *testing.T, what string, err error, state objects.Lo
 
 // TestLock: a locked output is safe, and nobody can set it, also after a restart, until it is unlocked.
 func TestLock(t *testing.T) {
+	t.Parallel()
 	l := newLockLab(t)
 	_, stop := l.run(t, l.cfg)
 	l.next(t, server.Registered)
@@ -147,6 +148,7 @@ func (l *lockLab) awaitResult(t *testing.T, want objects.LockResult) {
 // TestWipe: what is named is erased, and nothing that a link leads to; an order that the power cut is
 // carried out by the next start.
 func TestWipe(t *testing.T) {
+	t.Parallel()
 	l := newLockLab(t)
 	outside := l.fill(t)
 	_, stop := l.run(t, l.cfg)
@@ -288,6 +290,7 @@ func (l *lockLab) checkWiped(t *testing.T, outside string) {
 
 // TestWipeState: the state goes, and the lock stays.
 func TestWipeState(t *testing.T) {
+	t.Parallel()
 	l := newLockLab(t)
 	l.fill(t)
 	start := func() (end func(), ended <-chan error) {

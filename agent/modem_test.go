@@ -78,6 +78,7 @@ func TestModemInObject4(t *testing.T) {
 // TestModemIsWritten has a server change timers and APN, and refused by the network, finds
 // the former one again.
 func TestModemIsWritten(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	sim, m := plugIn(t)
 	cfg := l.config()
@@ -240,6 +241,7 @@ func TestModemIsSteered(t *testing.T) {
 // TestSleepingAgentIsWoken has short messages come to an agent in queue mode that sleeps: one from its
 // server wakes it, and nothing else does.
 func TestSleepingAgentIsWoken(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	sim, m := plugIn(t)
 	kept := sim.Keep(5)

@@ -112,14 +112,14 @@ func registers(t *testing.T, a *Agent) {
 	}
 }
 
-// deafAccounts is a script whose account leads to an address where nobody answers.
-func deafAccounts(t *testing.T) (script *func(ctx context.Context, b *server.Bootstrapping) error, address string) {
+// deafAccounts is a script whose account leads to an address where nobody answers, unless a test opens it.
+func deafAccounts(t *testing.T) (script *func(ctx context.Context, b *server.Bootstrapping) error, address string, open func()) {
 	t.Helper()
-	address = closedPort(t)
+	address, open = heldPort(t)
 	nobody := &lab{uri: &url.URL{Scheme: "coap", Host: address}}
 	return new(func(ctx context.Context, b *server.Bootstrapping) error {
 		return errors.Join(b.Delete(ctx, lwm2m.Path{}), nobody.writeAccount(ctx, b, 7, 201), b.Finish(ctx))
-	}), address
+	}), address, open
 }
 
 // TestRehomingGoesBack: none of the new accounts registers in time, so the former ones are back, over a
@@ -132,7 +132,7 @@ func TestRehomingGoesBack(t *testing.T) {
 		a, stop := l.run(t, l.config(), soon)
 		l.bootstrapped(t, server.Registered)
 		registers(t, a)
-		script, _ := deafAccounts(t)
+		script, _, _ := deafAccounts(t)
 		l.script.Store(script)
 		if err := (&backend{a}).Bootstrap(); err != nil {
 			t.Fatal(err)
@@ -177,7 +177,7 @@ func TestRehomingTriesAgain(t *testing.T) {
 	a, _ := l.run(t, l.config(), func(a *Agent) { a.rehoming.limit = time.Second })
 	l.bootstrapped(t, server.Registered)
 	registers(t, a)
-	script, address := deafAccounts(t)
+	script, address, open := deafAccounts(t)
 	l.script.Store(script)
 	l.die()
 	if err := (&backend{a}).Bootstrap(); err != nil {
@@ -187,6 +187,7 @@ func TestRehomingTriesAgain(t *testing.T) {
 		t.Fatal(e.Err)
 	}
 	a.await(t, health.AccountsReverted, true)
+	open()
 	pc, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(address)))
 	if err != nil {
 		t.Fatal(err)

@@ -183,6 +183,7 @@ func TestBootstrapThroughModem(t *testing.T) {
 
 // TestServerThroughAbsentModem registers as soon as the modem is there.
 func TestServerThroughAbsentModem(t *testing.T) {
+	t.Parallel()
 	l, cfg, _, _ := newModemLab(t)
 	port := cfg.Modems[0].Port
 	cfg.Modems[0].Port = filepath.Join(l.dir, "modem")
