@@ -22,6 +22,7 @@ func everything(t *testing.T, p *Page) {
 
 // TestKeyboard: who has no pointer gets everywhere, sees where the focus is, and operates the relay.
 func TestKeyboard(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "demo")
 	p := visit(t, d)
 	until := func(what, condition string) {
@@ -74,6 +75,7 @@ func TestKeyboard(t *testing.T) {
 
 // TestScreenReader: all that can be operated has a name, and so have the parts of the page.
 func TestScreenReader(t *testing.T) {
+	t.Parallel()
 	p := visit(t, startDemo(t, "demo"))
 	everything(t, p)
 	operable := map[string]bool{
@@ -155,6 +157,7 @@ const faint = `(() => {
 
 // TestContrast, in both colour schemes, which differ.
 func TestContrast(t *testing.T) {
+	t.Parallel()
 	p := visit(t, startDemo(t, "demo"))
 	everything(t, p)
 	p.Click(t, card("/3306/0")+" .switch")
@@ -183,6 +186,7 @@ func TestContrast(t *testing.T) {
 
 // TestPhone: nothing is wider than a small screen, and everything can be hit by a finger.
 func TestPhone(t *testing.T) {
+	t.Parallel()
 	p := visit(t, startDemo(t, "demo"))
 	for _, width := range []int{390, 320} {
 		p.Size(t, width, 844, true)
@@ -217,6 +221,7 @@ func TestPhone(t *testing.T) {
 
 // TestNoticeBesideMessages: on a phone the notice stands above the panel of the messages, not on it.
 func TestNoticeBesideMessages(t *testing.T) {
+	t.Parallel()
 	p := visit(t, startDemo(t, "demo"))
 	p.Size(t, 390, 844, true)
 	p.Click(t, "#wire-toggle")
@@ -234,6 +239,7 @@ func TestNoticeBesideMessages(t *testing.T) {
 
 // TestPictures keeps pictures of the page for people to look at.
 func TestPictures(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "demo")
 	p := visit(t, d)
 	for _, dark := range []bool{false, true} {

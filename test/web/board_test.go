@@ -125,6 +125,7 @@ func visitBoard(t *testing.T, l *large) (*Page, *web.Feed) {
 }
 
 // TestManyInstances: a page of a thousand instances is not a thousand times as large, and asks the board for what is seen only.
+// It takes the time, so nothing runs beside it.
 func TestManyInstances(t *testing.T) {
 	const many = 1000
 	l := &large{instances: many}
@@ -171,6 +172,7 @@ func TestManyInstances(t *testing.T) {
 
 // TestSlowBoard: the page says that it waits, goes on to work, and asks once.
 func TestSlowBoard(t *testing.T) {
+	t.Parallel()
 	l := &large{instances: 1}
 	p, feed := visitBoard(t, l)
 	settle(t, p)
@@ -197,6 +199,7 @@ func TestSlowBoard(t *testing.T) {
 
 // TestOvertaken: an answer that a later notification has overtaken does not bring its old value back.
 func TestOvertaken(t *testing.T) {
+	t.Parallel()
 	l := &large{instances: 1}
 	p, feed := visitBoard(t, l)
 	settle(t, p)
@@ -221,6 +224,7 @@ func TestOvertaken(t *testing.T) {
 
 // TestRefusals: what the board refuses, and that it does not answer, is told in words, and can be tried again.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	l := &large{instances: 1}
 	p, _ := visitBoard(t, l)
 	settle(t, p)
@@ -248,6 +252,7 @@ func TestRefusals(t *testing.T) {
 
 // TestTroubles: the page says what is wrong, since when and what to do, once for all of a kind, and when it is over.
 func TestTroubles(t *testing.T) {
+	t.Parallel()
 	failing := func(on, why string) control.Trouble {
 		return control.Trouble{
 			Code: "sensor-failing", Severity: "error", Text: "the sensor gives no values", Subject: "sensor", On: on, Detail: why,
@@ -281,6 +286,7 @@ func TestTroubles(t *testing.T) {
 
 // TestDoubt: a value that is not good says so, as long as it is not.
 func TestDoubt(t *testing.T) {
+	t.Parallel()
 	l := &large{instances: 1}
 	l.quality.Store(1)
 	p, feed := visitBoard(t, l)
@@ -297,6 +303,7 @@ func TestDoubt(t *testing.T) {
 
 // TestLongValue: a long value is shortened in its line, and whole behind its name; bytes that are text can be read.
 func TestLongValue(t *testing.T) {
+	t.Parallel()
 	p, feed := visitBoard(t, &large{instances: 1})
 	settle(t, p)
 	unfold(t, p, "/3303")
@@ -312,6 +319,7 @@ func TestLongValue(t *testing.T) {
 
 // TestFormats: values as people read them.
 func TestFormats(t *testing.T) {
+	t.Parallel()
 	p, _ := visitBoard(t, &large{instances: 1})
 	for expression, want := range map[string]string{
 		`f.number(21.456789012345)`:                     "21.456789",

@@ -6,6 +6,7 @@ import "testing"
 
 // TestFirmware: a person updates the demo's board from its page: a package that is damaged, and one that stays.
 func TestFirmware(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "demo")
 	p := visit(t, d)
 	firmware := card("/5/0")
@@ -27,6 +28,7 @@ func TestFirmware(t *testing.T) {
 
 // TestFirmwareFromAddress: a person gives an address, and sees the object follow.
 func TestFirmwareFromAddress(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "demo")
 	p := visit(t, d)
 	unfold(t, p, "/5")
@@ -41,6 +43,7 @@ func TestFirmwareFromAddress(t *testing.T) {
 
 // TestNetwork: the signal of the board's modem moves.
 func TestNetwork(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "demo")
 	p := visit(t, d)
 	network := card("/4/0")

@@ -10,6 +10,7 @@ import (
 
 // TestRegistersAgain: the page says that the board is away, and goes on by itself when it is back.
 func TestRegistersAgain(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "demo")
 	p := visit(t, d)
 	d.run(t, "write", "/1/0/5", "2") // Disable Timeout, in seconds
@@ -30,6 +31,7 @@ func TestRegistersAgain(t *testing.T) {
 
 // TestEnd: the page says that the demo has ended, and why nothing works any more.
 func TestEnd(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "demo")
 	p := visit(t, d)
 	d.Stop(t)
@@ -44,6 +46,7 @@ func TestEnd(t *testing.T) {
 
 // TestKilled: a demo that has gone without a word is tried again.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "demo")
 	p := Start(t).Open(t, d.page.String())
 	settle(t, p)
@@ -55,6 +58,7 @@ func TestKilled(t *testing.T) {
 
 // TestElsewhere: the same board at another server, where a second demo's server plays that part.
 func TestElsewhere(t *testing.T) {
+	t.Parallel()
 	const name = "urn:dev:ops:32473-elsewhere"
 	target := startDemo(t, "target")
 	d := startDemo(t, "demo", "-server", target.coap, "-endpoint", name)

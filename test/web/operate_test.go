@@ -9,6 +9,7 @@ import (
 
 // TestFirstSight: a newcomer sees which board it is, where it is registered, and sensors that move.
 func TestFirstSight(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "demo")
 	p := visit(t, d)
 	p.WaitText(t, "#reg-state", "registered")
@@ -47,6 +48,7 @@ func (p *Page) attribute(t *testing.T, selector, name string) (value string) {
 
 // TestSwitch: the relay is switched on through the page, and the board has it.
 func TestSwitch(t *testing.T) {
+	t.Parallel()
 	const relay = "/3306/0/5850"
 	d := startDemo(t, "demo")
 	p := visit(t, d)
@@ -84,6 +86,7 @@ func TestSwitch(t *testing.T) {
 
 // TestWrite: texts and numbers, single and multiple, and what is refused.
 func TestWrite(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "demo")
 	p := visit(t, d)
 	unfold(t, p, "/3306")
@@ -119,6 +122,7 @@ func TestWrite(t *testing.T) {
 
 // TestExecute: the arguments arrive, and what came of it is read.
 func TestExecute(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "demo")
 	p := visit(t, d)
 	unfold(t, p, "/3442")
@@ -142,6 +146,7 @@ func TestExecute(t *testing.T) {
 
 // TestObserve: an observation is begun and ended, of a resource and of an instance.
 func TestObserve(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "demo")
 	p := visit(t, d)
 	unfold(t, p, "/3303")
@@ -170,6 +175,7 @@ func TestObserve(t *testing.T) {
 
 // TestAttributes: the dialog shows what is set, and sends what was changed.
 func TestAttributes(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "demo")
 	p := visit(t, d)
 	p.Click(t, "#wire-toggle")
@@ -198,6 +204,7 @@ func TestAttributes(t *testing.T) {
 
 // TestFind: objects and resources by name, and paths.
 func TestFind(t *testing.T) {
+	t.Parallel()
 	p := visit(t, startDemo(t, "demo"))
 	shown := func(selector string) string {
 		return `[...document.querySelectorAll(` + quote(selector) + `)].filter((e) => e.offsetParent).map((e) => e.dataset.path).join(" ")`
@@ -217,6 +224,7 @@ func TestFind(t *testing.T) {
 
 // TestMessages: the panel can be stopped, cleared and rid of notifications.
 func TestMessages(t *testing.T) {
+	t.Parallel()
 	p := visit(t, startDemo(t, "demo"))
 	p.Click(t, "#wire-toggle")
 	p.WaitText(t, "#messages", "Notify")

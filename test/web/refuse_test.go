@@ -11,6 +11,7 @@ import (
 
 // TestStrangers: the page answers only those who have the token, at its own address, and from its own pages.
 func TestStrangers(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "demo")
 	for _, c := range []struct {
 		name  string
@@ -48,6 +49,7 @@ func TestStrangers(t *testing.T) {
 
 // TestStrangersInABrowser: another page cannot operate the board through the browser of somebody who has the page open.
 func TestStrangersInABrowser(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "demo")
 	p := visit(t, d)
 	without := url.URL{Scheme: "http", Host: d.page.Host, Path: "/"}
@@ -68,6 +70,7 @@ func TestStrangersInABrowser(t *testing.T) {
 
 // TestTwoDemos: a browser keeps them apart, though they share a host.
 func TestTwoDemos(t *testing.T) {
+	t.Parallel()
 	first, second := startDemo(t, "first"), startDemo(t, "second")
 	p := visit(t, first)
 	q := p.browser.Open(t, second.page.String())

@@ -40,6 +40,7 @@ func open(t *testing.T) *Page {
 }
 
 func TestPerson(t *testing.T) {
+	t.Parallel()
 	p := open(t)
 	p.Click(t, "#more")
 	p.Click(t, "#more")
@@ -66,6 +67,7 @@ func TestPerson(t *testing.T) {
 }
 
 func TestProblems(t *testing.T) {
+	t.Parallel()
 	p := open(t)
 	p.Click(t, "#broken")
 	p.Eval(t, "console.error('said so')", nil)
@@ -85,6 +87,7 @@ func TestProblems(t *testing.T) {
 }
 
 func TestScreen(t *testing.T) {
+	t.Parallel()
 	p := open(t)
 	background := func() (colour string) {
 		p.Eval(t, "getComputedStyle(document.body).backgroundColor", &colour)
