@@ -79,6 +79,7 @@ func TestWrongAPNReverts(t *testing.T) {
 		t.Errorf("the message is %q", m)
 	}
 	until(t, c.agent, "/11/1/1", lwm2m.String("iot.lab"))
+	c.confirmTime(generous)
 	c.commit("[[modem]]\nname = 'wwan'\napn = 'iot.lab'\n")
 	c.ended(transaction.Kept, 2)
 	if got := len(c.defined()); got != 2 {
@@ -164,6 +165,7 @@ func TestWrittenAPN(t *testing.T) {
 		c.sim.Set("AT+CGDCONT?", "+CGDCONT: 1,"+rest, "OK")
 		return "OK"
 	})
+	c.confirmTime(generous)
 	if err := write("second.lab"); err != nil {
 		t.Fatal(err)
 	}

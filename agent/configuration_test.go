@@ -254,6 +254,7 @@ func TestWrongURIReverts(t *testing.T) {
 		t.Error("the sensor of the same transaction stays")
 	}
 	c.agent.await(t, health.ConfigurationReverted, true)
+	c.confirmTime(generous)
 	c.commit(aSensor)
 	c.ended(transaction.Kept, 2)
 	c.agent.await(t, health.ConfigurationReverted, false)

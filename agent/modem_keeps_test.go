@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"bytes"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -25,6 +27,8 @@ const fleetLogin = `1,"fleet.lab","gateway","s3cret",2`
 func TestWrittenSettingsSurvive(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
+	var log lockedBuffer
+	l.log = slog.New(slog.NewTextHandler(&log, nil))
 	sim, m := plugIn(t)
 	settings := sim.Remember(func(apn, login string) bool {
 		return apn == "iot.lab" || apn == "fleet.lab" && login == fleetLogin
@@ -48,7 +52,9 @@ func TestWrittenSettingsSurvive(t *testing.T) {
 		until(t, a, "/11/1/1", lwm2m.String("fleet.lab"))
 	}
 	want("written")
-	eventually(t, "the connection is made with it, when the answer is out", func() bool { return sent(sim, "AT+CGATT=1") > 0 })
+	eventually(t, "the connection is made with it, when the answer is out; a restart before brings the former profile back", func() bool {
+		return bytes.Contains(log.bytes(), []byte("connected with a new profile"))
+	})
 
 	restart := func() {
 		t.Helper()
