@@ -104,6 +104,23 @@ func TestLoginRefused(t *testing.T) {
 	})
 }
 
+// TestNoCycle: a modem that lists no kind of cell while eDRX is off, or type 0, has it all the same; one that refuses to be asked has not.
+func TestNoCycle(t *testing.T) {
+	for answer, has := range map[string]bool{"": true, "+CEDRXS: 0": true, `+CEDRXS: 0,"0000"`: true, "ERROR": false} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDesk(t, "bg95", nil)
+			d.look()
+			d.sim.Set("AT+CEDRXS?", slices.DeleteFunc([]string{answer, "OK"}, func(s string) bool { return s == "" })...)
+			if err := d.sim.Say("+CEDRXP: 0"); err != nil {
+				t.Fatal(err)
+			}
+			if s, _ := d.look(); s.Sleep.HasEDRX != has || len(s.Sleep.EDRX) > 0 {
+				t.Errorf("%q: %+v", answer, s.Sleep)
+			}
+		})
+	}
+}
+
 // TestActivationRefused says why: the cause of the error, or what AT+CEER has.
 func TestActivationRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -23,8 +23,8 @@ func (s *session) readSleep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	sleep.HasEDRX = wanted != nil // while it is off, modems list no kind of cell, or one of type 0
 	for _, f := range wanted {
-		sleep.HasEDRX = true
 		mode, ok := number(f, 0)
 		cycle, valid := bits(field(f, 1))
 		if ok && valid && mode >= int(modem.ECGSM) && mode <= int(modem.NBS1) {
