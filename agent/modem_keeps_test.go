@@ -100,6 +100,52 @@ func TestWrittenSettingsSurvive(t *testing.T) {
 	until(t, a, "/13/0/6", lwm2m.String("26202,26201")) // which the SIM keeps
 }
 
+// TestCyclesSurvive: eDRX that a server has switched off stays off, and can be switched on again by the cycle of another kind of cell: then each kind has
+// the cycle that a server has written last, when the agent has restarted and when the modem has.
+func TestCyclesSurvive(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	sim, m := plugIn(t)
+	settings := sim.Remember(nil)
+	cfg := l.config()
+	cfg.Modems = []config.Modem{m}
+	a, stop := l.run(t, cfg)
+	l.next(t, server.Registered)
+	again := func() {
+		t.Helper()
+		stop()
+		a, stop = l.run(t, cfg)
+		l.back(t)
+	}
+	write := func(path string, v lwm2m.Value) {
+		t.Helper()
+		p := lwm2m.MustPath(path)
+		if err := l.client(t).Replace(t.Context(), p, lwm2m.FormatTLV, []lwm2m.Node{{Path: p, Value: v}}); err != nil {
+			t.Fatalf("write %s: %v", path, err)
+		}
+	}
+	shows := func(what, want string) {
+		t.Helper()
+		eventually(t, what, func() bool { return settings.Shows("AT+CEDRXS") == want })
+	}
+	until(t, a, "/10/0/8", lwm2m.Opaque([]byte{5}))
+	write("/10/0/8", lwm2m.Opaque([]byte{9}))
+	shows("another cycle", `4,"1001"`)
+	write("/10/0/13", lwm2m.Unsigned(1))
+	shows("off", "")
+	again()
+	until(t, a, "/10/0/12", lwm2m.Unsigned(3)) // the modem has eDRX, though it is off
+	until(t, a, "/10/0/8", lwm2m.Value{})
+	write("/10/0/9", lwm2m.Opaque([]byte{10}))
+	until(t, a, "/10/0/13", lwm2m.Unsigned(3))
+	again()
+	until(t, a, "/10/0/8", lwm2m.Opaque([]byte{9}))
+	if err := settings.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	shows("on in both kinds of cell", "4,\"1001\"\n5,\"1010\"")
+}
+
 // writeSettings writes what shows has.
 func writeSettings(t *testing.T, l *lab) {
 	t.Helper()

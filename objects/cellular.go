@@ -216,6 +216,7 @@ func (c *CellularConnectivity) wish(w *cellularWish, n *lwm2m.Node) error {
 			return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s: this modem, or its driver (ModemManager), has no extended discontinuous reception to set", n.Path)
 		}
 		w.cycles[EDRXMode(rid)] = octet[0]
+		w.saving |= savingEDRX // which writing a cycle asks for
 	default:
 		return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s cannot be written: no modem here takes it", n.Path)
 	}
@@ -241,11 +242,11 @@ func (c *CellularConnectivity) steps(tx *sequence, old, want cellularWish) {
 		if before == after && had == has && (old.saving^want.saving)&savingEDRX == 0 || !has {
 			continue
 		}
-		on := want.saving&savingEDRX != 0 || !had || before != after // writing a cycle asks for it
-		tx.add(func(ctx context.Context) error { return c.hooks.SetEDRX(ctx, mode, on, after) },
-			func(ctx context.Context) error {
-				return c.hooks.SetEDRX(ctx, mode, had && old.saving&savingEDRX != 0, before)
-			})
+		if !had {
+			before = after // it cannot be taken back alone: off is off in every kind of cell
+		}
+		tx.add(func(ctx context.Context) error { return c.hooks.SetEDRX(ctx, mode, want.saving&savingEDRX != 0, after) },
+			func(ctx context.Context) error { return c.hooks.SetEDRX(ctx, mode, old.saving&savingEDRX != 0, before) })
 	}
 }
 

@@ -95,6 +95,55 @@ func TestCellularConnectivity(t *testing.T) {
 	}
 }
 
+// TestKindsOfCell: each kind of cell has its cycle. One that is written leaves the others as they are, and turns discontinuous reception on in all of them
+// where it was off; what was never there cannot be taken back alone.
+func TestKindsOfCell(t *testing.T) {
+	full := map[EDRXMode]uint8{EDRXIu: 1, EDRXWBS1: 5, EDRXNBS1: 9, EDRXAGb: 3}
+	all := func(on bool) []string {
+		var out []string
+		for _, mode := range edrxModes {
+			out = append(out, fmt.Sprintf("eDRX %d %v %d", mode, on, full[mode]))
+		}
+		return out
+	}
+	for _, tt := range []struct {
+		cycles  map[EDRXMode]uint8
+		off     bool
+		path    string
+		value   lwm2m.Value
+		refused bool // by the modem, behind that
+		calls   []string
+	}{
+		{full, false, "/10/0/7", lwm2m.Opaque([]byte{13}), false, []string{"eDRX 7 true 13"}},
+		{full, false, "/10/0/9", lwm2m.Opaque([]byte{2}), false, []string{"eDRX 9 true 2"}},
+		{full, false, "/10/0/10", lwm2m.Opaque([]byte{4}), false, []string{"eDRX 10 true 4"}},
+		{full, false, "/10/0/13", lwm2m.Unsigned(0), false, all(false)},
+		{full, true, "/10/0/13", lwm2m.Unsigned(2), false, all(true)},
+		{full, true, "/10/0/9", lwm2m.Opaque([]byte{9}), false, all(true)},
+		{full, false, "/10/0/9", lwm2m.Opaque([]byte{2}), true, []string{"eDRX 9 true 2", "eDRX 9 true 9"}},
+		{map[EDRXMode]uint8{EDRXWBS1: 5}, false, "/10/0/9", lwm2m.Opaque([]byte{2}), true, []string{"eDRX 9 true 2", "eDRX 9 true 2"}},
+	} {
+		f := newFixture(t)
+		d := &told{}
+		c, err := NewCellularConnectivity(f.tree, d.cellular())
+		f.check(err)
+		f.check(c.Publish(CellularPower{EDRX: tt.cycles, HasEDRX: true}, nil))
+		if tt.off {
+			f.check(c.Publish(CellularPower{HasEDRX: true}, nil))
+		}
+		p := lwm2m.MustPath(tt.path)
+		tx, err := c.Prepare(f.Context(), &model.Edit{Set: []lwm2m.Node{{Path: p, Value: tt.value}}})
+		f.check(err)
+		f.check(tx.Commit(f.Context()))
+		if tt.refused {
+			tx.Abort()
+		}
+		if !slices.Equal(d.calls, tt.calls) {
+			t.Errorf("%s=%v, off %v: %q, want %q", tt.path, tt.value, tt.off, d.calls, tt.calls)
+		}
+	}
+}
+
 func TestModemRefusesTimers(t *testing.T) {
 	f := newFixture(t)
 	d := &told{fail: errors.New("the modem refuses")}

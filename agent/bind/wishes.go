@@ -108,8 +108,12 @@ func (w *Wishes) set(ctx context.Context, do func() error, note func(*wished)) e
 	return nil
 }
 
+// setEDRX enters the cycle of a kind of cell, and for all of them whether it is on: the last <mode> counts for each (3GPP TS 27.007, clause 7.40).
 func (w *wished) setEDRX(e modem.EDRX) {
 	w.EDRX = append(slices.DeleteFunc(w.EDRX, func(old modem.EDRX) bool { return old.Mode == e.Mode }), e)
+	for i := range w.EDRX {
+		w.EDRX[i].On = e.On
+	}
 }
 
 // bearers returns where it is entered what a context with an APN is to be.

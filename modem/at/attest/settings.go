@@ -17,13 +17,17 @@ type Settings struct {
 	factory   map[string][]string // by the command that asks for it, lines: what the transcript has
 	now       map[string][]string
 	logins    map[string]string // by the number of the context
+	cycleOff  bool              // of eDRX, in every kind of cell
 	operators map[int]string    // on the SIM
 	active    map[string]bool
 	accepts   func(apn, login string) bool
 }
 
 // remembered are the commands of Settings that a question mark asks for.
-var remembered = []string{"AT+CPSMS", "AT+CEDRXS", "AT+CGDCONT"}
+var remembered = []string{"AT+CPSMS", cycles, "AT+CGDCONT"}
+
+// cycles is the command for those of eDRX.
+const cycles = "AT+CEDRXS"
 
 // Remember has a modem keep what it is told of power saving, contexts, logins, the order of technologies and operators, until Restart. The
 // network accepts a connection by its APN and the login, as the command for it has it; nil: all.
@@ -40,7 +44,7 @@ func (m *Modem) Remember(accepts func(apn, login string) bool) *Settings {
 	s.factory[sequence] = []string{": 00"}
 	s.forget()
 	m.Handle("AT+CPSMS=", s.powerSaving)
-	m.Handle("AT+CEDRXS=", s.cycle)
+	m.Handle(cycles+"=", s.cycle)
 	m.Handle("AT+CGDCONT=", s.context)
 	m.Handle("AT+CGAUTH=", s.login)
 	m.Handle("AT+QICSGP=", s.login)
@@ -64,7 +68,7 @@ func (s *Settings) Restart() error {
 func (s *Settings) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.now, s.logins, s.active = maps.Clone(s.factory), make(map[string]string), make(map[string]bool)
+	s.now, s.logins, s.active, s.cycleOff = maps.Clone(s.factory), make(map[string]string), make(map[string]bool), false
 	if cid := s.first(); cid != "" {
 		s.active[cid] = s.connects(cid)
 	}
@@ -74,8 +78,8 @@ func (s *Settings) forget() {
 func (s *Settings) Shows(name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]string, 0, len(s.now[name]))
-	for _, line := range s.now[name] {
+	var out []string
+	for _, line := range s.lines(name) {
 		out = append(out, line[strings.Index(line, ": ")+len(": "):])
 	}
 	return strings.Join(out, "\n")
@@ -98,17 +102,24 @@ func (s *Settings) Active(cid string) bool {
 func (s *Settings) shown(name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return strings.Join(append(slices.Clone(s.now[name]), "OK"), "\n")
+	return strings.Join(append(slices.Clone(s.lines(name)), "OK"), "\n")
 }
 
-// replace puts a line in place of those that begin alike; "" takes them away.
+// lines are what answers the command that asks for a setting. The lock must be held.
+func (s *Settings) lines(name string) []string {
+	if name == cycles && s.cycleOff {
+		return nil
+	}
+	return s.now[name]
+}
+
+// replace puts a line in place of those that begin alike, in order.
 func (s *Settings) replace(name, begin, line string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.now[name] = slices.DeleteFunc(slices.Clone(s.now[name]), func(old string) bool { return strings.HasPrefix(old, begin) })
-	if line != "" {
-		s.now[name] = append(s.now[name], line)
-	}
+	rest := slices.DeleteFunc(slices.Clone(s.now[name]), func(old string) bool { return strings.HasPrefix(old, begin) })
+	s.now[name] = append(rest, line)
+	slices.Sort(s.now[name])
 	return "OK"
 }
 
@@ -119,15 +130,18 @@ func (s *Settings) powerSaving(rest string) string {
 	return s.replace("AT+CPSMS", "+CPSMS:", "+CPSMS: "+rest)
 }
 
-// cycle takes <mode>,<AcT-type>[,<Requested_eDRX_value>].
+// cycle takes <mode>,<AcT-type>[,<Requested_eDRX_value>]: a cycle for each kind of cell, and the last mode for all of them (3GPP TS 27.007, clause
+// 7.40).
 func (s *Settings) cycle(rest string) string {
 	mode, rest, _ := strings.Cut(rest, ",")
-	kind, _, _ := strings.Cut(rest, ",")
-	line := ""
-	if mode != "0" {
-		line = "+CEDRXS: " + rest
+	s.mu.Lock()
+	s.cycleOff = mode == "0"
+	s.mu.Unlock()
+	if mode == "0" {
+		return "OK"
 	}
-	return s.replace("AT+CEDRXS", "+CEDRXS: "+kind, line)
+	kind, _, _ := strings.Cut(rest, ",")
+	return s.replace(cycles, "+CEDRXS: "+kind, "+CEDRXS: "+rest)
 }
 
 func (s *Settings) context(rest string) string {
