@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,7 @@ func module(t *testing.T, name string) *attest.Modem {
 func newWired(t *testing.T) *wired {
 	t.Helper()
 	w := &wired{port: filepath.Join(t.TempDir(), "wwan"), sim: module(t, "bg95")}
+	w.sim.Set("AT+CEDRXS?", append(kindsOfCell("0011", "0001", "0101", "0010"), "OK")...)
 	w.settings = w.sim.Remember(func(apn, _ string) bool { return apn == "iot.lab" })
 	w.messages = w.sim.Keep(5)
 	for _, c := range []string{"AT+QGPS=1", "AT+QGPSEND"} {
@@ -61,6 +63,16 @@ func newWired(t *testing.T) *wired {
 	models := leshan.Models(t, 1, 3, 4, 6, 7, 10, 11, 13, 16, 27, 10241, 10308)
 	w.peer = peer{leshan.Start(t, leshan.Options{Models: models, Descriptions: ownDescriptions(t)}), "gw-at", true}
 	return w
+}
+
+// kindsOfCell are the lines of AT+CEDRXS? with a cycle for each kind of cell that object 10 has a resource of: GSM, UMTS, LTE, NB-IoT (3GPP TS 27.007,
+// clause 7.40: <AcT-type> 2 to 5). A BG95 has no UMTS, others no GSM.
+func kindsOfCell(cycles ...string) []string {
+	lines := make([]string, 0, len(cycles)+1)
+	for i, cycle := range cycles {
+		lines = append(lines, fmt.Sprintf(`+CEDRXS: %d,"%s"`, i+2, cycle))
+	}
+	return lines
 }
 
 // toml is its configuration with more of the server's section.
@@ -171,9 +183,9 @@ func (w *wired) checkWhole(t *testing.T) {
 		"/4/0":     {"/7/0": "iot.lab", "/8": "27447299", "/9": "1", "/10": "262", "/11": "2", "/12": "6699"},
 		"/6/0":     {"/0": "47.28523", "/1": "8.56527", "/2": "499.6", "/3": "19.0", "/4": "004e0024", "/6": "10.0"},
 		"/7/0":     {"/0": "0", "/1": "1", "/8": "0"},
-		"/10/0":    {"/4": "21600", "/5": "6", "/8": "05", "/11/0": "11:1", "/12": "3", "/13": "3"},
+		"/10/0":    {"/4": "21600", "/5": "6", "/7": "01", "/8": "05", "/9": "02", "/10": "03", "/11/0": "11:1", "/12": "3", "/13": "3"},
 		"/13/0":    {"/0/0": "0", "/6": "", "/7": "false"},
-		"/10308/0": {"/1": "8949020000123456789", "/2": "262011234567890", "/3": "4915112345678", "/7": "2"},
+		"/10308/0": {"/1": "8949020000123456789", "/2": "262011234567890", "/3": "4915112345678", "/7": "2", "/8": "32"},
 		"/10241/0": {"/5905/0": "Example", "/5906/0": "GW", "/5907/0": w.endpoint},
 		"/16/0": {
 			"/0/0": w.endpoint, "/0/1": "Example", "/0/2": "GW", "/0/3": "(devel)",
@@ -237,6 +249,24 @@ func (w *wired) checkNetworks(t *testing.T) {
 	w.told(t, "no cell", "/4/0", has("/4/0/8", ""))
 	w.network(t, "26201", home)
 	w.told(t, "home again", "/4/0", has("/4/0/10", "262"))
+	w.checkCoverage(t)
+}
+
+// checkCoverage has the modem go over to NB-IoT, where it tells the level of coverage enhancement, and back: a BG95 tells it of no LTE-M.
+func (w *wired) checkCoverage(t *testing.T) {
+	t.Helper()
+	w.seen = w.Now(t)
+	w.sim.Set("AT+QCSQ", `+QCSQ: "NBIoT",-95,-121,60,-19`, "OK")
+	w.sim.Set(`AT+QENG="servingcell"`, `+QENG: "servingcell","NOCONN","NBIoT","FDD",262,01,1A2D003,193,6300,20,3,3,1A2B,-121,-19,-95,-8,4`, "OK")
+	w.sim.Set(`AT+QCFG="celevel"`, `+QCFG: "celevel",2`, "OK")
+	w.told(t, "coverage level 2", "/4/0", has("/4/0/13", "3"))
+	w.told(t, "coverage level 2", "/10308/0", func(c leshan.Content) bool { return c["/10308/0/9"] == "2" && c["/10308/0/8"] == "4" })
+	w.want(t, "/4/0/13", "3")
+	w.want(t, "/10308/0/9", "2")
+	w.want(t, "/10308/0/8", "4")
+	w.seen = w.Now(t)
+	w.sim.Set("AT+QCSQ", `+QCSQ: "eMTC",-90,-121,20,-19`, "OK")
+	w.told(t, "no coverage level", "/4/0", func(c leshan.Content) bool { return c["/4/0/13"] == "" && c["/4/0/11"] == "-16" })
 }
 
 // checkConnection has the network take the connection back, and refuse an APN that Leshan writes: the former one returns.
@@ -276,23 +306,61 @@ func (w *wired) checkCard(t *testing.T) {
 // checkWritten has Leshan write into objects 10 and 13, and the modem forget it.
 func (w *wired) checkWritten(t *testing.T) {
 	t.Helper()
+	w.checkCycles(t)
 	must(t, "2.04", w.Update(t, w.endpoint, "/10/0", lwm2m.FormatTLV, leshan.Values{"/4": "86400", "/5": "30", "/8": "09"}))
 	must(t, "2.04", w.Replace(t, w.endpoint, "/13/0/0", lwm2m.FormatTLV, leshan.Values{"/0": "14", "/1": "4"}))
 	must(t, "2.04", w.Replace(t, w.endpoint, "/13/0/6", lwm2m.FormatText, leshan.Values{"": "26202,26201"}))
-	written := func() {
-		t.Helper()
-		for name, want := range map[string]string{
-			"AT+CPSMS": `1,,,"00111000","00001111"`, "AT+CEDRXS": `4,"1001"`, `AT+QCFG="nwscanseq"`: "030201",
-		} {
-			w.AwaitStatus(t, name+" shows "+want, func(gateway.Status) bool { return w.settings.Shows(name) == want })
-		}
-	}
-	written()
+	w.shows(t, "AT+CPSMS", `1,,,"00111000","00001111"`)
+	w.shows(t, "AT+CEDRXS", cycles("0100", "1101", "1001", "1010"))
+	w.shows(t, `AT+QCFG="nwscanseq"`, "030201")
 	if err := w.settings.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	written()
+	w.shows(t, "AT+CPSMS", `1,,,"00111000","00001111"`)
+	w.shows(t, "AT+CEDRXS", cycles("0100", "1101", "1001", "1010"))
+	w.shows(t, `AT+QCFG="nwscanseq"`, "030201")
 	w.want(t, "/13/0/6", "26202,26201")
+	for path, cycle := range map[string]string{"/10/0/7": "0d", "/10/0/8": "09", "/10/0/9": "0a", "/10/0/10": "04"} {
+		w.want(t, path, cycle)
+	}
+}
+
+// shows waits until the modem has a setting.
+func (w *wired) shows(t *testing.T, name, want string) {
+	t.Helper()
+	w.AwaitStatus(t, name+" shows "+want, func(gateway.Status) bool { return w.settings.Shows(name) == want })
+}
+
+// cycles is what AT+CEDRXS? shows.
+func cycles(of ...string) string {
+	return strings.ReplaceAll(strings.Join(kindsOfCell(of...), "\n"), "+CEDRXS: ", "")
+}
+
+// checkCycles has Leshan write the cycle of eDRX of one kind of cell after the other, each by a command for it alone, and switch eDRX off and on.
+func (w *wired) checkCycles(t *testing.T) {
+	t.Helper()
+	for _, c := range []struct{ path, octet, command, after string }{
+		{"/10/0/9", "0a", `AT+CEDRXS=1,5,"1010"`, cycles("0011", "0001", "0101", "1010")},
+		{"/10/0/7", "0d", `AT+CEDRXS=1,3,"1101"`, cycles("0011", "1101", "0101", "1010")},
+		{"/10/0/10", "04", `AT+CEDRXS=1,2,"0100"`, cycles("0100", "1101", "0101", "1010")},
+	} {
+		before := len(w.sim.Commands())
+		must(t, "2.04", w.Replace(t, w.endpoint, c.path, lwm2m.FormatTLV, leshan.Values{"": c.octet}))
+		sent := slices.DeleteFunc(w.sim.Commands()[before:], func(c string) bool { return !strings.HasPrefix(c, "AT+CEDRXS=") })
+		if !slices.Equal(sent, []string{c.command}) {
+			t.Errorf("for %s: %q, want %s", c.path, sent, c.command)
+		}
+		w.shows(t, "AT+CEDRXS", c.after)
+		w.want(t, c.path, c.octet)
+	}
+	must(t, "2.04", w.Replace(t, w.endpoint, "/10/0/13", lwm2m.FormatText, leshan.Values{"": "1"}))
+	w.shows(t, "AT+CEDRXS", "")
+	w.AwaitStatus(t, "eDRX is off", func(gateway.Status) bool {
+		return w.Read(t, w.endpoint, "/10/0/13", lwm2m.FormatText).Content["/10/0/13"] == "1"
+	})
+	w.want(t, "/10/0/12", "3")
+	must(t, "2.04", w.Replace(t, w.endpoint, "/10/0/13", lwm2m.FormatText, leshan.Values{"": "3"}))
+	w.shows(t, "AT+CEDRXS", cycles("0100", "1101", "0101", "1010"))
 }
 
 // checkOther pulls a modem for 5G, and puts the one of this test in its place.
