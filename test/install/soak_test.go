@@ -11,7 +11,7 @@ import (
 	"lwm2m-agent/test/workspace"
 )
 
-// TestSoak tries the package in a Debian 13, whose systemd and polkit are newer.
+// TestSoak tries the package in a Debian 13, whose systemd, polkit and ModemManager are newer.
 func TestSoak(t *testing.T) { checkInstalled(t, "trixie") }
 
 // TestSoakReproducible compiles the whole program twice, each time with nothing kept from before, for the smallest router.
