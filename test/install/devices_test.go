@@ -63,6 +63,7 @@ type installed struct{ *rig.Debian }
 // TestDevices installs the package on an emulated PC, whose own kernel has devices and refuses some: a container has those of this machine's
 // kernel, and may not refuse any. The unit, its user and the rules of udev let the agent have what is its own, and nothing else.
 func TestDevices(t *testing.T) {
+	t.Parallel()
 	if runtime.GOARCH != "amd64" {
 		t.Skip("needs an x86-64 machine")
 	}

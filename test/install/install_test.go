@@ -38,6 +38,7 @@ func TestPackageIsReproducible(t *testing.T) {
 
 // TestLintian shows that Debian's checker finds no errors.
 func TestLintian(t *testing.T) {
+	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), "lintian", "--allow-root", "--fail-on", "error", packaged(t, "amd64", "1.0", "*.deb")).CombinedOutput()
 	if err != nil {
 		t.Errorf("lintian: %v\n%s", err, out)
@@ -45,4 +46,7 @@ func TestLintian(t *testing.T) {
 }
 
 // TestInstalled tries the package in a Debian 12; the soak run does in a Debian 13.
-func TestInstalled(t *testing.T) { checkInstalled(t, "bookworm") }
+func TestInstalled(t *testing.T) {
+	t.Parallel()
+	checkInstalled(t, "bookworm")
+}

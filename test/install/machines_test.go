@@ -28,6 +28,7 @@ const patience = time.Minute
 // checks its configuration, registers, serves a server and local users, and ends in order. It is the program of the packages, but for the
 // routers with the other byte order, which have none.
 func TestOtherMachines(t *testing.T) {
+	t.Parallel()
 	for qemu, arch := range map[string]string{"qemu-arm-static": "arm_cortex-a7_neon-vfpv4", "qemu-aarch64-static": "aarch64_cortex-a53", "qemu-mipsel-static": "mipsel_24kc"} {
 		t.Run(qemu, func(t *testing.T) {
 			dir := t.TempDir()

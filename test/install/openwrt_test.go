@@ -25,6 +25,7 @@ var openwrt []byte
 // TestOpenWrt unpacks an .ipk and an .apk as opkg and apk do, and runs the scripts and the program under busybox. OpenWrt's own programs
 // are played: Debian has none of them, so that opkg and apk take the packages is not shown.
 func TestOpenWrt(t *testing.T) {
+	t.Parallel()
 	for form, info := range map[string]string{"ipk": "usr/lib/opkg/info/lwm2m-agent.", "apk": "lib/apk/exec/lwm2m-agent-1.0.0."} {
 		p := open(t, packaged(t, "x86_64", "1.0", "*_x86_64."+form))
 		t.Run(form, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"lwm2m-agent/fota/plain/plaintest"
@@ -28,14 +29,17 @@ var nspawn []byte
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	for _, dir := range made {
+	for _, dir := range made.folders {
 		_ = os.RemoveAll(dir) // a temporary folder
 	}
 	os.Exit(code)
 }
 
 // made are the folders with packages of this test process, by version and family of architectures.
-var made = make(map[string]string)
+var made = struct {
+	sync.Mutex
+	folders map[string]string
+}{folders: make(map[string]string)}
 
 // families are made at once: what accompanies the program is the same.
 var families = [][]string{{"amd64"}, {"x86_64", "aarch64_cortex-a53", "arm_cortex-a7_neon-vfpv4", "mipsel_24kc"}}
@@ -46,15 +50,17 @@ func packaged(t *testing.T, arch, version, form string) string {
 	t.Helper()
 	family := families[slices.IndexFunc(families, func(f []string) bool { return slices.Contains(f, arch) })]
 	key := version + " " + family[0]
-	if made[key] == "" {
+	made.Lock()
+	defer made.Unlock()
+	if made.folders[key] == "" {
 		dir, err := os.MkdirTemp("", "lwm2m-agent-package-") //nolint:usetesting // it outlives the test
 		if err != nil {
 			t.Fatal(err)
 		}
-		made[key] = dir
+		made.folders[key] = dir
 		makePackages(t, dir, family, "VERSION="+version)
 	}
-	found, err := filepath.Glob(filepath.Join(made[key], form))
+	found, err := filepath.Glob(filepath.Join(made.folders[key], form))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("./dev package made %v (%v), want one %s", found, err, form)
 	}
