@@ -41,6 +41,12 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// unlockDir gives the directory up, also where a program that is just being started (fork(2)) has the lock's descriptor
+// until it is executed: to close ours would not be the end of the lock then (flock(2)).
+func unlockDir(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
+}
+
 // noteOwner writes the process ID, which is only for the message that the directory is in use. The former one is mostly as
 // long: to cut a file off takes longer than all else that opening the directory writes.
 func noteOwner(f *os.File) {

@@ -116,7 +116,7 @@ func open(dir string, opts Options, fsType func(string) (int64, error)) (*Store,
 	if err != nil {
 		_ = s.db.close()
 		_ = s.log.close()
-		_ = lock.Close()
+		_ = unlockDir(lock)
 		return nil, unusable(dir, err)
 	}
 	for _, d := range s.damages {
@@ -212,7 +212,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	return errors.Join(err, s.db.close(), s.log.close(), s.lock.Close())
+	return errors.Join(err, s.db.close(), s.log.close(), unlockDir(s.lock))
 }
 
 // write writes, if Options.BeforeWrite lets it; writing must be held.

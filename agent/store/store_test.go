@@ -164,6 +164,11 @@ func TestInUse(t *testing.T) {
 	if want := fmt.Sprintf("state directory %s is in use by another process (%d); stop it, or give another one with -state DIR", dir, os.Getpid()); !errors.Is(err, ErrInUse) || err.Error() != want {
 		t.Errorf("error: %v\nwant: %s", err, want)
 	}
+	inherited, err := unix.Dup(int(s.lock.Fd())) // as by a program that is just being started
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(inherited)
 	s.Close()
 	mustOpen(t, dir, Options{})
 }
