@@ -14,7 +14,7 @@ import (
 
 // loadTime is how long a page may take to load, waitTime how long WaitFor waits.
 const (
-	loadTime = 30 * time.Second
+	loadTime = time.Minute
 	waitTime = time.Minute
 )
 
