@@ -129,6 +129,7 @@ type Agent struct {
 	module        atomic.Pointer[objects.ModuleIdentities] // that object 16 has
 
 	modemTasks []Task
+	modemPower *bind.ModemPower
 	releasers  []*bind.Releaser
 	receiver   *bind.Receiver // nil: nobody is asked where the device is
 
@@ -309,6 +310,7 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 		named{"deferred work", a.runDeferred},
 		named{"event log", a.eventLog.Run},
 		named{"new accounts", a.rehoming.run},
+		named{"power of modems", a.keepPower},
 	}, slices.Concat(a.followed, a.modemTasks)...)
 	if a.receiver != nil {
 		tasks = append(tasks, named{"receiver", a.receiver.Run})
@@ -336,18 +338,22 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 			revived(a.log, named{"power watch", a.watchPower}, a.publishPower),
 			revived(a.log, named{"wireless watch", a.watchWLAN}, a.publishWLAN))
 	}
-	err := runAll(ctx, tasks, append(canWait, more...), a.serversFirst, func(parting context.Context) error {
-		if a.opts.Deregister || a.resetting.Load() {
-			return a.client.Deregister(parting)
-		}
-		return nil
-	})
+	err := runAll(ctx, tasks, append(canWait, more...), a.serversFirst, a.part)
 	if a.resetting.Load() {
 		err = errors.Join(ErrReset, err)
 	} else {
 		a.keepStatistics()
 	}
 	return errors.Join(err, a.Close())
+}
+
+// part does what others must hear of before the agent has ended.
+func (a *Agent) part(ctx context.Context) error {
+	a.modemPower.GiveBack(ctx)
+	if a.opts.Deregister || a.resetting.Load() {
+		return a.client.Deregister(ctx)
+	}
+	return nil
 }
 
 // longestBegin is how long local users wait at most until servers were told that the agent is back.

@@ -24,9 +24,10 @@ import (
 // addModems makes the modems of the configuration, which is read at the start. The first
 // one has objects 10, 11, 13, 27, 10241 and 10308.
 func (a *Agent) addModems() error {
+	a.modemPower = bind.NewModemPower(a.store, a.log, a.switchPower)
 	a.modems = &bind.Modems{
 		Health: a.health, Store: a.store, Log: a.log, Now: a.opts.Now, Changed: a.modemChanged, Woke: a.modemWoke, Used: a.usesModem, Wake: a.wake,
-		Servers: func() int { return len(a.config.Load().Servers) }, Power: a.switchPower, Open: a.opts.OpenPort,
+		Servers: func() int { return len(a.config.Load().Servers) }, Power: a.modemPower.Switch, Open: a.opts.OpenPort,
 	}
 	if len(a.opts.Config.Modems) > 0 {
 		a.modemTasks = append(a.modemTasks, named{"messages", a.modems.Run})
@@ -67,6 +68,20 @@ func (a *Agent) switchPower(ctx context.Context, actuator string, on bool) error
 		return fmt.Errorf("switch the modem's power: %w", err)
 	}
 	return nil
+}
+
+// keepPower has modems that the last run of the agent left without power get it back, as soon as the board runs.
+func (a *Agent) keepPower(ctx context.Context) error {
+	select {
+	case <-a.board.Hardware().Running():
+	case <-ctx.Done():
+		return nil
+	}
+	names := make([]string, 0, len(a.opts.Config.Actuators))
+	for i := range a.opts.Config.Actuators {
+		names = append(names, a.opts.Config.Actuators[i].Name)
+	}
+	return a.modemPower.Run(ctx, names)
 }
 
 // addHostDevice shows what machine the modem is in.

@@ -463,24 +463,6 @@ func TestStatisticsOutlive(t *testing.T) {
 	}
 }
 
-// TestModemPower has an actuator switched that a modem has its power from.
-func TestModemPower(t *testing.T) {
-	l := newLab(t)
-	cfg := l.config()
-	cfg.Actuators[0].Safe = config.Safe{On: true, Level: 100}
-	a, _ := l.run(t, cfg)
-	l.next(t, server.Registered)
-	for _, on := range []bool{false, true} {
-		if err := a.switchPower(t.Context(), "relay", on); err != nil {
-			t.Fatal(err)
-		}
-		until(t, a, "/3306/0/5850", lwm2m.Boolean(on))
-	}
-	if err := a.switchPower(t.Context(), "nothing", true); err == nil {
-		t.Error("what is not there was switched")
-	}
-}
-
 // TestWordsOfESIM has the number of an eSIM where people look, and no other number of a card.
 func TestWordsOfESIM(t *testing.T) {
 	s := modem.State{Presence: modem.Ready, SIM: modem.SIM{State: modem.SIMReady, EID: "89049032000001000000000000000042", ICCID: "89490200001234567890", IMSI: "262011234567890"}}
