@@ -204,7 +204,7 @@ func (a *Agent) ways() string {
 	var out strings.Builder
 	a.modems.Each(func(name string, s *modem.State) {
 		if a.usesModem(name) && s.Network.Registration.Registered() {
-			fmt.Fprint(&out, name, s.Datagram, s.Network.Technology)
+			fmt.Fprint(&out, name, s.Datagram, s.Network.Technology, s.Starts) // a start has lost its sockets
 			for i := range s.Bearers {
 				fmt.Fprint(&out, s.Bearers[i].Addresses)
 			}

@@ -409,6 +409,9 @@ func (a *account) networkChanged() {
 	case Connecting:
 		a.on(moved)
 	case Registering, Registered, Updating, Asleep:
+		if a.state == Asleep && a.connection.lost() {
+			return // nothing is sent to it until it has sent something itself
+		}
 		if a.connection.moved(a.ctx) {
 			a.client.nats.forget(a.params.Network)
 			a.reach.family = 0

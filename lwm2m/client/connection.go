@@ -182,6 +182,12 @@ func (c *connection) moved(ctx context.Context) bool {
 	return ok && present != local
 }
 
+// lost reports whether what is sent to the connection does not arrive until something has been sent from it; see DefaultDialer.
+func (c *connection) lost() bool {
+	local, _ := ipOf(c.conn.LocalAddr())
+	return local == netip.IPv6Unspecified()
+}
+
 // localizer is a Dialer that knows from where it would send.
 type localizer interface {
 	Local(ctx context.Context, to Server, remote string) (net.Addr, error)

@@ -23,7 +23,8 @@ type Dialer interface {
 // coaps+tcp:// by TLS, over IPv6 or IPv4, each attempt from a new port, after asking for the
 // host's addresses anew. The zero value is ready for use.
 type DefaultDialer struct {
-	// DialUDP, when not nil, makes the UDP socket instead of a net.Dialer.
+	// DialUDP, when not nil, makes the UDP socket instead of a net.Dialer. One whose local address is "::" is lost: what servers send to it does
+	// not arrive until something was sent from it.
 	DialUDP func(ctx context.Context, address string) (net.Conn, error)
 	// Resolver, when not nil, finds the addresses of hosts, the preferred one first;
 	// *net.Resolver is one.

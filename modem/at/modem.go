@@ -198,6 +198,7 @@ func (s *session) carry(ctx context.Context) (stop func()) {
 		m.sockets.attach(nil, false)
 		cancel()
 		<-over
+		m.sockets.lose()
 	}
 }
 

@@ -94,6 +94,13 @@ func (s *sockets) attach(p *pump, none bool) {
 	s.pump, s.none = p, none
 }
 
+// lose notes that no module has any of the sockets.
+func (s *sockets) lose() {
+	for _, k := range s.all() {
+		k.lose(true)
+	}
+}
+
 func (s *sockets) through() (*pump, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -306,6 +313,9 @@ func (p *pump) listen() map[int]bool {
 			p.forget(n.id)
 		case announced: // it was taken with its datagram
 		case allLost:
+			for s := range p.open {
+				s.lose(true)
+			}
 			clear(p.open)
 			p.connected = false
 		}
@@ -316,6 +326,7 @@ func (p *pump) listen() map[int]bool {
 func (p *pump) forget(id int) {
 	for s, open := range p.open {
 		if open == id {
+			s.lose(true)
 			delete(p.open, s)
 		}
 	}
@@ -400,6 +411,7 @@ func (p *pump) opened(ctx context.Context, s *socket) (int, error) {
 	}
 	p.pause = 0
 	p.open[s] = id
+	s.lose(false)
 	return id, nil
 }
 

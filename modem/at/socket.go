@@ -64,13 +64,15 @@ func (m *Modem) LookupNetIP(ctx context.Context, _, host string) ([]netip.Addr, 
 	return found, nil
 }
 
-// LocalIP returns the address that the network gave the modem, false if it is not known.
+// LocalIP returns the address that the network gave the modem, 0.0.0.0 if it is not known, and false while the modem is away.
 func (m *Modem) LocalIP() (netip.Addr, bool) {
-	a := m.sockets.address.Load()
-	if a == nil {
+	if _, err := m.sockets.through(); err != nil {
 		return netip.Addr{}, false
 	}
-	return *a, true
+	if a := m.sockets.address.Load(); a != nil {
+		return *a, true
+	}
+	return netip.IPv4Unspecified(), true
 }
 
 // socket is one of DialUDP.
@@ -85,6 +87,7 @@ type socket struct {
 
 	mu    sync.Mutex
 	local netip.Addr // as soon as it is known
+	lost  bool       // in the module: what is sent to it does not arrive, until something is sent from it
 	timer *time.Timer
 	late  chan struct{} // closed when the read deadline has passed
 	ended bool
@@ -164,10 +167,21 @@ func (s *socket) Close() error {
 	return nil
 }
 
-// LocalAddr implements net.Conn: the address of the modem when it was first known.
+// lose notes whether the module has lost the socket.
+func (s *socket) lose(lost bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost = lost
+}
+
+// LocalAddr implements net.Conn: the address of the modem when it was first known, 0.0.0.0 before. While the module has lost the socket, it is
+// "::", no address of any modem: nothing that is sent to the one it had arrives.
 func (s *socket) LocalAddr() net.Addr {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.lost {
+		return net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.IPv6Unspecified(), s.port))
+	}
 	if a := s.of.address.Load(); !s.local.IsValid() && a != nil {
 		s.local = *a
 	}

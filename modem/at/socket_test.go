@@ -192,8 +192,16 @@ func TestSocketOutlives(t *testing.T) {
 						t.Fatal(err)
 					}
 					synctest.Wait()
+					lost := func() bool { return conn.LocalAddr().(*net.UDPAddr).IP.Equal(net.IPv6unspecified) }
+					without := name == "closed without a word" || tt.family == "neul" && name == "connection taken back"
+					if lost() == without {
+						t.Errorf("it tells that it is lost: %v", lost())
+					}
 					for i := range 4 { // as CoAP does: again after some time
 						if exchange(t, conn, []byte("after"), 4*time.Second) {
+							if lost() {
+								t.Error("it still tells that it is lost")
+							}
 							return
 						}
 						t.Logf("attempt %d is lost", i)
