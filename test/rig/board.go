@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"lwm2m-agent/test/workspace"
 )
@@ -59,15 +60,15 @@ func Start(t workspace.T, c Config) *Board {
 	return b
 }
 
-// Build compiles a package of this module for the board and returns the program's path.
-func Build(t workspace.T, pkg string) string {
+// Build compiles a package of this module and returns the program's path: for the board, unless env says something else, as "GOARCH=amd64".
+func Build(t workspace.T, pkg string, env ...string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), filepath.Base(pkg))
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, pkg)
 	cmd.Dir = workspace.Root(t)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm", "GOARM=6")
+	cmd.Env = slices.Concat(os.Environ(), []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm", "GOARM=6"}, env)
 	if err := run(cmd); err != nil {
-		t.Fatalf("build %s for the board: %v", pkg, err)
+		t.Fatalf("build %s for a guest: %v", pkg, err)
 	}
 	return program
 }

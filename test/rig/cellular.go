@@ -99,7 +99,7 @@ func StartCellularPC(t workspace.T, c Config, modem *attest.Modem) *CellularPC {
 			"qemu-system-x86_64", "-M", "q35", "-m", "256", "-nic", "user,model=virtio-net-pci",
 			"-chardev", socket(ports[0]), "-chardev", socket(ports[1]), "-device", "pci-serial-2x,chardev1=" + ports[0] + ",chardev2=" + ports[1],
 		},
-		system: folder, arguments: "console=ttyS1 rig.shell=ttyS0", sockets: sockets,
+		system: folder, arguments: "console=ttyS1 rig.shell=ttyS0 iomem=relaxed", sockets: sockets, // the latter for Pass
 	}, c)
 	var serving sync.WaitGroup
 	t.Cleanup(func() {

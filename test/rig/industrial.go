@@ -15,7 +15,7 @@ import (
 var gpioSimScript string
 
 // industrialModules are what the industrial PC loads at its start; registers is loaded by AddRegisters.
-var industrialModules = []string{"i2c-i801", "i2c-dev", "gpio-sim"}
+var industrialModules = []string{"i2c-i801", "i2c-dev", "gpio-sim", "virtio_pci", "virtio_net"}
 
 const registers = "i2c-stub"
 
@@ -26,8 +26,8 @@ const (
 	EDID         = 0x48
 )
 
-// IndustrialPC is an x86 machine without a disk and a network, with the sensors' side of a PC in a cabinet: an adapter for SMBus, and simulated
-// GPIO lines (gpio-sim).
+// IndustrialPC is an x86 machine without a disk, with the sensors' side of a PC in a cabinet: an adapter for SMBus, and simulated GPIO lines
+// (gpio-sim). Its network is QEMU's user network.
 type IndustrialPC struct{ *guest }
 
 // industrialSystem returns a folder with the kernel and the initramfs without a payload.
@@ -54,9 +54,9 @@ func industrialSystem(t workspace.T) string {
 func StartIndustrialPC(t workspace.T, c Config) *IndustrialPC {
 	t.Helper()
 	g := boot(t, hardware{
-		qemu:      []string{"qemu-system-x86_64", "-M", "q35", "-m", "256", "-nic", "none", "-device", fmt.Sprintf("i2c-ddc,bus=i2c,address=%#x", EDID)},
+		qemu:      []string{"qemu-system-x86_64", "-M", "q35", "-m", "256", "-nic", "user,model=virtio-net-pci", "-device", fmt.Sprintf("i2c-ddc,bus=i2c,address=%#x", EDID)},
 		system:    industrialSystem(t),
-		arguments: "console=ttyS1 rig.shell=ttyS0",
+		arguments: "console=ttyS1 rig.shell=ttyS0 iomem=relaxed", // for Pass
 		sockets:   socketFolder(t),
 	}, c)
 	g.WaitConsole(t, startTime, "RIG UP")

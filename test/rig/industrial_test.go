@@ -90,15 +90,19 @@ func TestIndustrialPC(t *testing.T) {
 		t.Skip("gpio-sim is built for the PC by this machine's compiler, which is for no x86-64")
 	}
 	p := StartIndustrialPC(t, Config{
-		Programs: map[string]string{"/usr/bin/lwm2m-agent": gateway.Binary(t, "GOARCH=amd64")},
-		Files:    map[string][]byte{"/etc/lwm2m-agent/agent.toml": []byte(industrialToml)},
+		Programs: map[string]string{
+			"/usr/bin/lwm2m-agent": gateway.Binary(t, "GOARCH=amd64"),
+			"/usr/bin/module":      Build(t, "./test/rig/module", "GOARCH=amd64"), "/usr/bin/supervisor": Build(t, "./test/rig/supervisor", "GOARCH=amd64"),
+			"/usr/bin/lapse": Build(t, "./test/rig/lapse", "GOARCH=amd64"),
+		},
+		Files: map[string][]byte{"/etc/lwm2m-agent/agent.toml": []byte(industrialToml), "/etc/ec25.at": transcript(t, "ec25")},
 	})
 	parts := make(map[uint16]*playback.File)
 	for address, driver := range smbusParts {
 		parts[address] = recording(t, driver)
 	}
 	p.AddRegisters(t, parts)
-	p.AddLines(t, "cabinet", "DOOR", "PULSES", "PUMP", "!other-driver")
+	p.AddLines(t, "cabinet", "DOOR", "PULSES", "PUMP", "!other-driver", "MODEM", "MODEM2")
 	t.Run("scan", func(t *testing.T) { checkScan(t, p) })
 	for address, driver := range smbusParts {
 		if driver != "sht3x" && driver != "pca9685" {
@@ -121,6 +125,8 @@ func TestIndustrialPC(t *testing.T) {
 	t.Run("edges", func(t *testing.T) { checkEdges(t, p, pid) })
 	t.Run("interlock", func(t *testing.T) { checkInterlock(t, p) })
 	t.Run("outputs", func(t *testing.T) { checkOutputs(t, p, pid) })
+	t.Run("modem power", func(t *testing.T) { checkModemPower(t, p) })
+	t.Run("modem power cut", func(t *testing.T) { checkModemPowerCut(t, p) })
 	p.PowerOff(t)
 }
 
@@ -131,7 +137,7 @@ func checkScan(t *testing.T, p *IndustrialPC) {
 	for _, want := range []string{
 		"i2c /dev/i2c-0 SMBus I801 adapter at 0700 9 devices answer", "i2c /dev/i2c-0 0x57",
 		"i2c /dev/i2c-1 SMBus stub driver 10 devices answer", "i2c /dev/i2c-1 0x76 bme280, bmp280",
-		"gpio /dev/gpiochip0 cabinet 4 lines: 0=DOOR 1=PULSES 2=PUMP",
+		"gpio /dev/gpiochip0 cabinet 6 lines: 0=DOOR 1=PULSES 2=PUMP 4=MODEM 5=MODEM2",
 	} {
 		if !strings.Contains(scan, want) {
 			t.Errorf("no %q in %s", want, scan)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # ubus call network.interface.NAME up|down: what netifd does on OpenWrt for an interface of the protocol "3g".
 echo "UBUS $*" >/dev/console
+echo "$3" >/run/wwan # asked for last
 case $3 in
   down)
     kill "$(cat /run/pppd.pid)" 2>/dev/null # it may have ended
