@@ -207,8 +207,10 @@ func TestWrittenLoginReverts(t *testing.T) {
 	write := func(apn, user string) {
 		t.Helper()
 		nodes := []lwm2m.Node{
-			{Path: instance.Child(1), Value: lwm2m.String(apn)}, {Path: instance.Child(4), Value: lwm2m.Integer(1)},
-			{Path: instance.Child(5), Value: lwm2m.String(user)}, {Path: instance.Child(6), Value: lwm2m.String("s3cret")},
+			{Path: instance.Child(1), Value: lwm2m.String(apn)},
+			{Path: instance.Child(4), Value: lwm2m.Integer(1)},
+			{Path: instance.Child(5), Value: lwm2m.String(user)},
+			{Path: instance.Child(6), Value: lwm2m.String("s3cret")},
 			{Path: instance.Child(24), Value: lwm2m.Integer(1)},
 		}
 		if err := c.client(t).Update(t.Context(), instance, lwm2m.FormatSenMLCBOR, nodes); err != nil {

@@ -355,37 +355,36 @@ func (m *month) watch(ctx context.Context, queue bool) {
 		case <-ctx.Done():
 			return
 		}
-		switch e.Kind {
-		case server.Notified:
+		if e.Kind == server.Notified {
 			m.notified.Add(1)
-			continue
-		case server.Registered:
+		}
+		if e.Kind == server.Registered {
 			m.registered.Add(1)
 			address = ""
 		}
-		if e.Registration.Queue != queue {
-			m.t.Errorf("registered as %+v", e.Registration)
-		}
 		if (e.Kind == server.Registered || e.Kind == server.Updated) && e.Registration.Address != address {
 			address = e.Registration.Address
-			if err := m.observe(); err != nil {
+			if e.Registration.Queue != queue {
+				m.t.Errorf("registered as %+v", e.Registration)
+			}
+			if err := m.observe(ctx); err != nil {
 				m.t.Errorf("%v: %v", e.Kind, err)
 			}
 		}
 	}
 }
 
-func (m *month) observe() error {
+func (m *month) observe(ctx context.Context) error {
 	c, ok := m.Client("gw")
 	if !ok {
 		return errors.New("the registration is gone")
 	}
 	value := lwm2m.MustPath("/3303/0/5700")
 	c.Forget(value)
-	if err := c.WriteAttributes(m.t.Context(), value, "pmin=3600", "pmax=3600"); err != nil {
+	if err := c.WriteAttributes(ctx, value, "pmin=3600", "pmax=3600"); err != nil {
 		return err
 	}
-	_, err := c.Observe(m.t.Context(), value)
+	_, err := c.Observe(ctx, value)
 	return err
 }
 

@@ -100,7 +100,7 @@ func TestCellularConnectivity(t *testing.T) {
 func TestKindsOfCell(t *testing.T) {
 	full := map[EDRXMode]uint8{EDRXIu: 1, EDRXWBS1: 5, EDRXNBS1: 9, EDRXAGb: 3}
 	all := func(on bool) []string {
-		var out []string
+		out := make([]string, 0, len(edrxModes))
 		for _, mode := range edrxModes {
 			out = append(out, fmt.Sprintf("eDRX %d %v %d", mode, on, full[mode]))
 		}

@@ -35,7 +35,8 @@ func TestKeyFilesAreErased(t *testing.T) {
 	if n, m := raw.Count(t), text.Count(t); n != 1 || m != 0 {
 		t.Errorf("the key is there %d times, and %d times in hexadecimal; want it as the configuration has it", n, m)
 	}
-	if cfg.Servers[0].Key.IsZero() || !cfg.Servers[0].Key.Equal(cfg.Servers[0].Key) || raw.Count(t) != 1 {
+	key := cfg.Servers[0].Key
+	if same := cfg.Servers[0].Key; key.IsZero() || !key.Equal(same) || raw.Count(t) != 1 {
 		t.Error("asking about the key copies it")
 	}
 	if err := os.Rename(filepath.Join(dir, "bad"), filepath.Join(dir, "psk")); err != nil {

@@ -94,6 +94,7 @@ func readFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // only read
+
 	b := make([]byte, maxKeyFile+1) // at once: what grows leaves copies behind
 	n, err := io.ReadFull(f, b)
 	switch {

@@ -27,7 +27,7 @@ var (
 // ParsePSK reads a pre-shared key in hexadecimal; white space does not count.
 func ParsePSK(text []byte) ([]byte, error) {
 	digits := make([]byte, 0, len(text))
-	for _, field := range bytes.Fields(text) {
+	for field := range bytes.FieldsSeq(text) {
 		digits = append(digits, field...)
 	}
 	defer clear(digits)

@@ -57,4 +57,3 @@ func derOf(t *testing.T, text []byte) []byte {
 	}
 	return der
 }
-

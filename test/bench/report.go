@@ -26,7 +26,23 @@ over loopback; Leshan's Java client (its newest release on Maven Central that re
 		}
 		fmt.Fprintf(&s, "| %s | %s | %s | %s | %s |\n", r.what, r.ours, r.goal, met, r.java)
 	}
-	fmt.Fprintf(&s, `
+	s.WriteString(notes())
+	if len(b.layer) == 2 {
+		fmt.Fprintf(&s, `- Goals in reads, notifications and milliseconds were set on a machine where a minimal message layer answered %s reads a second. In this run
+  the message layer alone answered %s on one processor, and %s as the kernel placed the processes: compare what is measured with the other
+  columns, and across machines by that.
+`, thousands(goalLayer), b.layer[0], b.layer[1])
+	}
+	fmt.Fprintf(&s, "- Other work on the machine: load average %s when the report was written; rates are lower and delays longer than on an idle one.\n", load())
+	if b.parts != nil {
+		s.WriteString(where(b.parts))
+	}
+	return s.String()
+}
+
+// notes say how the figures came about.
+func notes() string {
+	return fmt.Sprintf(`
 - The bare sockets are the floor: where they make fewer exchanges than a goal wants, no program can meet it on that machine.
 - "On one processor": the measuring process and the one that is measured are bound to the same one, as by taskset(1). Where each has its own, every
   message must first wake a processor that sleeps, which a virtual machine takes several times longer for than for all the rest; the kernel mostly
@@ -61,17 +77,6 @@ over loopback; Leshan's Java client (its newest release on Maven Central that re
   (`+"`test/bench/day`"+`). It begins an hour after the registration, and the bytes are those of /proc/PID/io (wchar), whatever they were written to. What is
   neither a datagram nor log goes to the state directory, but for the Go runtime's own wake-ups of 8 bytes.
 `, readCount, readTurns, handshakeCount, readTurns, sampleTime, pushes, starts, javaStarts, restarts, boardStarts)
-	if len(b.layer) == 2 {
-		fmt.Fprintf(&s, `- Goals in reads, notifications and milliseconds were set on a machine where a minimal message layer answered %s reads a second. In this run
-  the message layer alone answered %s on one processor, and %s as the kernel placed the processes: compare what is measured with the other
-  columns, and across machines by that.
-`, thousands(goalLayer), b.layer[0], b.layer[1])
-	}
-	fmt.Fprintf(&s, "- Other work on the machine: load average %s when the report was written; rates are lower and delays longer than on an idle one.\n", load())
-	if b.parts != nil {
-		s.WriteString(where(b.parts))
-	}
-	return s.String()
 }
 
 // load is the load average over 1, 5 and 15 minutes.

@@ -28,7 +28,7 @@ func Hide(b []byte) Secret {
 }
 
 // Keep keeps garbage where it is until the test ends.
-func Keep(t testing.TB) {
+func Keep(t *testing.T) {
 	t.Helper()
 	percent := debug.SetGCPercent(-1)
 	limit := debug.SetMemoryLimit(1 << 40)
@@ -39,7 +39,7 @@ func Keep(t testing.TB) {
 }
 
 // Count returns how often the heap has a secret. A Go string or slice of it counts, a hash or a key schedule does not.
-func (s Secret) Count(t testing.TB) int {
+func (s Secret) Count(t *testing.T) int {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "heap"))
 	if err != nil {
@@ -54,7 +54,7 @@ func (s Secret) Count(t testing.TB) int {
 }
 
 // count reads a dump through one buffer, which is wiped.
-func (s Secret) count(t testing.TB, r io.Reader) (found int) {
+func (s Secret) count(t *testing.T, r io.Reader) (found int) {
 	t.Helper()
 	buf := make([]byte, 1<<20)
 	defer clear(buf)

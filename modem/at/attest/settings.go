@@ -78,8 +78,9 @@ func (s *Settings) forget() {
 func (s *Settings) Shows(name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out []string
-	for _, line := range s.lines(name) {
+	lines := s.lines(name)
+	out := make([]string, 0, len(lines))
+	for _, line := range lines {
 		out = append(out, line[strings.Index(line, ": ")+len(": "):])
 	}
 	return strings.Join(out, "\n")

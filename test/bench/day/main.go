@@ -58,7 +58,7 @@ func run(program string, day time.Duration) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir)
 	agent, err := start(program, dir, relay.port(), key)
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func start(program, dir string, port int, key []byte) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close() //nolint:errcheck // the agent has its own handle
+	defer log.Close()
 	agent := exec.Command(program, "run", "-config", path, "-state", filepath.Join(dir, "state"), "-socket", filepath.Join(dir, "agent.sock"))
 	agent.Stdout, agent.Stderr = log, log
 	agent.Env = append(os.Environ(), "GOMAXPROCS=1") // as its services do
