@@ -33,6 +33,9 @@ times() { grep -cE "$1" /root/peer.log; }
 reads_on() { [ "$(times '^read /3/0/0: \[.*<nil>$')" -gt "$1" ]; }
 reads_securely() { [ "$(times '^read /3/0/0 secure: \[.*<nil>$')" -gt "$1" ]; }
 ended() { journalctl -q -o cat -u lwm2m-agent | grep '^ending ' | tail -n 1 | grep -q "restart=$1"; }
+# reloads: how often the agent has taken its configuration over anew.
+reloads() { journalctl -q -o cat -u lwm2m-agent | grep -c '^configuration read anew'; }
+reloaded() { [ "$(reloads)" -gt "$1" ]; }
 pid() { systemctl show -P MainPID lwm2m-agent; }
 tried_again() { [ "$(systemctl show -P NRestarts lwm2m-agent)" -ge 1 ]; }
 restarted() { [ "$(systemctl show -P NRestarts lwm2m-agent)" -ge 1 ] && systemctl is-active --quiet lwm2m-agent; }
@@ -219,8 +222,10 @@ hold "root may" ask root
 hold "and it was done" grep -qx 05 /sys/class/leds/lamp/brightness
 rm /etc/lwm2m-agent/agent.d/60-lamp.toml
 echo 7 >/sys/class/leds/lamp/brightness # a file keeps what stands behind the digits that are written
+before=$(reloads)
 hold "reload without the LED" systemctl reload lwm2m-agent
 soon "which is left in its safe state" grep -qx 0 /sys/class/leds/lamp/brightness
+soon "and left alone from then on" reloaded "$before"
 umount /sys/class
 
 # An update of the firmware, by an agent that may touch neither the slots nor the boot environment: both are files here, and which
