@@ -16,11 +16,11 @@ refuse() {
   shift
   if out=$("$@" 2>&1); then fail "$what" "$*: $out"; else echo "ok: $what"; fi
 }
-# soon WHAT COMMAND...: COMMAND must succeed within a minute.
+# soon WHAT COMMAND...: COMMAND must succeed within three minutes.
 soon() {
   local what=$1 out
   shift
-  for _ in $(seq 300); do
+  for _ in $(seq 900); do
     if out=$("$@" 2>&1); then echo "ok: $what"; return; fi
     sleep 0.2
   done
