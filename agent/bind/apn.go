@@ -337,14 +337,8 @@ func (k *apnKeeper) connect(ctx context.Context, p *formerProfile, now string) e
 	if modem.SameAPN(p.APN, now) {
 		return nil
 	}
-	profile, takesBack := k.wishes.withAPN(p.CID, p.APN, p.Type)
-	if err := k.modem.SetProfile(ctx, p.CID, profile); err != nil {
+	if err := k.modem.SetProfile(ctx, p.CID, k.wishes.withAPN(p.CID, p.APN, p.Type)); err != nil {
 		return fmt.Errorf("set the APN %q: %w", p.APN, err)
-	}
-	if takesBack {
-		if err := k.wishes.unconfigure(ctx, p.CID); err != nil {
-			return err
-		}
 	}
 	k.mu.Lock()
 	for i := range k.bearers {

@@ -40,8 +40,9 @@ type Cellular struct {
 	bearers   atomic.Pointer[[]modem.Bearer]  // likewise
 	anew      chan renewal
 	trial     APNTrial
-	tried     atomic.Int64          // the context whose new APN is on trial, which connects it; 0: none
-	before    map[int]*wishedBearer // what was wished of contexts before they were written; of requests, which come one after the other
+	tried     atomic.Int64                // the context whose new APN is on trial, which connects it; 0: none
+	untry     func(context.Context) error // takes back what was noted for that trial; of requests, which come one after the other
+	before    map[int]*wishedBearer       // what was wished of contexts before they were written; of requests, which come one after the other
 }
 
 // APNTrial puts an APN that a server has written in force for a trial.
@@ -148,7 +149,7 @@ func (c *Cellular) takeBack(ctx context.Context, instance uint16, apn string, t 
 	cid := int(instance)
 	if c.tried.CompareAndSwap(int64(cid), 0) {
 		c.trial.Withdraw()
-		return c.wishes.unconfigure(ctx, cid)
+		return c.untry(ctx)
 	}
 	return c.goBack(ctx, c.former(cid, apn, t))
 }
@@ -158,14 +159,14 @@ func (c *Cellular) tries(ctx context.Context, cid int, p modem.Profile, old *mod
 	if p.APN == old.APN || !c.trial.Takes(cid) {
 		return false, nil
 	}
-	if p.Login != nil || p.Type != old.Type {
-		if err := c.wishes.configure(ctx, cid, p); err != nil {
-			return false, err
-		}
+	undo, err := c.wishes.configure(ctx, cid, old, p)
+	if err != nil {
+		return false, err
 	}
 	if err := c.trial.Begin(p.APN); err != nil {
-		return false, errors.Join(err, c.wishes.unconfigure(ctx, cid))
+		return false, errors.Join(err, undo(ctx))
 	}
+	c.untry = undo
 	c.tried.Store(int64(cid))
 	return true, nil
 }
@@ -185,13 +186,13 @@ func (c *Cellular) changed(instance uint16, apn string, t objects.PDNType) {
 func (c *Cellular) former(cid int, apn string, t objects.PDNType) renewal {
 	r := renewal{cid, profileOf(apn, t), c.before[cid]}
 	if r.old.Login = r.before.login(); r.old.Login == nil && c.wishes.profile(cid, apn).login() != nil {
-		r.old.Login = r.before.orNone()
+		r.old.Login = noLogin()
 	}
 	return r
 }
 
 func (c *Cellular) goBack(ctx context.Context, r renewal) error {
-	return c.wishes.set(ctx, func() error { return c.modem.SetProfile(ctx, r.cid, r.old) }, func(w *wished) { w.goBack(r.cid, r.old.APN, r.before) })
+	return c.wishes.set(ctx, func() error { return c.modem.SetProfile(ctx, r.cid, r.old) }, func(w *wished) { w.enter(r.cid, r.old.APN, r.before) })
 }
 
 // answerTime is how long the answer to a write may take to go out over the connection

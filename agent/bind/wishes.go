@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,8 +39,9 @@ type wished struct {
 	EDRX     []modem.EDRX         `json:"edrx,omitempty"` // Mode, On and Cycle
 	Order    *[]modem.Technology  `json:"order,omitempty"`
 	Profiles map[int]wishedBearer `json:"profiles,omitempty"` // by the number of the context
-	// Configured is what contexts are to be instead while they have these APNs, which are in the configuration since a server wrote them.
-	Configured map[int]wishedBearer `json:"configured,omitempty"`
+	// Configured is what contexts are to be instead while they have these APNs: one that a server wrote, which is in the configuration
+	// since, and the one before, which returns if the trial fails.
+	Configured map[int][]wishedBearer `json:"configured,omitempty"`
 }
 
 type wishedBearer struct {
@@ -61,14 +63,6 @@ func (b *wishedBearer) login() *modem.Login {
 		return nil
 	}
 	return &modem.Login{Authentication: b.Login.Authentication, User: b.Login.User, Password: modem.Secret(b.Login.Password)}
-}
-
-// orNone is login, or that nobody is asked for one: what a modem has must not stay if it belongs to another profile.
-func (b *wishedBearer) orNone() *modem.Login {
-	if l := b.login(); l != nil {
-		return l
-	}
-	return &modem.Login{Authentication: modem.AuthenticationNone}
 }
 
 func (w *Wishes) key() string { return "modem-wishes/" + w.name }
@@ -116,38 +110,54 @@ func (w *wished) setEDRX(e modem.EDRX) {
 	}
 }
 
-// bearers returns where it is entered what a context with an APN is to be.
-func (w *wished) bearers(cid int, apn string) *map[int]wishedBearer {
-	if b, ok := w.Configured[cid]; ok && modem.SameAPN(b.APN, apn) {
-		return &w.Configured
-	}
-	return &w.Profiles
+// configured returns the place in Configured of what a context with an APN is to be, -1 if it is not there.
+func (w *wished) configured(cid int, apn string) int {
+	return slices.IndexFunc(w.Configured[cid], func(b wishedBearer) bool { return modem.SameAPN(b.APN, apn) })
 }
 
-// setProfile enters what a context is to be; without a login the one that is known stays.
+// bearer returns what a context with an APN is to be, nil if no server has said so.
+func (w *wished) bearer(cid int, apn string) *wishedBearer {
+	if i := w.configured(cid, apn); i >= 0 {
+		return new(w.Configured[cid][i])
+	}
+	if b, ok := w.Profiles[cid]; ok {
+		return &b
+	}
+	return nil
+}
+
+// enter enters what a context with an APN is to be; nil takes it away.
+func (w *wished) enter(cid int, apn string, b *wishedBearer) {
+	i := w.configured(cid, apn)
+	switch {
+	case i >= 0 && b == nil:
+		w.Configured[cid] = slices.Delete(w.Configured[cid], i, i+1)
+	case i >= 0:
+		w.Configured[cid][i] = *b
+	case b == nil:
+		delete(w.Profiles, cid)
+	default:
+		if w.Profiles == nil {
+			w.Profiles = make(map[int]wishedBearer)
+		}
+		w.Profiles[cid] = *b
+	}
+}
+
+// setProfile enters what a context is to be.
 func (w *wished) setProfile(cid int, p modem.Profile) {
-	in := w.bearers(cid, p.APN)
-	enter(in, cid, wishedBearer{p.APN, p.Type, (*in)[cid].Login}, p.Login)
+	w.enter(cid, p.APN, w.with(cid, p.APN, p))
 }
 
-func enter(in *map[int]wishedBearer, cid int, b wishedBearer, login *modem.Login) {
-	if login != nil {
-		b.Login = &wishedLogin{login.Authentication, login.User, string(login.Password)}
+// with returns a profile as it is entered; without a login it has the one that is known of the context with an APN.
+func (w *wished) with(cid int, apn string, p modem.Profile) *wishedBearer {
+	b := wishedBearer{APN: p.APN, Type: p.Type}
+	if p.Login != nil {
+		b.Login = &wishedLogin{p.Login.Authentication, p.Login.User, string(p.Login.Password)}
+	} else if known := w.bearer(cid, apn); known != nil {
+		b.Login = known.Login
 	}
-	if *in == nil {
-		*in = make(map[int]wishedBearer)
-	}
-	(*in)[cid] = b
-}
-
-// goBack enters what a server had wished of a context with an APN before; nil is nothing.
-func (w *wished) goBack(cid int, apn string, before *wishedBearer) {
-	in := w.bearers(cid, apn)
-	if before == nil {
-		delete(*in, cid)
-		return
-	}
-	enter(in, cid, *before, nil)
+	return &b
 }
 
 // profile returns what a context with an APN is to be, nil if no server has said so.
@@ -157,51 +167,64 @@ func (w *Wishes) profile(cid int, apn string) *wishedBearer {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if b, ok := (*w.now.bearers(cid, apn))[cid]; ok {
-		return &b
-	}
-	return nil
+	return w.now.bearer(cid, apn)
 }
 
-// configure enters, on disk, what a context is to be from when on it has the APN of a profile, which the configuration is about to get.
-func (w *Wishes) configure(ctx context.Context, cid int, p modem.Profile) error {
-	return w.set(ctx, func() error { return nil }, func(now *wished) { enter(&now.Configured, cid, wishedBearer{APN: p.APN, Type: p.Type}, p.Login) })
+// configure enters, on disk, what a context is to be from when on it has the APN of a profile, which the configuration is about to get, and what it
+// is to be if it gets the one back that it has. undo takes that back.
+func (w *Wishes) configure(ctx context.Context, cid int, old *modem.Bearer, p modem.Profile) (undo func(context.Context) error, err error) {
+	var before []wishedBearer
+	err = w.note(ctx, func(now *wished) {
+		before = now.Configured[cid]
+		now.configure(cid, *now.with(cid, old.APN, modem.Profile{APN: old.APN, Type: old.Type}), *now.with(cid, old.APN, p))
+	})
+	return func(ctx context.Context) error {
+		return w.note(ctx, func(now *wished) { now.configure(cid, before...) })
+	}, err
 }
 
-// unconfigure takes that back, if there is anything.
+// unconfigure takes away what was configured for a context, if there is anything: its APN is not the configuration's any more.
 func (w *Wishes) unconfigure(ctx context.Context, cid int) error {
-	if w == nil || !w.configured(cid) {
+	if w == nil || len(w.present().Configured[cid]) == 0 {
 		return nil
 	}
-	return w.set(ctx, func() error { return nil }, func(now *wished) { delete(now.Configured, cid) })
+	return w.note(ctx, func(now *wished) { now.configure(cid) })
 }
 
-func (w *Wishes) configured(cid int) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	_, ok := w.now.Configured[cid]
-	return ok
+// note is set of what the modem is told later.
+func (w *Wishes) note(ctx context.Context, what func(*wished)) error {
+	return w.set(ctx, func() error { return nil }, what)
 }
 
-// withAPN returns the profile with which a context gets an APN, and whether that takes back what configure has entered for another one. A
-// login goes with its APN: the network may refuse it with the next one.
-func (w *Wishes) withAPN(cid int, apn string, t modem.PDNType) (p modem.Profile, takesBack bool) {
-	p = modem.Profile{APN: apn, Type: t}
+func (w *wished) configure(cid int, list ...wishedBearer) {
+	if w.Configured == nil {
+		w.Configured = make(map[int][]wishedBearer)
+	}
+	if w.Configured[cid] = list; len(list) == 0 {
+		delete(w.Configured, cid)
+	}
+}
+
+// withAPN returns the profile with which a context gets an APN. A login goes with its APN: the network may refuse it with another.
+func (w *Wishes) withAPN(cid int, apn string, t modem.PDNType) modem.Profile {
+	p := modem.Profile{APN: apn, Type: t}
 	if w == nil {
-		return p, false
+		return p
 	}
 	now := w.present()
-	wish, configured := now.Configured[cid]
-	switch {
-	case !configured:
-	case modem.SameAPN(wish.APN, apn):
-		p.Type, p.Login = wish.Type, wish.login()
-	case wish.Login != nil:
-		former := now.Profiles[cid]
-		p.Login = former.orNone()
+	other := slices.ContainsFunc(now.Configured[cid], func(b wishedBearer) bool { return b.Login != nil }) // than what the modem is to have
+	wish := now.bearer(cid, apn)
+	if now.configured(cid, apn) >= 0 {
+		p.Type = wish.Type
 	}
-	return p, configured && !modem.SameAPN(wish.APN, apn)
+	if other {
+		p.Login = cmp.Or(wish.login(), noLogin())
+	}
+	return p
 }
+
+// noLogin is that nobody is asked who a bearer is for.
+func noLogin() *modem.Login { return &modem.Login{Authentication: modem.AuthenticationNone} }
 
 // present returns a copy.
 func (w *Wishes) present() wished {
@@ -209,6 +232,9 @@ func (w *Wishes) present() wished {
 	defer w.mu.Unlock()
 	now := w.now
 	now.EDRX, now.Profiles, now.Configured = slices.Clone(now.EDRX), maps.Clone(now.Profiles), maps.Clone(now.Configured)
+	for cid, list := range now.Configured {
+		now.Configured[cid] = slices.Clone(list)
+	}
 	return now
 }
 
@@ -257,8 +283,8 @@ func (w *Wishes) tell(ctx context.Context, m CellularModem, s *modem.State, star
 		if i := slices.IndexFunc(s.Bearers, func(b modem.Bearer) bool { return b.CID == cid }); i >= 0 {
 			b = s.Bearers[i]
 		}
-		if wish, ok := now.Configured[cid]; ok && cid == other.cid && modem.SameAPN(wish.APN, b.APN) && !modem.SameAPN(wish.APN, other.apn) {
-			continue // which is about to go
+		if cid == other.cid && now.configured(cid, b.APN) >= 0 && !modem.SameAPN(b.APN, other.apn) {
+			continue // its APN is about to go
 		}
 		connect, err := now.tellBearer(ctx, m, &b, started, cid == other.cid)
 		add("the profile", err)
@@ -286,8 +312,8 @@ func begins(order []modem.Technology, n int) []modem.Technology {
 
 // tellBearer tells a modem what a context is to be, and reports whether the connection is not that.
 func (w *wished) tellBearer(ctx context.Context, m CellularModem, b *modem.Bearer, started, otherAPN bool) (connect bool, err error) {
-	wish, ok := (*w.bearers(b.CID, b.APN))[b.CID]
-	if !ok {
+	wish := w.bearer(b.CID, b.APN)
+	if wish == nil {
 		return false, nil
 	}
 	p := modem.Profile{APN: wish.APN, Type: wish.Type}

@@ -34,7 +34,7 @@ func (l *logins) SetProfile(_ context.Context, cid int, p modem.Profile) error {
 	} else if p.Login != nil {
 		who = p.Login.User + " " + string(p.Login.Password)
 	}
-	l.told = append(l.told, fmt.Sprintf("set %d %s %s", cid, p.APN, who))
+	l.told = append(l.told, fmt.Sprintf("set %d %s%s %s", cid, p.APN, map[modem.PDNType]string{modem.IPv6: " IPv6"}[p.Type], who))
 	return nil
 }
 
@@ -165,8 +165,8 @@ func TestConnectedAsOftenAsAllowed(t *testing.T) {
 	}
 }
 
-// TestConfiguredLogin: what a server writes with an APN is told with it, and only with it. A modem that refuses it is not told another one
-// in its place when the APN goes back, nor with the next.
+// TestConfiguredLogin: what a server writes with an APN is told with it, and what belonged to the APN before returns with that, be it the modem's own, one
+// that a server had written, or one of the configuration's file. An APN that is written alone keeps the login.
 func TestConfiguredLogin(t *testing.T) {
 	st, err := store.Open(t.TempDir(), store.Options{})
 	if err != nil {
@@ -175,17 +175,23 @@ func TestConfiguredLogin(t *testing.T) {
 	defer st.Close()
 	log, sim := slog.New(slog.DiscardHandler), &logins{}
 	k := &apnKeeper{modem: sim, name: "wwan", store: st, log: log, now: time.Now, news: make(chan struct{}, 1), wishes: newWishes("wwan", st, log)}
-	k.take(&modem.State{Presence: modem.Ready, Bearers: []modem.Bearer{{CID: 1, APN: "iot.lab", Type: modem.IPv4, Active: true}}})
-	configure := func(apn string, refuses error) {
+	state := modem.State{Presence: modem.Ready, Bearers: []modem.Bearer{{CID: 1, APN: "iot.lab", Type: modem.IPv4, Active: true}}}
+	k.take(&state)
+	login := func(user string) *modem.Login {
+		return &modem.Login{Authentication: modem.CHAP, User: user, Password: "p"}
+	}
+	write := func(apn string, who *modem.Login, refuses error) (undo func(context.Context) error) {
 		t.Helper()
-		p := modem.Profile{APN: apn, Type: modem.IPv6, Login: &modem.Login{Authentication: modem.CHAP, User: "u", Password: "p"}}
-		if err := k.wishes.configure(t.Context(), 1, p); err != nil {
+		undo, err := k.wishes.configure(t.Context(), 1, &state.Bearers[0], modem.Profile{APN: apn, Type: modem.IPv6, Login: who})
+		if err != nil {
 			t.Fatal(err)
 		}
 		sim.refuses = refuses
 		if err := k.set(t.Context(), apn); (err == nil) != (refuses == nil) {
 			t.Fatal(err)
 		}
+		sim.refuses = nil
+		return undo
 	}
 	set := func(apn string) {
 		t.Helper()
@@ -193,16 +199,36 @@ func TestConfiguredLogin(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	configure("new.lab", nil)
-	sim.want(t, "with its APN", "set 1 new.lab u p", "connect 1")
-	set("third.lab")
-	sim.want(t, "with another APN", "set 1 third.lab for anybody", "connect 1")
+	kept := func(apn string) { state.Bearers[0].APN, state.Bearers[0].Type = apn, modem.IPv6 }
+	write("new.lab", login("u"), nil)
+	sim.want(t, "with its APN", "set 1 new.lab IPv6 u p", "connect 1")
 	set("")
-	sim.want(t, "back", "set 1 iot.lab as before", "connect 1")
-	configure("new.lab", errors.New("no login in this modem"))
+	sim.want(t, "back to the modem's own", "set 1 iot.lab for anybody", "connect 1")
+	write("new.lab", login("u"), errors.New("no login in this modem"))
 	set("")
 	sim.want(t, "back from what the modem refused")
-	sim.refuses = nil
-	set("third.lab")
-	sim.want(t, "after that", "set 1 third.lab as before", "connect 1")
+	write("new.lab", login("u"), nil)
+	sim.want(t, "once more", "set 1 new.lab IPv6 u p", "connect 1")
+	kept("new.lab")
+	write("third.lab", login("v"), nil)
+	sim.want(t, "another login", "set 1 third.lab IPv6 v p", "connect 1")
+	k.wishes = newWishes("wwan", st, log) // the power is cut
+	set("new.lab")
+	sim.want(t, "back to one that a server has written", "set 1 new.lab IPv6 u p", "connect 1")
+	write("fourth.lab", nil, nil)
+	sim.want(t, "written alone", "set 1 fourth.lab IPv6 u p", "connect 1")
+	set("new.lab")
+	sim.want(t, "back from that", "set 1 new.lab IPv6 u p", "connect 1")
+	set("")
+	sim.want(t, "without one in the configuration", "set 1 iot.lab for anybody", "connect 1")
+
+	state.Bearers[0] = modem.Bearer{CID: 1, APN: "file.lab", Type: modem.IPv4, Active: true}
+	k.take(&state)
+	set("file.lab")
+	undo := write("new.lab", login("u"), nil)
+	set("file.lab")
+	sim.want(t, "back to that of the file", "set 1 new.lab IPv6 u p", "connect 1", "set 1 file.lab for anybody", "connect 1")
+	if err := undo(t.Context()); err != nil || len(k.wishes.present().Configured) > 0 {
+		t.Errorf("a request that was taken back leaves %+v, %v", k.wishes.present(), err)
+	}
 }

@@ -67,6 +67,9 @@ func (m *Modem) SetProfile(ctx context.Context, cid int, p modem.Profile) error 
 	if own := here.own[cid]; own.APN != "" && (!modem.SameAPN(own.APN, p.APN) || own.Type != p.Type || p.Login != nil) {
 		return fmt.Errorf("change profile %d: %w", cid, ErrOwnAPN)
 	}
+	if here.bare && p.Login != nil && p.Login.Authentication == modem.AuthenticationNone {
+		p.Login = nil // there is none to take back
+	}
 	if p.Login != nil && here.bare {
 		return fmt.Errorf("change profile %d: %w", cid, ErrNoLogin)
 	}

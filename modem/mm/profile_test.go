@@ -153,6 +153,9 @@ func TestProfileRefused(t *testing.T) {
 		}{{"ttyUSB2", ErrNoLogin}, {"cdc-wdm0", nil}} {
 			d.Set(mmtest.ModemPath, ifaceModem, map[string]any{"PrimaryPort": c.port})
 			d.look()
+			if err := d.SetProfile(t.Context(), 1, modem.Profile{APN: "other", Login: &modem.Login{Authentication: modem.AuthenticationNone}}); err != nil {
+				t.Errorf("%s: to take a login back: %v", c.port, err)
+			}
 			if err := d.SetProfile(t.Context(), 1, p); !errors.Is(err, c.want) {
 				t.Errorf("%s: %v", c.port, err)
 			}
