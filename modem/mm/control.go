@@ -67,7 +67,7 @@ func (m *Modem) SetProfile(ctx context.Context, cid int, p modem.Profile) error 
 	if own := here.own[cid]; own.APN != "" && (!modem.SameAPN(own.APN, p.APN) || own.Type != p.Type || p.Login != nil) {
 		return fmt.Errorf("change profile %d: %w", cid, ErrOwnAPN)
 	}
-	if here.bare && p.Login != nil && p.Login.Authentication == modem.AuthenticationNone {
+	if here.bare && p.Login != nil && *p.Login == (modem.Login{}) {
 		p.Login = nil // there is none to take back
 	}
 	if p.Login != nil && here.bare {

@@ -156,8 +156,11 @@ func TestProfileRefused(t *testing.T) {
 			if err := d.SetProfile(t.Context(), 1, modem.Profile{APN: "other", Login: &modem.Login{Authentication: modem.AuthenticationNone}}); err != nil {
 				t.Errorf("%s: to take a login back: %v", c.port, err)
 			}
-			if err := d.SetProfile(t.Context(), 1, p); !errors.Is(err, c.want) {
-				t.Errorf("%s: %v", c.port, err)
+			for _, kind := range []modem.Authentication{modem.PAP, modem.AuthenticationNone} {
+				p.Login.Authentication = kind
+				if err := d.SetProfile(t.Context(), 1, p); !errors.Is(err, c.want) {
+					t.Errorf("%s: %v", c.port, err)
+				}
 			}
 		}
 		d.Set(mmtest.ModemPath, ifaceModem, map[string]any{"State": int32(3)})
