@@ -16,6 +16,7 @@ import (
 
 // CellularModem is what servers change of a modem.
 type CellularModem interface {
+	CheckProfile(cid int, p modem.Profile) error // what of it SetProfile would refuse
 	SetProfile(ctx context.Context, cid int, p modem.Profile) error
 	Reconnect(ctx context.Context, cid int) error
 	SetPSM(ctx context.Context, p modem.PSM) error
@@ -158,6 +159,9 @@ func (c *Cellular) takeBack(ctx context.Context, instance uint16, apn string, t 
 func (c *Cellular) tries(ctx context.Context, cid int, p modem.Profile, old *modem.Bearer) (bool, error) {
 	if p.APN == old.APN || !c.trial.Takes(cid) {
 		return false, nil
+	}
+	if err := c.modem.CheckProfile(cid, p); err != nil {
+		return false, err
 	}
 	undo, err := c.wishes.configure(ctx, cid, old, p)
 	if err != nil {

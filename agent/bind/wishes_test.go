@@ -38,6 +38,8 @@ func (l *logins) SetProfile(_ context.Context, cid int, p modem.Profile) error {
 	return nil
 }
 
+func (l *logins) CheckProfile(int, modem.Profile) error { return l.refuses }
+
 func (l *logins) SetPSM(_ context.Context, p modem.PSM) error {
 	l.told = append(l.told, fmt.Sprintf("PSM %v %v %v", p.On, p.Periodic, p.Active))
 	return nil
@@ -162,6 +164,31 @@ func TestConnectedAsOftenAsAllowed(t *testing.T) {
 	}
 	if connected != 4 || saving != 60 {
 		t.Errorf("connected %d times, power saving told %d times: %q", connected, saving, sim.told)
+	}
+}
+
+// TestNoTrialOfWhatIsRefused: what a modem says beforehand that it does not take is not put on trial, and leaves nothing.
+func TestNoTrialOfWhatIsRefused(t *testing.T) {
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	log, sim, began := slog.New(slog.DiscardHandler), &logins{refuses: errors.New("no login in this modem")}, ""
+	wishes := newWishes("wwan", st, log)
+	trial := APNTrial{Takes: func(int) bool { return true }, Begin: func(apn string) error { began = apn; return nil }}
+	c, err := NewCellular(model.NewTree(registry.Definitions(), time.Now), sim, wishes, trial, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.publish(&modem.State{Presence: modem.Ready, Starts: 1, Bearers: []modem.Bearer{{CID: 1, APN: "iot.lab", Type: modem.IPv4, Active: true}}}, time.Now())
+	login := &objects.APNLogin{Authentication: objects.APNCHAP, User: "u", Secret: "p"}
+	if err := c.setProfile(t.Context(), 1, "new.lab", objects.PDNIPv4, login); !errors.Is(err, sim.refuses) || began != "" || len(wishes.present().Configured) > 0 {
+		t.Errorf("%v; the trial of %q began, and %+v is kept", err, began, wishes.present())
+	}
+	sim.refuses = nil
+	if err := c.setProfile(t.Context(), 1, "new.lab", objects.PDNIPv4, login); err != nil || began != "new.lab" || len(wishes.present().Configured) == 0 {
+		t.Errorf("%v; the trial of %q began, and %+v is kept", err, began, wishes.present())
 	}
 }
 

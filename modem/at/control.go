@@ -50,6 +50,15 @@ func (m *Modem) SetProfile(ctx context.Context, cid int, p modem.Profile) error 
 	})
 }
 
+// CheckProfile says what of a profile no modem can be told, and tells it nothing.
+func (*Modem) CheckProfile(_ int, p modem.Profile) error {
+	_, err := quote("the APN", p.APN)
+	if err == nil && p.Login != nil {
+		_, _, err = loginParts(p)
+	}
+	return err
+}
+
 // define defines the APN, which is quoted, and the type of a context.
 func (s *session) define(ctx context.Context, cid int, t modem.PDNType, apn string) error {
 	return s.set(ctx, fmt.Sprintf(`+CGDCONT=%d,"%s",%s`, cid, pdnWord(t), apn))

@@ -150,9 +150,11 @@ func TestForeignCharacters(t *testing.T) {
 			{APN: "a", Login: &modem.Login{Authentication: modem.PAP, User: "u\"", Password: "secret"}},
 			{APN: "a", Login: &modem.Login{Authentication: modem.PAP, User: "u", Password: "secret\n"}},
 		} {
-			sent, err := sentBy(d, func() error { return d.SetProfile(t.Context(), 1, p) })
-			if err == nil || len(sent) > 0 || strings.Contains(err.Error(), "secret") {
-				t.Errorf("%q, %v", sent, err)
+			for _, do := range []func() error{func() error { return d.SetProfile(t.Context(), 1, p) }, func() error { return d.CheckProfile(1, p) }} {
+				sent, err := sentBy(d, do)
+				if err == nil || len(sent) > 0 || strings.Contains(err.Error(), "secret") {
+					t.Errorf("%q, %v", sent, err)
+				}
 			}
 		}
 	})

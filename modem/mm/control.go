@@ -64,14 +64,11 @@ func (m *Modem) SetProfile(ctx context.Context, cid int, p modem.Profile) error 
 	if !here.enabled {
 		return fmt.Errorf("change profile %d: %w", cid, ErrNotEnabled)
 	}
-	if own := here.own[cid]; own.APN != "" && (!modem.SameAPN(own.APN, p.APN) || own.Type != p.Type || p.Login != nil) {
-		return fmt.Errorf("change profile %d: %w", cid, ErrOwnAPN)
+	if err := here.check(cid, p); err != nil {
+		return err
 	}
-	if here.bare && p.Login != nil && *p.Login == (modem.Login{}) {
+	if here.bare {
 		p.Login = nil // there is none to take back
-	}
-	if p.Login != nil && here.bare {
-		return fmt.Errorf("change profile %d: %w", cid, ErrNoLogin)
 	}
 	id, known := here.profiles[cid]
 	if !known {
@@ -93,6 +90,26 @@ func (m *Modem) SetProfile(ctx context.Context, cid int, p modem.Profile) error 
 		return explain(fmt.Sprintf("change profile %d", cid), err)
 	}
 	m.stale.Store(true)
+	return nil
+}
+
+// CheckProfile says what of a profile SetProfile refuses, and changes nothing. A modem that is not there, or not enabled, is told when it is:
+// that is no reason.
+func (m *Modem) CheckProfile(cid int, p modem.Profile) error {
+	here, err := m.here()
+	if err != nil {
+		return nil //nolint:nilerr // as said
+	}
+	return here.check(cid, p)
+}
+
+func (p *present) check(cid int, profile modem.Profile) error {
+	if own := p.own[cid]; own.APN != "" && (!modem.SameAPN(own.APN, profile.APN) || own.Type != profile.Type || profile.Login != nil) {
+		return fmt.Errorf("change profile %d: %w", cid, ErrOwnAPN)
+	}
+	if p.bare && profile.Login != nil && *profile.Login != (modem.Login{}) {
+		return fmt.Errorf("change profile %d: %w", cid, ErrNoLogin)
+	}
 	return nil
 }
 

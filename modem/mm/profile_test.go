@@ -29,8 +29,9 @@ func TestProfile(t *testing.T) {
 		t.Helper()
 		d.look()
 		for _, p := range []modem.Profile{{APN: "other", Type: modem.IPv4}, {APN: "iot.lab", Type: modem.IPv6}, {APN: "iot.lab", Type: modem.IPv4, Login: &modem.Login{}}} {
-			if err := d.SetProfile(t.Context(), 1, p); !errors.Is(err, ErrOwnAPN) {
-				t.Errorf("an APN of its own: %v", err)
+			calls := len(d.Calls())
+			if err, before := d.SetProfile(t.Context(), 1, p), d.CheckProfile(1, p); !errors.Is(err, ErrOwnAPN) || !errors.Is(before, ErrOwnAPN) || len(d.Calls()) > calls {
+				t.Errorf("an APN of its own: %v, before %v", err, before)
 			}
 		}
 		if err := d.SetProfile(t.Context(), 1, modem.Profile{APN: "iot.lab", Type: modem.IPv4}); err != nil {
@@ -158,8 +159,8 @@ func TestProfileRefused(t *testing.T) {
 			}
 			for _, kind := range []modem.Authentication{modem.PAP, modem.AuthenticationNone} {
 				p.Login.Authentication = kind
-				if err := d.SetProfile(t.Context(), 1, p); !errors.Is(err, c.want) {
-					t.Errorf("%s: %v", c.port, err)
+				if before, err := d.CheckProfile(1, p), d.SetProfile(t.Context(), 1, p); !errors.Is(before, c.want) || !errors.Is(err, c.want) {
+					t.Errorf("%s: %v, before %v", c.port, err, before)
 				}
 			}
 		}

@@ -152,6 +152,11 @@ func (s peer) checkCardWritten(t *testing.T, rig *modemmanager.ModemManager) {
 	}
 	s.refused(t, "/10/0/13", "1", "4.00", "ModemManager")
 	s.refused(t, "/11/1/5", "somebody", "5.00", "ModemManager keeps no login")
+	with := s.Update(t, s.endpoint, "/11/1", lwm2m.FormatTLV, leshan.Values{"/1": "fleet.lab", "/4": "1", "/5": "somebody", "/6": "hunter2"})
+	if with.Code != "5.00" || !strings.Contains(with.Message, "ModemManager keeps no login") {
+		t.Errorf("an APN with a login: %+v", with)
+	}
+	s.want(t, "/11/1/1", "iot.lab")
 
 	s.watch(t, "/11/1")
 	after := s.Now(t)
