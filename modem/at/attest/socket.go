@@ -193,25 +193,34 @@ func (k *Stack) shut(rest string) string {
 
 // send sends a datagram, to an address or where the socket is connected to.
 func (k *Stack) send(id int, remote, datagram string) bool {
+	conn := k.outlet(id, remote)
+	if conn == nil || len(datagram) > k.family.most {
+		return false
+	}
+	_, err := conn.Write([]byte(datagram)) // which may wait for who reads, and that for listen
+	return err == nil
+}
+
+// outlet returns what a socket sends over, nil if there is no such socket or nothing at the address.
+func (k *Stack) outlet(id int, remote string) net.Conn {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	r := k.open[id]
-	if r == nil || len(datagram) > k.family.most {
-		return false
-	}
-	if remote == "" {
-		remote = r.remote
+	if r == nil {
+		return nil
 	}
 	if r.conn == nil {
+		if remote == "" {
+			remote = r.remote
+		}
 		conn, err := k.dial(remote)
 		if err != nil {
-			return false
+			return nil
 		}
 		r.remote, r.conn = remote, conn
 		k.wait.Go(func() { k.listen(id, r) })
 	}
-	_, err := r.conn.Write([]byte(datagram))
-	return err == nil
+	return r.conn
 }
 
 // known reports whether a socket is open.
