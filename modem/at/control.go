@@ -50,12 +50,12 @@ func (m *Modem) SetProfile(ctx context.Context, cid int, p modem.Profile) error 
 	})
 }
 
-// CheckProfile says what of a profile no modem can be told, and tells it nothing.
+// CheckProfile says what of a login no modem can be told, and tells it nothing.
 func (*Modem) CheckProfile(_ int, p modem.Profile) error {
-	_, err := quote("the APN", p.APN)
-	if err == nil && p.Login != nil {
-		_, _, err = loginParts(p)
+	if p.Login == nil {
+		return nil
 	}
+	_, _, err := loginParts(p)
 	return err
 }
 
