@@ -87,6 +87,14 @@ func (w *watch) between(pmin, pmax time.Duration) *content {
 	return c
 }
 
+// changed says that what is observed is another value now. A machine that was so busy that pmax may have passed since the last notification
+// has told the former one meanwhile, or is about to: that one is passed over.
+func (w *watch) changed(pmin, pmax time.Duration) {
+	if time.Since(w.last) > pmin {
+		w.between(pmin, pmax)
+	}
+}
+
 // cancel ends the observation with Observe 1, which must succeed.
 func (w *watch) cancel() *content {
 	ctx, cancel := context.WithTimeout(w.s.t.ctx, patience)
