@@ -113,3 +113,45 @@ func (l late) Slots(ctx context.Context) (Slots, error) {
 	}
 	return l.Backend.Slots(ctx)
 }
+
+// TestNothingIsDecidedBeforeTheSlotsAreRead: in a trial, the agent starts and cannot read the slots at first. Which system runs is not known
+// then: neither what servers say of it counts yet, nor what the local user says. Once it is known, what they have said does.
+func TestNothingIsDecidedBeforeTheSlotsAreRead(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		fellBack bool // the boot loader has started the old system
+		said     Contact
+		after    time.Duration // of the first answer about the slots
+		want     Phase
+		result   Result
+	}{
+		{"the old system is registered", true, Contact{Registered: true}, time.Hour, Resting, UpdateFailed},
+		{"the new system is registered", false, Contact{Registered: true}, 11 * time.Minute, Resting, Success},
+		{"the new system has its time", false, Contact{Answer: "4.03 Forbidden"}, 9 * time.Minute, Trial, Initial},
+		{"and is not registered in it", false, Contact{Answer: "4.03 Forbidden"}, 11 * time.Minute, Reverting, Initial},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			trying(t, nil, func(b *bench) {
+				b.end()
+				if c.fellBack {
+					b.machine.tries["B"] = 0
+				}
+				var answers atomic.Bool
+				b.boot(func(c *Config) { c.Backend = late{c.Backend, &answers} })
+				b.u.Contact(c.said)
+				time.Sleep(9 * time.Minute)
+				b.is(Trial, Initial)
+				if err := b.u.MarkGood(b.Context()); err == nil || errors.Is(err, ErrNotNow) {
+					t.Errorf("the local user marks a system good that is not known: %v", err)
+				}
+				b.is(Trial, Initial)
+				answers.Store(true)
+				time.Sleep(c.after)
+				b.is(c.want, c.result)
+				if b.machine.good["B"] != (c.result == Success) {
+					t.Errorf("slot B is good: %v", b.machine.good["B"])
+				}
+			})
+		})
+	}
+}

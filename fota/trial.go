@@ -35,6 +35,7 @@ type trial struct {
 	registered time.Time // since when; zero: it is not
 	without    time.Time // since when it is not
 	extended   bool      // no server answers, but the machine is well
+	open       bool      // the system that runs is the one that is tried; nothing is decided before that is known
 }
 
 // try begins the trial of a new system: it must be what was installed, and gets
@@ -55,6 +56,7 @@ func (u *Updater) try(ctx context.Context) {
 	if err := u.cfg.Backend.Activate(ctx, r.New); err != nil {
 		u.cfg.Log.Error("the new firmware slot was not given its attempts to boot again", slog.Any("error", err))
 	}
+	u.trial.open = true
 	u.judge(ctx)
 }
 

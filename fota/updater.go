@@ -230,7 +230,7 @@ func (u *Updater) Run(ctx context.Context) error {
 		case h := <-u.inbox:
 			u.take(ctx, h)
 		case <-u.contact:
-			if u.rec.Phase == Trial {
+			if u.rec.Phase == Trial && u.trial.open {
 				u.judge(ctx)
 			}
 		case <-u.alarm.C:
@@ -297,6 +297,9 @@ func (u *Updater) handle(ctx context.Context, h happening) error {
 	to, do, ok := next(r.Phase, h.event)
 	if !ok {
 		return ErrNotNow
+	}
+	if h.event == vouched && r.Phase == Trial && !u.trial.open {
+		return Failf(UpdateFailed, "it is not known yet which system runs: the slots have not been read")
 	}
 	if to != r.Phase {
 		r.Starts, r.Boot = 0, u.cfg.BootID
