@@ -199,6 +199,7 @@ var transitions = []transition{
 	{Ready, updateAsked, Deferred, []action{postpone, awaitConsent}},
 	{Ready, reset, Resting, []action{clean, discard}},
 	{Ready, cancel, Resting, []action{cancelled, discard}},
+	{Ready, started, Ready, nil},
 
 	{Deferred, agreed, Installing, []action{target, install}},
 	{Deferred, update, Installing, []action{target, install}},

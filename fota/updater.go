@@ -267,8 +267,11 @@ func (u *Updater) take(ctx context.Context, h happening) {
 const pause = 10 * time.Second
 
 // again handles an event later that could not be recorded. One that cannot be
-// ends the update.
+// ends the update, and one that is out of place stays so.
 func (u *Updater) again(ctx context.Context, h happening, err error) {
+	if errors.Is(err, ErrNotNow) {
+		return
+	}
 	if f, ok := errors.AsType[*Failure](err); ok && h.event != refused {
 		u.take(ctx, happening{event: refused, failure: f})
 		return

@@ -291,6 +291,25 @@ func TestPushes(t *testing.T) {
 	})
 }
 
+// TestReadyOutlivesTheAgent: a package that waits for its Update waits on after a restart, in silence. Nor is an event tried again that is out
+// of place.
+func TestReadyOutlivesTheAgent(t *testing.T) {
+	simulate(t, nil, func(b *bench) {
+		b.push(good)
+		b.is(Ready, Initial)
+		b.end()
+		var log strings.Builder
+		b.start(func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		time.Sleep(time.Hour)
+		b.u.inbox <- happening{event: retry}
+		time.Sleep(time.Hour)
+		b.is(Ready, Initial)
+		if log.Len() > 0 {
+			t.Errorf("it logs %d lines: %.300s", strings.Count(log.String(), "\n"), log.String())
+		}
+	})
+}
+
 func TestNothingHappensThatIsNotRecorded(t *testing.T) {
 	simulate(t, nil, func(b *bench) {
 		b.push(good)
