@@ -29,7 +29,7 @@ type record struct {
 
 	Policy  Policy    `json:"policy,omitzero"`
 	Now     bool      `json:"now,omitempty"`  // install as soon as it is verified: a local user brought it
-	Until   time.Time `json:"until,omitzero"` // end of the defer period
+	Until   time.Time `json:"until,omitzero"` // end of the defer period, by Config.Clock
 	Package Package   `json:"package,omitzero"`
 
 	URI       string   `json:"uri,omitempty"`

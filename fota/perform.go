@@ -73,7 +73,7 @@ func (u *Updater) perform(ctx context.Context, a action, h *happening) error {
 	case verify:
 		u.work(ctx, u.verify)
 	case awaitConsent:
-		u.wait(max(0, r.Until.Sub(u.cfg.Now())), func(ctx context.Context) { u.take(ctx, happening{event: agreed}) })
+		u.awaitConsent()
 	case install:
 		u.do(ctx, installed, "install into slot "+r.New, func(ctx context.Context, h *happening) error {
 			defer u.inhibit(ctx, &r)()

@@ -40,7 +40,7 @@ type Config struct {
 
 	Budget  Budget                  // of downloads
 	Metered func(uri *url.URL) bool // what a URI costs counts now; nil: everything does
-	// Clock is what the budget's calendar goes by; nil: Now. Going back by a day, or month, renews nothing.
+	// Clock is what the budget's calendar and a defer period go by; nil: Now. Going back by a day, or month, renews nothing.
 	Clock func() time.Time
 
 	Rate          int64 // of a download, in bytes a second; 0: as fast as it comes
@@ -102,7 +102,7 @@ type Status struct {
 	Source  string    // the mirror that what is on disk came from; "": the URI
 	OnDisk  int64     // bytes of the package that have come
 	Size    int64     // of the package; 0: unknown
-	Until   time.Time // end of the defer period
+	Until   time.Time // end of the defer period, by Config.Clock
 	Wait    Wait
 	Budget  Budget
 	Spent   int64     // of the budget
@@ -130,11 +130,12 @@ type Updater struct {
 	cost  Spending // also of what is not on record yet
 
 	// of Run's goroutine
-	job   *job
-	alarm *time.Timer
-	then  func(context.Context)
-	trial trial
-	blind time.Time // since when the slots cannot be read
+	job      *job
+	alarm    *time.Timer
+	then     func(context.Context)
+	trial    trial
+	deferral deferral
+	blind    time.Time // since when the slots cannot be read
 }
 
 // happening is an event with what belongs to it.
@@ -392,7 +393,8 @@ func (u *Updater) enter(ctx context.Context, r *record, a action, h *happening) 
 		r.Result, r.Reason, r.URI = Cancelled, "", ""
 	case postpone:
 		r.Result = Deferral
-		r.Until = u.cfg.Now().Add(time.Duration(min(r.Policy.MaxDefer, maxDefer)) * time.Second)
+		d := r.Policy.deferPeriod()
+		r.Until, u.deferral = u.cfg.Clock().Add(d), deferral{over: time.Now().Add(d)}
 	case note:
 		r.OnDisk, r.Now = u.have.Load(), r.Now || h.now
 		if h.event == progressed {
@@ -413,9 +415,6 @@ func (u *Updater) enter(ctx context.Context, r *record, a action, h *happening) 
 	}
 	return nil
 }
-
-// maxDefer is the longest defer period, in seconds: a year.
-const maxDefer = 365 * 24 * 3600
 
 // target enters the slots: the one that runs, and one that does not. The local
 // user who wants the other slot wants to leave the one that runs.

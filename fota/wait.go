@@ -59,6 +59,44 @@ func (u *Updater) tellWait(ctx context.Context, j *job, w Wait) {
 	}
 }
 
+// deferral is the defer period as this run of the agent sees it.
+type deferral struct {
+	over  time.Time // at the latest; zero: it began in an earlier run, and has not been looked at
+	older bool      // it began in an earlier run: how much has passed since then is what the clock says
+}
+
+// maxDefer is the longest defer period, in seconds: a year.
+const maxDefer = 365 * 24 * 3600
+
+// deferPeriod returns how long the local user may defer an update.
+func (p Policy) deferPeriod() time.Duration {
+	return time.Duration(min(p.MaxDefer, maxDefer)) * time.Second
+}
+
+// awaitConsent waits for the end of the defer period. In the run of the agent in which the period begins, its time is what passes, whatever
+// the clock is set to. After a restart it is what the clock says, which may be set right later on; but no longer than the whole period.
+func (u *Updater) awaitConsent() {
+	d := &u.deferral
+	if d.over.IsZero() {
+		*d = deferral{over: time.Now().Add(u.rec.Policy.deferPeriod()), older: true}
+	}
+	left := time.Until(d.over)
+	if d.older {
+		left = min(left, u.rec.Until.Sub(u.cfg.Clock()))
+	} else if until := u.cfg.Clock().Add(left); until.Sub(u.rec.Until).Abs() > time.Minute {
+		r := u.rec
+		r.Until = until
+		_ = u.save(r) // or the next time
+	}
+	u.wait(max(0, min(left, longestRest)), func(ctx context.Context) {
+		if left <= longestRest {
+			u.take(ctx, happening{event: agreed})
+			return
+		}
+		u.awaitConsent()
+	})
+}
+
 // worthTelling is the shortest time until another attempt that is told.
 const worthTelling = 30 * time.Second
 
