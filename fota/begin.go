@@ -66,6 +66,7 @@ func (u *Updater) grope(ctx context.Context, err error, again func(context.Conte
 // startOf says what it means that the agent starts in a slot.
 func (u *Updater) startOf(booted string) happening {
 	r := &u.rec
+	same := r.Boot != "" && r.Boot == u.cfg.BootID
 	limit := maxStarts
 	if r.Phase == Reverting {
 		limit = maxRevertStarts
@@ -73,15 +74,20 @@ func (u *Updater) startOf(booted string) happening {
 	switch {
 	case booted != r.Old && booted != r.New:
 		return happening{event: startedAstray, failure: Failf(UpdateFailed, "slot %q runs, neither %q nor %q", booted, r.Old, r.New)}
-	case booted == r.Old && r.Phase == Rebooting && r.Boot != "" && r.Boot == u.cfg.BootID && u.early():
+	case booted == r.Old && r.Phase == Rebooting && same && u.early():
 		return happening{event: startedEarly}
 	case r.Starts >= limit && r.Phase != Confirming:
 		return happening{event: exhausted, failure: Failf(UpdateFailed, "%d starts while %s", r.Starts, r.Phase)}
 	case booted == r.New && r.Phase == Installing:
 		return happening{event: startedNew, failure: Failf(UpdateFailed, "slot %q was started while it was being written", r.New)}
+	case booted == r.New && r.Phase == Reverting && !r.updates() && !same:
+		return happening{
+			event:   startedBack,
+			failure: Failf(UpdateFailed, "rollback: the system in slot %q did not stay up: slot %q was started in its place", r.Old, r.New),
+		}
 	case booted == r.New:
 		return happening{event: startedNew}
-	case r.Boot != "" && r.Boot == u.cfg.BootID:
+	case same:
 		return happening{event: startedSame}
 	}
 	return happening{

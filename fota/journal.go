@@ -48,6 +48,9 @@ type record struct {
 	Starts int    `json:"starts,omitempty"` // in this phase
 }
 
+// updates reports whether the slots are those of an update. Otherwise a local user leaves the one for the other.
+func (r *record) updates() bool { return r.Package != (Package{}) || r.Image != (Image{}) }
+
 // Policy is what servers say about how to update.
 type Policy struct {
 	Severity  uint8  `json:"severity"`            // /5/0/11: 0 critical, 1 mandatory, 2 optional

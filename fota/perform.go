@@ -211,7 +211,7 @@ func (u *Updater) forbid(ctx context.Context, r *record) (runsNew bool, err erro
 	if err := b.Activate(ctx, r.Old); err != nil {
 		return false, err
 	}
-	if r.Package != (Package{}) || r.Image != (Image{}) { // of an update
+	if r.updates() {
 		if err := b.Mark(ctx, r.New, false); err != nil {
 			return false, err
 		}

@@ -3,8 +3,11 @@ package fota
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // TestRebootFails: the reason is what the operating system says, once.
@@ -43,6 +46,79 @@ func TestRollbackToNothing(t *testing.T) {
 		b.is(Resting, Initial)
 		if b.machine.primary != "A" {
 			t.Errorf("slot %s boots next", b.machine.primary)
+		}
+	})
+}
+
+// goneBack is a machine whose local user goes back to slot B, up to where no system of it does anything any more. It returns how often it was
+// rebooted or cut.
+func goneBack(b *bench) (boots int) {
+	_ = b.u.Rollback(b.Context()) // it may be cut
+	synctest.Wait()
+	for b.isOff() && boots < 20 {
+		boots++
+		b.end()
+		b.boot(nil)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+	}
+	return boots
+}
+
+// TestRollback goes to the other slot, and leaves it to the local user to come back.
+func TestRollback(t *testing.T) {
+	simulate(t, nil, func(b *bench) {
+		if boots := goneBack(b); boots != 1 || b.machine.booted != "B" || b.machine.primary != "B" || b.machine.bad["A"] {
+			t.Errorf("slot %s runs after %d boots, %s is next, A is bad: %v", b.machine.booted, boots, b.machine.primary, b.machine.bad["A"])
+		}
+		b.is(Resting, UpdateFailed)
+		if got, want := b.u.Status().Reason, "rolled back by a local user"; got != want {
+			t.Errorf("the reason is %q, want %q", got, want)
+		}
+	})
+}
+
+// TestRollbackToASystemThatDoesNotBoot: the machine is back where it was after the attempts that the boot loader gives the other slot, once, and
+// stays there, wherever the power is cut.
+func TestRollbackToASystemThatDoesNotBoot(t *testing.T) {
+	steps := 0
+	for at := 0; at <= steps; at++ {
+		for _, after := range []bool{false, true} {
+			simulate(t, nil, func(b *bench) {
+				m := b.machine
+				m.slots["B"] = "gateway 0 dead!"
+				m.trail, m.steps = nil, 0
+				if at > 0 {
+					m.cuts = []cut{{at, after}}
+				}
+				boots := goneBack(b)
+				if at == 0 {
+					steps = m.steps
+				}
+				called := slices.ContainsFunc(m.trail, func(s string) bool { return strings.Contains(s, "activate B") })
+				if boots > 2 || boots == 0 || m.booted != "A" || called && (m.primary != "A" || !m.good["A"]) {
+					m.fatalf("slot %s runs after %d boots; %s is next", m.booted, boots, m.primary)
+				}
+				if s := b.u.Status(); s.Phase != Resting || called && (s.Result != UpdateFailed || !strings.Contains(s.Reason, `slot "B" did not stay up`)) {
+					m.fatalf("it is %s with result %d (%s)", s.Phase, s.Result, s.Reason)
+				}
+			})
+		}
+	}
+	if steps < 8 {
+		t.Errorf("%d steps", steps)
+	}
+}
+
+// TestRollbackGoesOnAfterARestart of the agent before the machine has rebooted.
+func TestRollbackGoesOnAfterARestart(t *testing.T) {
+	simulate(t, func(c *Config) { c.Reboot = func(context.Context) error { return nil } }, func(b *bench) {
+		b.must(b.u.Rollback(b.Context()))
+		b.is(Reverting, Initial)
+		b.end()
+		b.start(nil)
+		if !b.isOff() || b.machine.primary != "B" {
+			t.Errorf("it is called off; slot %s is next", b.machine.primary)
 		}
 	})
 }

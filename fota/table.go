@@ -90,6 +90,7 @@ const (
 	startedOld                 // the old system has booted
 	startedNew                 // the new system has booted
 	startedAstray              // neither runs
+	startedBack                // the system has booted that a local rollback has left
 	startedEarly               // the agent starts, as startedSame, before the hours in which the machine may reboot
 	exhausted                  // the agent starts, in this phase once too often
 	retry                      // a step that failed is due again
@@ -102,7 +103,7 @@ var eventNames = [eventCount]string{
 	"package is good, to be installed at once", "package is good, and the local user is asked", "package is bad", "reset", "Cancel", "Update", "Update, and the local user is asked",
 	"consent, or defer period over", "installed", "switched", "step failed", "passed", "not passed", "marked", "reverted",
 	"local rollback", "local mark-good", "start", "start without a boot", "start of the old system", "start of the new system",
-	"start of neither", "start before the hours of a reboot", "start once too often", "time to retry",
+	"start of neither", "start of the system that was left", "start before the hours of a reboot", "start once too often", "time to retry",
 }
 
 func (e event) String() string { return eventNames[e] }
@@ -122,6 +123,7 @@ const (
 	avoid                   // note from where a bad package has come
 	keep                    // note the package's name and version
 	target                  // note the slots and when the work begins
+	turn                    // note the slots the other way round
 	image                   // note what was installed
 	count                   // note one more start in this phase
 	// from here on: what is done when the record is on disk
@@ -142,7 +144,7 @@ const (
 
 var actionNames = [actionCount]string{
 	"note: begun", "note: nothing", "note: failed, why", "note: success", "note: cancelled", "note: deferred, until when", "note: progress", "note: from where it came",
-	"note: name and version", "note: slots", "note: what was installed", "note: one more start",
+	"note: name and version", "note: slots", "note: slots, the other way round", "note: what was installed", "note: one more start",
 	"empty the file", "download", "verify", "await consent", "install", "activate", "reboot", "begin the trial", "mark good", "go back",
 	"mark the running slot good", "remove the package",
 }
@@ -253,6 +255,7 @@ var transitions = []transition{
 	{Reverting, startedSame, Reverting, []action{count, goBack}},
 	{Reverting, startedOld, Reverting, []action{count, goBack}},
 	{Reverting, startedNew, Reverting, []action{count, goBack}},
+	{Reverting, startedBack, Reverting, []action{turn, fail, count, goBack}},
 	{Reverting, startedAstray, Resting, []action{discard}},
 	{Reverting, exhausted, Resting, []action{discard}},
 }

@@ -408,6 +408,8 @@ func (u *Updater) enter(ctx context.Context, r *record, a action, h *happening) 
 	case target:
 		r.Result, r.Reason = Initial, ""
 		return u.target(ctx, r, h)
+	case turn:
+		r.Old, r.New = r.New, r.Old
 	case image:
 		r.Image = h.image
 	case count:

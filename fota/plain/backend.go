@@ -123,7 +123,8 @@ func (b *Backend) Probe(ctx context.Context) (string, error) {
 }
 
 // Slots implements fota.Backend. The version of the slot that runs is what its
-// system says; that of the other one, what was written to it.
+// system says; that of the other one, what was written to it. One that must not boot,
+// and that nothing whole was written to, is empty.
 func (b *Backend) Slots(ctx context.Context) (fota.Slots, error) {
 	booted, err := b.opts.Booted()
 	if err != nil {
@@ -140,7 +141,10 @@ func (b *Backend) Slots(ctx context.Context) (fota.Slots, error) {
 		if running := b.opts.Trust.Running; s.Name == booted && running != "" && image.Version != running {
 			image = fota.Image{Version: running}
 		}
-		out.All = append(out.All, fota.Slot{Name: s.Name, Good: standings[s.Name] == Good, Image: image})
+		out.All = append(out.All, fota.Slot{
+			Name: s.Name, Good: standings[s.Name] == Good, Image: image,
+			Empty: s.Name != booted && standings[s.Name] == Forbidden && b.opts.Dir != "" && image == (fota.Image{}),
+		})
 	}
 	return out, nil
 }

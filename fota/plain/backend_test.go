@@ -121,6 +121,43 @@ func TestTheRunningSystemSpeaksForItself(t *testing.T) {
 	}
 }
 
+// TestSlotThatHoldsNoSystem is one that must not boot and that nothing whole was written to, as far as that is noted.
+func TestSlotThatHoldsNoSystem(t *testing.T) {
+	b := newBoard(t)
+	is := func(what string, want bool) {
+		t.Helper()
+		if s, err := b.Slots(t.Context()); err != nil || s.All[0].Empty || s.All[1].Empty != want {
+			t.Errorf("%s: got %+v, %v, want slot B empty: %v", what, s.All, err, want)
+		}
+	}
+	is("never written", true)
+	b.loader["B"] = OnTrial
+	is("written at the factory", false)
+	b.loader["A"] = Forbidden
+	is("beside a running one that must not boot", false)
+	b.loader["A"], b.loader["B"] = Good, Forbidden
+	list := images()
+	file := b.pack(list)
+	if _, err := b.Install(t.Context(), file, "B"); err != nil {
+		t.Fatal(err)
+	}
+	is("written", false)
+	text, err := os.ReadFile(file)
+	if err == nil {
+		text[bytes.Index(text, list[0].Content)+5000] ^= 1
+		err = os.WriteFile(file, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Install(t.Context(), file, "B"); err == nil {
+		t.Fatal("a package that has changed is installed")
+	}
+	is("half written", true)
+	b.opts.Dir = ""
+	is("nothing is noted", false)
+}
+
 func TestImagesOfOneSlot(t *testing.T) {
 	b := newBoard(t)
 	list := []plaintest.Image{
