@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,12 +19,13 @@ import (
 // once makes it needless.
 const storeAfter = 5 * time.Second
 
-// Bounds of one message of stored notifications, in bytes, and of the confirmable ones
-// that wait for their turn.
+// Bounds of one message of stored notifications, in bytes, of the confirmable ones that wait
+// for their turn, and of how often one in blocks is told that the server does not fetch.
 const (
-	maxReplay  = 1000 // one datagram
-	maxDeposit = 8 << 10
-	maxReplays = 8
+	maxReplay    = 1000 // one datagram
+	maxDeposit   = 8 << 10
+	maxReplays   = 8
+	maxUnfetched = 3
 )
 
 // saveHistoryAfter is how much of what is stored a power cut may cost.
@@ -205,14 +207,9 @@ func timed(f lwm2m.Format) bool {
 // behind it.
 func (a *account) replay(o *observation, s *series) {
 	now := a.now()
-	entries := s.entries[:1]
-	if timed(o.format) {
-		entries = fitting(s.entries, maxReplay)
-	}
-	nodes := a.unpack(entries, now)
-	payload, err := wire.Append(nil, o.format, o.target.base, nodes)
+	entries, payload, err := a.packed(o, s, now)
 	r := replayed{observation: o, last: entries[len(entries)-1]}
-	if len(nodes) == 0 {
+	if errors.Is(err, ErrNothing) {
 		a.forbidden(r.last)
 		return
 	}
@@ -224,10 +221,15 @@ func (a *account) replay(o *observation, s *series) {
 	}
 	m := &coap.Message{Type: coap.CON, Code: coap.Content, Payload: payload}
 	m.SetContentFormat(uint16(o.format))
-	if err := a.connection.conn.Notify(o.request, m, func(err error) {
+	outcome := func(err error) {
 		r.err = err
 		a.inbox.put(r)
-	}); err != nil {
+	}
+	if len(payload) > a.piece(o) {
+		b := &inBlocks{Reader: bytes.NewReader(payload), outcome: outcome}
+		m.Payload, m.Body, outcome = nil, b, b.answered
+	}
+	if err := a.connection.conn.Notify(o.request, m, outcome); err != nil {
 		a.log.Debug("stored notification not sent", slog.String("path", o.target.String()), slog.Any("err", err))
 		return
 	}
@@ -236,6 +238,35 @@ func (a *account) replay(o *observation, s *series) {
 	s.inFlight, o.inFlight = true, now
 	o.confirmed = now
 	a.observations.schedule(o)
+}
+
+// packed returns the first entries of a series that an observation can be told in one piece, at
+// least one, encoded. The error is ErrNothing if the server may read nothing of them.
+func (a *account) packed(o *observation, s *series, now time.Time) ([]*entry, []byte, error) {
+	entries := s.entries[:1]
+	if timed(o.format) {
+		entries = fitting(s.entries, maxReplay)
+	}
+	for {
+		nodes := a.unpack(entries, now)
+		if len(nodes) == 0 {
+			return entries, nil, ErrNothing
+		}
+		payload, err := wire.Append(nil, o.format, o.target.base, nodes)
+		if err != nil || len(entries) == 1 || len(payload) <= a.piece(o) {
+			return entries, payload, err
+		}
+		entries = entries[:len(entries)/2]
+	}
+}
+
+// piece is how much of a notification goes in one piece, in bytes.
+func (a *account) piece(o *observation) int {
+	size := a.connection.conn.Params().BlockSize
+	if b, ok := o.request.Block2(); ok {
+		size = min(size, b.Size())
+	}
+	return size
 }
 
 // forbidden drops what is stored up to an entry: the server may read nothing of it any
@@ -284,6 +315,12 @@ func (a *account) replayed(r replayed) {
 	a.undelivered = true
 	s, o := r.last.of, r.observation
 	s.inFlight = false
+	if errors.Is(r.err, errUnfetched) && a.connection != nil {
+		if r.last.unfetched++; r.last.unfetched == maxUnfetched {
+			a.log.Warn("a stored notification is lost: the server does not fetch all of its blocks", slog.String("path", s.key()))
+			r.err = nil
+		}
+	}
 	if r.err == nil {
 		a.history.delivered(r.last)
 		a.historySaveAt = earliest(a.historySaveAt, a.now().Add(saveHistoryAfter))

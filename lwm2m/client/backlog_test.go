@@ -453,30 +453,3 @@ func TestCancelDiscards(t *testing.T) {
 		wantSame(l.t, "sent", l.deposits(w.began))
 	})
 }
-
-// TestManyStoredAreReplayed shows that many go in few messages, in order.
-func TestManyStoredAreReplayed(t *testing.T) {
-	simulate(t, nil, func(l *lab) {
-		l.registered()
-		began := time.Now()
-		l.observe(temperature, -1)
-		values := make([]float64, 500)
-		for i := range values {
-			values[i] = float64(i)
-		}
-		l.long(values...)
-		l.wantQueued(500)
-		w := l.observe(temperature, senmlCBOR)
-		l.after(time.Second)
-		payloads := w.payloads()
-		got := datedAll(l.t, began, senmlCBOR, payloads)
-		for i, s := range got {
-			if _, value, _ := strings.Cut(s, "="); value != fmt.Sprint(values[i]) {
-				l.t.Fatalf("%d is %s", i, s)
-			}
-		}
-		if len(got) != 500 || len(payloads) > 20 {
-			l.t.Errorf("%d notifications in %d messages", len(got), len(payloads))
-		}
-	})
-}

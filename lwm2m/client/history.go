@@ -47,6 +47,8 @@ type entry struct {
 	at       time.Time // when it would have been sent; of this process, with the monotonic clock
 	pack     []byte    // what it tells, in SenML CBOR without times
 	gone     bool
+
+	unfetched int // how often the server began to fetch it in blocks and did not end
 }
 
 // chunk is a run of entries that is one record of the Store.
