@@ -87,6 +87,9 @@ func (a *account) store(o *observation, now time.Time) {
 		a.observations.postpone(o, now.Add(goneRetry)) // its end will be told
 		return
 	}
+	if o.stale {
+		o.govern(a.attributes, a.settings.attributes(), a.scratch.nodes)
+	}
 	a.unconfirmed(o) // it comes first
 	a.keep(o, a.scratch.nodes, now)
 	o.reported(a.scratch.nodes, now, false)

@@ -3,6 +3,8 @@ package client
 import (
 	"testing"
 	"time"
+
+	"lwm2m-agent/lwm2m/coap"
 )
 
 // TestLifetimeOver shows that a registration which may be over is asked for first.
@@ -84,5 +86,31 @@ func TestContactNoted(t *testing.T) {
 		l.after(time.Second)
 		l.wantCalls()
 		w.payloads()
+	})
+}
+
+// TestAttributesOfASensorThatReturnsLate shows that attributes hold for an observation of an earlier process whose
+// path has no value at the start, when it has one again.
+func TestAttributesOfASensorThatReturnsLate(t *testing.T) {
+	live(t, nil, func(l *lives) {
+		l.temperature(5, 1)
+		l.wantCode(l.ask(coap.PUT, "/3303/5/5700", "pmin=10", "pmax=300", "st=2"), coap.Changed)
+		w := l.observe("/3303/5/5700", -1)
+		l.end()
+		l.start(20)
+		l.after(5 * time.Second)
+		for _, celsius := range []float64{10, 11, 12, 13, 14} {
+			l.temperature(5, celsius)
+			l.after(time.Second)
+		}
+		w.want("10s 14")
+		l.after(10 * time.Second)
+		l.temperature(5, 15.5)
+		l.after(10 * time.Second)
+		w.want() // no step
+		l.temperature(5, 17.5)
+		w.want("30s 17.5")
+		l.after(5 * time.Minute)
+		w.want("5m30s 17.5")
 	})
 }

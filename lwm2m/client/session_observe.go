@@ -103,7 +103,9 @@ func (a *account) restoreObservation(s *savedObservation, clean bool) error {
 func (a *account) newsOf(o *observation, s *savedObservation, clean bool, now time.Time) bool {
 	m, err := a.content(&o.target, o.format, &a.scratch)
 	if err != nil {
-		return false // it is told when the path comes back
+		o.govern(a.attributes, a.settings.attributes(), nil)
+		o.stale = true // what it holds is known, and told, when the path comes back
+		return false
 	}
 	o.govern(a.attributes, a.settings.attributes(), a.scratch.nodes)
 	if !clean || s.known == 0 {
