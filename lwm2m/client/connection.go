@@ -157,8 +157,8 @@ func (c *connection) session() *dtls.Session {
 		return nil
 	}
 	s, err := k.Session(0)
-	if err != nil {
-		return nil // it has ended: a new handshake follows
+	if err != nil || s.Ended {
+		return nil // a new handshake follows
 	}
 	return s
 }

@@ -188,7 +188,7 @@ func (d DefaultDialer) Local(ctx context.Context, to Server, remote string) (net
 // continues can send nothing before record numbers are reserved.
 func handshake(ctx context.Context, nc net.Conn, config *dtls.Config, to *Server) (net.Conn, error) {
 	s := to.Session
-	if s == nil || !s.Matches(config) || len(s.RemoteCID) == 0 && !to.between(nc) {
+	if !to.goesOn(config) || len(s.RemoteCID) == 0 && !to.between(nc) {
 		conn, err := dtls.Client(ctx, nc, *config)
 		if err != nil {
 			return nil, err
@@ -202,6 +202,11 @@ func handshake(ctx context.Context, nc net.Conn, config *dtls.Config, to *Server
 	return conn, nil
 }
 
+// goesOn reports whether there is a session that can be continued.
+func (s *Server) goesOn(config *dtls.Config) bool {
+	return s.Session != nil && !s.Session.Ended && s.Session.Matches(config)
+}
+
 // between reports whether a connection has the addresses that the server knows.
 func (s *Server) between(nc net.Conn) bool {
 	return s.Local.IsValid() && nc.LocalAddr().String() == s.Local.String() && nc.RemoteAddr().String() == s.Remote.String()
@@ -210,7 +215,7 @@ func (s *Server) between(nc net.Conn) bool {
 // from returns the address to dial from, the zero address for any: a handshake begins from a
 // new port, since the server may hold something for the old one.
 func (s *Server) from(config *dtls.Config) netip.AddrPort {
-	if s.Mode == SecurityNone || s.Session != nil && s.Session.Matches(config) {
+	if s.Mode == SecurityNone || s.goesOn(config) {
 		return s.Local
 	}
 	return netip.AddrPort{}

@@ -351,6 +351,19 @@ func TestServerRestarted(t *testing.T) {
 	l.exercise()
 }
 
+// fromElsewhere returns a Dialer whose first socket has an address that the system would not choose.
+func fromElsewhere() DefaultDialer {
+	from := []string{"127.0.0.2:0"}
+	return DefaultDialer{DialUDP: func(ctx context.Context, address string) (net.Conn, error) {
+		var d net.Dialer
+		if len(from) > 0 {
+			d.LocalAddr, _ = net.ResolveUDPAddr("udp", from[0])
+			from = from[1:]
+		}
+		return d.DialContext(ctx, "udp", address)
+	}}
+}
+
 // TestNewAddress shows that with a Connection ID a change of the own address costs an
 // Update, without one a new handshake and a Register.
 func TestNewAddress(t *testing.T) {
@@ -362,16 +375,7 @@ func TestNewAddress(t *testing.T) {
 			s := &scripted{t: t}
 			uri, stop := s.listenDTLS("127.0.0.1:0", dtlstest.Config{PSK: dtlstest.Key("gw-17", psk), CIDLength: c.cid})
 			defer stop()
-			from := []string{"127.0.0.2:0"} // afterwards what the system chooses
-			dialer := DefaultDialer{DialUDP: func(ctx context.Context, address string) (net.Conn, error) {
-				var d net.Dialer
-				if len(from) > 0 {
-					d.LocalAddr, _ = net.ResolveUDPAddr("udp", from[0])
-					from = from[1:]
-				}
-				return d.DialContext(ctx, "udp", address)
-			}}
-			l, changed := networked(t, dialer, uri, pskAccount(psk))
+			l, changed := networked(t, fromElsewhere(), uri, pskAccount(psk))
 			l.server = s
 			first := l.await(changed, "registered", isRegistered)
 			l.client.NetworkChanged()

@@ -344,6 +344,9 @@ func (a *account) writeSession(last bool) error {
 		if s.dtls, err = r.Ahead(0); err != nil {
 			return err
 		}
+		if s.dtls.Ended { // by the server, and that is still to be taken in
+			return dtls.ErrSessionEnded
+		}
 		s.dtls.NextSend, s.dtls.NextReceive = 1, 0 // the edge has them: the record stays the same
 	}
 	var err error
@@ -399,6 +402,9 @@ func (a *account) keepSession() {
 	}
 	e := a.keeping.edge
 	err := a.writeSession(true)
+	if errors.Is(err, dtls.ErrSessionEnded) {
+		return // it is taken off the disk
+	}
 	if s, secure := a.connection.nc.(rationed); secure && err == nil {
 		var final *dtls.Session
 		if final, err = s.Session(0); err == nil {
