@@ -47,7 +47,7 @@ func (c *Conn) submit(o *outgoing) error {
 		return err
 	}
 	wait := o.confirmable && c.stream == nil && c.outstanding >= c.params.Load().NStart
-	if wait && len(c.queue) >= c.options.Limits.MaxQueued || len(c.sent) >= maxSent {
+	if wait && len(c.queue) >= c.options.Limits.MaxQueued || len(c.sent) >= maxSent || o.pinged && c.stream.pingsFull() {
 		c.mu.Unlock()
 		return ErrQueueFull
 	}

@@ -138,29 +138,21 @@ func (c *Conn) confirmed(token Token) {
 	o.settled(nil, nil)
 }
 
-// maxPings bounds the Pongs that are awaited.
-const maxPings = 64
-
 // pinging notes that a Ping is sent with a token, which is empty if nobody waits for its Pong.
 // Conn.mu is held.
-func (s *byteStream) pinging(token Token) {
-	if len(s.pings) == maxPings {
-		s.pings = append(s.pings[:0], s.pings[1:]...)
-	}
-	s.pings = append(s.pings, token)
-}
+func (s *byteStream) pinging(token Token) { s.pings = append(s.pings, token) }
+
+// pingsFull tells whether as many Pongs are awaited as may be. None is forgotten before: those without a token would be
+// taken for others. Conn.mu is held.
+func (s *byteStream) pingsFull() bool { return len(s.pings) >= maxSent }
 
 // ponged returns the token of the Ping that a Pong answers. libcoap leaves the token out: then
 // it is the first, since both keep their order. Conn.mu is held.
 func (s *byteStream) ponged(token Token) Token {
 	i := slices.Index(s.pings, token)
 	if token.len == 0 && len(s.pings) > 0 {
-		i = 0
+		token, i = s.pings[0], 0
 	}
-	if i < 0 {
-		return Token{}
-	}
-	token = s.pings[i]
 	s.pings = append(s.pings[:0], s.pings[i+1:]...)
 	return token
 }
@@ -227,7 +219,7 @@ func (o *outgoing) expireStream(now time.Time) (act func(), goesOn bool) {
 		return nil, true
 	case now.Before(o.began.Add(p.MaxTransmitWait())):
 		c.alarm.set(&o.deadline, o, o.began.Add(p.MaxTransmitWait()))
-		if o.request && !lives {
+		if o.request && !lives && !c.stream.pingsFull() {
 			c.stream.pinging(Token{})
 			return func() { c.sendSignal(&Message{Code: ping}) }, true
 		}
