@@ -138,9 +138,12 @@ func (d *pwm) prepare(ctx context.Context) error {
 	if !d.access.cfg.Safe.Keep {
 		share = d.dimmer.safe(d.access.cfg.Safe) / 100
 	}
-	steps := [][2]string{{"duty_cycle", "0"}, {"period", number(d.period)}} // a time longer than the period is refused
-	if period == math.Round(d.period) {
-		steps = nil
+	var steps [][2]string
+	if period != math.Round(d.period) {
+		if duty != 0 { // a time longer than the period is refused, and any before there is a period
+			steps = append(steps, [2]string{"duty_cycle", "0"})
+		}
+		steps = append(steps, [2]string{"period", number(d.period)})
 	}
 	if d.access.cfg.Active == ActiveLow {
 		steps = append(steps, [2]string{"enable", "0"}, [2]string{"polarity", "inversed"}) // refused while it runs

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // pwmTree is a chip with a channel that was exported and one that was not.
@@ -37,6 +40,43 @@ func (p pwmTree) wants(files map[string]string) {
 			p.Errorf("%s is %q, want %q (%v)", name, got, want, err)
 		}
 	}
+}
+
+// protect lets nobody write the channel's files.
+func (p pwmTree) protect() {
+	p.Helper()
+	for _, name := range []string{"period", "duty_cycle", "polarity", "enable"} {
+		if err := os.Chmod(p.path("pwm0/"+name), 0o400); err != nil {
+			p.Fatal(err)
+		}
+	}
+}
+
+// apply writes to the channel as the kernel lets it be written (Documentation/ABI/testing/sysfs-class-pwm, drivers/pwm/core.c): not without
+// a period, not to more than the period, and no other polarity while it runs.
+func (p pwmTree) apply(attribute, value string) error {
+	state := make(map[string]string)
+	for _, name := range []string{"period", "duty_cycle", "polarity", "enable"} {
+		text, err := readAttribute(p.path("pwm0/" + name))
+		if err != nil {
+			return err
+		}
+		state[name] = text
+	}
+	if attribute == "polarity" && state["enable"] == "1" {
+		return unix.EBUSY
+	}
+	state[attribute] = value
+	period, err := strconv.Atoi(state["period"])
+	duty, err2 := strconv.Atoi(state["duty_cycle"])
+	if err := errors.Join(err, err2); err != nil {
+		return err
+	}
+	if period == 0 || duty > period {
+		return unix.EINVAL
+	}
+	path := p.path("pwm0/" + attribute)
+	return errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, []byte(value), 0o600), os.Chmod(path, 0o400))
 }
 
 func fanOn(line int) Config {
@@ -133,11 +173,7 @@ func TestPWMByHelper(t *testing.T) {
 		return
 	}
 	p := newPWMTree(t, "0", "0", "normal", "0")
-	for _, name := range []string{"period", "duty_cycle", "polarity", "enable"} {
-		if err := os.Chmod(p.path("pwm0/"+name), 0o400); err != nil {
-			t.Fatal(err)
-		}
-	}
+	p.protect()
 	var refused error
 	ask := func(_ context.Context, chip string, channel uint16, attribute, value string) error {
 		if refused != nil {
@@ -146,7 +182,7 @@ func TestPWMByHelper(t *testing.T) {
 		if chip != "pwmchip0" || channel != 0 {
 			return fmt.Errorf("asked for %s %d", chip, channel)
 		}
-		return errors.Join(os.Chmod(p.path("pwm0/"+attribute), 0o600), os.WriteFile(p.path("pwm0/"+attribute), []byte(value), 0o600), os.Chmod(p.path("pwm0/"+attribute), 0o400))
+		return p.apply(attribute, value)
 	}
 	b, r, end := runBoard(t, nil, Options{Sys: p.root, WritePWM: ask}, Setup{Actuators: []Config{fanOn(0)}})
 	<-r.news
@@ -165,5 +201,42 @@ func TestPWMByHelper(t *testing.T) {
 	}
 	if err := end(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPWMOrder: whatever the channel was, what is written to it comes in an order that the kernel takes.
+func TestPWMOrder(t *testing.T) {
+	if os.Geteuid() == 0 {
+		asNobody(t)
+		return
+	}
+	for name, was := range map[string][4]string{
+		"never used":      {"0", "0", "normal", "0"},
+		"a long period":   {"2000000", "1900000", "normal", "1"},
+		"a short one":     {"1000", "1000", "normal", "1"},
+		"the same":        {"1000000", "300000", "normal", "1"},
+		"inverted, short": {"1000", "0", "inversed", "0"},
+	} {
+		for _, active := range []Active{"", ActiveLow} {
+			p := newPWMTree(t, was[0], was[1], was[2], was[3])
+			p.protect()
+			cfg := fanOn(0)
+			cfg.Active = active
+			b, r, end := runBoard(t, nil, Options{Sys: p.root, WritePWM: func(_ context.Context, _ string, _ uint16, attribute, value string) error {
+				return p.apply(attribute, value)
+			}},
+				Setup{Actuators: []Config{cfg}})
+			<-r.news
+			if err := b.Status()[0].Err; err != nil {
+				t.Errorf("%s, active %q: %v", name, active, err)
+			}
+			p.wants(map[string]string{"pwm0/period": "1000000", "pwm0/duty_cycle": "0", "pwm0/enable": "1"})
+			if active == ActiveLow {
+				p.wants(map[string]string{"pwm0/polarity": "inversed"})
+			}
+			if err := end(); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
