@@ -86,6 +86,9 @@ func (d *scd4x) Sample(ctx context.Context) ([]Reading, error) {
 			d.last, err = decodeSCD4x(words)
 			return append([]Reading(nil), d.last...), err
 		}
+		if d.last != nil && time.Since(d.last[0].Time) >= 2*scd4xPeriod {
+			break // it has lost its supply, and does nothing until it is told anew
+		}
 		if d.last != nil {
 			return append([]Reading(nil), d.last...), nil
 		}
