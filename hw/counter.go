@@ -73,7 +73,7 @@ func countsOf(folder string) ([]sysChannel, error) {
 
 // counters are the Counts of one device. What the kernel counts goes on while
 // nobody reads it, and begins wherever the hardware is: told is what came since
-// the first sample. A leap of more than 31 bits is none of pulses.
+// the first sample. A leap of more than 31 bits is none of pulses, and adds nothing.
 type counters struct {
 	access   *access
 	folder   string // while it is open
@@ -165,16 +165,30 @@ func (c *counters) count(ch Channel) (int64, error) {
 		return int64(now), err //nolint:gosec // two's complement, as the kernel has it
 	}
 	last, known := c.last[ch.Name]
-	grown := now - last
-	if now < last {
+	grown, short := grownShort(last, now)
+	if !short && now >= last {
+		grown = now - last
+	} else if !short {
 		if grown, err = c.passed(ch.Name, last, now); err != nil {
 			return 0, err
 		}
 	}
-	if c.last[ch.Name] = now; known {
-		c.sum[ch.Name] += int64(min(grown, math.MaxInt32))
+	if c.last[ch.Name] = now; known && grown <= math.MaxInt32 {
+		c.sum[ch.Name] += int64(grown)
 	}
 	return c.sum[ch.Name], nil
+}
+
+// grownShort returns how far a count of 32 bits has gone that the kernel tells as a signed number in 64 bits, as that of
+// interrupt-cnt: past its 31st bit it leaps, and after 2^32 it begins at 0. false: this is none.
+func grownShort(last, now uint64) (uint64, bool) {
+	for _, n := range []uint64{last, now} {
+		if uint64(int64(int32(n))) != n { //nolint:gosec // two's complement, as the kernel has it
+			return 0, false
+		}
+	}
+	grown := uint32(now) - uint32(last) //nolint:gosec // they are as long
+	return uint64(grown), grown <= math.MaxInt32 && (now > last || last > math.MaxInt32)
 }
 
 // passed returns how far a count that is lower than before has gone.

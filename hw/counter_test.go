@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -86,6 +87,34 @@ func TestCounter(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestCounterLength: counts of 32 bits that the kernel tells in 64, with their sign, and those that have 64.
+func TestCounterLength(t *testing.T) {
+	for name, counts := range map[string][][2]uint64{ // what the kernel tells, and what has come since the first
+		"past the 31st bit":            {{1<<31 - 8, 0}, {1<<31 - 1, 7}, {0xffffffff_80000002, 10}, {0xffffffff_80000003, 11}},
+		"past the 32nd bit":            {{0xffffffff_fffffffa, 0}, {0xffffffff_ffffffff, 5}, {5, 11}, {6, 12}},
+		"anew past the 31st bit":       {{0xffffffff_80000000, 0}, {0xffffffff_80000001, 1}},
+		"64 bits":                      {{1<<31 - 8, 0}, {1<<31 + 2, 10}, {1<<32 + 1, 9 + 1<<31}},
+		"anew":                         {{1 << 30, 0}, {3, 3}},
+		"a leap":                       {{5, 0}, {1 << 40, 0}, {1<<40 + 1, 1}},
+		"back, past the 31st bit":      {{0xffffffff_fffffffa, 0}, {0xffffffff_fffffff0, 0}, {0xffffffff_fffffff1, 1}},
+		"as far as it can in a sample": {{0, 0}, {1<<31 - 1, 1<<31 - 1}},
+		"one further":                  {{0, 0}, {0xffffffff_80000000, 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sys := sysTree(t, meters())
+			c := &counters{folder: filepath.Join(sys, "bus/counter/devices/counter0"), last: make(map[string]uint64), sum: make(map[string]int64)}
+			for _, count := range counts {
+				if err := os.WriteFile(filepath.Join(c.folder, "count0/count"), []byte(strconv.FormatUint(count[0], 10)+"\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if got, err := c.count(countChannel("count0")); got != int64(count[1]) || err != nil {
+					t.Errorf("at %#x: %d, %v, want %d", count[0], got, err, count[1])
+				}
+			}
+		})
+	}
 }
 
 func TestCounterRefusals(t *testing.T) {
