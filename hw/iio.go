@@ -57,6 +57,16 @@ func iioType(name string) string {
 	return name
 }
 
+// iioShared returns what names the attributes that a channel shares with others of its type: "voltage", and then
+// "voltage-voltage" of "voltage0-voltage1", which measures the one against the other.
+func iioShared(name string) []string {
+	shared := []string{iioType(name)}
+	if plus, minus, ok := strings.Cut(name, "-"); ok {
+		shared = append(shared, iioType(plus)+"-"+iioType(minus))
+	}
+	return shared
+}
+
 func iioChannel(name string) (Channel, bool) {
 	if name == "" || strings.ContainsAny(name, "/ ") {
 		return Channel{}, false
@@ -113,21 +123,14 @@ func iioList(folder string) ([]sysChannel, error) {
 func iioScaled(folder, file string, channel Channel) (sysChannel, error) {
 	c := sysChannel{Channel: channel, file: filepath.Join(folder, file), scale: 1}
 	if strings.HasSuffix(file, "_raw") {
-		shared := iioType(channel.Name)
-		own := func(what string) string { return filepath.Join(folder, "in_"+channel.Name+"_"+what) }
-		all := func(what string) string { return filepath.Join(folder, "in_"+shared+"_"+what) }
-		var err error
-		if c.scale, err = numberOr(all("scale"), 1); err == nil {
-			c.scale, err = numberOr(own("scale"), c.scale)
-		}
-		if err == nil {
-			c.offset, err = numberOr(all("offset"), 0)
-		}
-		if err == nil {
-			c.offset, err = numberOr(own("offset"), c.offset)
-		}
-		if err != nil {
-			return c, err
+		for _, name := range append(iioShared(channel.Name), channel.Name) { // the later one counts
+			var err error
+			if c.scale, err = numberOr(filepath.Join(folder, "in_"+name+"_scale"), c.scale); err == nil {
+				c.offset, err = numberOr(filepath.Join(folder, "in_"+name+"_offset"), c.offset)
+			}
+			if err != nil {
+				return c, err
+			}
 		}
 	}
 	if t, ok := iioTypes[iioType(channel.Name)]; ok {

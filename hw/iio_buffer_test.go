@@ -172,6 +172,28 @@ func TestIIOBufferOfSomebodyElse(t *testing.T) {
 	}
 }
 
+// A channel that measures one input against another has what it shares with its like.
+func TestIIOBufferDifferential(t *testing.T) {
+	tree := accelerometer()
+	delete(tree, iioFolder+"/sampling_frequency")
+	for name, content := range map[string]string{
+		"scan_elements/in_voltage0-voltage1_index": "4", "scan_elements/in_voltage0-voltage1_type": "le:s12/16>>4", "scan_elements/in_voltage0-voltage1_en": "0",
+		"in_voltage-voltage_scale": "10", "in_voltage_scale": "1", "in_voltage-voltage_sampling_frequency": "10",
+	} {
+		tree[iioFolder+"/"+name] = content
+	}
+	b := newBuffered(t, tree)
+	end := b.run(t, Config{Device: "lis2dh12", Interval: 20 * time.Millisecond, Channels: []ChannelConfig{{Name: "voltage0-voltage1"}}, Frequency: 400})
+	b.write(t, 100, 1)
+	b.r.until(t, sensorUnit("pump"), "voltage0-voltage1", hasValue(Float(1)))
+	if got := b.attribute(t, "in_voltage-voltage_sampling_frequency"); got != "400" {
+		t.Errorf("the frequency is %q", got)
+	}
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestIIOBufferVanishesAndReturns(t *testing.T) {
 	for name, wakes := range map[string]bool{"and ends": true, "and is silent": false} {
 		t.Run(name, func(t *testing.T) {

@@ -177,7 +177,10 @@ func elementNames(elements []scanElement) string {
 // findTrigger chooses what makes the device take a sample, and finds how often.
 // A device without a folder for it takes samples by itself.
 func (s *iioScan) findTrigger(a *access) error {
-	rates := []string{s.file("sampling_frequency"), s.file("in_" + iioType(s.channels[0].Name) + "_sampling_frequency")}
+	rates := []string{s.file("sampling_frequency")}
+	for _, name := range iioShared(s.channels[0].Name) {
+		rates = append(rates, s.file("in_"+name+"_sampling_frequency"))
+	}
 	current, err := readAttribute(s.file("trigger/current_trigger"))
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):

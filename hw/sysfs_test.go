@@ -110,6 +110,23 @@ func TestSysValuesAreExact(t *testing.T) {
 	}
 }
 
+// TestIIODifferential: what measures one input against another has the scale of its kind, its own, or that of its type.
+func TestIIODifferential(t *testing.T) {
+	files := map[string]string{
+		"name": "ad7793", "in_voltage0-voltage0_raw": "1000", "in_voltage1-voltage2_raw": "1000", "in_voltage1-voltage2_scale": "5", "in_voltage3_raw": "1000", "in_current0-current1_raw": "1000",
+		"in_voltage_scale": "3", "in_voltage-voltage_scale": "2", "in_voltage-voltage_offset": "-500", "in_current_scale": "4",
+	}
+	tree := make(map[string]string)
+	for name, content := range files {
+		tree["bus/iio/devices/iio:device0/"+name] = content
+	}
+	readings, err := sample(t, sysTree(t, tree), Config{Driver: "iio", Device: "ad7793"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantValues(t, readings, map[string]float64{"voltage0-voltage0": 1, "voltage1-voltage2": 2.5, "voltage3": 3, "current0-current1": 4})
+}
+
 func TestHwmonFault(t *testing.T) {
 	readings, err := sample(t, sysTree(t, sysBoard()), Config{Driver: "hwmon", Device: "emc2305"})
 	if err != nil {
