@@ -296,6 +296,55 @@ func TestCounterSetBack(t *testing.T) {
 	}
 }
 
+// TestCountGoesOn: what is done to another channel's, or the count's own values is changed while the source counts on. A source that
+// begins anew is one of another configuration.
+func TestCountGoesOn(t *testing.T) {
+	f := newFixture(t, t.TempDir(), nil, nil)
+	unit := hw.Unit{Role: hw.RoleSensor, Name: "door"}
+	count := func(n int64) {
+		f.stage.Deliver(unit, []hw.Reading{{Channel: "count", Value: hw.Integer(n), Time: time.Now(), Quality: hw.Good}})
+	}
+	apply := func(period time.Duration, p config.Processing) {
+		t.Helper()
+		door := config.Sensor{Name: "door", Driver: "sim", Instance: config.NoInstance, Channels: []config.Channel{mapped("state", config.Processing{}), mapped("count", p)}}
+		door.Settings = config.Settings{Wave: "contact", Period: period}
+		if err := f.Apply(t.Context(), &config.Config{Sensors: []config.Sensor{door}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wants := func(when string, want int64) {
+		t.Helper()
+		shown, kept := f.value("/3200/0/5501"), f.cfg.Store.Counter("count/door").Value()
+		if shown != lwm2m.Integer(want) || kept != uint64(want) { //nolint:gosec // not negative
+			t.Errorf("%s: %v is shown and %d kept, want %d", when, shown, kept, want)
+		}
+	}
+	apply(time.Hour, config.Processing{})
+	count(0)
+	count(5)
+	apply(time.Hour, config.Processing{MaxRate: 100})
+	count(6)
+	wants("another processing", 6)
+	if err := f.tree.Execute(t.Context(), model.FromServer(1), lwm2m.MustPath("/3200/0/5505"), nil); err != nil {
+		t.Fatal(err)
+	}
+	count(7)
+	wants("set back", 1)
+	apply(time.Hour, config.Processing{MaxRate: 200})
+	count(8)
+	wants("another processing again", 2)
+	apply(2*time.Hour, config.Processing{MaxRate: 200})
+	count(0)
+	count(1)
+	wants("the source began anew", 3)
+	if err := f.Apply(t.Context(), &config.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	apply(2*time.Hour, config.Processing{})
+	count(1)
+	wants("the sensor was away", 4)
+}
+
 func TestPosition(t *testing.T) {
 	f := newFixture(t, t.TempDir(), []config.Sensor{{Name: "gnss", Instance: config.NoInstance}}, nil)
 	unit := hw.Unit{Role: hw.RoleSensor, Name: "gnss"}

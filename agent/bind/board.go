@@ -46,6 +46,7 @@ type Board struct {
 	objects   map[uint16]*objects.SmartObject
 	units     map[hw.Unit]*bound
 	counts    map[string]map[string]*Count // by sensor and channel
+	counted   map[hw.Unit]map[string]int64 // by channel: what a source has counted so far, as it says
 
 	processing process.Setup
 	ruled      map[string]bool          // sensors that something on the device looks at
@@ -70,12 +71,15 @@ type target struct {
 	iid     uint16
 	rid     uint16
 	counter *store.Counter // of a count, else nil
-	counted int64          // what the source has counted so far
+	run     int64          // what was counted since the instance was made
 }
 
 // NewBoard returns a board without sensors.
 func NewBoard(cfg BoardConfig) *Board {
-	b := &Board{cfg: cfg, objects: make(map[uint16]*objects.SmartObject), units: make(map[hw.Unit]*bound), counts: make(map[string]map[string]*Count), wishes: make(map[uint16][]client.Wish)}
+	b := &Board{
+		cfg: cfg, objects: make(map[uint16]*objects.SmartObject), units: make(map[hw.Unit]*bound), wishes: make(map[uint16][]client.Wish),
+		counts: make(map[string]map[string]*Count), counted: make(map[hw.Unit]map[string]int64),
+	}
 	b.stage = process.NewStage(b, totals{cfg.Store}, b.hold)
 	b.board = hw.NewBoard(b.stage, cfg.Hardware)
 	return b
@@ -205,7 +209,7 @@ func (b *Board) add(unit hw.Unit, u *bound, g *group, iid uint16) error {
 	in.Memory, in.Extremes = kept, make(map[uint16][2]float64)
 	for channel, rid := range g.channels {
 		t := target{object: object, iid: iid, rid: rid}
-		if rid == resourceCounter {
+		if channel == g.counting {
 			t.counter = b.cfg.Store.Counter("count/" + g.name)
 			in.Offsets[rid] = float64(t.counter.Value())
 			kept.counter = t.counter
@@ -243,6 +247,7 @@ func (b *Board) Removed(unit hw.Unit) {
 	b.mu.Lock()
 	b.clear(unit)
 	delete(b.counts, unit.Name)
+	delete(b.counted, unit)
 	b.mu.Unlock()
 	b.cfg.Health.Clear(failing(unit), unit.Name)
 }
@@ -280,7 +285,7 @@ func (b *Board) deliver(unit hw.Unit, readings []hw.Reading) {
 	}
 	b.count(unit, readings)
 	for i := range readings {
-		if err := u.publish(&readings[i]); err != nil {
+		if err := b.publish(unit, u, &readings[i]); err != nil {
 			b.cfg.Log.Error("reading not published", slog.String("unit", unit.Name), slog.String("channel", readings[i].Channel), slog.Any("error", err))
 		}
 	}
@@ -292,23 +297,35 @@ func (b *Board) deliver(unit hw.Unit, readings []hw.Reading) {
 	b.judge(unit, u, readings)
 }
 
-func (u *bound) publish(r *hw.Reading) error {
+func (b *Board) publish(unit hw.Unit, u *bound, r *hw.Reading) error {
 	t, ok := u.targets[r.Channel]
 	if !ok {
 		return nil // a channel that the configuration leaves out
 	}
-	if t.counter != nil && r.Quality != hw.Invalid {
-		if n, ok := r.Value.Integer(); ok && n > t.counted {
-			t.counter.Add(uint64(n - t.counted)) //nolint:gosec // positive
-			t.counted = n
-			u.targets[r.Channel] = t
-		}
-	}
 	reading := objects.Reading{Value: valueOf(r.Value), Time: r.Time, Quality: qualityOf(r.Quality)}
 	if r.Quality == hw.Invalid {
 		reading.Value = lwm2m.Value{} // the last good one stays, with its time
+	} else if n, ok := r.Value.Integer(); ok && t.counter != nil {
+		t.run += b.grown(unit, r.Channel, n, t.counter)
+		u.targets[r.Channel] = t
+		reading.Value = lwm2m.Integer(t.run)
 	}
 	return t.object.Publish(t.iid, t.rid, reading)
+}
+
+// grown adds to a counter what its source has counted since it was last heard, and returns that. The source outlives instances,
+// which are made anew when something else is done to its channels. A count that is lower began anew.
+func (b *Board) grown(unit hw.Unit, channel string, n int64, counter *store.Counter) int64 {
+	if b.counted[unit] == nil {
+		b.counted[unit] = make(map[string]int64)
+	}
+	grown := n - b.counted[unit][channel]
+	if grown < 0 {
+		grown = n
+	}
+	b.counted[unit][channel] = n
+	counter.Add(uint64(max(grown, 0))) //nolint:gosec // not negative
+	return max(grown, 0)
 }
 
 // judge tells health when a unit begins and ceases to fail.

@@ -101,6 +101,7 @@ type group struct {
 	appType  string
 	first    hw.Channel
 	channels map[string]uint16 // channel → resource
+	counting string            // the one of channels, if any, whose count outlives restarts
 }
 
 // resources returns the resources of the group's channels.
@@ -146,6 +147,9 @@ func arrange(defs model.Definitions, name string, channels []hw.Channel, wishOf 
 			groups = append(groups, g)
 		}
 		g.channels[c.Name] = rid
+		if rid == resourceCounter && c.Quantity == hw.Count && c.Kind == hw.KindInteger {
+			g.counting = c.Name // others do not begin at 0 with the agent, or may fall
+		}
 	}
 	for _, g := range groups {
 		g.name = name
