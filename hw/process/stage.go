@@ -1,6 +1,7 @@
 package process
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ type Stage struct {
 	sensors map[string]*sensor
 	workers map[string]*worker
 	latest  map[Input]hw.Reading // after processing
+	counts  map[Input]int64      // how far a source has counted, as it says
 	guards  []*guard
 	held    map[string]string // why an actuator must be safe, as it was told; one without interlocks is not in it
 }
@@ -45,7 +47,7 @@ type sensor struct {
 func NewStage(next hw.Sink, keep Keep, hold Hold) *Stage {
 	return &Stage{
 		next: next, keep: keep, hold: hold, sensors: make(map[string]*sensor), workers: make(map[string]*worker),
-		latest: make(map[Input]hw.Reading), held: make(map[string]string),
+		latest: make(map[Input]hw.Reading), counts: make(map[Input]int64), held: make(map[string]string),
 	}
 }
 
@@ -123,6 +125,7 @@ func (s *Stage) derive(changed string) {
 		anew[d.Name] = true
 		s.unknow(func(at Input) bool { return at.Sensor == d.Name })
 		w, c := newWorker(d, inputs, s.keep)
+		w.count = s.counts[d.Inputs[0]]
 		s.workers[d.Name] = w
 		s.sensors[d.Name] = &sensor{out: []hw.Channel{c}}
 		s.next.Describe(sensorUnit(d.Name), []hw.Channel{c})
@@ -151,12 +154,22 @@ func (s *Stage) Deliver(u hw.Unit, readings []hw.Reading) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sn := s.sensors[u.Name]; u.Role == hw.RoleSensor && sn != nil {
+		s.note(u.Name, readings)
 		readings = sn.step(readings)
 		s.guarded(u.Name, readings) // first: an output is to be safe before anybody is told
 	}
 	s.next.Deliver(u, thin(readings))
 	if u.Role == hw.RoleSensor {
 		s.follow(u.Name, readings)
+	}
+}
+
+// note keeps how far the counts of a sensor are, for totals that begin while they go on.
+func (s *Stage) note(sensor string, readings []hw.Reading) {
+	for i := range readings {
+		if n, ok := readings[i].Value.Integer(); ok && readings[i].Quality != hw.Invalid {
+			s.counts[Input{sensor, readings[i].Channel}] = n
+		}
 	}
 }
 
@@ -259,6 +272,7 @@ func (s *Stage) Removed(u hw.Unit) {
 	}
 	gone := map[string]bool{u.Name: true}
 	s.forget(u.Name)
+	maps.DeleteFunc(s.counts, func(at Input, _ int64) bool { return at.Sensor == u.Name })
 	for _, d := range s.setup.Derived {
 		if s.workers[d.Name] != nil && slices.ContainsFunc(d.Inputs, func(in Input) bool { return gone[in.Sensor] }) {
 			gone[d.Name] = true

@@ -135,12 +135,44 @@ func TestIntegral(t *testing.T) {
 func TestTotal(t *testing.T) {
 	keep := memory{"water": &total{100}}
 	setup := Setup{Derived: []Derived{{Name: "water", Kind: Total, Inputs: []Input{{"s", "count"}}, Scale: 0.01, Unit: "m3"}}}
-	s, r := fed(setup, keep, hw.Channel{Name: "count", Kind: hw.KindInteger})
+	s, r := fed(setup, keep, hw.Channel{Name: "count", Quantity: hw.Count, Kind: hw.KindInteger})
 	for i, n := range []int64{0, 5, 7, 2} { // the line was taken anew before the last
 		s.Deliver(sensorUnit("s"), []hw.Reading{{Channel: "count", Value: hw.Integer(n), Time: began.Add(time.Duration(i)), Quality: hw.Good}})
 	}
 	r.wants(t, "s count:", "water value:m3", "s count 0 good", "water value 0.1 good", "s count 5 good", "water value 0.15 good",
 		"s count 7 good", "water value 0.17 good", "s count 2 good", "water value 0.19 good")
+}
+
+// TestTotalGoesOn: a total, or what is done to its input, is changed while the source counts on.
+func TestTotalGoesOn(t *testing.T) {
+	keep := memory{}
+	setup := Setup{Derived: []Derived{{Name: "water", Kind: Total, Inputs: []Input{{"s", "count"}}}}}
+	counter := hw.Channel{Name: "count", Quantity: hw.Count, Kind: hw.KindInteger}
+	s, _ := fed(setup, keep, counter)
+	wants := func(when string, n, want int64) {
+		t.Helper()
+		s.Deliver(sensorUnit("s"), []hw.Reading{{Channel: "count", Value: hw.Integer(n), Time: began.Add(time.Duration(n)), Quality: hw.Good}})
+		if got := keep["water"].n; got != 1000*want {
+			t.Errorf("%s: %d thousandths, want %d", when, got, 1000*want)
+		}
+	}
+	wants("at first", 0, 0)
+	wants("at first", 1000, 1000)
+	setup.Derived = []Derived{{Name: "water", Kind: Total, Inputs: setup.Derived[0].Inputs, Scale: 2}}
+	s.Apply(setup)
+	wants("another scale", 1001, 1002)
+	setup.Channels = map[Input]Channel{{"s", "count"}: {MaxRate: 9}}
+	s.Apply(setup)
+	wants("another limit of its input", 1002, 1004)
+	s.Apply(Setup{})
+	wants("without the total", 1010, 1004)
+	s.Apply(setup)
+	wants("with it again", 1011, 1006)
+	s.Describe(sensorUnit("s"), []hw.Channel{counter})
+	wants("the source began anew", 3, 1012)
+	s.Removed(sensorUnit("s"))
+	s.Describe(sensorUnit("s"), []hw.Channel{counter})
+	wants("the sensor was away", 4, 1020)
 }
 
 func TestWindows(t *testing.T) {
