@@ -63,17 +63,18 @@ func (s *Stage) Apply(setup Setup) {
 			s.next.Removed(sensorUnit(d.Name))
 		}
 	}
+	differs := func(at Input) bool {
+		at.Channel = strings.TrimSuffix(at.Channel, AlarmSuffix)
+		return !reflect.DeepEqual(old.Channels[at], setup.Channels[at])
+	}
 	for name, sn := range s.sensors {
-		changed := func(at Input) bool {
-			at.Channel = strings.TrimSuffix(at.Channel, AlarmSuffix)
-			return at.Sensor == name && !reflect.DeepEqual(old.Channels[at], setup.Channels[at])
-		}
+		changed := func(at Input) bool { return at.Sensor == name && differs(at) }
 		if slices.ContainsFunc(sn.raw, func(c hw.Channel) bool { return changed(Input{name, c.Name}) }) {
 			s.unknow(changed)
 			s.describe(name, sn.raw)
 		}
 	}
-	s.derive("")
+	s.derive(differs)
 	s.interlock(setup.Interlocks)
 }
 
@@ -87,9 +88,10 @@ func (s *Stage) Describe(u hw.Unit, channels []hw.Channel) {
 		s.next.Describe(u, channels)
 		return
 	}
-	s.unknow(func(at Input) bool { return at.Sensor == u.Name })
+	of := func(at Input) bool { return at.Sensor == u.Name }
+	s.unknow(of)
 	s.describe(u.Name, channels)
-	s.derive(u.Name)
+	s.derive(of)
 }
 
 // describe sets up the chains of a sensor.
@@ -113,11 +115,11 @@ func (s *Stage) describe(name string, channels []hw.Channel) {
 }
 
 // derive sets up the derived sensors that can be and are not yet, and anew those
-// that the sensor named changed is an input of.
-func (s *Stage) derive(changed string) {
-	anew := map[string]bool{changed: changed != ""}
+// that a changed channel is an input of.
+func (s *Stage) derive(changed func(Input) bool) {
+	anew := make(map[string]bool)
 	for _, d := range s.setup.Derived {
-		again := slices.ContainsFunc(d.Inputs, func(in Input) bool { return anew[in.Sensor] })
+		again := slices.ContainsFunc(d.Inputs, func(in Input) bool { return anew[in.Sensor] || changed(in) })
 		inputs, ok := s.inputs(d)
 		if !ok || s.workers[d.Name] != nil && !again {
 			continue

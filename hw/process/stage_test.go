@@ -175,6 +175,33 @@ func TestTotalGoesOn(t *testing.T) {
 	wants("the sensor was away", 4, 1020)
 }
 
+// TestInputsUnitChanges: what is derived computes in the unit that its input has now.
+func TestInputsUnitChanges(t *testing.T) {
+	keep := memory{}
+	setup := Setup{
+		Channels: map[Input]Channel{},
+		Derived: []Derived{
+			{Name: "energy", Kind: Integral, Inputs: []Input{{"s", "x"}}},
+			{Name: "mean", Kind: Mean, Inputs: []Input{{"s", "x"}}, Window: time.Hour},
+			{Name: "more", Kind: Difference, Inputs: []Input{{"s", "x"}, {"mean", "value"}}},
+			{Name: "other", Kind: Mean, Inputs: []Input{{"s", "y"}}, Window: time.Hour},
+		},
+	}
+	s, r := fed(setup, keep, hw.Channel{Name: "x", Unit: "W", Kind: hw.KindFloat}, hw.Channel{Name: "y", Kind: hw.KindFloat})
+	s.Deliver(sensorUnit("s"), []hw.Reading{at(0, 1000), on("y", at(0, 1))})
+	s.Deliver(sensorUnit("s"), []hw.Reading{at(60, 1000), on("y", at(60, 1))}) // 60 kJ
+	r.lines = nil
+	s.Apply(Setup{Channels: map[Input]Channel{{"s", "x"}: {Unit: "kW"}}, Derived: setup.Derived})
+	r.wants(t, "s x:kW y:", "energy value:J", "mean value:kW", "more value:kW")
+	s.Deliver(sensorUnit("s"), []hw.Reading{at(120, 1000), on("y", at(120, 4))})
+	s.Deliver(sensorUnit("s"), []hw.Reading{at(180, 1000)})
+	if got := keep["energy"].n; got != 120_000_000 {
+		t.Errorf("%d mJ are kept, want those of two minutes with 1 kW", got)
+	}
+	r.wants(t, "s x 1 good", "s y 4 good", "energy value 60000 good", "mean value 1 good", "more value 0 good", "other value 2 good",
+		"s x 1 good", "energy value 120000 good", "mean value 1 good", "more value 0 good")
+}
+
 func TestWindows(t *testing.T) {
 	for kind, want := range map[Kind]float64{Minimum: 2, Maximum: 8, Mean: 5, RMS: 2.236068, Peak: 3} {
 		s, r := fed(Setup{Derived: []Derived{{Name: "d", Kind: kind, Inputs: []Input{{"s", "x"}}, Window: 4 * time.Second}}}, memory{}, hw.Channel{Name: "x", Kind: hw.KindFloat})
