@@ -199,17 +199,27 @@ func channelNames(channels []hw.Channel) string {
 	return strings.Join(texts, ", ")
 }
 
-// totals keeps integrals and totals in the store's counters.
+// totals keeps integrals and totals in the store's counters, and their units beside them.
 type totals struct{ store *store.Store }
 
 // Total implements process.Keep.
-func (t totals) Total(name string) process.Kept { return kept{t.store.Counter("total/" + name)} }
+func (t totals) Total(name string) process.Kept {
+	return kept{t.store.Counter("total/" + name), t.store, "unit/total/" + name}
+}
 
 // kept is a counter that may fall as well: it is taken as two's complement.
-type kept struct{ counter *store.Counter }
+type kept struct {
+	counter *store.Counter
+	store   *store.Store
+	unit    string // key of its unit
+}
 
 func (k kept) Value() int64 { return int64(k.counter.Value()) } //nolint:gosec // two's complement both ways
 func (k kept) Add(n int64)  { k.counter.Add(uint64(n)) }        //nolint:gosec // two's complement both ways
+func (k kept) Unit() string { return string(k.store.Small(k.unit)) }
+
+// SetUnit implements process.Kept: on disk with the counter, whose number means nothing in another unit.
+func (k kept) SetUnit(unit string) error { return k.store.DeferSmall(k.unit, []byte(unit)) }
 
 // alarmOf returns the configuration of the channel that an alarm watches.
 func alarmOf(s *config.Sensor, alarm string) (*config.Channel, bool) {

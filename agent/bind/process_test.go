@@ -89,6 +89,23 @@ func TestProcessedReadings(t *testing.T) {
 	if got := f.value("/3300/0/5700"); got != lwm2m.Float(3000) {
 		t.Errorf("after a restart the integral is %v", got)
 	}
+	if err := f.cfg.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range []struct {
+		unit string
+		want float64
+	}{{"s", 3000}, {"min", 50}, {"h", 0.833}, {"K", 0}, {"h", 0.833}} {
+		cfg.Derived[1].Unit = change.unit
+		f = begin()
+		feed(f, 120, good)
+		if got := f.value("/3300/0/5700"); got != lwm2m.Float(change.want) {
+			t.Errorf("in %s the integral is %v, want %v", change.unit, got, change.want)
+		}
+		if err := f.cfg.Store.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestCheckProcess(t *testing.T) {

@@ -47,7 +47,10 @@ func (r *record) wants(t *testing.T, want ...string) {
 // memory keeps totals.
 type memory map[string]*total
 
-type total struct{ n int64 }
+type total struct {
+	n    int64
+	unit string
+}
 
 func (m memory) Total(name string) Kept {
 	if m[name] == nil {
@@ -56,8 +59,10 @@ func (m memory) Total(name string) Kept {
 	return m[name]
 }
 
-func (t *total) Value() int64 { return t.n }
-func (t *total) Add(n int64)  { t.n += n }
+func (t *total) Value() int64              { return t.n }
+func (t *total) Add(n int64)               { t.n += n }
+func (t *total) Unit() string              { return t.unit }
+func (t *total) SetUnit(unit string) error { t.unit = unit; return nil }
 
 // fed is a stage with one sensor "s" of these channels.
 func fed(setup Setup, keep Keep, channels ...hw.Channel) (*Stage, *record) {
@@ -133,7 +138,7 @@ func TestIntegral(t *testing.T) {
 }
 
 func TestTotal(t *testing.T) {
-	keep := memory{"water": &total{100}}
+	keep := memory{"water": &total{n: 100}}
 	setup := Setup{Derived: []Derived{{Name: "water", Kind: Total, Inputs: []Input{{"s", "count"}}, Scale: 0.01, Unit: "m3"}}}
 	s, r := fed(setup, keep, hw.Channel{Name: "count", Quantity: hw.Count, Kind: hw.KindInteger})
 	for i, n := range []int64{0, 5, 7, 2} { // the line was taken anew before the last
@@ -173,6 +178,42 @@ func TestTotalGoesOn(t *testing.T) {
 	s.Removed(sensorUnit("s"))
 	s.Describe(sensorUnit("s"), []hw.Channel{counter})
 	wants("the sensor was away", 4, 1020)
+}
+
+// TestTotalsUnitChanges: what is kept is converted where that can be, and else kept for when its unit is back.
+func TestTotalsUnitChanges(t *testing.T) {
+	keep := memory{}
+	seconds := 0.0
+	wants := func(s *Stage, r *record, want string) {
+		t.Helper()
+		for range 2 { // 60 kJ
+			s.Deliver(sensorUnit("s"), []hw.Reading{at(seconds, 1000)})
+			seconds += 60
+		}
+		seconds += 3600
+		if got := r.lines[len(r.lines)-1]; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	energy := func(unit, from string) Setup {
+		return Setup{
+			Derived:  []Derived{{Name: "energy", Kind: Integral, Inputs: []Input{{"s", "x"}}, Unit: unit}},
+			Channels: map[Input]Channel{{"s", "x"}: {From: from}},
+		}
+	}
+	power := hw.Channel{Name: "x", Unit: "W", Kind: hw.KindFloat}
+	s, r := fed(energy("", ""), keep, power)
+	wants(s, r, "energy value 60000 good")
+	s.Apply(energy("Wh", ""))
+	wants(s, r, "energy value 33.3337 good")
+	s, r = fed(energy("kWh", ""), keep, power) // a restart
+	wants(s, r, "energy value 0.0496667 good")
+	s.Apply(energy("", "A"))
+	wants(s, r, "energy value 60000 good") // C
+	s.Apply(energy("", "Pa"))
+	wants(s, r, "energy value 60000 good") // in no known unit
+	s.Apply(energy("", ""))
+	wants(s, r, "energy value 236400 good")
 }
 
 // TestInputsUnitChanges: what is derived computes in the unit that its input has now.

@@ -14,10 +14,40 @@ type Keep interface {
 	Total(name string) Kept
 }
 
-// Kept is a total in thousandths.
+// Kept is a total in thousandths of its unit.
 type Kept interface {
 	Value() int64
 	Add(n int64)
+	// Unit returns what SetUnit was given last, "" if nothing was.
+	Unit() string
+	SetUnit(unit string) error
+}
+
+// keptIn returns the total of that name in a unit: one that is kept in another is converted. Where that cannot be, the total in the
+// new unit is another one, so that the former is still there when its unit is again. One that is kept without a unit is taken to be in this one.
+func keptIn(keep Keep, name, unit string) (Kept, error) {
+	kept := keep.Total(name)
+	before := kept.Unit()
+	if before == unit {
+		return kept, nil
+	}
+	grown := int64(0)
+	if before != "" {
+		l, err := conversion(before, unit)
+		if err != nil {
+			return keep.Total(name + "\x00" + unit), nil
+		}
+		total := math.Round(float64(kept.Value()) * l.scale)
+		if math.Abs(total) > math.MaxInt64/2 {
+			return nil, fmt.Errorf("the total in %q is too large for %q", before, unit)
+		}
+		grown = int64(total) - kept.Value()
+	}
+	if err := kept.SetUnit(unit); err != nil {
+		return nil, fmt.Errorf("keep the unit of the total: %w", err)
+	}
+	kept.Add(grown)
+	return kept, nil
 }
 
 // worker is a derived sensor at work.
@@ -47,11 +77,11 @@ func newWorker(d Derived, inputs []hw.Channel, keep Keep) (*worker, hw.Channel) 
 		c   hw.Channel
 		err error
 	)
-	if c, w.in, w.out, err = d.plan(inputs); err != nil {
-		w.broken = err.Error()
+	if c, w.in, w.out, err = d.plan(inputs); err == nil && (d.Kind == Integral || d.Kind == Total) {
+		w.kept, err = keptIn(keep, d.Name, c.Unit)
 	}
-	if d.Kind == Integral || d.Kind == Total {
-		w.kept = keep.Total(d.Name)
+	if err != nil {
+		w.broken = err.Error()
 	}
 	return w, c
 }
