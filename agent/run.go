@@ -91,8 +91,9 @@ func Run(ctx context.Context, opts RunOptions) error {
 // runOnce is the agent from one factory reset to the next.
 func runOnce(ctx context.Context, opts RunOptions, socket net.Listener, lines map[string]*os.File, kept error) error {
 	level, files := new(slog.LevelVar), filesOf(opts.Config, opts.StateDir, opts.Socket)
+	log := newLogger(opts.Log, level)
 	// Before anything of what it erases is read.
-	reset, err := store.FinishReset(cmp.Or(opts.StateDir, config.DefaultStateDir), store.Options{})
+	reset, err := store.FinishReset(cmp.Or(opts.StateDir, config.DefaultStateDir), store.Options{Log: log})
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,6 @@ func runOnce(ctx context.Context, opts RunOptions, socket net.Listener, lines ma
 	}
 	cfg := layout.Config
 	setLevel(level, cfg)
-	log := newLogger(opts.Log, level)
 	if reset {
 		log.Warn("reset to factory defaults")
 	}

@@ -119,53 +119,76 @@ func (s *Store) reset() error {
 	if err := s.write(func() error { return errors.Join(folder(s.dir).remove(resetFile), s.syncFolder("")) }); err != nil {
 		return fmt.Errorf("reset: %w", err)
 	}
-	s.opts.Log.Warn("the state directory was reset")
 	return nil
 }
 
-// empty erases what is in a folder of the directory.
+// empty erases what is in a folder of the directory, files first, for keys are in some. What cannot be listed, overwritten
+// or removed, such as what belongs to another user, is logged and left: no gateway stands still for it.
 func (s *Store) empty(under string, keep []string) error {
 	entries, err := os.ReadDir(s.Path(under))
 	if err != nil {
-		return err
+		s.leave(err)
+		return nil
 	}
-	for _, e := range entries {
-		name := filepath.Join(under, e.Name())
-		if name == resetFile || name == lockFile || slices.Contains(keep, name) {
-			continue
-		}
-		if e.IsDir() {
-			if err := s.empty(name, keep); err != nil {
+	for _, folders := range [...]bool{false, true} {
+		for _, e := range entries {
+			if e.IsDir() != folders {
+				continue
+			}
+			if err := s.clear(filepath.Join(under, e.Name()), e.Type(), keep); err != nil {
 				return err
 			}
-			if left, err := os.ReadDir(s.Path(name)); err == nil && len(left) > 0 {
-				continue // something in it is kept
-			}
-		}
-		if err := s.write(func() error { return s.erase(name, e.Type()) }); err != nil {
-			return err
 		}
 	}
-	return s.syncFolder(under)
+	if err := s.syncFolder(under); err != nil {
+		s.leave(err)
+	}
+	return nil
 }
 
-// erase removes a file, and writes zeros over it before, unless it is larger than any file that can
-// hold a key: packages of firmware would wear out flash for nothing.
-func (s *Store) erase(name string, kind fs.FileMode) error {
-	if kind.IsRegular() {
-		f, err := os.OpenFile(s.Path(name), os.O_WRONLY|unix.O_NOFOLLOW, 0)
-		if err != nil {
+// clear erases a file or a folder, unless it is to be kept. Its error is that of Options.BeforeWrite.
+func (s *Store) clear(name string, kind fs.FileMode, keep []string) error {
+	if name == resetFile || name == lockFile || slices.Contains(keep, name) {
+		return nil
+	}
+	if kind.IsDir() {
+		if err := s.empty(name, keep); err != nil {
 			return err
 		}
-		info, err := f.Stat()
-		if err == nil && info.Size() <= maxDatabase {
-			err = zero(f)
-		}
-		if err := errors.Join(err, f.Close()); err != nil {
-			return fmt.Errorf("erase %s: %w", name, err)
+		if left, err := os.ReadDir(s.Path(name)); err == nil && len(left) > 0 {
+			return nil // something in it is kept, or left
 		}
 	}
-	return os.Remove(s.Path(name))
+	return s.write(func() error {
+		if kind.IsRegular() {
+			if err := s.blank(name); err != nil {
+				s.leave(fmt.Errorf("overwrite before it is removed: %w", err))
+			}
+		}
+		if err := os.Remove(s.Path(name)); err != nil {
+			s.leave(err)
+		}
+		return nil
+	})
+}
+
+// leave logs what a reset could not do.
+func (s *Store) leave(err error) {
+	s.opts.Log.Warn("the reset did not erase all", slog.Any("error", err))
+}
+
+// blank writes zeros over a file, unless it is larger than any file that can hold a key: packages of
+// firmware would wear out flash for nothing.
+func (s *Store) blank(name string) error {
+	f, err := os.OpenFile(s.Path(name), os.O_WRONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() <= maxDatabase {
+		err = zero(f)
+	}
+	return errors.Join(err, f.Close())
 }
 
 func (s *Store) syncFolder(name string) error {

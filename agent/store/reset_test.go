@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -194,5 +198,67 @@ func TestResetCut(t *testing.T) {
 	}
 	if cuts < 10 {
 		t.Errorf("only %d cuts", cuts)
+	}
+}
+
+// TestResetStepsOver: what the agent's user may not overwrite, list or remove does not keep a reset from its end, and is told.
+func TestResetStepsOver(t *testing.T) {
+	if os.Geteuid() == 0 { // whom no permission stops
+		asNobody(t)
+		return
+	}
+	dir := used(t)
+	s := mustOpen(t, dir, Options{})
+	err := errors.Join(s.OrderReset(kept), s.Close())
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"closed", "lost+found", "listed", "z"} {
+		err = errors.Join(err, os.Mkdir(at(name), 0o700))
+	}
+	for _, name := range []string{"closed/theirs", "listed/theirs", "z/ours"} {
+		err = errors.Join(err, os.WriteFile(at(name), nil, 0o600))
+	}
+	for name, mode := range map[string]fs.FileMode{"closed": 0, "lost+found": 0, "listed": 0o500, databaseFile: 0, "overlay.toml": 0o400} {
+		err = errors.Join(err, os.Chmod(at(name), mode))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	done, err := FinishReset(dir, Options{Log: slog.New(slog.NewTextHandler(&said, nil))})
+	for _, name := range []string{"closed", "listed"} {
+		if err := os.Chmod(at(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !done || err != nil {
+		t.Fatalf("%v, %v", done, err)
+	}
+	_, all := inFiles(t, dir)
+	if d := cmp.Diff([]string{"closed/theirs", "firmware/slots/a/image", "listed/theirs", "lock", "state.db"}, all); d != "" {
+		t.Errorf("files: %s", d)
+	}
+	for _, want := range []string{at("closed") + ": permission denied", at("listed/theirs") + ": permission denied", "overwrite before it is removed: open " + at("overlay.toml")} {
+		if !strings.Contains(said.String(), want) {
+			t.Errorf("no word of %s in %s", want, &said)
+		}
+	}
+	if err := errors.Join(os.RemoveAll(at("closed")), os.RemoveAll(at("listed"))); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, dir, Options{})
+	if d := cmp.Diff(records{own: s.records[own], Meta: {"endpoint": []byte("gw")}, Values: {"lock": []byte("1")}}, s.records); d != "" {
+		t.Error(d)
+	}
+}
+
+// asNobody runs the test in a process of a user who may not read and write everything, as root may.
+func asNobody(t *testing.T) {
+	t.Helper()
+	const nobody = 65534
+	c := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.v", "-test.run=^"+t.Name()+"$")
+	c.Env, c.Dir = append(os.Environ(), "TMPDIR=/tmp"), "/" // where every user may write
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("%v: %s", err, out)
 	}
 }
