@@ -343,7 +343,8 @@ func newKeyedLab(t *testing.T, keys map[string][]byte) *lab {
 }
 
 // TestKeyReplaced: a key that the server does not know is taken back at once; one that it knows
-// replaces the former one, of which nothing is left in the state directory.
+// replaces the former one, of which nothing is left in the state directory. The session with it
+// outlives a restart.
 func TestKeyReplaced(t *testing.T) {
 	first, former, next := []byte("the first key of 32 bytes, it is"), []byte("a former key of 32 bytes, it is!"), []byte("the next key of 32 bytes, it is!")
 	l := newKeyedLab(t, map[string][]byte{"gw": first, "gw-1": former, "gw-2": next})
@@ -384,9 +385,16 @@ func TestKeyReplaced(t *testing.T) {
 			t.Errorf("the %s key is still in %v", name, got)
 		}
 	}
+	registered()
+	before := c.client(t).Registration().ID
 	c.stop()
+	for len(c.events) > 0 {
+		<-c.events
+	}
 	c.start()
-	c.back(t)
+	if e := c.back(t); e.Kind == server.Registered || e.Registration.ID != before {
+		t.Errorf("after a restart the session is not gone on with: %v of %s, before it was %s", e.Kind, e.Registration.ID, before)
+	}
 }
 
 // keyFiles returns the files of the state directory in which a key stands in any form.

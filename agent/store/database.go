@@ -23,6 +23,7 @@ const (
 type database struct {
 	disk disk
 	bolt *bbolt.DB // nil: the next write inspects and opens the file again
+	mark []byte    // that a file which is written anew goes on with; nil: nobody has asked for it
 }
 
 // open reads all records and makes the file ready for writing. failure is an
@@ -87,11 +88,12 @@ func (d *database) rescue(r records) (aside string, err error) {
 	return aside, d.take()
 }
 
-// prepare writes a database with these records beside the one that is there.
+// prepare writes a database with these records beside the one that is there. It adds to them whose heir it is.
 func (d *database) prepare(r records) error {
 	const next = databaseFile + newSuffix
 	err := errors.Join(d.close(), d.disk.remove(next), d.openBolt(next))
 	if err == nil {
+		d.bequeath(r, next)
 		err = d.put(r, r)
 	}
 	if err = errors.Join(err, d.close()); err != nil {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -55,6 +56,28 @@ func TestMark(t *testing.T) {
 		}
 		if !bytes.Equal(first, markOf(t, at("state"))) {
 			t.Error("they count as a copy")
+		}
+	})
+	t.Run("scrubbed", func(t *testing.T) { // as after each transaction of the configuration
+		for range 2 {
+			s := mustOpen(t, at("state"), Options{})
+			_, err := s.Mark()
+			if err := errors.Join(err, s.Scrub(), s.Bucket(Client).Save("a", []byte("c")), s.Scrub(), s.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(first, markOf(t, at("state"))) {
+				t.Error("it counts as a copy")
+			}
+		}
+	})
+	t.Run("written anew after a failure", func(t *testing.T) {
+		s := mustOpen(t, at("state"), Options{})
+		_, err := s.Mark()
+		if err := errors.Join(err, s.db.close(), os.Remove(at("state/state.db")), s.Bucket(Client).Save("a", []byte("d")), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(first, markOf(t, at("state"))) {
+			t.Error("it counts as a copy")
 		}
 	})
 	t.Run("renamed", func(t *testing.T) {

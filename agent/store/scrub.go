@@ -24,9 +24,13 @@ func (s *Store) Scrub() error {
 	if former != nil {
 		defer former.Close() //nolint:errcheck // it has no name any more
 	}
-	if err := s.done(s.db.rebuild(s.records)); err != nil {
+	next := s.records.clone()
+	if err := s.done(s.db.rebuild(next)); err != nil {
 		return err
 	}
+	s.mu.Lock()
+	s.records = next
+	s.mu.Unlock()
 	if former == nil {
 		return nil
 	}
