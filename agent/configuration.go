@@ -46,6 +46,7 @@ type candidate struct {
 
 // trial is which servers must be reached with a configuration.
 type trial struct {
+	of       transaction.Trial
 	received map[uint16]uint64 // messages of each account when its settings were taken up
 	wanted   []uint16          // all of these
 	any      bool              // or any, since none of those that were reachable is left or known
@@ -121,7 +122,7 @@ func (c *configuration) force(ctx context.Context, overlay string) error {
 }
 
 // apply is transaction.Config.Apply.
-func (c *configuration) apply(ctx context.Context, overlay string, try bool) error {
+func (c *configuration) apply(ctx context.Context, overlay string, on transaction.Trial) error {
 	c.mu.Lock()
 	c.trial = nil
 	remote := c.remote
@@ -130,13 +131,14 @@ func (c *configuration) apply(ctx context.Context, overlay string, try bool) err
 	if err := c.force(ctx, overlay); err != nil {
 		return err
 	}
-	if !try {
+	if on == transaction.Any {
 		return nil
 	}
 	if err := c.agent.client.Settle(ctx); err != nil {
 		return err
 	}
 	t := newTrial(before, c.agent.client.Status(), remote)
+	t.of = on
 	c.mu.Lock()
 	c.trial = t
 	c.mu.Unlock()
@@ -190,9 +192,9 @@ func (c *configuration) judge() {
 	var err error
 	switch {
 	case objection != "":
-		err = c.machine.Object(objection)
+		err = c.machine.Object(t.of, objection)
 	case reached != "":
-		err = c.machine.Vouch(reached)
+		err = c.machine.Vouch(t.of, reached)
 	}
 	if err != nil && !errors.Is(err, transaction.ErrNotNow) {
 		c.agent.log.Error("the trial of a configuration is not ended", slog.Any("error", err))

@@ -188,7 +188,7 @@ func (c *configuration) Confirm(_ context.Context, origin model.Origin) error {
 	if err != nil {
 		return err
 	}
-	err = c.machine.Vouch("confirmed by " + by)
+	err = c.machine.Vouch(transaction.Any, "confirmed by "+by)
 	if s := c.machine.Status(); err != nil && s.Phase == transaction.Resting && len(s.History) > 0 && s.History[0].Result == transaction.Kept {
 		return nil
 	}
@@ -201,7 +201,7 @@ func (c *configuration) RollBack(_ context.Context, origin model.Origin) error {
 	if err != nil {
 		return err
 	}
-	if err := c.machine.Object("rolled back by " + by); err == nil {
+	if err := c.machine.Object(transaction.Any, "rolled back by "+by); err == nil {
 		return nil
 	}
 	text, err := c.machine.Undo()

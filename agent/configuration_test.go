@@ -242,6 +242,10 @@ func TestWrongURIReverts(t *testing.T) {
 	c.next(t, server.Registered)
 	c.confirmTime(3 * time.Second)
 	c.commit("[[server]]\nshort_server_id = 101\nuri = 'coap://" + closedPort(t) + "'\n" + aSensor)
+	c.agent.configuration.mu.Lock()
+	c.agent.configuration.trial = &trial{of: 4711, none: true} // as if another one were just kept
+	c.agent.configuration.mu.Unlock()
+	c.agent.configuration.judge()
 	c.ended(transaction.Reverted, 1)
 	c.back(t)
 	if s := c.value(6); s.Int() != int64(objects.ConfigurationReverted) {

@@ -14,6 +14,7 @@ import (
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/control"
 	"lwm2m-agent/agent/health"
+	"lwm2m-agent/agent/transaction"
 	"lwm2m-agent/hw"
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/modem"
@@ -147,9 +148,11 @@ func (a *Agent) setAPNs(ctx context.Context, cfg *config.Config) error {
 // apnTrial has an APN that a server writes into object 11 tried like one that it configures.
 func (a *Agent) apnTrial(name string) bind.APNTrial {
 	return bind.APNTrial{
-		Takes:    func(cid int) bool { return a.configuration != nil && a.modems.Keeps(name, cid) },
-		Begin:    func(apn string) error { return a.configuration.setAPN(name, apn) },
-		Withdraw: func() { _ = a.configuration.machine.Object("the request that wrote the APN was taken back") }, // else it is over
+		Takes: func(cid int) bool { return a.configuration != nil && a.modems.Keeps(name, cid) },
+		Begin: func(apn string) error { return a.configuration.setAPN(name, apn) },
+		Withdraw: func() { // unless it is over
+			_ = a.configuration.machine.Object(transaction.Any, "the request that wrote the APN was taken back")
+		},
 	}
 }
 

@@ -111,7 +111,7 @@ func (g *gateway) life(text string) (over bool) {
 	}
 	g.runs = m.Overlay()
 	_ = m.Begin(Config{
-		Apply:    func(_ context.Context, text string, trial bool) error { return g.apply(m, text, trial) },
+		Apply:    func(_ context.Context, text string, on Trial) error { return g.apply(m, text, on) },
 		Missing:  func() string { return "server 101: no answer" },
 		Redact:   func(s string) string { return strings.ReplaceAll(s, "old-key", "***") },
 		OnChange: func() { g.told(m.Status()) },
@@ -144,7 +144,7 @@ func (g *gateway) life(text string) (over bool) {
 }
 
 // apply is Config.Apply, with servers that like or dislike what they see.
-func (g *gateway) apply(m *Machine, text string, trial bool) error {
+func (g *gateway) apply(m *Machine, text string, on Trial) error {
 	if text == broken {
 		return errors.New("no such driver")
 	}
@@ -152,10 +152,10 @@ func (g *gateway) apply(m *Machine, text string, trial bool) error {
 		return err
 	}
 	switch {
-	case trial && text == good:
-		return m.Vouch("server 101 was reached")
-	case trial && text == strange:
-		return m.Object("server 101: alert 51")
+	case on != Any && text == good:
+		return m.Vouch(on, "server 101 was reached")
+	case on != Any && text == strange:
+		return m.Object(on, "server 101: alert 51")
 	}
 	return nil
 }

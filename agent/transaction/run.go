@@ -48,7 +48,7 @@ func (m *Machine) change() {
 // try applies what was committed. The journal goes on saying Applying: a start does the same with both.
 func (m *Machine) try(ctx context.Context) time.Duration {
 	m.mu.Lock()
-	text, pause := m.text, m.pause
+	text, pause, trial := m.text, m.pause, m.trial
 	m.mu.Unlock()
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -57,7 +57,7 @@ func (m *Machine) try(ctx context.Context) time.Duration {
 	case <-ctx.Done():
 		return 0 // the next start reverts it
 	}
-	err := m.cfg.Apply(ctx, text, true)
+	err := m.cfg.Apply(ctx, text, trial)
 	if ctx.Err() != nil {
 		return 0
 	}
@@ -122,7 +122,7 @@ func (m *Machine) goBack(ctx context.Context) time.Duration {
 	text := m.rec.Before
 	m.mu.Unlock()
 	// First what servers are reached with, which a failing disk does not stop.
-	failure := m.cfg.Apply(ctx, text, false)
+	failure := m.cfg.Apply(ctx, text, Any)
 	if ctx.Err() != nil {
 		return 0
 	}

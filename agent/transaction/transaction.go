@@ -28,9 +28,9 @@ const retryTime = 30 * time.Second
 // Config is what a Machine works with.
 type Config struct {
 	Disk Disk
-	// Apply puts a text in force; trial says that servers are to be reached with it, which
-	// Vouch and Object tell of. It is called by Run only.
-	Apply func(ctx context.Context, text string, trial bool) error
+	// Apply puts a text in force; on a trial servers are to be reached with it, which Vouch and
+	// Object tell of. It is called by Run only.
+	Apply func(ctx context.Context, text string, on Trial) error
 	// Missing says, when the time is over, which servers have not been reached, and why.
 	Missing func() string
 	// Redact returns a text with its secrets as ***.
@@ -41,6 +41,12 @@ type Config struct {
 	Now func() time.Time // wall clock
 	Log *slog.Logger
 }
+
+// Trial numbers the transactions of a run, from 1 on: what is found out about one says nothing about the next.
+type Trial uint64
+
+// Any is no trial for Apply, and whichever is under way for who vouches or objects.
+const Any Trial = 0
 
 // Status is how things stand.
 type Status struct {
@@ -62,6 +68,7 @@ type Machine struct {
 	text    string    // in force, or to be put in force by Run
 	until   time.Time // of the trial, with its monotonic clock
 	pause   time.Duration
+	trial   Trial  // of the last Commit
 	vouched string // by what; "": nobody has
 	objects string // why it is to be reverted now
 }
@@ -161,6 +168,7 @@ func (m *Machine) Commit(text, by string, pause time.Duration) error {
 		return errors.Join(err, m.reverted())
 	}
 	m.text, m.pause, m.vouched, m.objects = text, pause, "", ""
+	m.trial++
 	m.until = time.Now().Add(m.confirmTime())
 	m.signal()
 	return nil
@@ -178,11 +186,14 @@ func contentOf(text string) []byte {
 // afterwards. The lock must be held.
 func (m *Machine) onTrial() bool { return m.rec.Phase == Applying || m.rec.Phase == Trying }
 
+// meant is onTrial for who means one trial, or any.
+func (m *Machine) meant(on Trial) bool { return m.onTrial() && (on == Any || on == m.trial) }
+
 // Vouch says that what is tried is good: it is kept.
-func (m *Machine) Vouch(why string) error {
+func (m *Machine) Vouch(on Trial, why string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.onTrial() {
+	if !m.meant(on) {
 		return fmt.Errorf("%w: nothing waits to be confirmed", ErrNotNow)
 	}
 	m.vouched = why
@@ -191,10 +202,10 @@ func (m *Machine) Vouch(why string) error {
 }
 
 // Object says that what is tried is no good: it is reverted.
-func (m *Machine) Object(reason string) error {
+func (m *Machine) Object(on Trial, reason string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.onTrial() {
+	if !m.meant(on) {
 		return fmt.Errorf("%w: nothing is being tried", ErrNotNow)
 	}
 	m.objects = reason

@@ -18,6 +18,7 @@ type bench struct {
 	t       *testing.T
 	disk    *flaky
 	applied []string
+	trials  []Trial
 }
 
 // flaky is a disk that fails when it is told to.
@@ -41,7 +42,10 @@ func newBench(t *testing.T, dir string) *bench {
 		t.Fatal(err)
 	}
 	err = b.Begin(Config{
-		Apply:   func(_ context.Context, text string, _ bool) error { b.applied = append(b.applied, text); return nil },
+		Apply: func(_ context.Context, text string, on Trial) error {
+			b.applied, b.trials = append(b.applied, text), append(b.trials, on)
+			return nil
+		},
 		Missing: func() string { return "" },
 		Redact:  func(s string) string { return strings.ReplaceAll(s, "secret", "***") },
 		Now:     time.Now, Log: b.cfg.Log,
@@ -75,10 +79,10 @@ func TestKeep(t *testing.T) {
 			if err := b.Commit("c", "server 101", 0); !errors.Is(err, ErrNotNow) || !strings.Contains(err.Error(), "local user") {
 				t.Errorf("a second commit: %v", err)
 			}
-			b.must(b.Vouch("confirmed"))
+			b.must(b.Vouch(Any, "confirmed"))
 			synctest.Wait()
 		}
-		if err := b.Vouch("again"); !errors.Is(err, ErrNotNow) {
+		if err := b.Vouch(Any, "again"); !errors.Is(err, ErrNotNow) {
 			t.Error(err)
 		}
 	})
@@ -104,6 +108,37 @@ func TestKeep(t *testing.T) {
 			t.Errorf("%s is %v", e.Name(), info.Mode())
 		}
 	}
+}
+
+// TestVouchedForAnother: what was found out about a transaction that is over counts nothing for the next one, not
+// even before that is applied.
+func TestVouchedForAnother(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, dir)
+		b.must(b.Commit("a", "server 101", 0))
+		synctest.Wait()
+		first := b.trials[0]
+		b.must(b.Vouch(first, "reached"))
+		synctest.Wait()
+		b.must(b.Commit("b", "server 102", 2*time.Second))
+		for _, phase := range []Phase{Applying, Trying} {
+			if err := errors.Join(b.Vouch(first, "reached"), b.Object(first, "alert 51")); !errors.Is(err, ErrNotNow) {
+				t.Error(err)
+			}
+			synctest.Wait()
+			if s := b.Status(); s.Phase != phase {
+				t.Errorf("%+v, want %s", s, phase)
+			}
+			time.Sleep(3 * time.Second)
+			synctest.Wait()
+		}
+		b.must(b.Object(b.trials[1], "alert 51"))
+		synctest.Wait()
+		if s := b.Status(); b.Overlay() != "a" || len(s.History) != 2 || b.trials[2] != Any {
+			t.Errorf("%q, %+v, %v", b.Overlay(), s, b.trials)
+		}
+	})
 }
 
 // TestTimeIsOver: nobody vouches, so the former text is back after the confirm time, not before.
@@ -142,7 +177,7 @@ func TestFailingDisk(t *testing.T) {
 		b.must(b.Commit("a", "x", 0))
 		synctest.Wait()
 		b.disk.failing.Store(true)
-		b.must(b.Object("server 101: alert 51"))
+		b.must(b.Object(Any, "server 101: alert 51"))
 		synctest.Wait()
 		if b.Overlay() != "" || b.applied[len(b.applied)-1] != "" || b.Status().Phase != Reverting {
 			t.Errorf("not reverted in memory: %q, %+v", b.applied, b.Status())
