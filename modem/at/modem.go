@@ -299,21 +299,34 @@ func (s *session) measureLater() {
 // settle reads what is due and tells what has changed. Only a modem that does not
 // answer at all is an error.
 func (s *session) settle(ctx context.Context) error {
-	if s.restart {
-		s.restart = false
-		if err := s.start(ctx); err != nil {
-			return err
-		}
+	if err := s.startAgain(ctx); err != nil {
+		return err
 	}
 	if err := s.refresh(ctx); err != nil {
 		return err
 	}
-	if err := s.tolerate(s.readMessages(ctx)); err != nil {
-		return err
+	if s.m.state.Presence != modem.Asleep {
+		if err := s.tolerate(s.readMessages(ctx)); err != nil {
+			return err
+		}
 	}
 	s.m.changed(s.changed)
 	s.changed = 0
 	return nil
+}
+
+// startAgain starts a modem that has restarted. One that falls asleep meanwhile is started when it wakes up.
+func (s *session) startAgain(ctx context.Context) error {
+	if !s.restart || s.m.state.Presence == modem.Asleep {
+		return nil
+	}
+	s.restart = false
+	err := s.start(ctx)
+	if errors.Is(err, ErrSilent) {
+		err = s.tolerate(err)
+		s.restart = true
+	}
+	return err
 }
 
 // do is a command of a session.

@@ -357,6 +357,49 @@ func TestModemSleeps(t *testing.T) {
 	})
 }
 
+// TestModemFallsAsleep has the modem save power from the very moment on when a command goes out to it, which it does not answer: it sleeps, and is left
+// alone. One that has just restarted is started when it wakes up.
+func TestModemFallsAsleep(t *testing.T) {
+	for name, meet := range map[string]func(d *desk, asleep func(string) string){
+		"measured": func(d *desk, asleep func(string) string) {
+			d.sim.Handle("AT+QENG=0", asleep)
+			time.Sleep(time.Minute)
+		},
+		"started": func(d *desk, asleep func(string) string) {
+			d.sim.Handle("AT+CGMM", asleep)
+			_ = d.sim.Say("RDY")
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDesk(t, "bc660", func(c *Config) { c.Signal = time.Minute })
+			sleeps := true
+			meet(d, func(string) string {
+				if !sleeps {
+					return "BC660K-GL\nOK"
+				}
+				d.sim.Silence(true)
+				return `+QNBIOTEVENT: "ENTER PSM"`
+			})
+			time.Sleep(20 * time.Second)
+			if s, _ := d.look(); s.Presence != modem.Asleep || s.Trouble != nil {
+				t.Errorf("%s: %v, %v", name, s.Presence, s.Trouble)
+			}
+			before := len(d.sim.Commands())
+			time.Sleep(24 * time.Hour)
+			if s, _ := d.look(); s.Presence != modem.Asleep || len(d.sim.Commands()) != before {
+				t.Errorf("%s, a day later: %v, asked %d times", name, s.Presence, len(d.sim.Commands())-before)
+			}
+			sleeps = false
+			d.sim.Silence(false)
+			_ = d.sim.Say(`+QNBIOTEVENT: "EXIT PSM"`)
+			time.Sleep(20 * time.Second)
+			if s, _ := d.look(); s.Presence != modem.Ready || slices.Contains(d.sim.Commands()[before:], "AT+CGMM") != (name == "started") {
+				t.Errorf("%s, awake: %v, asked %d times", name, s.Presence, len(d.sim.Commands())-before)
+			}
+		})
+	}
+}
+
 // TestFlood has more said than can be understood: what it would have told is read.
 func TestFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -165,8 +165,11 @@ func (s *session) refresh(ctx context.Context) error {
 }
 
 // tolerate lets pass what the next reading may put right: an answer that cannot be
-// understood, a restart, and silence of a modem that sleeps.
+// understood, a restart, and silence of a modem that sleeps, which it may have said while a command went out.
 func (s *session) tolerate(err error) error {
+	for errors.Is(err, ErrSilent) && len(s.lines) > 0 {
+		s.urc(<-s.lines)
+	}
 	switch {
 	case err == nil, refused(err), errors.Is(err, ErrAnswer):
 		return nil
