@@ -41,6 +41,7 @@ type Healer struct {
 	course heal.Course
 	after  func(time.Duration) <-chan time.Time // time.After
 	due    <-chan time.Time                     // for what the course waits; nil: it does not
+	at     time.Time                            // when that comes
 	last   string                               // what was done last
 }
 
@@ -136,6 +137,8 @@ func (h *Healer) look(ctx context.Context, s *modem.State) {
 		h.next(ctx, heal.Lost)
 	case now.who != old.who:
 		h.next(ctx, heal.Changed)
+	case old.fault != 0 && now.fault != old.fault:
+		h.next(ctx, heal.Another)
 	}
 	if now.refused != "" && (old.refused == "" || now.who != old.who) {
 		h.next(ctx, heal.Refused)
@@ -205,15 +208,21 @@ func (h *Healer) next(ctx context.Context, e heal.Event) {
 	now := h.Now()
 	h.tried.decide(func(tried []heal.Attempt) ([]heal.Attempt, bool) {
 		h.course.Remember(tried, now)
-		h.course, order = h.course.Next(e, h.link.fault, h.has, now, h.Random())
+		next, then := h.course.Next(e, h.link.fault, h.has, now, h.Random())
+		if e != heal.Another || then.After > 0 && now.Add(then.After).Before(h.at) { // faults that take turns put nothing off
+			h.course, order = next, then
+		}
 		return h.course.Tried(), order.Act
 	})
 	if h.course.State == before && order == (heal.Order{}) {
-		return // it changes nothing
+		if e == heal.Another {
+			h.tell(heal.Order{After: h.at.Sub(now)})
+		}
+		return // else it changes nothing
 	}
-	h.due = nil
+	h.due, h.at = nil, now
 	if order.After > 0 {
-		h.due = h.after(order.After)
+		h.due, h.at = h.after(order.After), now.Add(order.After)
 	}
 	if order.Act {
 		h.act(ctx, order.Stage)

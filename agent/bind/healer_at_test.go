@@ -313,3 +313,58 @@ func TestDayWithoutBearerByAT(t *testing.T) {
 		}
 	})
 }
+
+// TestAnotherFault has the modem away first, against which nothing helps without a power line, and then something else be lost: that is mended as soon as
+// if it had come first, and told at once. Faults that take turns do not put that off.
+func TestAnotherFault(t *testing.T) {
+	for name, c := range map[string]struct {
+		lose  func(*atWard)
+		again func(*testing.T, *atWard)
+		tells string
+		due   time.Duration
+		sent  string
+	}{
+		"no cell":   {(*atWard).loseCell, func(*testing.T, *atWard) {}, "no cell", 150 * time.Second, "AT+COPS=0"},
+		"no bearer": {(*atWard).loseBearer, func(*testing.T, *atWard) {}, "the connection is gone", 40 * time.Second, "AT+CGATT=1"},
+		"in turns": {(*atWard).loseCell, func(t *testing.T, w *atWard) {
+			t.Helper()
+			_ = w.power(t.Context(), false)
+			time.Sleep(20 * time.Second)
+			synctest.Wait()
+			if text := w.trouble(); !strings.Contains(text, "does not answer") {
+				t.Errorf("in turns: told %q", text)
+			}
+			_ = w.power(t.Context(), true)
+			time.Sleep(40 * time.Second)
+		}, "no cell", 100 * time.Second, "AT+COPS=0"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newATWard(t, func(h *Healer) { h.Power = nil })
+			_ = w.power(t.Context(), false)
+			time.Sleep(20 * time.Second)
+			synctest.Wait()
+			if text := w.trouble(); !strings.Contains(text, "does not answer") {
+				t.Fatalf("%s: %q", name, text)
+			}
+			c.lose(w)
+			_ = w.power(t.Context(), true)
+			time.Sleep(20 * time.Second)
+			synctest.Wait()
+			if text := w.trouble(); !strings.Contains(text, c.tells) {
+				t.Errorf("%s: told %q", name, text)
+			}
+			c.again(t, w)
+			time.Sleep(c.due)
+			synctest.Wait()
+			if n := w.count(c.sent); n != 1 {
+				t.Errorf("%s: %s was sent %d times; %q", name, c.sent, n, w.trouble())
+			}
+		})
+	}
+}
+
+// loseCell has the modem search without end.
+func (w *atWard) loseCell() {
+	w.sim.Set("AT+CEREG?", "+CEREG: 4,2", "OK")
+	w.sim.Set("AT+CGREG?", "+CGREG: 2,2", "OK")
+}

@@ -225,7 +225,7 @@ func TestBudgets(t *testing.T) {
 			if r.IntN(3) > 0 {
 				e = Elapsed
 			}
-			if e == Lost {
+			if e == Lost || e == Another {
 				fault = Fault(1 << r.IntN(3))
 			}
 			wait := order.After

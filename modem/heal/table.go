@@ -30,10 +30,11 @@ const (
 	Elapsed              // the time that was ordered is over
 	Refused              // the network refuses for good (modem.Cause.Permanent)
 	Changed              // another SIM, APN or modem: what was refused may be allowed
+	Another              // it is gone in another way, against which something may help sooner
 	eventCount
 )
 
-var eventNames = [eventCount]string{"lost", "back", "time over", "refused for good", "SIM or settings changed"}
+var eventNames = [eventCount]string{"lost", "back", "time over", "refused for good", "SIM or settings changed", "another fault"}
 
 // String returns the event in words: "time over".
 func (e Event) String() string { return eventNames[min(e, eventCount-1)] }
@@ -68,6 +69,7 @@ var transitions = []transition{
 	{Waiting, Elapsed, Acting, []action{act}},
 	{Waiting, Refused, Barred, nil},
 	{Waiting, Changed, Waiting, []action{forget, wait}},
+	{Waiting, Another, Waiting, []action{wait}},
 
 	{Acting, Back, Well, []action{forget}},
 	{Acting, Elapsed, Waiting, []action{wait}},
@@ -78,6 +80,7 @@ var transitions = []transition{
 	{Resting, Elapsed, Acting, []action{act}},
 	{Resting, Refused, Barred, nil},
 	{Resting, Changed, Waiting, []action{forget, wait}},
+	{Resting, Another, Waiting, []action{wait}},
 
 	{Barred, Back, Well, []action{forget}},
 	{Barred, Changed, Waiting, []action{forget, wait}},
