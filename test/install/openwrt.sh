@@ -131,6 +131,10 @@ hold "such as keys" keeps /etc/lwm2m-agent/keys/gw-17.psk
 hold "and definitions of objects" keeps /etc/lwm2m-agent/objects/26300.xml
 hold "whatever its name" keeps /etc/lwm2m-agent/store/own
 hold "file or folder" keeps /etc/lwm2m-agent/starts
+printf '[log]\nlevel = "debug"\n' >/tmp/candidate.toml
+hold "a configuration on trial" lwm2m-agent config apply -no-wait /tmp/candidate.toml
+hold "is kept" keeps /etc/lwm2m-agent/state/overlay.toml
+hold "with the former one, so that it stays on trial" keeps /etc/lwm2m-agent/state/overlay.journal
 hold "a system upgrade voids sessions" forgets /etc/lwm2m-agent/state/mark
 before=$(cat /tmp/agent.pid)
 hold "upgrade" upgraded
