@@ -40,7 +40,7 @@ func (e emptied) Slots(ctx context.Context) (Slots, error) {
 func TestRollbackToNothing(t *testing.T) {
 	simulate(t, func(c *Config) { c.Backend = emptied{c.Backend} }, func(b *bench) {
 		err := b.u.Rollback(b.Context())
-		if want := `slot "B" is empty: no system to go back to`; err == nil || !strings.Contains(err.Error(), want) {
+		if want := `slot "B" holds no whole system to go back to`; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 		b.is(Resting, Initial)

@@ -435,7 +435,7 @@ func (u *Updater) target(ctx context.Context, r *record, h *happening) error {
 			return Failf(UpdateFailed, "there is one slot: no system to go back to")
 		}
 		if s, _ := slots.slot(other); s.Empty {
-			return Failf(UpdateFailed, "slot %q is empty: no system to go back to", other)
+			return Failf(UpdateFailed, "slot %q holds no whole system to go back to", other)
 		}
 		r.Old, r.New = other, slots.Booted
 	}

@@ -124,7 +124,7 @@ func (b *Backend) Probe(ctx context.Context) (string, error) {
 
 // Slots implements fota.Backend. The version of the slot that runs is what its
 // system says; that of the other one, what was written to it. One that must not boot,
-// and that nothing whole was written to, is empty.
+// and whose writing has begun and not ended, is empty.
 func (b *Backend) Slots(ctx context.Context) (fota.Slots, error) {
 	booted, err := b.opts.Booted()
 	if err != nil {
@@ -137,13 +137,13 @@ func (b *Backend) Slots(ctx context.Context) (fota.Slots, error) {
 	written := b.records()
 	out := fota.Slots{Booted: booted}
 	for _, s := range b.opts.Slots {
-		image := written[s.Name]
+		image, noted := written[s.Name]
 		if running := b.opts.Trust.Running; s.Name == booted && running != "" && image.Version != running {
 			image = fota.Image{Version: running}
 		}
 		out.All = append(out.All, fota.Slot{
 			Name: s.Name, Good: standings[s.Name] == Good, Image: image,
-			Empty: s.Name != booted && standings[s.Name] == Forbidden && b.opts.Dir != "" && image == (fota.Image{}),
+			Empty: s.Name != booted && standings[s.Name] == Forbidden && noted && image == (fota.Image{}),
 		})
 	}
 	return out, nil

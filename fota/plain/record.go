@@ -26,10 +26,10 @@ func (b *Backend) records() map[string]fota.Image {
 	return r
 }
 
-// record notes what a slot holds; the zero Image is that nobody knows.
+// record notes what a slot holds; the zero Image is that it is being written.
 func (b *Backend) record(slot string, i fota.Image) error {
 	r := b.records()
-	if b.opts.Dir == "" || r[slot] == i {
+	if before, noted := r[slot]; b.opts.Dir == "" || noted && before == i {
 		return nil
 	}
 	r[slot] = i
