@@ -123,13 +123,15 @@ func storing(err error) error {
 	return Failf(result, "store the package: %v", err)
 }
 
-// room refuses a package of a size that there is no place for; size 0 is unknown.
+// room refuses a package of a size that there is no place for; size 0 is unknown. What
+// has come of it, or of what it replaces, has its place already.
 func (u *Updater) room(size int64) error {
 	if size > u.cfg.MaxSize {
 		return Failf(NoStorage, "the package has %d bytes; max_size is %d", size, u.cfg.MaxSize)
 	}
 	free, err := u.area.room()
-	if err == nil && size > free {
+	have, err2 := u.area.size()
+	if free += have; errors.Join(err, err2) == nil && size > free {
 		return Failf(NoStorage, "the package has %d bytes; %d are free for it", size, free)
 	}
 	return nil // what cannot be told shows with the writing

@@ -227,11 +227,8 @@ func (d *transfer) resume() error {
 // Begin is Body's.
 func (d *transfer) Begin(at Position, size int64) error {
 	u := d.updater
-	if err := u.room(size - at.Offset); err != nil {
+	if err := u.room(size); err != nil {
 		return err
-	}
-	if size > u.cfg.MaxSize {
-		return u.room(size)
 	}
 	source, name := d.sources.current(), d.sources.name()
 	if at.Offset > 0 && name != d.origin && size != d.size {

@@ -8,9 +8,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // streaming is a back end that looks at packages while they come, on a real disk.
@@ -22,6 +25,7 @@ type streaming struct {
 	whole   int // packages that were looked at as a whole
 	changed chan Status
 	dir     string
+	disk    int64 // what it has place for, in bytes; 0: much
 }
 
 func (s *streaming) InspectStream(ctx context.Context, r io.Reader) (Package, error) {
@@ -48,6 +52,9 @@ func (s *streaming) start() *Updater {
 		Key: "k", Backend: s, Journal: s, Dir: s.dir, Fetchers: map[string]Fetcher{"coap": s}, BootID: "1",
 		Reboot: func(context.Context) error { return nil }, OnChange: func(now Status) { s.changed <- now },
 	})
+	if s.disk > 0 {
+		u.area = disk{folder(s.dir), s.disk}
+	}
 	ctx, cancel := context.WithCancel(s.t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { _ = u.Run(ctx) })
@@ -253,5 +260,83 @@ func TestInspectionBeginsAnew(t *testing.T) {
 				t.Errorf("the package is %+v; all of it was looked at: %v", now.Package, bytes.Equal(seen, content))
 			}
 		})
+	}
+}
+
+// disk is an area of a size in bytes. What was removed takes its place as long as somebody has it open.
+type disk struct {
+	folder
+	bytes int64
+}
+
+func (d disk) room() (int64, error) {
+	free := d.bytes
+	seen := make(map[uint64]bool)
+	take := func(name string) error {
+		var s unix.Stat_t
+		err := unix.Stat(name, &s)
+		if err == nil && !seen[s.Ino] {
+			seen[s.Ino] = true
+			free -= s.Size
+		}
+		if errors.Is(err, unix.ENOENT) { // it was closed meanwhile
+			return nil
+		}
+		return err
+	}
+	err := take(d.path())
+	open, err2 := filepath.Glob("/proc/self/fd/*")
+	for _, name := range open {
+		if to, _ := os.Readlink(name); strings.HasPrefix(to, d.path()) {
+			err = errors.Join(err, take(name))
+		}
+	}
+	return free, errors.Join(err, err2)
+}
+
+// TestPlaceOfAPackageThatBeginsAnew: what it replaces is no room that it lacks, on a disk that has place for one package.
+func TestPlaceOfAPackageThatBeginsAnew(t *testing.T) {
+	content := largePackage()
+	half := len(content) / 2
+	s := &streaming{t: t, disk: int64(len(content)) + 100}
+	s.inspect = func(_ context.Context, r io.Reader) (Package, error) {
+		_, err := io.Copy(io.Discard, r)
+		return Package{"gateway", "2"}, err
+	}
+	attempts := 0
+	s.fetch = func(_ context.Context, _ Position, to Body) error {
+		err := to.Begin(Position{}, int64(len(content))) // it cannot go on
+		if attempts++; err == nil && attempts == 1 {
+			_, err = to.Write(content[:half])
+			return errors.Join(err, errors.New("the connection is lost"))
+		}
+		if err == nil {
+			_, err = to.Write(content)
+		}
+		return err
+	}
+	u := s.start()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(u.Fetch(t.Context(), "coap://x/y"))
+	s.until(Ready, Initial)
+	must(u.Reset(t.Context()))
+	push := func(b []byte) *Reception {
+		t.Helper()
+		r, err := u.Receive(t.Context(), int64(len(content)))
+		must(err)
+		must(r.Write(t.Context(), b))
+		return r
+	}
+	push(content[:half]).Abort(t.Context(), nil)
+	must(push(content).Close(t.Context(), false))
+	s.until(Ready, Initial)
+	must(u.Reset(t.Context()))
+	if _, err := u.Receive(t.Context(), s.disk+1); err == nil {
+		t.Error("a package is taken that is larger than the disk")
 	}
 }

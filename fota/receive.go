@@ -29,6 +29,7 @@ func (u *Updater) Receive(ctx context.Context, size int64) (*Reception, error) {
 // open empties the file for the package.
 func (u *Updater) open(ctx context.Context, h *happening) error {
 	u.have.Store(0)
+	u.inspected.Swap(nil).stop() // it holds the former package's file, whose bytes are not free before
 	f, err := u.area.create()
 	if err == nil {
 		if err = u.room(h.size); err != nil || h.reception == nil {
