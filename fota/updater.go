@@ -288,7 +288,7 @@ func (u *Updater) wait(d time.Duration, f func(context.Context)) {
 }
 
 // handle carries out what the table says about an event. When it returns an error,
-// nothing has changed.
+// nothing has changed on record.
 func (u *Updater) handle(ctx context.Context, h happening) error {
 	r := u.rec
 	if h.serial != 0 && h.serial != r.Serial {
@@ -330,6 +330,9 @@ func (u *Updater) handle(ctx context.Context, h happening) error {
 	}
 	for _, a := range do {
 		if err := u.perform(ctx, a, &h); err != nil {
+			if _, _, ends := next(to, broke); !ends {
+				return err
+			}
 			return u.handle(ctx, happening{event: broke, failure: failureOf(err, UpdateFailed)})
 		}
 	}

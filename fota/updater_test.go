@@ -7,9 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -472,6 +474,25 @@ func TestLocalUserEndsATrial(t *testing.T) {
 		synctest.Wait()
 		if b.machine.primary != "A" || !b.machine.bad["B"] {
 			t.Errorf("slot %s boots next; B is bad: %v", b.machine.primary, b.machine.bad["B"])
+		}
+	})
+}
+
+// TestMarkGoodSaysWhyNot: the local user gets the reason, and nothing else happens.
+func TestMarkGoodSaysWhyNot(t *testing.T) {
+	var answers atomic.Bool
+	simulate(t, func(c *Config) { c.Backend = late{c.Backend, &answers} }, func(b *bench) {
+		before := b.u.Status()
+		if err := b.u.MarkGood(b.Context()); err == nil || err.Error() != "no answer" {
+			t.Errorf("got %v, want what reading the slots ends with", err)
+		}
+		if got := b.u.Status(); !reflect.DeepEqual(got, before) {
+			t.Errorf("got %+v, want %+v", got, before)
+		}
+		answers.Store(true)
+		b.must(b.u.MarkGood(b.Context()))
+		if !b.machine.good["A"] {
+			t.Error("the slot is not marked")
 		}
 	})
 }
