@@ -85,6 +85,7 @@ func TestFetch(t *testing.T) {
 		{"rest", `"1"`, fota.Position{Offset: 9, Validator: `"1"`}, content[9:], fota.Position{Offset: 9, Validator: `"1"`}},
 		{"has changed", `"2"`, fota.Position{Offset: 9, Validator: `"1"`}, content, fota.Position{Validator: `"2"`}},
 		{"nothing to compare", `"1"`, fota.Position{Offset: 9}, content, fota.Position{Validator: `"1"`}},
+		{"nothing behind it", `"1"`, fota.Position{Offset: int64(len(content)), Validator: `"1"`}, content, fota.Position{Validator: `"1"`}},
 		{"weak", `W/"1"`, fota.Position{}, content, fota.Position{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -120,6 +121,7 @@ func TestRefusals(t *testing.T) {
 		{"no content", answer(204), true},
 		{"another range", answer(206, "Content-Range", "bytes 3-5/21"), true},
 		{"no range", answer(206), true},
+		{"no range to be had", answer(416), true},
 		{"a loop", answer(302, "Location", "/package"), true},
 		{"cut off", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "99")
