@@ -121,6 +121,8 @@ type account struct {
 	undelivered   bool      // look what of it can be sent
 	replaying     int       // messages of it that are on their way as notifications
 	sendRefused   bool      // the server does not take it by Send
+	depositAt     time.Time // try that again then; zero: it need not wait
+	depositIn     time.Duration
 }
 
 // run lives as long as the account.
@@ -413,7 +415,7 @@ func (a *account) updateIfDue(now time.Time) {
 // arm sets the timer to what is due first, or stops it.
 func (a *account) arm() {
 	var at time.Time
-	for _, due := range [...]time.Time{a.nextDue(), a.storeDue(), a.disableAt, a.saveAt, a.historySaveAt, a.keeping.saveAt, a.retryDue(), a.askAt, a.wishesAt} {
+	for _, due := range [...]time.Time{a.nextDue(), a.storeDue(), a.disableAt, a.saveAt, a.historySaveAt, a.keeping.saveAt, a.retryDue(), a.askAt, a.wishesAt, a.depositAt} {
 		at = earliest(at, due)
 	}
 	if at.IsZero() {

@@ -292,6 +292,7 @@ func (a *account) beginRegistration() {
 	a.prove()
 	a.endObservations()
 	a.sendRefused, a.listWanted, a.fromEarlier = false, false, false
+	a.depositAt, a.depositIn = time.Time{}, 0
 	clear(a.warned)
 	a.client.bootstrap.inbox.put(registrationStands{a.ssid})
 	a.renewed()

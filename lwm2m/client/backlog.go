@@ -31,6 +31,13 @@ const (
 // saveHistoryAfter is how much of what is stored a power cut may cost.
 const saveHistoryAfter = time.Minute
 
+// A Send of what is stored that could not be sent is tried again after retrySend, and then after
+// twice the time …
+const (
+	retrySend     = time.Second
+	retrySendMost = time.Minute // at most
+)
+
 // goneRetry is how often a path that has gone is looked at while the server cannot be
 // told.
 const goneRetry = time.Minute
@@ -153,6 +160,9 @@ func (a *account) mustFollow(o *observation) bool {
 // deliver sends what is stored, as notifications or, where nothing observes it any more,
 // by Send.
 func (a *account) deliver() {
+	if passed(a.depositAt, a.now()) {
+		a.depositAt, a.undelivered = time.Time{}, true
+	}
 	if !a.undelivered || a.state != Registered {
 		return
 	}
@@ -350,7 +360,7 @@ func (a *account) replayed(r replayed) {
 // deposit sends the oldest notifications that nothing observes any more by Send, unless the
 // server does not want that: then they are kept until it observes again.
 func (a *account) deposit(unobserved []*series) {
-	if a.sendRefused || a.sending || len(a.sends) > 0 || a.maySend() != nil {
+	if a.sendRefused || a.depositAt.After(a.now()) || a.sending || len(a.sends) > 0 || a.maySend() != nil {
 		return
 	}
 	var entries []*entry
@@ -379,12 +389,27 @@ func (a *account) deposited(entries []*entry, err error) {
 			a.history.delivered(e)
 		}
 	}
-	if refused, ok := errors.AsType[*lwm2m.Error](err); ok {
-		a.log.Warn("stored notifications wait until the server observes again: it refuses Send", slog.Any("err", refused))
-		a.sendRefused = true
-	}
+	a.notDeposited(err)
 	a.historySaveAt = earliest(a.historySaveAt, a.now().Add(saveHistoryAfter))
 	a.showCounts()
+}
+
+// notDeposited has what was not taken by Send wait: until the next registration where the server
+// does not want it or cannot take it, and for a while where it may be otherwise then. An Update
+// follows where it was not answered.
+func (a *account) notDeposited(err error) {
+	_, refused := errors.AsType[*lwm2m.Error](err)
+	switch {
+	case err == nil, errors.Is(err, ErrNothing), errors.Is(err, coap.ErrTimeout), errors.Is(err, coap.ErrClosed):
+		a.depositIn = 0
+	case refused, errors.Is(err, coap.ErrReset), errors.Is(err, coap.ErrBlock), errors.Is(err, coap.ErrTooLong):
+		a.log.Warn("stored notifications wait until the server observes again: it refuses Send", slog.Any("err", err))
+		a.sendRefused = true
+	default:
+		a.depositIn = min(max(2*a.depositIn, retrySend), retrySendMost)
+		a.depositAt = a.now().Add(a.depositIn)
+		a.log.Debug("stored notifications not sent", slog.Any("err", err), slog.Duration("again_in", a.depositIn))
+	}
 }
 
 func (a *account) loadHistory() {
