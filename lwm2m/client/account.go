@@ -72,7 +72,7 @@ type account struct {
 	abandon     context.CancelFunc
 	sentAt      time.Time     // of the request in flight, or of the last one
 	spokeAt     time.Time     // when a request or notification was sent last
-	session     *dtls.Session // to continue with the next dial, or nil
+	session     *dtls.Session // to continue with the next dial or, if it has ended, to resume; or nil
 	suspended   coap.Point    // where it was left
 	resuming    *resumption   // likewise, of an earlier process
 	begun       bool          // nothing of an earlier process is to go on, or it does
@@ -248,6 +248,9 @@ func (a *account) take(item any) {
 // connectionOver takes in that a connection has ended.
 func (a *account) connectionOver(c *connection, err error) {
 	if c == a.connection {
+		if s := c.session(); s != nil && s.Ended {
+			a.session = s // by close_notify: it shortens the next handshake
+		}
 		a.trouble(err)
 		a.on(a.orElsewhere(lost))
 	}

@@ -2,12 +2,14 @@ package client
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"time"
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/dtls"
 )
 
 // on takes an event in: it enters the state that the table names and does what the
@@ -151,6 +153,9 @@ func (a *account) dialled(d dialled) {
 		}
 	case d.err != nil:
 		a.trouble(d.err)
+		if _, ok := errors.AsType[*dtls.Error](d.err); ok && d.server.Session != nil {
+			a.session, a.resuming = nil, nil // a server that has changed since would refuse it again and again
+		}
 		if a.fallBack(d.err) {
 			a.on(reconfigured)
 			return
@@ -189,10 +194,13 @@ func (a *account) suspend() {
 	a.keeping.live = false // it is not over
 	a.hangUp()
 	a.session, a.keeping = session, kept
-	if session == nil {
+	if !a.goesOn() {
 		a.voidSession()
 	}
 }
+
+// goesOn reports whether the next dial is to continue a session of this process.
+func (a *account) goesOn() bool { return a.session != nil && !a.session.Ended }
 
 // send sends a request of the registration interface.
 func (a *account) send(m *coap.Message) {

@@ -147,8 +147,8 @@ func headersAround(nc net.Conn) headers {
 	return h
 }
 
-// session returns the security context, to be continued on another connection, nil if
-// that is not possible.
+// session returns the security context, to be continued on another connection or, if it has ended, to shorten the
+// next handshake, nil if neither is possible.
 func (c *connection) session() *dtls.Session {
 	k, ok := c.nc.(interface {
 		Session(count uint64) (*dtls.Session, error)
@@ -157,8 +157,8 @@ func (c *connection) session() *dtls.Session {
 		return nil
 	}
 	s, err := k.Session(0)
-	if err != nil || s.Ended {
-		return nil // a new handshake follows
+	if err != nil {
+		return nil // a fatal alert ended it for good (RFC 5246, section 7.2.2)
 	}
 	return s
 }

@@ -184,12 +184,14 @@ func (d DefaultDialer) Local(ctx context.Context, to Server, remote string) (net
 }
 
 // handshake continues the session if there is one that the credentials allow and that the
-// server knows by a Connection ID or by the addresses, and makes a new one otherwise. What
-// continues can send nothing before record numbers are reserved.
+// server knows by a Connection ID or by the addresses, and makes a new one otherwise, in one round trip if the server
+// still knows the former by its ID. What continues can send nothing before record numbers are reserved.
 func handshake(ctx context.Context, nc net.Conn, config *dtls.Config, to *Server) (net.Conn, error) {
 	s := to.Session
 	if !to.goesOn(config) || len(s.RemoteCID) == 0 && !to.between(nc) {
-		conn, err := dtls.Client(ctx, nc, *config)
+		anew := *config
+		anew.Resume = s
+		conn, err := dtls.Client(ctx, nc, anew)
 		if err != nil {
 			return nil, err
 		}

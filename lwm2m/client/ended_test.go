@@ -1,13 +1,17 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"net"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/dtls"
+	"lwm2m-agent/lwm2m/dtls/dtlstest"
 	"lwm2m-agent/lwm2m/model"
 )
 
@@ -147,4 +151,62 @@ func TestEndOnDisk(t *testing.T) {
 		t.Errorf("%d handshakes, want 2", n)
 	}
 	l.exercise()
+}
+
+// TestResumed shows that a session which cannot be continued shortens the next handshake: of a server without Connection
+// ID when the address changes, and of one that has ended it in order. A server that has changed since is refused once.
+func TestResumed(t *testing.T) {
+	moves := func(l *lab, _ *atomic.Bool) { l.client.NetworkChanged() }
+	closes := func(l *lab, _ *atomic.Bool) { _ = l.server.connection().Close() }
+	for _, c := range []struct {
+		name    string
+		cid     int
+		happens func(l *lab, changed *atomic.Bool)
+		full    int32
+		refused bool
+	}{
+		{"address changes", -1, moves, 1, false},
+		{"server closes", 6, closes, 1, false},
+		{"server closes and has changed", 6, func(l *lab, changed *atomic.Bool) { changed.Store(true); closes(l, nil) }, 2, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			const serverHello, extensions = 2, 71
+			var full atomic.Int32
+			var changed, refused atomic.Bool
+			s := &scripted{t: t}
+			uri, stop := s.listenDTLS("127.0.0.1:0", dtlstest.Config{
+				CIDLength: c.cid, Sessions: new(dtlstest.Sessions),
+				PSK: func(identity []byte) []byte {
+					full.Add(1)
+					return dtlstest.Key("gw-17", psk)(identity)
+				},
+				Mutate: func(typ uint8, body []byte) (uint8, []byte) {
+					if typ == serverHello && changed.Load() {
+						body = bytes.Replace(body, []byte{0, 23, 0, 0}, nil, 1) // no extended master secret
+						body[extensions] -= 4
+					}
+					return typ, body
+				},
+			})
+			defer stop()
+			l, told := networked(t, fromElsewhere(), uri, pskAccount(psk), func(c *Config) {
+				tell := c.OnStatus
+				c.OnStatus = func(s AccountStatus) {
+					if strings.Contains(s.LastError, "extended master secret") {
+						refused.Store(true)
+					}
+					tell(s)
+				}
+			})
+			l.server = s
+			l.await(told, "registered", isRegistered)
+			c.happens(l, &changed)
+			l.await(told, "registered anew", func(s AccountStatus) bool { return isRegistered(s) && s.Location == "/rd/2" })
+			l.wantCalls(register, register)
+			if full.Load() != c.full || refused.Load() != c.refused {
+				t.Errorf("%d full handshakes, want %d; the session was refused: %v", full.Load(), c.full, refused.Load())
+			}
+			l.exercise()
+		})
+	}
 }

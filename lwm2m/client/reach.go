@@ -57,7 +57,7 @@ func (s *settings) uris() []string { return append([]string{s.server.URI}, s.sec
 // or that of the session that is to be continued.
 func (a *account) way() way {
 	r := &a.reach
-	if len(r.ways) == 0 || !r.goesOn && a.session == nil {
+	if len(r.ways) == 0 || !r.goesOn && !a.goesOn() {
 		r.ways, r.at = a.settings.ways(r.wanted), 0
 	}
 	r.goesOn = false

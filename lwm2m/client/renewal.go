@@ -32,7 +32,7 @@ func renewalKey(ssid uint16) string { return fmt.Sprintf("credentials/%d", ssid)
 // begins with the new ones; a session that goes on is of those that made it.
 func (a *account) target() Server {
 	r := &a.renewal
-	if a.session == nil && !r.falling {
+	if !a.goesOn() && !r.falling {
 		r.reason = ""
 	}
 	r.falling = false

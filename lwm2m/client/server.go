@@ -58,8 +58,8 @@ type Server struct {
 	CIDLength   int           // as in Params
 	DTLSTimeout time.Duration // likewise
 
-	// Session, when not nil, is a DTLS session that the server is thought to know by a
-	// Connection ID: it can be continued without a handshake.
+	// Session, when not nil, is a DTLS session that the server is thought to know. By a Connection ID, or from the same
+	// address, it can be continued without a handshake unless it has ended; otherwise it shortens the next one.
 	Session *dtls.Session
 
 	// Interface, when not empty, is the network interface that the connection has to go through.
