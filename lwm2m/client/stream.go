@@ -152,7 +152,7 @@ func (s *inflow) Abort(err error) {
 	s.end <- err
 }
 
-// run takes blocks until the last one, a refusal or the end of the transfer.
+// run takes blocks until the last one, a refusal, or the end of the transfer or of the account.
 func (s *inflow) run() {
 	for {
 		select {
@@ -174,6 +174,9 @@ func (s *inflow) run() {
 			s.abort(nil, lwm2m.Errorf(lwm2m.RequestEntityIncomplete, "%s: another value is being sent", s.path))
 		case cause := <-s.end:
 			s.abort(cause, cause)
+			return
+		case <-s.account.ctx.Done():
+			s.abort(coap.ErrClosed, coap.ErrClosed)
 			return
 		}
 	}

@@ -134,6 +134,18 @@ func TestStreamEndsWithItsConnection(t *testing.T) {
 	})
 }
 
+// TestStreamEndsWithItsAccount shows that nothing goes on taking blocks once the account has ended.
+func TestStreamEndsWithItsAccount(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	f := &firmware{}
+	s := &inflow{account: &account{ctx: ctx}, over: make(chan struct{}), stream: f}
+	cancel()
+	s.run()
+	if !errors.Is(f.aborted, coap.ErrClosed) {
+		t.Errorf("aborted with %v", f.aborted)
+	}
+}
+
 // sendBlock sends a block of a package with a value of Block1.
 func (l *lab) sendBlock(value uint32, payload string) *coap.Message {
 	return l.sendBlockIn(lwm2m.FormatOpaque, value, payload)

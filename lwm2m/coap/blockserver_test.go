@@ -338,6 +338,7 @@ func TestSink(t *testing.T) {
 	}
 }
 
+// A sink that is made while the connection is closed is told so, and gets no block.
 func TestCloseWhileAnUploadBegins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c *Conn
@@ -350,6 +351,9 @@ func TestCloseWhileAnUploadBegins(t *testing.T) {
 		<-c.Done()
 		synctest.Wait()
 		idle(t, c)
+		if diff := cmp.Diff([]string{"abort: " + ErrClosed.Error()}, r.events); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
+		}
 	})
 }
 

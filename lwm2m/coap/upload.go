@@ -112,10 +112,12 @@ func (c *Conn) beginUpload(x *Exchange, key string) *upload {
 		return nil
 	}
 	c.mu.Lock()
-	var gone []func()
-	if !c.closed {
-		gone = c.transfers.add(&u.held)
+	if c.closed {
+		c.mu.Unlock()
+		u.abandoned(ErrClosed) // nobody else knows of it
+		return nil
 	}
+	gone := c.transfers.add(&u.held)
 	c.mu.Unlock()
 	for _, f := range gone {
 		f()
@@ -171,6 +173,11 @@ func (c *Conn) sinkBlock(u *upload, x *Exchange) {
 	offset, last := x.block1.Offset(), !x.block1.More
 	x.upload = u
 	c.mu.Lock()
+	if u.over { // it was given up meanwhile, and the sink knows
+		c.mu.Unlock()
+		_ = x.Reply(RequestEntityIncomplete)
+		return
+	}
 	u.next += int64(len(x.Request.Payload))
 	u.busy, u.calling = true, true
 	if last {
