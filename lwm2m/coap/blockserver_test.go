@@ -216,6 +216,52 @@ func TestBlock1Limits(t *testing.T) {
 	})
 }
 
+// Long notifications, of which the peer may not ask for the rest, take the place of one another and of no upload, and so
+// do answers. Uploads take the place of both.
+func TestNotificationsEndNoUpload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{answer: answerAtOnce}
+		c, peer := scripted(t, constant(), Options{Upload: func(*Message) Sink { return r }, Limits: Limits{MaxTransfers: 2}})
+		p := blockPeer{t: t, peer: peer}
+		sixteen := numbered(16)
+		notify := func(path string) {
+			m := &Message{Type: NON, Code: Content, Payload: numbered(2000)}
+			if err := c.Notify(request(NON, GET, 0, token(9), path), m, nil); err != nil {
+				t.Fatal(err)
+			}
+			peer.expect(t, 0, NON, Content)
+			elapse(time.Second)
+		}
+		kept := func() (keys string) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			for _, h := range c.transfers.all {
+				keys += h.key[:1]
+			}
+			return keys
+		}
+		for i, step := range []struct {
+			do   func()
+			want string
+		}{
+			{func() { p.put("/up", block(0, true, 0), sixteen) }, "u"},
+			{func() { elapse(time.Second); notify("/a") }, "ud"},
+			{func() { notify("/b") }, "ud"},
+			{func() { p.put("/up2", block(0, true, 0), sixteen) }, "uu"},
+			{func() { notify("/c") }, "uu"},
+			{func() { p.put("/up2", block(1, false, 0), sixteen) }, "u"},
+		} {
+			if step.do(); kept() != step.want {
+				t.Errorf("step %d: %s is kept, want %s", i, kept(), step.want)
+			}
+		}
+		if got := p.put("/up", block(1, false, 0), sixteen); got != "2.04 1/0/16" {
+			t.Errorf("the end of the upload: %s", got)
+		}
+		idle(t, c)
+	})
+}
+
 func TestUnfinishedTransfersExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, peer := scripted(t, func(x *Exchange) { _ = x.Respond(&Message{Code: Content, Payload: numbered(100)}) }, Options{})

@@ -74,8 +74,7 @@ func (t *transfers) find(key []byte) transferOwner {
 	return nil
 }
 
-// add keeps h in place of what has its key, and of what was not used for the longest
-// time if there are too many. It returns what to call without the lock.
+// add keeps h in place of what has its key, and of others if there are too many. It returns what to call without the lock.
 func (t *transfers) add(h *held) (gone []func()) {
 	for _, other := range t.all {
 		if other.key == h.key {
@@ -92,27 +91,49 @@ func (t *transfers) add(h *held) (gone []func()) {
 
 // grow notes that h holds n bytes more.
 func (t *transfers) grow(h *held, n int) (gone []func()) {
+	if h.over {
+		return nil // it was given up meanwhile
+	}
 	h.bytes += n
 	t.bytes += n
 	t.touch(h)
 	return t.shrink(h)
 }
 
-// shrink gives up the oldest but h until the limits are kept.
+// shrink gives up others, or h, until the limits are kept.
 func (t *transfers) shrink(h *held) (gone []func()) {
 	limits := h.conn.options.Limits
 	for len(t.all) > 1 && (len(t.all) > limits.MaxTransfers || t.bytes > limits.MaxTransferBytes) {
-		var oldest *held
-		for _, other := range t.all {
-			if other != h && (oldest == nil || other.used.Before(oldest.used)) {
-				oldest = other
-			}
+		v := t.victim(h)
+		t.forget(v)
+		gone = append(gone, func() { v.owner.abandoned(ErrQueueFull) })
+		if v == h {
+			break // all is as it was before
 		}
-		t.forget(oldest)
-		gone = append(gone, func() { oldest.owner.abandoned(ErrQueueFull) })
 	}
 	return gone
 }
+
+// victim returns what is given up for h, of which there is another one: what was not used for the longest time. What the
+// peer sends goes before what it can ask for again: no notification ends an upload.
+func (t *transfers) victim(h *held) *held {
+	var v *held
+	for _, other := range t.all {
+		switch {
+		case other == h:
+		case v == nil, v.isUpload() && !other.isUpload():
+			v = other
+		case v.isUpload() == other.isUpload() && other.used.Before(v.used):
+			v = other
+		}
+	}
+	if v.isUpload() && !h.isUpload() {
+		return h
+	}
+	return v
+}
+
+func (h *held) isUpload() bool { return h.key[0] == byte(upward) }
 
 // touch notes that h was used, and until when it is kept.
 func (t *transfers) touch(h *held) {
