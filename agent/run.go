@@ -189,15 +189,24 @@ func another(l net.Listener) (net.Listener, error) {
 	return again, errors.Join(err, f.Close())
 }
 
-// notifyReady tells systemd that local clients can be served, and when the agent
+// hardwareTime is how long systemd is not told that the agent is ready because sensors and actuators were not all
+// tried: well within the 90 s after which systemd ends what has not started.
+const hardwareTime = 30 * time.Second
+
+// notifyReady tells systemd that local clients can be served and the hardware was tried, and when the agent
 // ends. No network is waited for.
-func (a *Agent) notifyReady(ctx context.Context, ready ...<-chan struct{}) error {
-	for _, r := range ready {
-		select {
-		case <-r:
-		case <-ctx.Done():
-			return nil
-		}
+func (a *Agent) notifyReady(ctx context.Context, local, hardware <-chan struct{}) error {
+	select {
+	case <-local:
+	case <-ctx.Done():
+		return nil
+	}
+	select {
+	case <-hardware:
+	case <-time.After(hardwareTime):
+		a.log.Warn("ready, and not every sensor and actuator was tried", slog.Duration("waited", hardwareTime))
+	case <-ctx.Done():
+		return nil
 	}
 	// Without a supervisor there is nobody to tell, and nothing fails.
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)

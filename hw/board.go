@@ -170,8 +170,8 @@ func (b *Board) stop(ctx context.Context) error {
 func (b *Board) Running() <-chan struct{} { return b.running }
 
 // Ready is closed when every sensor and actuator of the first setup was tried
-// once and the sink knows the outcome; whatever hangs counts as tried when its
-// time is up.
+// once and the sink knows the outcome; whatever hangs, or is open and has said
+// nothing, counts as tried when its time is up.
 func (b *Board) Ready() <-chan struct{} { return b.ready }
 
 // tried counts down to readiness.

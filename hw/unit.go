@@ -317,6 +317,7 @@ func (u *unit) watch(ctx context.Context, w watcher) error {
 		return err
 	}
 	defer w.Close(ctx)
+	defer time.AfterFunc(sampleLimit, u.tried).Stop() // who has nothing to say yet keeps nobody waiting
 	return w.Watch(ctx, func(readings []Reading) {
 		u.works()
 		u.deliver(readings)
