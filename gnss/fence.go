@@ -58,6 +58,9 @@ func (f *Fence) distance(p Point) float64 {
 	if len(f.Corners) == 0 {
 		return between(f.Center, p) - f.Radius
 	}
+	if math.Abs(turn(p.Longitude-f.Corners[0].Longitude)) > 90 {
+		return between(f.Corners[0], p) // no plane holds both: from the other side of the earth a border lies east and west
+	}
 	inside, nearest := false, math.Inf(1)
 	for i := range f.Corners {
 		a, b := plane(p, f.Corners[i]), plane(p, f.Corners[(i+1)%len(f.Corners)])
