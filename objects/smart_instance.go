@@ -38,7 +38,7 @@ type feed struct {
 }
 
 // Add makes an instance, or describes one that is there anew: its values, counts
-// and extremes stay. It is an error if the definition lacks a resource that is
+// and extremes stay, and so does its application type unless another one is described. It is an error if the definition lacks a resource that is
 // named, or if a mandatory one would have no value.
 func (o *SmartObject) Add(in SmartInstance) error {
 	if in.Feeds == nil {
@@ -150,7 +150,7 @@ func (o *SmartObject) layout(in *smart) *model.Batch {
 			}
 		}
 	}
-	if o.instances[in.ID] == nil {
+	if former := o.instances[in.ID]; former == nil || former.ApplicationType != in.ApplicationType {
 		l.set(ridApplicationType, lwm2m.String(in.ApplicationType))
 	}
 	l.declare(ridApplicationType)

@@ -2,7 +2,6 @@ package bind
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -56,13 +55,15 @@ type Board struct {
 
 // bound is a sensor or an actuator whose channels are known.
 type bound struct {
-	groups   []*group
-	iids     []uint16 // of the groups, in order
-	targets  map[string]target
-	position *positionReader // of a receiver, else nil
-	failing  bool
-	doubtful bool      // a reading of the last delivery was uncertain
-	doubted  time.Time // when that was last logged
+	channels  []hw.Channel
+	groups    []*group
+	targets   map[string]target
+	latest    map[string]hw.Reading // by channel
+	position  *positionReader       // of a receiver, else nil
+	misplaced string                // why channels have no place
+	failing   bool
+	doubtful  bool      // a reading of the last delivery was uncertain
+	doubted   time.Time // when that was last logged
 }
 
 // target is where a channel's readings go.
@@ -108,122 +109,20 @@ func (b *Board) Apply(ctx context.Context, cfg *config.Config) error {
 	processing := ProcessOf(cfg)
 	b.mu.Lock()
 	b.sensors, b.actuators, b.processing, b.ruled = sensors, actuators, processing, ruledOf(processing)
+	b.loosen()
 	b.mu.Unlock()
 	b.applyLocation(cfg)
 	b.stage.Apply(processing)
-	if err := b.board.Apply(ctx, SetupOf(cfg)); err != nil {
-		return fmt.Errorf("apply sensors and actuators: %w", err)
-	}
+	err := b.board.Apply(ctx, SetupOf(cfg))
 	b.mu.Lock()
+	b.place()
 	b.pace()
 	b.mu.Unlock()
-	return nil
-}
-
-// Describe implements hw.Sink: it makes the instances for a sensor's or an
-// actuator's channels.
-func (b *Board) Describe(unit hw.Unit, channels []hw.Channel) {
-	if err := b.describe(unit, channels); err != nil {
-		b.cfg.Log.Error("channels have no place", slog.String("unit", unit.Name), slog.Any("error", err))
-		b.cfg.Health.Set(failing(unit), unit.Name, err.Error())
-	}
-}
-
-func (b *Board) describe(unit hw.Unit, channels []hw.Channel) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	next := &bound{targets: make(map[string]target)}
-	switch s, a := b.sensors[unit.Name], b.actuators[unit.Name]; {
-	case unit.Role == hw.RoleSensor && s != nil && isPosition(channels):
-		next.position = newPositionReader(channels)
-		channels = withoutPosition(channels)
-		next.groups = arrange(b.cfg.Definitions, unit.Name, channels, sensorWish(s))
-	case unit.Role == hw.RoleSensor && s != nil:
-		next.groups = arrange(b.cfg.Definitions, unit.Name, channels, sensorWish(s))
-	case unit.Role == hw.RoleActuator && a != nil:
-		next.groups = arrange(b.cfg.Definitions, unit.Name, channels, actuatorWish(b.cfg.Definitions, a, channels))
-	default:
-		return nil // no longer configured: Removed comes next
-	}
-	b.clear(unit)
-	b.units[unit] = next
-	if err := b.number(); err != nil {
-		return err
-	}
-	var problems []error
-	for i, g := range next.groups {
-		problems = append(problems, b.add(unit, next, g, next.iids[i]))
-	}
-	b.pace()
-	return errors.Join(problems...)
-}
-
-func withoutPosition(channels []hw.Channel) []hw.Channel {
-	var out []hw.Channel
-	for _, c := range channels {
-		if !positionChannels[c.Quantity] {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-// number gives every group its instance number, stable over restarts.
-func (b *Board) number() error {
-	var (
-		claims []store.Claim
-		owners []*bound
-	)
-	for unit, u := range b.units {
-		u.iids = u.iids[:0]
-		for _, g := range u.groups {
-			claims = append(claims, store.Claim{Object: g.oid, Name: unit.Role.String() + " " + g.name, Wanted: g.wanted})
-			owners = append(owners, u)
-		}
-	}
-	numbers, err := b.cfg.Store.Instances(claims)
 	if err != nil {
-		return fmt.Errorf("number the instances: %w", err)
-	}
-	for i, n := range numbers {
-		owners[i].iids = append(owners[i].iids, n)
+		return fmt.Errorf("apply sensors and actuators: %w", err)
 	}
 	return nil
 }
-
-// add makes one instance.
-func (b *Board) add(unit hw.Unit, u *bound, g *group, iid uint16) error {
-	object, err := b.object(g.oid)
-	if err != nil {
-		return err
-	}
-	in := objects.SmartInstance{
-		ID: iid, Name: g.name, ApplicationType: b.applicationType(g), Unit: g.first.Unit,
-		Min: g.first.Range.Min, Max: g.first.Range.Max, Feeds: g.resources(), Offsets: make(map[uint16]float64),
-	}
-	if unit.Role == hw.RoleActuator {
-		in.Drives = g.resources()
-		in.Setter = &setter{board: b.board, actuator: unit.Name, channels: g.channels, locked: b.cfg.Locked}
-	}
-	kept := &memory{store: b.cfg.Store, log: b.cfg.Log, prefix: fmt.Sprintf("extremes/%d/%s/", g.oid, g.name), unit: g.first.Unit}
-	in.Memory, in.Extremes = kept, make(map[uint16][2]float64)
-	for channel, rid := range g.channels {
-		t := target{object: object, iid: iid, rid: rid}
-		if channel == g.counting {
-			t.counter = b.cfg.Store.Counter("count/" + g.name)
-			in.Offsets[rid] = float64(t.counter.Value())
-			kept.counter = t.counter
-		}
-		if extremes, ok := kept.load(rid); ok {
-			in.Extremes[rid] = extremes
-		}
-		u.targets[channel] = t
-	}
-	return object.Add(in)
-}
-
-// resourceCounter is the count of a Digital Input, which outlives restarts.
-const resourceCounter = 5501
 
 // object returns the smart object of that identifier, entered in the tree when
 // it is first needed.
@@ -252,24 +151,6 @@ func (b *Board) Removed(unit hw.Unit) {
 	b.cfg.Health.Clear(failing(unit), unit.Name)
 }
 
-// clear takes a unit's instances away; mu is held.
-func (b *Board) clear(unit hw.Unit) {
-	u := b.units[unit]
-	if u == nil {
-		return
-	}
-	delete(b.units, unit)
-	for i, g := range u.groups {
-		o := b.objects[g.oid]
-		if o == nil || i >= len(u.iids) {
-			continue // it was never added
-		}
-		if err := o.Remove(u.iids[i]); err != nil {
-			b.cfg.Log.Error("instance not removed", slog.String("instance", g.name), slog.Any("error", err))
-		}
-	}
-}
-
 // Deliver implements hw.Sink: readings become values of resources.
 func (b *Board) Deliver(unit hw.Unit, readings []hw.Reading) {
 	b.mu.Lock()
@@ -285,6 +166,7 @@ func (b *Board) deliver(unit hw.Unit, readings []hw.Reading) {
 	}
 	b.count(unit, readings)
 	for i := range readings {
+		u.latest[readings[i].Channel] = readings[i]
 		if err := b.publish(unit, u, &readings[i]); err != nil {
 			b.cfg.Log.Error("reading not published", slog.String("unit", unit.Name), slog.String("channel", readings[i].Channel), slog.Any("error", err))
 		}

@@ -102,6 +102,9 @@ type group struct {
 	first    hw.Channel
 	channels map[string]uint16 // channel → resource
 	counting string            // the one of channels, if any, whose count outlives restarts
+	iid      uint16
+	there    bool // the instance is in the tree, or was tried
+	made     bool // as it is configured
 }
 
 // resources returns the resources of the group's channels.

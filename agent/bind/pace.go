@@ -68,9 +68,9 @@ func (b *Board) instances(sensor string) []lwm2m.Path {
 		if u == nil {
 			continue
 		}
-		for i, g := range u.groups {
-			if i < len(u.iids) {
-				paths = append(paths, lwm2m.NewPath(g.oid, u.iids[i]))
+		for _, g := range u.groups {
+			if g.there {
+				paths = append(paths, lwm2m.NewPath(g.oid, g.iid))
 			}
 		}
 	}

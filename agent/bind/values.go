@@ -49,8 +49,8 @@ func (b *Board) boundTo(oid, iid uint16) (string, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, u := range b.units {
-		for i, g := range u.groups {
-			if g.oid == oid && i < len(u.iids) && u.iids[i] == iid {
+		for _, g := range u.groups {
+			if g.oid == oid && g.there && g.iid == iid {
 				return g.name, true
 			}
 		}
