@@ -88,19 +88,23 @@ func checkProcess(cfg *config.Config) config.Problems {
 				if channels[at], err = do.Describe(channels[at]); err != nil {
 					problems = append(problems, c.Problem("unit", "%v", err))
 				}
+				if w, _ := sensorWish(s)(channels[at]); w.place.rid == resourceCounter && channels[at].Kind == hw.KindFloat {
+					problems = append(problems, c.Problem("scale", "a count that outlives restarts (5501) is of whole numbers; scale and unit belong to a [[derived]] total of it"))
+				}
 			}
 		}
 		known[s.Name] = channels
 	}
 	setup := ProcessOf(cfg)
 	for i := range setup.Derived {
-		problems = append(problems, checkDerived(&cfg.Derived[i], setup.Derived[i], known)...)
+		problems = append(problems, checkDerived(cfg, i, setup.Derived[i], known)...)
 	}
 	return append(problems, checkInterlocks(cfg, setup.Interlocks, known)...)
 }
 
 // checkDerived checks a derived sensor, and adds it to those that are known.
-func checkDerived(at *config.Derived, d process.Derived, known map[string][]hw.Channel) config.Problems {
+func checkDerived(cfg *config.Config, i int, d process.Derived, known map[string][]hw.Channel) config.Problems {
+	at := &cfg.Derived[i]
 	if _, taken := known[d.Name]; taken {
 		return config.Problems{at.Problem("name", "is the name of a sensor already; give each its own")}
 	}
@@ -113,6 +117,9 @@ func checkDerived(at *config.Derived, d process.Derived, known map[string][]hw.C
 		c, err := channelOf(known, in)
 		if err != nil {
 			return config.Problems{at.Problem("inputs", "%q: %v", at.Inputs[i], err)}
+		}
+		if c == nil && d.Kind == process.Total {
+			c = countOf(cfg, in)
 		}
 		if c != nil {
 			inputs = append(inputs, *c)
@@ -127,6 +134,26 @@ func checkDerived(at *config.Derived, d process.Derived, known map[string][]hw.C
 	}
 	known[d.Name] = []hw.Channel{c}
 	return nil
+}
+
+// countOf returns an input that is seen at run time only as it is at best: the count
+// of a driver, with what is done to it, but for a register.
+func countOf(cfg *config.Config, in process.Input) *hw.Channel {
+	c := hw.Channel{Name: in.Channel, Quantity: hw.Count, Kind: hw.KindInteger}
+	for i := range cfg.Sensors {
+		for j := range cfg.Sensors[i].Channels {
+			at := &cfg.Sensors[i].Channels[j]
+			if cfg.Sensors[i].Name != in.Sensor || at.Name != in.Channel {
+				continue
+			}
+			if at.Register != nil {
+				c.Quantity, c.Kind = hw.Generic, hw.KindFloat
+			}
+			do := processOf(&at.Processing)
+			c, _ = do.Describe(c) // what is wrong with the unit is told elsewhere
+		}
+	}
+	return &c
 }
 
 // channelOf returns the channel that an input names, nil if it is seen at run

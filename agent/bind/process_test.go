@@ -108,6 +108,22 @@ func TestProcessedReadings(t *testing.T) {
 	}
 }
 
+// meter adds a sensor with one channel, which it returns, and has the first derived one be its total.
+func meter(c *config.Config, driver, channel string) *config.Channel {
+	s := config.Sensor{Name: "meter", Driver: driver, Instance: config.NoInstance, Channels: []config.Channel{mapped(channel, config.Processing{})}}
+	switch driver {
+	case "gpio-in":
+		s.Settings = config.Settings{Chip: "/dev/gpiochip0", Line: config.Line{Given: true}}
+	case "counter":
+		s.Settings = config.Settings{Device: "counter0"}
+	case "modbus":
+		s.Settings = config.Settings{Bus: "tcp:192.0.2.7:502"}
+	}
+	c.Sensors = append(c.Sensors, s)
+	c.Derived[0].Kind, c.Derived[0].Inputs = "total", []string{"meter/" + channel}
+	return &c.Sensors[len(c.Sensors)-1].Channels[0]
+}
+
 func TestCheckProcess(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -123,6 +139,19 @@ func TestCheckProcess(t *testing.T) {
 		{"name of a sensor", func(c *config.Config) { c.Derived[0].Name = "room" }, "is the name of a sensor already"},
 		{"units", func(c *config.Config) { c.Derived[0].Kind = "sum" }, `humidity: "%RH" cannot be`},
 		{"object", func(c *config.Config) { c.Derived[0].Object = 17 }, "object 17 is not in the registry"},
+		{"total", func(c *config.Config) { meter(c, "gpio-in", "count") }, ""},
+		{"total of what is no count", func(c *config.Config) { c.Derived[0].Kind, c.Derived[0].Inputs = "total", []string{"room/humidity"} }, "humidity: a total is of a count"},
+		{
+			"total of a count that is scaled, and shown as one", func(c *config.Config) { meter(c, "gpio-in", "count").Processing.Scale = 0.01 },
+			"(5501) is of whole numbers; scale and unit belong to a [[derived]] total of it\ninputs: count: a total is of a count as the driver has it",
+		},
+		{"scaled, and shown elsewhere", func(c *config.Config) {
+			at := meter(c, "gpio-in", "count")
+			at.Processing.Scale, at.Object, c.Derived = 0.01, 3300, nil
+		}, ""},
+		{"count that is seen at run time", func(c *config.Config) { meter(c, "counter", "count0").Processing.MaxRate = 9 }, ""},
+		{"it is scaled", func(c *config.Config) { meter(c, "counter", "count0").Processing.Unit = "m3" }, "count0: a total is of a count"},
+		{"total of a register", func(c *config.Config) { meter(c, "modbus", "energy").Register = &config.Register{} }, "energy: a total is of a count"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -66,7 +66,7 @@ var derivedSection = section{
 		{
 			name: "kind", kind: oneOf("dew_point", "difference", "sum", "integral", "total", "minimum", "maximum", "mean", "rms", "peak"), required: true,
 			help: "dew point of a temperature and a humidity; first less second; sum; integral over time (energy of a power, volume of a flow); " +
-				"total of a count that begins at 0 with the agent; minimum, maximum, mean, root mean square and peak (of the deviations from the mean) within window",
+				"total of a count as the driver has it (its scale and unit belong here); minimum, maximum, mean, root mean square and peak (of the deviations from the mean) within window",
 		},
 		{name: "inputs", kind: textList, required: true, help: `"sensor/channel" each; a derived one above by its name`},
 		{name: "scale", kind: factor, fallback: "1", help: "what the result is multiplied with"},

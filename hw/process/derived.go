@@ -37,7 +37,7 @@ const (
 	Difference Kind = "difference" // the first less the second
 	Sum        Kind = "sum"
 	Integral   Kind = "integral" // over time, kept over restarts
-	Total      Kind = "total"    // of a count that begins at 0 with the agent, kept over restarts
+	Total      Kind = "total"    // of an hw.Count as the driver has it, kept over restarts
 	Minimum    Kind = "minimum"  // within the window
 	Maximum    Kind = "maximum"  // within the window
 	Mean       Kind = "mean"     // within the window
@@ -113,6 +113,9 @@ func (d Derived) plan(inputs []hw.Channel) (c hw.Channel, in []line, out line, e
 			wanted[0], c.Quantity, c.Unit = "W", hw.Energy, "J"
 		}
 	case Total:
+		if inputs[0].Quantity != hw.Count || inputs[0].Kind != hw.KindInteger {
+			return c, in, out, fmt.Errorf("%s: %w", inputs[0].Name, errNoCount)
+		}
 		c.Quantity = hw.Generic
 	case Minimum, Maximum, Mean:
 		c.Range = inputs[0].Range
@@ -133,6 +136,9 @@ func (d Derived) plan(inputs []hw.Channel) (c hw.Channel, in []line, out line, e
 	}
 	return c, in, out, nil
 }
+
+// errNoCount: what is scaled may begin anew anywhere, and a register of a meter does not begin at 0 with the agent.
+var errNoCount = errors.New("a total is of a count as the driver has it; scale and unit belong to the total, not to the count")
 
 // result applies scale and unit of d to the channel.
 func (d Derived) result(c hw.Channel) (hw.Channel, line, error) {

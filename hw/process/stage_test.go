@@ -283,6 +283,27 @@ func TestUnitsDoNotFit(t *testing.T) {
 	}
 }
 
+// A total of what is no count as the driver has it says so; it would stand still, or have once more with each start what a meter has.
+func TestNoCount(t *testing.T) {
+	scaled := map[Input]Channel{{"s", "count"}: {Scale: 0.01}}
+	for _, tt := range []struct {
+		channel hw.Channel
+		do      map[Input]Channel
+		want    string
+	}{
+		{hw.Channel{Name: "count", Quantity: hw.Count, Kind: hw.KindInteger}, nil, "d value 5 good"},
+		{hw.Channel{Name: "count", Quantity: hw.Count, Kind: hw.KindInteger}, scaled, "d value none invalid"},
+		{hw.Channel{Name: "count", Quantity: hw.Generic, Kind: hw.KindInteger}, nil, "d value none invalid"},
+		{hw.Channel{Name: "count", Quantity: hw.Generic, Kind: hw.KindFloat}, nil, "d value none invalid"},
+	} {
+		s, r := fed(Setup{Channels: tt.do, Derived: []Derived{{Name: "d", Kind: Total, Inputs: []Input{{"s", "count"}}}}}, memory{}, tt.channel)
+		s.Deliver(sensorUnit("s"), []hw.Reading{{Channel: "count", Value: hw.Integer(5), Time: began, Quality: hw.Good}})
+		if got := r.lines[len(r.lines)-1]; got != tt.want {
+			t.Errorf("%+v, processing %v: %s, want %s", tt.channel, tt.do, got, tt.want)
+		}
+	}
+}
+
 // Of a batch of samples what is told is the lowest, the highest and the last;
 // what is derived is of all of them.
 func TestBatch(t *testing.T) {
