@@ -12,8 +12,10 @@ import (
 	"lwm2m-agent/agent/health"
 )
 
-// rehomingLimit is how long accounts that a bootstrap server wrote may take to register once.
-const rehomingLimit = time.Hour
+const (
+	rehomingLimit = time.Hour        // how long accounts that a bootstrap server wrote may take to register once
+	rehomingPause = 30 * time.Second // after a first failure of the disk; then twice as long each time, up to the limit
+)
 
 // rehoming goes back to the accounts that a bootstrap has replaced, if none of the new ones registers; to the new ones
 // again, if none of the former does; and so on: neither a mistake at the new server, nor a network that is down, leaves
@@ -21,12 +23,13 @@ const rehomingLimit = time.Hour
 type rehoming struct {
 	agent *Agent
 	limit time.Duration
+	pause time.Duration
 	news  chan struct{} // receives when a server may have been reached
 	begun chan struct{} // receives when accounts were replaced
 }
 
 func newRehoming(a *Agent) *rehoming {
-	return &rehoming{agent: a, limit: rehomingLimit, news: make(chan struct{}, 1), begun: make(chan struct{}, 1)}
+	return &rehoming{agent: a, limit: rehomingLimit, pause: rehomingPause, news: make(chan struct{}, 1), begun: make(chan struct{}, 1)}
 }
 
 // nudge does not block.
@@ -59,30 +62,38 @@ func (r *rehoming) together(ctx context.Context) (within context.Context, keep f
 	}
 }
 
-// run watches accounts that are on trial until ctx ends.
+// run watches accounts that are on trial until ctx ends. What a failing disk does not take is tried again.
 func (r *rehoming) run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	t := r.trial(ctx, timer)
+	t, reached, pause := r.trial(ctx, timer), "", r.pause
 	for {
 		select {
 		case <-r.begun:
-			t = r.trial(ctx, timer)
+			t, reached, pause = r.trial(ctx, timer), "", r.pause
+			continue
 		case <-r.news:
+			if t == nil || reached != "" {
+				continue
+			}
+			if reached, _ = t.judge(r.agent.client.Status()); reached == "" {
+				continue
+			}
+		case <-timer.C:
 			if t == nil {
 				continue
 			}
-			if reached, _ := t.judge(r.agent.client.Status()); reached != "" {
-				t = nil
-				r.keep(reached)
-			}
-		case <-timer.C:
-			if t != nil {
-				r.swap(ctx)
-				t = r.trial(ctx, timer)
-			}
 		case <-ctx.Done():
 			return nil
+		}
+		switch {
+		case reached != "" && r.keep(reached):
+			t, reached, pause = nil, "", r.pause
+		case reached == "" && r.swap(ctx):
+			t, pause = r.trial(ctx, timer), r.pause
+		default:
+			timer.Reset(pause)
+			pause = min(2*pause, r.limit)
 		}
 	}
 }
@@ -111,19 +122,20 @@ func (r *rehoming) trial(ctx context.Context, timer *time.Timer) *trial {
 	return t
 }
 
-// keep forgets the accounts that are not in force.
-func (r *rehoming) keep(reached string) {
+// keep forgets the accounts that are not in force, and reports whether that is on disk.
+func (r *rehoming) keep(reached string) bool {
 	a := r.agent
 	p, _ := a.accounts.OnTrial()
-	a.log.Info("one of the accounts on trial has registered: they are kept, the others forgotten", slog.Bool("former", p.Former), slog.String("why", reached))
 	if err := a.accounts.Forget(); err != nil {
 		a.log.Error("the other accounts are not forgotten yet", slog.Any("error", err))
-		return
+		return false
 	}
+	a.log.Info("one of the accounts on trial has registered: they are kept, the others forgotten", slog.Bool("former", p.Former), slog.String("why", reached))
 	if !p.Former {
 		a.health.Clear(health.AccountsReverted, "")
 	}
 	r.scrub()
+	return true
 }
 
 func (r *rehoming) scrub() {
@@ -143,22 +155,26 @@ func (r *rehoming) missing(p bind.Trial) string {
 	return strings.Join(reasons, "; ") + fmt.Sprintf(", within %v", r.limit)
 }
 
-// swap puts the other accounts in force.
-func (r *rehoming) swap(ctx context.Context) {
+// swap puts the other accounts in force, and reports whether those that are on trial are others now, or none.
+func (r *rehoming) swap(ctx context.Context) bool {
 	a := r.agent
 	p, _ := a.accounts.OnTrial()
 	why := slog.String("why", r.missing(p))
+	if err := a.accounts.Swap(a.tree, a.objects.security, a.objects.server, a.opts.Now().Add(r.limit)); err != nil {
+		a.log.Error("the other accounts do not come back", slog.Any("error", err))
+	}
+	if now, onTrial := a.accounts.OnTrial(); !onTrial || now.Former == p.Former {
+		return !onTrial
+	}
 	if p.Former {
 		a.log.Warn("the accounts of the bootstrap are tried again: the former ones have not registered", why)
 	} else {
 		a.log.Warn("the former accounts are back: those of the bootstrap have not registered", why)
 		a.health.Set(health.AccountsReverted, "", why.Value.String())
 	}
-	if err := a.accounts.Swap(a.tree, a.objects.security, a.objects.server, a.opts.Now().Add(r.limit)); err != nil {
-		a.log.Error("the other accounts do not come back", slog.Any("error", err))
-	}
 	if err := a.access.Provision(ctx, a.config.Load(), true); err != nil {
 		a.log.Error("their servers have no rights yet", slog.Any("error", err))
 	}
 	r.scrub()
+	return true
 }

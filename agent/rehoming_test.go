@@ -3,14 +3,19 @@ package agent
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"lwm2m-agent/agent/demo"
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
@@ -203,5 +208,91 @@ func TestRehomingTriesAgain(t *testing.T) {
 		if tr.Code == health.AccountsReverted {
 			t.Errorf("%+v", tr)
 		}
+	}
+}
+
+// messages is a slog.Handler that passes on some lines.
+type messages struct {
+	wanted []string
+	to     chan<- slog.Record
+}
+
+func (m *messages) Enabled(context.Context, slog.Level) bool { return true }
+func (m *messages) WithAttrs([]slog.Attr) slog.Handler       { return m }
+func (m *messages) WithGroup(string) slog.Handler            { return m }
+
+func (m *messages) Handle(_ context.Context, r slog.Record) error {
+	if slices.Contains(m.wanted, r.Message) {
+		m.to <- r
+	}
+	return nil
+}
+
+// TestRehomingOnAFailingDisk: what a full disk does not take, first to go back to the former accounts and then to forget the
+// others, is tried again, ever more rarely, and done when there is room.
+func TestRehomingOnAFailingDisk(t *testing.T) {
+	t.Parallel()
+	l := newBootstrapLab(t)
+	const notBack, notForgotten = "the other accounts do not come back", "the other accounts are not forgotten yet"
+	said := make(chan slog.Record, 1000)
+	next := func(want string) time.Time {
+		t.Helper()
+		for limit := time.After(generous); ; {
+			select {
+			case r := <-said:
+				if r.Message == want {
+					return r.Time
+				}
+			case <-limit:
+				t.Fatalf("nobody says that %s", want)
+			}
+		}
+	}
+	machine := &demo.Machine{Say: func(string) {}}
+	const never, before, after = 0, 1, 2 // when the disk is full: before the accounts have changed again, after that
+	var running atomic.Pointer[Agent]
+	var full atomic.Int32
+	a, err := New(Options{
+		Config: l.config(), Control: machine, Now: machine.Now, Log: slog.New(&messages{[]string{notBack, notForgotten}, said}),
+		BeforeWrite: func() error {
+			a, when := running.Load(), full.Load()
+			if a == nil || when == never {
+				return nil
+			}
+			if p, onTrial := a.accounts.OnTrial(); onTrial && p.Former == (when == after) {
+				return unix.ENOSPC
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	running.Store(a)
+	a.rehoming.limit, a.rehoming.pause = time.Second, 100*time.Millisecond
+	start(t, a)
+	l.bootstrapped(t, server.Registered)
+	registers(t, a)
+	full.Store(before)
+	script, _, _ := deafAccounts(t)
+	l.script.Store(script)
+	if err := (&backend{a}).Bootstrap(); err != nil {
+		t.Fatal(err)
+	}
+	first := next(notBack)
+	second := next(notBack)
+	if third := next(notBack); second.Sub(first) < 100*time.Millisecond || third.Sub(second) < 200*time.Millisecond {
+		t.Errorf("tried again after %v and %v", second.Sub(first), third.Sub(second))
+	}
+	if slices.ContainsFunc(a.health.Troubles(), func(tr health.Trouble) bool { return tr.Code == health.AccountsReverted }) {
+		t.Error("the former accounts are told as being back")
+	}
+	full.Store(after)
+	a.await(t, health.AccountsReverted, true)
+	next(notForgotten)
+	full.Store(never)
+	decided(t, a)
+	if got := a.tree.Instances(1); !slices.Equal(got, []uint16{4}) {
+		t.Errorf("accounts afterwards: %v", got)
 	}
 }
