@@ -62,12 +62,10 @@ func (a *Agent) addConfiguration() error {
 	c := &configuration{
 		agent: a, files: *a.opts.Files, active: a.opts.Layout, machine: a.opts.Transactions, news: make(chan struct{}, 1),
 	}
-	err := c.machine.Begin(transaction.Config{
+	c.machine.Begin(transaction.Config{
 		Apply: c.apply, Missing: c.missing, Redact: c.redact, OnChange: c.changed, Now: a.opts.Now, Log: a.log,
 	})
-	if err != nil {
-		return fmt.Errorf("end a transaction of the configuration that was cut: %w", err)
-	}
+	var err error
 	c.object, err = objects.NewGatewayConfiguration(a.tree, c, c.status())
 	a.configuration = c
 	c.showHealth()

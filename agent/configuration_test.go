@@ -276,6 +276,18 @@ func TestCutInTrialReverts(t *testing.T) {
 	if err != nil || rows.Servers[0].URI.String() != c.uri.String() {
 		t.Errorf("the next start would read %v, %v", rows, err)
 	}
+	if err := os.Mkdir(c.path("state/overlay.journal.new"), 0o700); err != nil { // as if the disk were full
+		t.Fatal(err)
+	}
+	c.start()
+	c.back(t)
+	if s := c.agent.configuration.machine.Status(); s.Phase != transaction.Reverting {
+		t.Errorf("on a full disk: %+v", s)
+	}
+	c.stop()
+	if err := os.Remove(c.path("state/overlay.journal.new")); err != nil {
+		t.Fatal(err)
+	}
 	c.start()
 	c.back(t)
 	if m := c.value(7).Text(); !strings.Contains(m, "the agent ended, or the power was cut, before the servers were reached") {

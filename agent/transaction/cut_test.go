@@ -110,7 +110,7 @@ func (g *gateway) life(text string) (over bool) {
 		g.fatalf("starts with a text that nobody has vouched for")
 	}
 	g.runs = m.Overlay()
-	_ = m.Begin(Config{
+	m.Begin(Config{
 		Apply:    func(_ context.Context, text string, on Trial) error { return g.apply(m, text, on) },
 		Missing:  func() string { return "server 101: no answer" },
 		Redact:   func(s string) string { return strings.ReplaceAll(s, "old-key", "***") },

@@ -133,7 +133,7 @@ func (m *Machine) goBack(ctx context.Context) time.Duration {
 	err := m.reverted()
 	m.mu.Unlock()
 	if err != nil {
-		m.cfg.Log.Error("the former configuration is in force, but not on disk yet", slog.Any("error", err))
+		m.logNotBack(err)
 		return retryTime
 	}
 	m.change()
@@ -147,4 +147,8 @@ func (m *Machine) reverted() error {
 		return err
 	}
 	return m.journal(m.rec.over(restored, m.cfg.Now(), m.rec.Reason))
+}
+
+func (m *Machine) logNotBack(err error) {
+	m.cfg.Log.Error("the former configuration is in force, but not on disk yet", slog.Any("error", err))
 }

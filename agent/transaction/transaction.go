@@ -88,21 +88,23 @@ func Open(d Disk) (*Machine, error) {
 	return m, errors.Join(err, failure)
 }
 
-// Begin says what the Machine works with, and ends a trial that was cut. It is called once, by who
-// has the folder for itself, before the first transaction.
-func (m *Machine) Begin(c Config) error {
+// Begin says what the Machine works with, and ends a trial that was cut; if the disk does not take that, Run tries
+// again: the former text is in force. It is called once, by who has the folder for itself, before the first transaction.
+func (m *Machine) Begin(c Config) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c.Disk = m.cfg.Disk
 	m.cfg = c
 	var cut bool
 	if m.rec, cut = m.rec.after(started); !cut {
-		return nil
+		return
 	}
 	if m.rec.Reason == "" {
 		m.rec.Reason = "the agent ended, or the power was cut, before the servers were reached"
 	}
-	return m.reverted()
+	if err := m.reverted(); err != nil {
+		m.logNotBack(err)
+	}
 }
 
 // Overlay returns the text in force.

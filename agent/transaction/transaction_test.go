@@ -36,12 +36,17 @@ func (f *flaky) Replace(name string, content []byte) error {
 
 func newBench(t *testing.T, dir string) *bench {
 	t.Helper()
-	b := &bench{t: t, disk: &flaky{Disk: Folder(dir)}}
+	return newBenchOn(t, &flaky{Disk: Folder(dir)})
+}
+
+func newBenchOn(t *testing.T, disk *flaky) *bench {
+	t.Helper()
+	b := &bench{t: t, disk: disk}
 	var err error
 	if b.Machine, err = Open(b.disk); err != nil {
 		t.Fatal(err)
 	}
-	err = b.Begin(Config{
+	b.Begin(Config{
 		Apply: func(_ context.Context, text string, on Trial) error {
 			b.applied, b.trials = append(b.applied, text), append(b.trials, on)
 			return nil
@@ -50,9 +55,6 @@ func newBench(t *testing.T, dir string) *bench {
 		Redact:  func(s string) string { return strings.ReplaceAll(s, "secret", "***") },
 		Now:     time.Now, Log: b.cfg.Log,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- b.Run(ctx) }()
@@ -187,6 +189,36 @@ func TestFailingDisk(t *testing.T) {
 		synctest.Wait()
 		if s := b.Status(); s.Phase != Resting || s.History[0].Reason != "server 101: alert 51" {
 			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// TestCutOnAFailingDisk: a trial that was cut is over at a start without a disk, too, and on disk when it works again.
+func TestCutOnAFailingDisk(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, dir)
+		b.must(b.Commit("a", "server 101", time.Hour))
+	})
+	synctest.Test(t, func(t *testing.T) {
+		disk := &flaky{Disk: Folder(dir)}
+		disk.failing.Store(true)
+		b := newBenchOn(t, disk)
+		for range 3 {
+			synctest.Wait()
+			if b.Overlay() != "" || b.Status().Phase != Reverting {
+				t.Errorf("without a disk: %q, %+v", b.Overlay(), b.Status())
+			}
+			if err := b.Commit("b", "x", 0); !errors.Is(err, ErrNotNow) {
+				t.Error(err)
+			}
+			time.Sleep(retryTime)
+		}
+		disk.failing.Store(false)
+		time.Sleep(retryTime)
+		synctest.Wait()
+		if s := b.Status(); s.Phase != Resting || b.Overlay() != "" || len(s.History) != 1 || !strings.HasPrefix(s.History[0].Reason, "the agent ended") {
+			t.Errorf("%q, %+v", b.Overlay(), s)
 		}
 	})
 }
