@@ -352,9 +352,9 @@ func (c *Channel) giveUp(err error) {
 }
 
 // boots are how lines begin that modems say after a restart: Quectel and SIMCom,
-// Cinterion, SIMCom, u-blox SARA-N. What they say later on the way up ("APP RDY",
+// Cinterion, Sequans, SIMCom, u-blox SARA-N, Sierra Wireless HL. What they say later on the way up ("APP RDY",
 // "SMS Ready") may come long after and is a URC as others.
-var boots = []string{"^SYSSTART", "*ATREADY", "REBOOT_CAUSE"}
+var boots = []string{"^SYSSTART", "+SYSSTART", "*ATREADY", "REBOOT_CAUSE", "+KSUP"}
 
 func restarted(line string) bool {
 	return line == "RDY" || slices.ContainsFunc(boots, func(b string) bool { return strings.HasPrefix(line, b) })

@@ -184,10 +184,11 @@ func (m *Modem) SetRadio(ctx context.Context, on bool) error {
 	})
 }
 
-// Reset restarts the modem.
+// Reset restarts the modem, which is then looked for anew: not every one says that it has started.
 func (m *Modem) Reset(ctx context.Context) error {
 	return m.ask(ctx, func(s *session) error {
 		_, err := s.do(ctx, Command{Text: s.dialect.reset, Limit: radioTime})
+		s.anew = err == nil
 		return err
 	})
 }

@@ -219,6 +219,9 @@ type session struct {
 	tries   int
 	card    string // the number of the last one that was ready
 	restart bool
+	anew    bool                     // it has restarted and may not say so: it is looked for again
+	forms   [len(domainNames)]string // <n> of +CEREG? and the like, as it was after the start
+	doubt   bool                     // whether it has restarted without saying so
 
 	messages  messages
 	receiving bool // the receiver was switched on
@@ -275,7 +278,7 @@ func (s *session) serve(ctx context.Context) error {
 		case j := <-s.m.jobs:
 			j.done <- j.do(s)
 		case <-s.signal.C:
-			s.due |= modem.PartSignal
+			s.due, s.doubt = s.due|modem.PartSignal, true
 			s.measureLater()
 		case <-s.again.C:
 			s.due |= modem.PartSIM
@@ -299,6 +302,12 @@ func (s *session) measureLater() {
 // settle reads what is due and tells what has changed. Only a modem that does not
 // answer at all is an error.
 func (s *session) settle(ctx context.Context) error {
+	if err := s.tolerate(s.checkStart(ctx)); err != nil {
+		return err
+	}
+	if s.anew {
+		return ErrRestarted
+	}
 	if err := s.startAgain(ctx); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package at
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -176,18 +177,15 @@ func same(a, b *modem.Network) bool {
 
 // readNetwork asks each domain, and the operator.
 func (s *session) readNetwork(ctx context.Context) error {
-	for i, domain := range domainNames {
+	for i := range domainNames {
 		if !s.domains[i].known {
 			continue
 		}
-		lines, err := s.do(ctx, Command{Text: "+" + domain + "?", Prefix: "+" + domain + ":", Accept: readForm})
-		if err != nil && !refused(err) {
+		form, err := s.readDomain(ctx, i)
+		if err != nil {
 			return err
 		}
-		for _, l := range lines {
-			_, rest, _ := strings.Cut(l, ":")
-			s.registration(domain, strings.TrimSpace(rest))
-		}
+		s.forms[i] = cmp.Or(s.forms[i], form)
 	}
 	s.due &^= modem.PartNetwork
 	if !s.m.state.Network.Registration.Registered() {
@@ -207,6 +205,21 @@ func (s *session) readNetwork(ctx context.Context) error {
 		s.changed |= modem.PartNetwork
 	}
 	return nil
+}
+
+// readDomain asks one, and returns which form of it the modem tells by itself: <n>.
+func (s *session) readDomain(ctx context.Context, i int) (form string, err error) {
+	domain := domainNames[i]
+	lines, err := s.do(ctx, Command{Text: "+" + domain + "?", Prefix: "+" + domain + ":", Accept: readForm})
+	if err != nil && !refused(err) {
+		return "", err
+	}
+	for _, l := range lines {
+		_, rest, _ := strings.Cut(l, ":")
+		form, _, _ = strings.Cut(strings.TrimSpace(rest), ",")
+		s.registration(domain, strings.TrimSpace(rest))
+	}
+	return form, nil
 }
 
 // readOperator asks for number and name of the operator (3GPP TS 27.007, clause 7.3).

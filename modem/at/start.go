@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"lwm2m-agent/modem"
@@ -76,7 +77,7 @@ func (s *session) try(ctx context.Context, text string) error {
 // 10.1.22 and 10.1.47), and changes of contexts (10.1.19).
 func (s *session) subscribe(ctx context.Context) error {
 	for i, name := range domainNames {
-		s.domains[i] = registration{}
+		s.domains[i], s.forms[i] = registration{}, ""
 		for _, n := range subscriptions {
 			err := s.set(ctx, "+"+name+"="+n)
 			if err == nil {
@@ -93,6 +94,18 @@ func (s *session) subscribe(ctx context.Context) error {
 
 // subscriptions are the forms of +CEREG=<n>, the fullest first.
 var subscriptions = []string{"5", "4", "3", "2", "1"}
+
+// checkStart asks a modem that is measured anyway whether it still tells what it was asked to tell: not every one says that it has restarted.
+func (s *session) checkStart(ctx context.Context) error {
+	i := slices.IndexFunc(s.forms[:], func(form string) bool { return form != "" })
+	if !s.doubt || i < 0 || s.m.state.Presence == modem.Asleep {
+		return nil
+	}
+	s.doubt = false
+	form, err := s.readDomain(ctx, i)
+	s.anew = s.anew || form != "" && form != s.forms[i]
+	return err
+}
 
 // identify asks what the modem is (3GPP TS 27.007, clauses 5.1 to 5.4).
 func (s *session) identify(ctx context.Context) error {
