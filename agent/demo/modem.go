@@ -79,7 +79,7 @@ func (m *Modem) answer(addresses []netip.Addr) {
 		return strings.Join(lines, "\n")
 	})
 	m.take("AT+CPSMS=", &m.psm)
-	m.take("AT+CEDRXS=1,", &m.edrx)
+	m.take("AT+CEDRXS=2,", &m.edrx)
 	m.sim.Handle("AT+CGDCONT=1,", func(rest string) string {
 		m.mu.Lock()
 		defer m.mu.Unlock()

@@ -150,15 +150,19 @@ func (m *Modem) SetPSM(ctx context.Context, p modem.PSM) error {
 }
 
 // SetEDRX asks the network for extended discontinuous reception in a kind of cell, or
-// for none (clause 7.40).
+// for none (clause 7.40). The modem is to tell what the network grants (mode 2).
 func (m *Modem) SetEDRX(ctx context.Context, e modem.EDRX) error {
-	text := fmt.Sprintf("+CEDRXS=0,%d", e.Mode)
-	if e.On {
-		text = fmt.Sprintf(`+CEDRXS=1,%d,"%s"`, e.Mode, modem.Bits(e.Cycle&15, 4))
-	}
 	return m.ask(ctx, func(s *session) error {
 		s.due |= modem.PartSleep
-		return s.set(ctx, text)
+		if !e.On {
+			return s.set(ctx, fmt.Sprintf("+CEDRXS=0,%d", e.Mode))
+		}
+		parameters := fmt.Sprintf(`%d,"%s"`, e.Mode, modem.Bits(e.Cycle&15, 4))
+		err := s.set(ctx, "+CEDRXS=2,"+parameters)
+		if refused(err) { // it may not know this mode
+			err = s.set(ctx, "+CEDRXS=1,"+parameters)
+		}
+		return err
 	})
 }
 

@@ -45,7 +45,7 @@ func TestWrites(t *testing.T) {
 		{"bg95", func(ctx context.Context, d *desk) error { return d.SetPSM(ctx, modem.PSM{}) }, []string{"AT+CPSMS=0"}},
 		{"bg95", func(ctx context.Context, d *desk) error {
 			return d.SetEDRX(ctx, modem.EDRX{Mode: modem.WBS1, On: true, Cycle: 5})
-		}, []string{`AT+CEDRXS=1,4,"0101"`}},
+		}, []string{`AT+CEDRXS=2,4,"0101"`}},
 		{"bg95", func(ctx context.Context, d *desk) error { return d.SetEDRX(ctx, modem.EDRX{Mode: modem.NBS1}) }, []string{"AT+CEDRXS=0,5"}},
 		{"bg95", func(ctx context.Context, d *desk) error { return d.Register(ctx) }, []string{"AT+COPS=0"}},
 		{"bg95", func(ctx context.Context, d *desk) error { return d.SetRadio(ctx, false) }, []string{"AT+CFUN=4"}},
@@ -99,6 +99,47 @@ func TestLoginRefused(t *testing.T) {
 		d.sim.Set(want[2], "OK")
 		p := modem.Profile{APN: "other.lab", Type: modem.IPv4, Login: &modem.Login{Authentication: modem.PAP, User: "u", Password: "p"}}
 		if sent, err := sentBy(d, func() error { return d.SetProfile(t.Context(), 1, p) }); err == nil || !slices.Equal(sent, want) {
+			t.Errorf("sent %q, %v; want %q", sent, err, want)
+		}
+	})
+}
+
+// TestCycleGranted: what the network grants of eDRX is known as soon as the modem is registered, and when it has another cell.
+func TestCycleGranted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, "bg95", nil)
+		d.sim.Set("AT+CEREG?", "+CEREG: 4,2", "OK")
+		d.sim.Set("AT+CGREG?", "+CGREG: 2,2", "OK")
+		d.sim.Set("AT+CEDRXRDP", "+CEDRXRDP: 0", "OK")
+		if err := d.sim.Say("RDY"); err != nil {
+			t.Fatal(err)
+		}
+		if s, _ := d.look(); len(s.Sleep.EDRX) != 1 || s.Sleep.EDRX[0].Granted {
+			t.Errorf("searching: %+v", s.Sleep.EDRX)
+		}
+		for i, cycle := range []string{"1010", "1001"} {
+			place := fmt.Sprintf(`1,"1A2B","01A2D00%d",8`, i)
+			d.sim.Set("AT+CEREG?", "+CEREG: 4,"+place, "OK")
+			d.sim.Set("AT+CEDRXRDP", `+CEDRXRDP: 4,"0101","`+cycle+`","0001"`, "OK")
+			if err := d.sim.Say("+CEREG: " + place); err != nil {
+				t.Fatal(err)
+			}
+			if s, _ := d.look(); len(s.Sleep.EDRX) != 1 || !s.Sleep.EDRX[0].Granted || s.Sleep.EDRX[0].GrantedCycle != byte(10-i) {
+				t.Errorf("cell %d: %+v", i, s.Sleep.EDRX)
+			}
+		}
+	})
+}
+
+// TestCycleWithoutNews: a module that cannot tell of eDRX by itself is asked for it all the same.
+func TestCycleWithoutNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, "bg95", nil)
+		want := []string{`AT+CEDRXS=2,4,"0101"`, `AT+CEDRXS=1,4,"0101"`}
+		d.sim.Set(want[0], "+CME ERROR: 50")
+		d.sim.Set(want[1], "OK")
+		sent, err := sentBy(d, func() error { return d.SetEDRX(t.Context(), modem.EDRX{Mode: modem.WBS1, On: true, Cycle: 5}) })
+		if err != nil || !slices.Equal(sent, want) {
 			t.Errorf("sent %q, %v; want %q", sent, err, want)
 		}
 	})

@@ -155,7 +155,7 @@ func (s *session) enterNetwork() {
 		s.due |= modem.PartBearers
 	}
 	if n.Registration.Registered() {
-		s.due |= modem.PartNetwork | modem.PartSignal
+		s.due |= modem.PartNetwork | modem.PartSignal | modem.PartSleep // eDRX is granted with the registration
 	}
 }
 

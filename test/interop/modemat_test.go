@@ -340,9 +340,9 @@ func cycles(of ...string) string {
 func (w *wired) checkCycles(t *testing.T) {
 	t.Helper()
 	for _, c := range []struct{ path, octet, command, after string }{
-		{"/10/0/9", "0a", `AT+CEDRXS=1,5,"1010"`, cycles("0011", "0001", "0101", "1010")},
-		{"/10/0/7", "0d", `AT+CEDRXS=1,3,"1101"`, cycles("0011", "1101", "0101", "1010")},
-		{"/10/0/10", "04", `AT+CEDRXS=1,2,"0100"`, cycles("0100", "1101", "0101", "1010")},
+		{"/10/0/9", "0a", `AT+CEDRXS=2,5,"1010"`, cycles("0011", "0001", "0101", "1010")},
+		{"/10/0/7", "0d", `AT+CEDRXS=2,3,"1101"`, cycles("0011", "1101", "0101", "1010")},
+		{"/10/0/10", "04", `AT+CEDRXS=2,2,"0100"`, cycles("0100", "1101", "0101", "1010")},
 	} {
 		before := len(w.sim.Commands())
 		must(t, "2.04", w.Replace(t, w.endpoint, c.path, lwm2m.FormatTLV, leshan.Values{"": c.octet}))
