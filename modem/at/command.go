@@ -2,6 +2,7 @@ package at
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -43,8 +44,14 @@ type Command struct {
 
 // Bare is the Prefix of commands that are answered by lines without a prefix, such
 // as AT+CGMI. A line with a prefix is then a URC, but for that of the command itself,
-// which some modems put there.
+// which some modems put there; and so is what modules say on the way up or down.
 const Bare = "*"
+
+// bareURCs are what modules say by themselves without a prefix: Quectel, SIMCom.
+var bareURCs = []string{
+	"APP RDY", "SMS Ready", "Call Ready", "SMS DONE", "PB DONE",
+	"NORMAL POWER DOWN", "UNDER-VOLTAGE POWER DOWN", "POWERED DOWN", "PSM POWER DOWN", "RING",
+}
 
 // DefaultLimit is how long a command may take that asks nothing of the network.
 const DefaultLimit = 10 * time.Second
@@ -125,7 +132,7 @@ func (c *Command) answers(line string) bool {
 	case "":
 		return false
 	case Bare:
-		return !strings.HasPrefix(line, "+") && !strings.HasPrefix(line, "^") || strings.HasPrefix(line, c.Text+":")
+		return !slices.Contains(bareURCs, line) && !strings.HasPrefix(line, "+") && !strings.HasPrefix(line, "^") || strings.HasPrefix(line, c.Text+":")
 	}
 	rest, ok := strings.CutPrefix(line, c.Prefix)
 	return ok && (c.Accept == nil || c.Accept(strings.TrimSpace(rest)))

@@ -204,6 +204,27 @@ func TestAnswerOfAnother(t *testing.T) {
 	})
 }
 
+// TestNewsAmongAnswers: what a module says on its way up, without a prefix as its answers, is not taken for its maker or model.
+func TestNewsAmongAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, "bg95", nil)
+		want, _ := d.look()
+		for _, news := range bareURCs {
+			if strings.HasSuffix(news, "DOWN") {
+				continue // it says no more then
+			}
+			d.sim.Handle("AT+CGMI", func(string) string { return news + "\nQuectel\nOK" })
+			d.sim.Handle("AT+CGMM", func(string) string { return news + "\nBG95-M3\nOK" })
+			if err := d.sim.Say("RDY"); err != nil {
+				t.Fatal(err)
+			}
+			if s, _ := d.look(); s.Identity != want.Identity {
+				t.Errorf("%s: %+v, want %+v", news, s.Identity, want.Identity)
+			}
+		}
+	})
+}
+
 // TestFollowed has a modem say what happens to it.
 func TestFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
