@@ -123,7 +123,8 @@ func (h *HTTP) fetch(ctx context.Context, uri *url.URL, from fota.Position, to f
 		return err
 	}
 	defer response.Body.Close() //nolint:errcheck // only read
-	if response.StatusCode == http.StatusRequestedRangeNotSatisfiable && r.Header.Get("Range") != "" { // all has come, or it has changed
+	// All has come, or it has changed.
+	if response.StatusCode == http.StatusRequestedRangeNotSatisfiable && r.Header.Get("Range") != "" {
 		return h.fetch(ctx, uri, fota.Position{}, to)
 	}
 	at, size, err := place(response, from)
