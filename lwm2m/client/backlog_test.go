@@ -453,3 +453,27 @@ func TestCancelDiscards(t *testing.T) {
 		wantSame(l.t, "sent", l.deposits(w.began))
 	})
 }
+
+// TestCancelLeavesOthers shows that what is stored is told to another observation of the same.
+func TestCancelLeavesOthers(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		l.registered()
+		w := l.observe(temperature, senmlJSON)
+		other := l.observe(temperature, senmlCBOR)
+		l.outage(func() { l.warm(time.Second, 21) })
+		if _, err := w.observation.Cancel(l.t.Context()); err != nil {
+			l.t.Fatal(err)
+		}
+		l.after(time.Minute)
+		got := other.replays(other.began, senmlCBOR)
+		for _, s := range got {
+			if s != "6s 5700=21" {
+				l.t.Errorf("replayed %q", got)
+			}
+		}
+		if len(got) == 0 {
+			l.t.Error("nothing was replayed")
+		}
+		l.wantQueued(0)
+	})
+}

@@ -101,6 +101,11 @@ func (s *observations) remove(token coap.Token) {
 // has reports whether o has not ended.
 func (s *observations) has(o *observation) bool { return s.byToken[o.request.Token] == o }
 
+// observes reports whether just these paths are observed together.
+func (s *observations) observes(paths []lwm2m.Path) bool {
+	return slices.ContainsFunc(s.byPath[paths[0]], func(o *observation) bool { return slices.Equal(o.target.list(), paths) })
+}
+
 // schedule puts an observation where it belongs in the queue.
 func (s *observations) schedule(o *observation) {
 	at, ok := o.periods.due(o.sent, o.news)

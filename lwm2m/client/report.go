@@ -90,12 +90,17 @@ func (a *account) ownAttributes(r *request) (as model.Attributes, err error) {
 	return as, as.Validate(level, shapeAt(a.tree, r.path).Type)
 }
 
-// cancelObservation ends an observation, drops what is stored for it and answers like a
-// Read.
+// cancelObservation ends an observation, drops what is stored for it, if nothing else observes
+// the same, and answers like a Read.
 func (a *account) cancelObservation(r *request) {
 	if o := a.observations.byToken[r.exchange.Request.Token]; o != nil {
-		a.history.discard(o.target.list())
 		a.endObservation(r.exchange.Request.Token)
+		if a.observations.observes(o.target.list()) {
+			a.undelivered = true
+		} else {
+			a.history.discard(o.target.list())
+		}
+		a.showCounts()
 	}
 	a.serve(r, a.version, &a.scratch)
 }
