@@ -105,7 +105,7 @@ func (a *account) dial() {
 }
 
 // adoptParams asks for the account's parameters. A version that the server refused
-// is not offered again while the account exists.
+// is not offered again while the account exists, unless it refuses all.
 func (a *account) adoptParams() {
 	a.params = a.client.params(a.ssid)
 	if a.version.IsZero() || a.params.Version.Less(a.version) {

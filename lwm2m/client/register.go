@@ -128,9 +128,13 @@ func (a *account) outcome(r *answered) (event, error) {
 	}
 	switch lwm2m.Code(r.response.Code) {
 	case lwm2m.PreconditionFailed:
-		if _, ok := versionBelow(a.version); ok && a.state == Registering {
+		if a.state != Registering {
+			break
+		}
+		if _, ok := versionBelow(a.version); ok {
 			return versionRefused, nil // no trouble yet
 		}
+		a.choose = true // that it refuses all says nothing of any
 	case lwm2m.NotFound, lwm2m.BadRequest, lwm2m.Unauthorized, lwm2m.Forbidden:
 		return unknown, err
 	}

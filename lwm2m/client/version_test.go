@@ -1,6 +1,7 @@
 package client
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -77,6 +78,27 @@ func TestVersionsThatTheServerSpeaks(t *testing.T) {
 		_ = l.client.Update(101)
 		l.after(time.Second)
 		l.wantCalls("POST /rd/1 []", register+"1.2 b=U]")
+	})
+}
+
+// TestAllVersionsRefused shows that a server that refuses all versions for a while is offered all again.
+func TestAllVersionsRefused(t *testing.T) {
+	simulate(t, nil, func(l *lab) {
+		var open atomic.Bool
+		l.server.script = func(c call) *coap.Message {
+			if c.path == "/rd" && !(open.Load() && c.queries[2] == "lwm2m=1.1") {
+				return &coap.Message{Code: coap.PreconditionFailed}
+			}
+			return nil
+		}
+		const register = "POST /rd [ep=lab lt=600 lwm2m="
+		l.run()
+		l.wantState(Waiting)
+		l.wantCalls(register+"1.2 b=U]", register+"1.1 b=U]", register+"1.0 b=U]")
+		open.Store(true)
+		l.after(5 * time.Second)
+		l.wantState(Registered)
+		l.wantCalls(register+"1.2 b=U]", register+"1.1 b=U]")
 	})
 }
 
