@@ -323,7 +323,7 @@ func (a *account) goOn() {
 func (a *account) renewed() {
 	a.told, a.renewedAt = a.telling, a.sentAt
 	a.updateAt, a.notBefore = time.Time{}, time.Time{}
-	if after, ok := updateAfter(a.told.lifetime, a.connection.conn.Params(), a.client.config.Rand()); ok {
+	if after, ok := updateAfter(a.told.lifetime, a.params.CoAP.WithDefaults(), a.client.config.Rand()); ok { // those of the connection may be hasty
 		a.updateAt = a.sentAt.Add(after)
 	}
 	if a.owed {

@@ -114,3 +114,17 @@ func TestAttributesOfASensorThatReturnsLate(t *testing.T) {
 		w.want("5m30s 17.5")
 	})
 }
+
+// TestFirstUpdateInTime shows that the first Update after a restart leaves time for all of its retransmissions.
+func TestFirstUpdateInTime(t *testing.T) {
+	live(t, nil, func(l *lives) {
+		l.observe(temperature, -1)
+		before := l.status().NextUpdate
+		l.kill()
+		l.start(22)
+		l.after(10 * time.Second)
+		if s := l.status(); !s.NextUpdate.Equal(before) || !s.Continued {
+			l.t.Errorf("next Update at %v, before the restart at %v", s.NextUpdate, before)
+		}
+	})
+}

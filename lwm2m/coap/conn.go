@@ -109,7 +109,7 @@ func New(nc net.Conn, h Handler, o Options) *Conn {
 }
 
 func newConn(nc net.Conn, h Handler, o Options, timers *sync.WaitGroup) *Conn {
-	p := o.Params.withDefaults()
+	p := o.Params.WithDefaults()
 	start := o.Start
 	if start == nil {
 		first := NewPoint()
@@ -267,7 +267,7 @@ func (c *Conn) Params() Params { return *c.params.Load() }
 
 // SetParams changes the transmission parameters of what is sent from now on.
 func (c *Conn) SetParams(p Params) {
-	p = p.withDefaults()
+	p = p.WithDefaults()
 	c.params.Store(&p)
 	c.mu.Lock()
 	ready := c.dequeue()

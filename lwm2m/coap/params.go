@@ -29,9 +29,10 @@ type Params struct {
 }
 
 // DefaultParams returns the defaults of RFC 7252 section 4.8.
-func DefaultParams() Params { return Params{}.withDefaults() }
+func DefaultParams() Params { return Params{}.WithDefaults() }
 
-func (p Params) withDefaults() Params {
+// WithDefaults returns p with the defaults of RFC 7252 section 4.8 for what is zero.
+func (p Params) WithDefaults() Params {
 	if p.AckTimeout <= 0 {
 		p.AckTimeout = 2 * time.Second
 	}

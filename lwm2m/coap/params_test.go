@@ -26,11 +26,11 @@ func TestDefaultParams(t *testing.T) {
 }
 
 func TestParamsAreMadeUsable(t *testing.T) {
-	p := Params{AckRandomFactor: 0.5, MaxRetransmit: 1000, NStart: -1, BlockSize: 1000}.withDefaults()
+	p := Params{AckRandomFactor: 0.5, MaxRetransmit: 1000, NStart: -1, BlockSize: 1000}.WithDefaults()
 	if p.AckRandomFactor != 1.5 || p.MaxRetransmit != maxRetransmit || p.NStart != 1 || p.BlockSize != 512 {
 		t.Errorf("got %+v", p)
 	}
-	if p := (Params{MaxRetransmit: -1}).withDefaults(); p.MaxTransmitSpan() != 0 || p.MaxTransmitWait() != 3*time.Second {
+	if p := (Params{MaxRetransmit: -1}).WithDefaults(); p.MaxTransmitSpan() != 0 || p.MaxTransmitWait() != 3*time.Second {
 		t.Errorf("without retransmission: span %v, wait %v", p.MaxTransmitSpan(), p.MaxTransmitWait())
 	}
 }
