@@ -118,6 +118,7 @@ type account struct {
 	gatherUntil   time.Time // wake up then for what was stored while asleep; zero: it is nothing
 	history       *history  // notifications that the server could not get
 	historySaveAt time.Time // save it then; zero: it is saved
+	storeAt       time.Time // from then on, after a restart: the session is expected to go on at once
 	undelivered   bool      // look what of it can be sent
 	replaying     int       // messages of it that are on their way as notifications
 	sendRefused   bool      // the server does not take it by Send
@@ -165,6 +166,7 @@ func (a *account) start() {
 	a.enter(Waiting)
 	if a.resuming != nil {
 		a.behind = false // it has registered before
+		a.restoreObservations(a.resuming)
 		a.waitUntil = a.now()
 	} else {
 		a.waitDelay()

@@ -58,7 +58,7 @@ func (a *account) storesFrom() (time.Time, bool) {
 	}
 	switch a.state {
 	case Waiting, Connecting, Registering, Disabling, Disabled:
-		return a.since, true
+		return latest(a.since, a.storeAt), true
 	case Updating:
 		return a.sentAt.Add(storeAfter), true
 	case Registered, Asleep, Deregistering, Stopped, stateCount:

@@ -235,7 +235,6 @@ func (a *account) goOnWith(r *resumption) event {
 	a.renewedAt = a.sentAt
 	a.beganAt, a.settleAt = now, now.Add(settleQuiet)
 	a.fromEarlier = true
-	a.restoreObservations(s, r.edge.clean)
 	a.unheard = true
 	a.connection.conn.SetParams(hasty(a.params.CoAP))
 	a.log.Info("going on with the registration of an earlier run", slog.String("server", a.settings.server.URI),

@@ -4,7 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/model"
 )
 
 // TestLifetimeOver shows that a registration which may be over is asked for first.
@@ -127,4 +129,41 @@ func TestFirstUpdateInTime(t *testing.T) {
 			l.t.Errorf("next Update at %v, before the restart at %v", s.NextUpdate, before)
 		}
 	})
+}
+
+// TestStoredAfterARestartInAnOutage shows that what is observed is stored when the agent is started anew while the server
+// cannot be reached, and is told whether the registration goes on or another one follows.
+func TestStoredAfterARestartInAnOutage(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		live(t, nil, func(l *lives) {
+			l.publish(l.accounts, func(b *model.Batch) { b.Set(0, 23, lwm2m.Boolean(false)) })
+			began := time.Now()
+			w := l.observe(temperature, senmlCBOR)
+			l.end()
+			l.server.set(func(s *scripted) { s.refuse = errNoRoute })
+			l.start(20)
+			l.publish(l.accounts, func(b *model.Batch) { b.Set(0, 23, lwm2m.Boolean(false)) })
+			l.warm(10*time.Minute, 21, 22, 23)
+			l.wantQueued(3)
+			l.end() // and once more
+			l.start(23)
+			l.publish(l.accounts, func(b *model.Batch) { b.Set(0, 23, lwm2m.Boolean(false)) })
+			l.warm(10*time.Minute, 24)
+			l.server.set(func(s *scripted) {
+				s.refuse = nil
+				s.script = func(c call) *coap.Message {
+					if c.path == "/rd/1" && !known {
+						return &coap.Message{Code: coap.NotFound}
+					}
+					return nil
+				}
+			})
+			l.client.NetworkChanged()
+			l.after(10 * time.Minute)
+			l.wantState(Registered)
+			got := append(w.replays(began, senmlCBOR), l.deposits(began)...)
+			wantSame(l.t, "told", got, "10m0s 5700=21", "20m0s 5700=22", "30m0s 5700=23", "30m5s 5700=23", "40m0s 5700=24")
+			l.wantQueued(0)
+		})
+	}
 }

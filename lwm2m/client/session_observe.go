@@ -58,12 +58,13 @@ func (a *account) saveObservations(last bool) ([]savedObservation, error) {
 	return list, nil
 }
 
-// restoreObservations begins the observations of an earlier process. Unless it ended in
-// order, what the server knows is not certain: it is told how things are.
-func (a *account) restoreObservations(s *savedSession, clean bool) {
-	a.endObservations()
-	for i := range s.observations {
-		if err := a.restoreObservation(&s.observations[i], clean); err != nil {
+// restoreObservations begins the observations of an earlier process, before its session goes on: what
+// cannot be told is stored. Unless that process ended in order, what the server knows is not certain:
+// it is told how things are.
+func (a *account) restoreObservations(r *resumption) {
+	a.version, a.storeAt = r.saved.version, a.now().Add(storeAfter)
+	for i := range r.saved.observations {
+		if err := a.restoreObservation(&r.saved.observations[i], r.edge.clean); err != nil {
 			a.log.Warn("an observation of an earlier run is lost", slog.Any("err", err))
 		}
 	}
