@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"time"
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
@@ -187,7 +188,7 @@ func (b *bootstrapper) finish(stage *model.Stage) error {
 		b.log.Warn("the bootstrap server left accounts that cannot be used", slog.Any("err", err))
 		return err
 	}
-	now := b.now()
+	now, committed := b.now(), time.Now()
 	b.written = stampStaged(stage, now)
 	ctx, cancel := context.WithTimeoutCause(b.ctx, b.params.RequestTime, errSlow)
 	defer cancel()
@@ -206,8 +207,8 @@ func (b *bootstrapper) finish(stage *model.Stage) error {
 		}
 		return err
 	}
-	b.finished = now    // the accounts may have registered meanwhile
-	b.busy.Store(false) // before the bootstrap server knows that it is over
+	b.finished, b.inForce = now, committed // the accounts may have registered meanwhile
+	b.busy.Store(false)                    // before the bootstrap server knows that it is over
 	b.log.Info("bootstrapped", slog.Int("instances_written", written), slog.Int("instances_deleted", deleted-len(stayed)))
 	return nil
 }

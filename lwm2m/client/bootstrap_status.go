@@ -76,7 +76,7 @@ func (b *bootstrapper) show() {
 	v.mu.Lock()
 	s := &v.status
 	s.State, s.Since, s.Reason, s.NextAttempt, s.Attempts = b.state, b.since, b.reason, b.waitUntil, b.failed
-	s.Known, s.URI, s.PurgeAt = b.survey.account != nil, "", b.survey.purgeAt
+	s.Known, s.URI, s.PurgeAt = b.survey.account != nil, "", b.purgeAt()
 	if s.Known {
 		s.URI = b.survey.account.server.URI
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -355,6 +356,33 @@ func TestBootstrapReplacesItsAccount(t *testing.T) {
 			t.Errorf("after its time the bootstrap account is still there: %v", ids)
 		}
 		l.wantState(Registered)
+	})
+}
+
+// TestPurgeHeedsNoClock shows that a clock that is put right after a bootstrap does not end the time of the bootstrap account.
+func TestPurgeHeedsNoClock(t *testing.T) {
+	var behind atomic.Int64
+	clock := func(c *Config) {
+		c.Now = func() time.Time { return time.Now().Round(0).Add(-time.Duration(behind.Load())) }
+	}
+	behind.Store(int64(100 * 365 * 24 * time.Hour))
+	bootstrapping(t, false, clock, func(l *bootLab) {
+		l.publish(l.security, func(b *model.Batch) { b.Set(9, 12, lwm2m.Integer(3600)) })
+		l.open()
+		l.provision(lwm2m.FormatTLV)
+		l.wantCode(l.finish(), coap.Changed)
+		l.after(30 * time.Minute)
+		behind.Store(0)
+		_ = l.client.Update(102)
+		l.client.NetworkChanged() // anything that wakes it up
+		l.after(time.Minute)
+		if ids := l.tree.Instances(0); len(ids) != 2 {
+			t.Errorf("purged when the clock was set: %v", ids)
+		}
+		l.after(30 * time.Minute)
+		if ids := l.tree.Instances(0); fmt.Sprint(ids) != "[3]" {
+			t.Errorf("after its time the bootstrap account is still there: %v", ids)
+		}
 	})
 }
 

@@ -73,6 +73,7 @@ type bootstrapper struct {
 	concerned []*account      // that there were before what was staged came into force
 	written   map[uint16]bool // accounts that were staged, by Short Server ID
 	finished  time.Time       // when what is in force was staged
+	inForce   time.Time       // likewise, by the process's own clock, which nobody sets
 	anyFormat bool            // the server refused the preferred one
 	noPack    bool            // there was none to be had
 }
@@ -244,7 +245,7 @@ func (b *bootstrapper) catchUp() {
 			b.on(bootOver)
 		}
 	case BootstrapIdle:
-		if passed(b.survey.purgeAt, now) {
+		if passed(b.purgeAt(), now) {
 			b.purge()
 		}
 	case BootstrapConnecting, BootstrapPacking, BootstrapRequesting, BootstrapStopped, bootstrapStateCount:
@@ -278,7 +279,7 @@ func (b *bootstrapper) arm() {
 	case BootstrapDone:
 		at = b.endAt
 	case BootstrapIdle:
-		at = b.survey.purgeAt
+		at = b.purgeAt()
 	case BootstrapConnecting, BootstrapPacking, BootstrapRequesting, BootstrapStopped, bootstrapStateCount:
 	}
 	if at.IsZero() {
@@ -286,6 +287,15 @@ func (b *bootstrapper) arm() {
 		return
 	}
 	b.timer.Reset(at.Sub(b.now()))
+}
+
+// purgeAt returns when the bootstrap account goes, by the clock as it is now; zero: never. After a bootstrap of this process the
+// time is measured: a clock that is put right meanwhile neither shortens nor lengthens it.
+func (b *bootstrapper) purgeAt() time.Time {
+	if b.survey.purgeAt.IsZero() || b.inForce.IsZero() {
+		return b.survey.purgeAt
+	}
+	return b.now().Add(b.survey.account.timeout - time.Since(b.inForce))
 }
 
 // purge takes the bootstrap account away: its time is over (/0/x/12).
