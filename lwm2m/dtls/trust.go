@@ -11,6 +11,7 @@ import (
 	"crypto/sha512"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"net"
@@ -162,7 +163,7 @@ func (t *Trust) judge(chain []*x509.Certificate, now time.Time) (notAfter time.T
 	if len(paths) == 0 {
 		return notAfter, refuse(AlertUnknownCA, "server's certificate, %s, is not issued by the expected authority", describe(chain[0]))
 	}
-	if err := checkName(chain[0], t.Name); err != nil {
+	if paths, err = named(paths, t.Name); err != nil {
 		return notAfter, err
 	}
 	return slices.MinFunc(paths[0], func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }).NotAfter, nil
@@ -269,20 +270,34 @@ func describe(c *x509.Certificate) string { return name(c.Subject) }
 // name quotes a name, which anybody may have written.
 func name(n pkix.Name) string { return fmt.Sprintf("%.100q", cmp.Or(n.CommonName, n.String())) }
 
-// checkName makes sure that the certificate is for the host (RFC 6125, section 6; RFC
-// 7925, section 4.4.1). The Common Name counts where there is no other name.
-func checkName(c *x509.Certificate, name string) error {
+// named returns the paths by which the server's certificate is for the host (RFC 6125, section 6; RFC
+// 7925, section 4.4.1). The Common Name counts where there is no other name, and where no authority is constrained to some
+// names: package x509 holds those against the alternative names alone.
+func named(paths [][]*x509.Certificate, name string) ([][]*x509.Certificate, error) {
+	c := paths[0][0]
 	if name == "" {
-		return refuse(AlertBadCertificate, "there is no name to check server's certificate by, %s", describe(c))
+		return nil, refuse(AlertBadCertificate, "there is no name to check server's certificate by, %s", describe(c))
 	}
 	if err := c.VerifyHostname(name); err == nil {
-		return nil
+		return paths, nil
 	}
-	if len(c.DNSNames) == 0 && len(c.IPAddresses) == 0 && net.ParseIP(name) == nil &&
-		strings.EqualFold(strings.TrimSuffix(c.Subject.CommonName, "."), strings.TrimSuffix(name, ".")) {
-		return nil
+	if len(c.DNSNames) > 0 || len(c.IPAddresses) > 0 || net.ParseIP(name) != nil ||
+		!strings.EqualFold(strings.TrimSuffix(c.Subject.CommonName, "."), strings.TrimSuffix(name, ".")) {
+		return nil, refuse(AlertBadCertificate, "server's certificate, %s, is not for %q", describe(c), name)
 	}
-	return refuse(AlertBadCertificate, "server's certificate, %s, is not for %q", describe(c), name)
+	paths = slices.DeleteFunc(paths, func(path []*x509.Certificate) bool { return slices.ContainsFunc(path[1:], constrained) })
+	if len(paths) == 0 {
+		return nil, refuse(AlertBadCertificate, "server's certificate, %s, has its name as Common Name alone, and its authority is constrained to some names", describe(c))
+	}
+	return paths, nil
+}
+
+// nameConstraints is the identifier of that extension (RFC 5280, section 4.2.1.10).
+var nameConstraints = asn1.ObjectIdentifier{2, 5, 29, 30}
+
+// constrained reports whether an authority may certify some names only.
+func constrained(c *x509.Certificate) bool {
+	return slices.ContainsFunc(c.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(nameConstraints) })
 }
 
 // serverKey returns the key of the server's certificate if the profile has suites for it.

@@ -238,6 +238,38 @@ func TestServerNames(t *testing.T) {
 	}
 }
 
+// An authority that may certify some names only is kept to them, whether the certificate has the name as an alternative
+// one or as its Common Name (RFC 5280, section 4.2.1.10), unless there is a path without it.
+func TestNameConstraints(t *testing.T) {
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	within := func(domain string) *dtlstest.Authority {
+		return must(rootCA.IntermediateFor(key, "Constrained", func(c *x509.Certificate) {
+			c.PermittedDNSDomains, c.PermittedDNSDomainsCritical = []string{domain}, true
+		}))
+	}
+	here, elsewhere, free := within("example.com"), within("example.org"), must(rootCA.IntermediateFor(key, "Constrained", nil))
+	nameless := func(c *x509.Certificate) { c.DNSNames = nil }
+	for name, v := range map[string]struct {
+		change func(*x509.Certificate)
+		by     []*dtlstest.Authority
+		reason string // empty: accepted
+	}{
+		"alternative name within":  {nil, []*dtlstest.Authority{here}, ""},
+		"alternative name without": {nil, []*dtlstest.Authority{elsewhere}, "not permitted"},
+		"common name":              {nameless, []*dtlstest.Authority{elsewhere}, "Common Name alone"},
+		"another path":             {nameless, []*dtlstest.Authority{elsewhere, free}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cert := must(free.Issue(serverName, v.change))
+			j := &judgement{trust: dtls.Trust{Usage: dtls.TrustAnchor, Data: rootCA.Certificate.Raw, Name: serverName}, chain: chain(cert, v.by...)}
+			if v.reason != "" {
+				j.alert, j.reason = dtls.AlertBadCertificate, v.reason
+			}
+			judge(t, j, cert)
+		})
+	}
+}
+
 // Chains that lead to the authority and must not do.
 func TestBadChains(t *testing.T) {
 	key := func(curve elliptic.Curve) *ecdsa.PrivateKey { return must(ecdsa.GenerateKey(curve, rand.Reader)) }
