@@ -260,7 +260,8 @@ type outlet struct {
 	spare   []byte // memory for the next ones
 	busy    bool   // a goroutine writes
 	broken  bool
-	closing bool // close nc when nothing waits
+	closing bool      // close nc when nothing waits
+	until   time.Time // nothing is written later; zero: the peer may take its time
 }
 
 // Of the writing goroutine.
@@ -325,11 +326,11 @@ func (o *outlet) flush() {
 func (o *outlet) write(b []byte) error {
 	for len(b) > 0 {
 		o.mu.Lock()
-		patience := o.patience
-		if o.closing {
-			patience = farewell
+		deadline := o.until
+		if deadline.IsZero() {
+			deadline = time.Now().Add(o.patience)
 		}
-		_ = o.nc.SetWriteDeadline(time.Now().Add(patience)) // without one the write waits longer
+		_ = o.nc.SetWriteDeadline(deadline) // without one the write waits longer
 		o.mu.Unlock()
 		n, err := o.nc.Write(b[:min(len(b), portion)])
 		if err != nil {
@@ -345,9 +346,16 @@ func (o *outlet) write(b []byte) error {
 func (o *outlet) hurry() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.patience = farewell
+	o.bound()
+}
+
+// bound begins the moment that what waits has, once. The caller holds mu.
+func (o *outlet) bound() {
+	if o.until.IsZero() {
+		o.until = time.Now().Add(farewell)
+	}
 	if o.busy {
-		_ = o.nc.SetWriteDeadline(time.Now().Add(farewell)) // what is on its way has that long
+		_ = o.nc.SetWriteDeadline(o.until) // of what is on its way
 	}
 }
 
@@ -360,7 +368,7 @@ func (o *outlet) close() error {
 		return o.nc.Close()
 	}
 	o.closing = true
-	_ = o.nc.SetWriteDeadline(time.Now().Add(farewell)) // what is on its way has that long
-	_ = o.nc.SetReadDeadline(time.Unix(1, 0))           // nothing is received any more
+	o.bound()
+	_ = o.nc.SetReadDeadline(time.Unix(1, 0)) // nothing is received any more
 	return nil
 }

@@ -366,6 +366,55 @@ func TestStreamClose(t *testing.T) {
 	})
 }
 
+// A peer that reads slowly holds up the end for a moment, however much waits for it.
+func TestStreamEndsBeforeASlowPeer(t *testing.T) {
+	for name, end := range map[string]func(c *Conn, cancel func()){
+		"Run ends": func(_ *Conn, cancel func()) { cancel() },
+		"Close":    func(c *Conn, _ func()) { _ = c.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				c := NewStream(near, nil, Options{})
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					_ = c.Run(ctx)
+				}()
+				go func() { _, _ = far.Write(frame(t, capable(70_000, true))) }()
+				read := make(chan struct{})
+				go func() {
+					defer close(read)
+					b := make([]byte, portion)
+					for {
+						if _, err := far.Read(b); err != nil {
+							return
+						}
+						elapse(900 * time.Millisecond)
+					}
+				}()
+				synctest.Wait()
+				for range 60 {
+					if err := c.Notify(request(NON, GET, 0, token(5), "/a"), &Message{Type: NON, Code: Content, Payload: make([]byte, 60_000)}, nil); err != nil {
+						t.Fatal(err)
+					}
+				}
+				began := time.Now()
+				end(c, cancel)
+				<-ended
+				if d := time.Since(began); d > farewell {
+					t.Errorf("Run ended after %v", d)
+				}
+				cancel()
+				_ = c.Close()
+				_ = far.Close()
+				<-read
+			})
+		})
+	}
+}
+
 func TestStreamCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, peer, _ := scriptedStream(t, nil, Options{})
