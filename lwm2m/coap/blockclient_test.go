@@ -142,6 +142,18 @@ func TestClientBlock1(t *testing.T) {
 			Changed, nil,
 		},
 		{
+			"each block is enacted", 16,
+			[]func(*Message) *Message{up(Changed, 0, false, 0), up(Changed, 1, true, 0), up(Created, 2, false, 0)},
+			[]string{"PUT up 0/1/16 " + sixteenA, "PUT up 1/1/16 " + sixteenB, "PUT up 2/0/16 cc"},
+			Created, nil,
+		},
+		{
+			"success to the first block", 16,
+			[]func(*Message) *Message{reply(Changed, 0, nil, "")},
+			[]string{"PUT up 0/1/16 " + sixteenA},
+			0, ErrBlock,
+		},
+		{
 			"2.31 to the last", 16,
 			[]func(*Message) *Message{up(Continue, 0, true, 0), up(Continue, 1, true, 0), up(Continue, 2, false, 0)},
 			[]string{"PUT up 0/1/16 " + sixteenA, "PUT up 1/1/16 " + sixteenB, "PUT up 2/0/16 cc"},

@@ -107,7 +107,7 @@ func (t *transfer) uploadBlocks(szx uint8) (*Message, error) {
 		switch {
 		case m.Code == Continue && !b.More:
 			return nil, fmt.Errorf("%w: 2.31 to the last block", ErrBlock)
-		case m.Code == Continue:
+		case m.Code == Continue, ok && b.More && m.Code.IsSuccess(): // of the latter block alone, section 2.3
 			offset += int64(len(payload))
 			if smaller {
 				szx = answer.SZX
@@ -117,6 +117,8 @@ func (t *transfer) uploadBlocks(szx uint8) (*Message, error) {
 		case m.Code == RequestEntityIncomplete && restarts < maxRestarts && offset > 0: // section 2.9.2
 			offset = 0
 			restarts++
+		case b.More && m.Code.IsSuccess():
+			return nil, fmt.Errorf("%w: %v to a block that is not the last", ErrBlock, m.Code)
 		default:
 			return m, nil
 		}
