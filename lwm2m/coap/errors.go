@@ -35,8 +35,8 @@ var (
 // earlier (ICMP) or not sent now (no route, no buffer). They mean a lost datagram, never the end.
 var lossErrors = []syscall.Errno{
 	syscall.ECONNREFUSED, syscall.ECONNRESET,
-	syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN, syscall.ENETRESET,
-	syscall.ENOPROTOOPT, syscall.EPROTO, syscall.EPERM, syscall.EACCES,
+	syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN, syscall.ENETRESET, syscall.ENONET,
+	syscall.ENOPROTOOPT, syscall.EOPNOTSUPP, syscall.EPROTO, syscall.EPERM, syscall.EACCES,
 	syscall.EMSGSIZE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.ETIMEDOUT, syscall.EINTR,
 }
 

@@ -15,9 +15,11 @@ import (
 func TestTransportErrorsAreLossAndNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, _, a, _ := pair(t, nil, constant(), Options{})
-		a.refuse(syscall.ECONNREFUSED) // of an earlier datagram: sent again at once
-		if _, err := client.Do(t.Context(), get("/a")); err != nil || client.Counters().Retransmissions > 0 {
-			t.Errorf("got %v after %d retransmissions", err, client.Counters().Retransmissions)
+		for _, loss := range []error{syscall.ECONNREFUSED, syscall.ENONET, syscall.EOPNOTSUPP} {
+			a.refuse(loss) // of an earlier datagram: sent again at once
+			if _, err := client.Do(t.Context(), get("/a")); err != nil || client.Counters().Retransmissions > 0 {
+				t.Errorf("%v: got %v after %d retransmissions", loss, err, client.Counters().Retransmissions)
+			}
 		}
 		a.refuse(syscall.ENETUNREACH, syscall.ENETUNREACH, syscall.ENETUNREACH, syscall.ENETUNREACH)
 		if _, err := client.Do(t.Context(), get("/a")); err != nil || client.Counters().Retransmissions != 2 {
