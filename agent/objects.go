@@ -244,11 +244,12 @@ func (a *Agent) publishPower() {
 }
 
 func (a *Agent) watchNetwork(ctx context.Context) error {
-	w := host.NetworkWatch{Log: a.log, Changed: a.networkChanged}
+	w := host.NetworkWatch{Log: a.log, Changed: a.networkChanged, Gone: a.counters.Gone}
 	return w.Run(ctx)
 }
 
 func (a *Agent) networkChanged() {
+	a.counters.NetworkChanged()
 	a.publishNetwork()
 	a.client.ParamsChanged() // the bearer may be another one
 	a.client.NetworkChanged()

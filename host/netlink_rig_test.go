@@ -3,8 +3,10 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -25,6 +27,7 @@ const inside = "LWM2M_HOST_INSIDE"
 func TestRigNetlink(t *testing.T) {
 	if os.Getenv(inside) != "" {
 		t.Run("network", insideNetwork)
+		t.Run("gone", insideGone)
 		t.Run("power", insidePower)
 		return
 	}
@@ -99,6 +102,58 @@ func insideNetwork(t *testing.T) {
 	addresses, err := systemAddresses()
 	if err != nil || !slices.Contains(addresses[1], netip.MustParsePrefix("127.0.0.1/8")) {
 		t.Errorf("the addresses of loopback are %v, %v", addresses, err)
+	}
+}
+
+// insideGone has an interface go that has sent three packets.
+func insideGone(t *testing.T) {
+	ip := func(args ...string) {
+		t.Helper()
+		if out, err := exec.CommandContext(t.Context(), "ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %v: %v: %s", args, err, out)
+		}
+	}
+	const packets, size = 3, 100
+	var got *Traffic
+	told := watching(t, func(ctx context.Context, changed func()) error {
+		w := NetworkWatch{Changed: func() {}, Gone: func(gone Traffic) {
+			if got == nil && gone.Tx.Bytes > 0 {
+				got = &gone
+				changed()
+			}
+		}}
+		return w.Run(ctx)
+	})
+	until(t, told, func() {
+		ip("link", "add", "v0", "type", "veth", "peer", "name", "v1")
+		for _, name := range []string{"v0", "v1"} {
+			ip("link", "set", name, "up", "addrgenmode", "none", "multicast", "off")
+		}
+		for range packets {
+			sendFrame(t, "v0", size)
+		}
+		ip("link", "del", "v0")
+	})
+	if want := (Volume{Bytes: packets * (14 + size), Headers: packets * 14}); got.Tx != want || got.Rx != (Volume{}) || got.Index == 0 {
+		t.Errorf("told %+v, want %+v sent", *got, want)
+	}
+}
+
+// sendFrame sends a frame of Ethernet with a payload that long.
+func sendFrame(t *testing.T, name string, size int) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	in, err := net.InterfaceByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame := append(bytes.Repeat([]byte{0xff}, 12), 0x88, 0xb5) // to all, of a type for experiments (IEEE 802)
+	if err := unix.Sendto(fd, append(frame, make([]byte, size)...), 0, &unix.SockaddrLinklayer{Ifindex: in.Index}); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -55,12 +55,6 @@ type Interface struct {
 	counters
 }
 
-// counters are what ReadTraffic reads of an interface.
-type counters struct {
-	rx, tx uint64 // bytes since the kernel made the interface, from the IP header on
-	lower  bool   // it stands on other interfaces
-}
-
 // Network is a picture of the network at one moment.
 type Network struct {
 	Interfaces []Interface // in order of index
@@ -104,23 +98,6 @@ func (n *Network) PermanentMACs() []net.HardwareAddr {
 		out = append(out, in.MAC)
 	}
 	return out
-}
-
-// ReadTraffic returns the bytes sent and received over the interfaces that lead out
-// of the machine, from the IP header on: those that are hardware, or, if there
-// are none (in a container), those that stand on no other.
-func ReadTraffic(root fs.FS) (tx, rx uint64) {
-	all := readLinks(root, readCounters)
-	outside := func(in *Interface) bool { return in.Kind.physical() && !in.lower }
-	if !slices.ContainsFunc(all, func(in Interface) bool { return outside(&in) }) {
-		outside = func(in *Interface) bool { return in.Kind == LinkVirtual && !in.lower }
-	}
-	for i := range all {
-		if in := &all[i]; outside(in) {
-			tx, rx = tx+in.tx, rx+in.rx
-		}
-	}
-	return tx, rx
 }
 
 // ReadLinks reads the interfaces (/sys/class/net), and no addresses and routes.
@@ -217,23 +194,6 @@ func readState(root fs.FS, dir string, in *Interface) {
 	}
 	state := text(root, dir+"/operstate")
 	in.Running = state == "up" || state == "unknown" && text(root, dir+"/carrier") == "1"
-}
-
-func readCounters(root fs.FS, dir string, in *Interface) {
-	header := uint64(0)
-	if text(root, dir+"/type") == arphrdEther {
-		header = 14 // addresses and type, which the kernel counts
-	}
-	in.rx = payload(root, dir+"/statistics/rx", header)
-	in.tx = payload(root, dir+"/statistics/tx", header)
-	in.lower = slices.ContainsFunc(names(root, dir), func(s string) bool { return strings.HasPrefix(s, "lower_") })
-}
-
-// payload returns the bytes of a direction without the header that each packet
-// has below IP.
-func payload(root fs.FS, counters string, header uint64) uint64 {
-	bytes, headers := counter(root, counters+"_bytes"), counter(root, counters+"_packets")*header
-	return bytes - min(bytes, headers)
 }
 
 // The hardware types that matter (the kernel's linux/if_arp.h).

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,7 @@ const (
 // task of the agent.
 type NetworkWatch struct {
 	Changed func()        // called from Run, once for changes that come together
+	Gone    func(Traffic) // called from Run, before Changed, for each interface that goes, with all that went over it; nil: none
 	Settle  time.Duration // how long changes are collected after the first one; 200 ms, and longer while they do not end
 	Log     *slog.Logger  // nil: none
 }
@@ -38,6 +40,7 @@ func (w *NetworkWatch) Run(ctx context.Context) error {
 	}()
 	const groups = unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR | unix.RTMGRP_IPV4_ROUTE | unix.RTMGRP_IPV6_ROUTE
 	err := listen(ctx, unix.NETLINK_ROUTE, groups, func(message []byte) {
+		w.tellGone(message)
 		if message == nil && w.Log != nil {
 			w.Log.Debug("too many changes of the network at once")
 		}
@@ -52,6 +55,18 @@ func (w *NetworkWatch) Run(ctx context.Context) error {
 		return fmt.Errorf("watch the network: %w", err)
 	}
 	return nil
+}
+
+func (w *NetworkWatch) tellGone(message []byte) {
+	messages, err := syscall.ParseNetlinkMessage(message)
+	if err != nil || w.Gone == nil {
+		return
+	}
+	for i := range messages {
+		if t, ok := goneTraffic(&messages[i]); ok {
+			w.Gone(t)
+		}
+	}
 }
 
 // collect calls Changed once for all events that come within Settle after the

@@ -210,6 +210,7 @@ type Counters struct {
 	Texts    func() uint64                // short messages (SMS) that modems have received
 
 	largest atomic.Int64
+	traffic traffic
 }
 
 var _ objects.Counters = (*Counters)(nil)
@@ -217,11 +218,17 @@ var _ objects.Counters = (*Counters)(nil)
 // Traffic implements objects.Counters.
 func (c *Counters) Traffic() objects.Traffic {
 	var t objects.Traffic
-	t.TxBytes, t.RxBytes = host.ReadTraffic(c.Root)
+	t.TxBytes, t.RxBytes = c.traffic.read(c.Root)
 	t.Messages, t.MessageBytes = c.Messages()
 	t.RxSMS = c.Texts()
 	return t
 }
+
+// NetworkChanged takes note of interfaces that have come.
+func (c *Counters) NetworkChanged() { c.traffic.read(c.Root) }
+
+// Gone takes the last counters of an interface that has gone.
+func (c *Counters) Gone(last host.Traffic) { c.traffic.gone(last) }
 
 // Note takes the size of a message, in bytes.
 func (c *Counters) Note(size int) {
