@@ -109,34 +109,45 @@ func (b *Board) place() {
 // those that have another number now are moved, and those that are to be made are
 // made, with what was heard last. mu is held.
 func (b *Board) settle() {
-	units := slices.Collect(maps.Keys(b.units))
+	units := make([]hw.Unit, 0, len(b.units))
+	for unit := range b.units {
+		units = append(units, unit)
+	}
 	sort.Slice(units, func(i, j int) bool {
 		return units[i].Role < units[j].Role || units[i].Role == units[j].Role && units[i].Name < units[j].Name
 	})
-	var claims []store.Claim
+	err := b.number(units)
 	for _, unit := range units {
-		for _, g := range b.units[unit].groups {
+		b.create(unit, b.units[unit], err)
+	}
+}
+
+// number gives every group its instance number, and takes away the instances that
+// have another one.
+func (b *Board) number(units []hw.Unit) error {
+	var (
+		claims []store.Claim
+		owners []*bound
+		groups []*group
+	)
+	for _, unit := range units {
+		u := b.units[unit]
+		for _, g := range u.groups {
 			claims = append(claims, store.Claim{Object: g.oid, Name: unit.Role.String() + " " + g.name, Wanted: g.wanted})
+			owners, groups = append(owners, u), append(groups, g)
 		}
 	}
 	numbers, err := b.cfg.Store.Instances(claims)
 	if err != nil {
-		err = fmt.Errorf("number the instances: %w", err)
+		return fmt.Errorf("number the instances: %w", err)
 	}
-	for _, unit := range units {
-		for _, g := range b.units[unit].groups {
-			if err != nil {
-				continue
-			}
-			if g.there && g.iid != numbers[0] {
-				b.remove(b.units[unit], g)
-			}
-			g.iid, numbers = numbers[0], numbers[1:]
+	for i, g := range groups {
+		if g.there && g.iid != numbers[i] {
+			b.remove(owners[i], g)
 		}
+		g.iid = numbers[i]
 	}
-	for _, unit := range units {
-		b.create(unit, b.units[unit], err)
-	}
+	return nil
 }
 
 // create makes the instances of a unit that are to be, unless they have no numbers,
