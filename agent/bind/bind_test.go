@@ -315,14 +315,19 @@ func TestCountGoesOn(t *testing.T) {
 	wants := func(when string, want int64) {
 		t.Helper()
 		shown, kept := f.value("/3200/0/5501"), f.cfg.Store.Counter("count/door").Value()
-		if shown != lwm2m.Integer(want) || kept != uint64(want) { //nolint:gosec // not negative
+		if shown != lwm2m.Integer(want) || kept != uint64(want) {
 			t.Errorf("%s: %v is shown and %d kept, want %d", when, shown, kept, want)
 		}
 	}
 	apply(time.Hour, config.Processing{})
+	f.stage.Deliver(unit, []hw.Reading{{Channel: "state", Value: hw.Bool(true), Time: time.Now(), Quality: hw.Good}})
 	count(0)
 	count(5)
 	apply(time.Hour, config.Processing{MaxRate: 100})
+	wants("another processing", 5)
+	if got := f.value("/3200/0/5500"); got != lwm2m.Boolean(true) {
+		t.Errorf("after another processing the state is %v", got)
+	}
 	count(6)
 	wants("another processing", 6)
 	if err := f.tree.Execute(t.Context(), model.FromServer(1), lwm2m.MustPath("/3200/0/5505"), nil); err != nil {

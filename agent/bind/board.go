@@ -201,13 +201,16 @@ func (b *Board) grown(unit hw.Unit, channel string, n int64, counter *store.Coun
 	if b.counted[unit] == nil {
 		b.counted[unit] = make(map[string]int64)
 	}
-	grown := n - b.counted[unit][channel]
-	if grown < 0 {
-		grown = n
-	}
+	last := b.counted[unit][channel]
 	b.counted[unit][channel] = n
-	counter.Add(uint64(max(grown, 0))) //nolint:gosec // not negative
-	return max(grown, 0)
+	if n < last {
+		last = 0
+	}
+	if n <= last {
+		return 0
+	}
+	counter.Add(uint64(n - last)) //nolint:gosec // positive
+	return n - last
 }
 
 // judge tells health when a unit begins and ceases to fail.

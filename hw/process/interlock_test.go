@@ -84,6 +84,10 @@ func TestInterlocks(t *testing.T) {
 	s.Apply(more) // what is known stays known, also for one that comes
 	h.sort()
 	h.wants(t, `fan: "door/state" is off`, `horn: `, `lamp: `, `valve: `)
+	more.Channels = map[Input]Channel{{"door", "state"}: {MaxRate: 1}, {"tank", "level"}: setup.Channels[Input{"tank", "level"}]}
+	s.Apply(more) // a door may stay as it is for days
+	h.sort()
+	h.wants(t, `fan: "door/state" is not known yet`, `fan: "door/state" is off`, `pump: `, `pump: "door/state" is not known yet`)
 	s.Removed(sensorUnit("door"))
 	h.sort()
 	h.wants(t, `fan: "door/state" is not known yet`, `pump: "door/state" is not known yet`)

@@ -40,6 +40,7 @@ type sensor struct {
 	raw    []hw.Channel // as the driver has them
 	out    []hw.Channel
 	chains map[string]*chain
+	last   map[string]hw.Reading // by channel, as the driver had it
 }
 
 // NewStage returns a stage that changes nothing yet. A nil hold is for setups
@@ -72,6 +73,7 @@ func (s *Stage) Apply(setup Setup) {
 		if slices.ContainsFunc(sn.raw, func(c hw.Channel) bool { return changed(Input{name, c.Name}) }) {
 			s.unknow(changed)
 			s.describe(name, sn.raw)
+			s.repeat(name, sn.last)
 		}
 	}
 	s.derive(differs)
@@ -96,7 +98,7 @@ func (s *Stage) Describe(u hw.Unit, channels []hw.Channel) {
 
 // describe sets up the chains of a sensor.
 func (s *Stage) describe(name string, channels []hw.Channel) {
-	sn := &sensor{raw: channels, chains: make(map[string]*chain)}
+	sn := &sensor{raw: channels, chains: make(map[string]*chain), last: make(map[string]hw.Reading)}
 	var alarms []hw.Channel
 	for _, d := range channels {
 		if c, ok := s.setup.Channels[Input{name, d.Name}]; ok {
@@ -114,8 +116,27 @@ func (s *Stage) describe(name string, channels []hw.Channel) {
 	s.next.Describe(sensorUnit(name), slices.Clone(sn.out))
 }
 
+// repeat tells what a sensor said last, as it is with what is done to it now: an
+// input line may say nothing for days. What is derived knows it, or takes it up in derive.
+func (s *Stage) repeat(name string, last map[string]hw.Reading) {
+	sn := s.sensors[name]
+	var readings []hw.Reading
+	for _, c := range sn.raw {
+		if r, heard := last[c.Name]; heard {
+			readings = append(readings, r)
+		}
+	}
+	if len(readings) == 0 {
+		return
+	}
+	sn.last = last
+	readings = sn.step(readings)
+	s.guarded(name, readings)
+	s.next.Deliver(sensorUnit(name), readings)
+}
+
 // derive sets up the derived sensors that can be and are not yet, and anew those
-// that a changed channel is an input of.
+// that a changed channel is an input of. They begin with what is known.
 func (s *Stage) derive(changed func(Input) bool) {
 	anew := make(map[string]bool)
 	for _, d := range s.setup.Derived {
@@ -129,8 +150,14 @@ func (s *Stage) derive(changed func(Input) bool) {
 		w, c := newWorker(d, inputs, s.keep)
 		w.count = s.counts[d.Inputs[0]]
 		s.workers[d.Name] = w
-		s.sensors[d.Name] = &sensor{out: []hw.Channel{c}}
+		s.sensors[d.Name] = &sensor{out: []hw.Channel{c}, last: make(map[string]hw.Reading)}
 		s.next.Describe(sensorUnit(d.Name), []hw.Channel{c})
+		for i, in := range d.Inputs {
+			if r, known := s.latest[in]; known {
+				w.take(i, r)
+			}
+		}
+		s.tell(w)
 	}
 }
 
@@ -156,7 +183,7 @@ func (s *Stage) Deliver(u hw.Unit, readings []hw.Reading) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sn := s.sensors[u.Name]; u.Role == hw.RoleSensor && sn != nil {
-		s.note(u.Name, readings)
+		s.note(u.Name, sn, readings)
 		readings = sn.step(readings)
 		s.guarded(u.Name, readings) // first: an output is to be safe before anybody is told
 	}
@@ -166,11 +193,13 @@ func (s *Stage) Deliver(u hw.Unit, readings []hw.Reading) {
 	}
 }
 
-// note keeps how far the counts of a sensor are, for totals that begin while they go on.
-func (s *Stage) note(sensor string, readings []hw.Reading) {
+// note keeps what a sensor says, and for totals that begin meanwhile how far its
+// counts are, which a device that is described anew may go on with.
+func (s *Stage) note(name string, sn *sensor, readings []hw.Reading) {
 	for i := range readings {
+		sn.last[readings[i].Channel] = readings[i]
 		if n, ok := readings[i].Value.Integer(); ok && readings[i].Quality != hw.Invalid {
-			s.counts[Input{sensor, readings[i].Channel}] = n
+			s.counts[Input{name, readings[i].Channel}] = n
 		}
 	}
 }
@@ -253,15 +282,23 @@ func (s *Stage) follow(name string, readings []hw.Reading) {
 				}
 			}
 		}
-		if !w.due {
-			continue
-		}
-		if r, ok := w.result(); ok {
-			news[d.Name] = []hw.Reading{r}
-			s.guarded(d.Name, news[d.Name])
-			s.next.Deliver(sensorUnit(d.Name), []hw.Reading{r})
-		}
+		news[d.Name] = s.tell(w)
 	}
+}
+
+// tell tells what follows from new inputs of a derived sensor, and returns it.
+func (s *Stage) tell(w *worker) []hw.Reading {
+	if !w.due {
+		return nil
+	}
+	r, ok := w.result()
+	if !ok {
+		return nil
+	}
+	readings := []hw.Reading{r}
+	s.guarded(w.Name, readings)
+	s.next.Deliver(sensorUnit(w.Name), slices.Clone(readings))
+	return readings
 }
 
 // Removed implements hw.Sink.

@@ -114,7 +114,12 @@ func TestApply(t *testing.T) {
 	s.Deliver(sensorUnit("s"), []hw.Reading{at(1, 3)})
 	r.wants(t, "s x 3 good", "d value 2 good")
 	s.Apply(Setup{Channels: map[Input]Channel{{"s", "x"}: {Unit: "kW"}}})
-	r.wants(t, "d removed", "s x:kW")
+	r.wants(t, "d removed", "s x:kW", "s x 0.003 good")
+	s.Apply(Setup{Channels: map[Input]Channel{{"s", "x"}: {Unit: "kW"}}, Derived: []Derived{sum}})
+	r.wants(t, "d value:kW", "d value 0.003 good")
+	s.Describe(sensorUnit("s"), []hw.Channel{x}) // another device: what the former said is forgotten
+	s.Apply(Setup{Derived: []Derived{sum}})
+	r.wants(t, "s x:kW", "d value:kW", "s x:W", "d value:W")
 }
 
 func TestIntegral(t *testing.T) {
@@ -233,14 +238,14 @@ func TestInputsUnitChanges(t *testing.T) {
 	s.Deliver(sensorUnit("s"), []hw.Reading{at(60, 1000), on("y", at(60, 1))}) // 60 kJ
 	r.lines = nil
 	s.Apply(Setup{Channels: map[Input]Channel{{"s", "x"}: {Unit: "kW"}}, Derived: setup.Derived})
-	r.wants(t, "s x:kW y:", "energy value:J", "mean value:kW", "more value:kW")
+	r.wants(t, "s x:kW y:", "s x 1 good", "s y 1 good", "energy value:J", "energy value 60000 good", "mean value:kW", "mean value 1 good", "more value:kW", "more value 0 good")
 	s.Deliver(sensorUnit("s"), []hw.Reading{at(120, 1000), on("y", at(120, 4))})
 	s.Deliver(sensorUnit("s"), []hw.Reading{at(180, 1000)})
-	if got := keep["energy"].n; got != 120_000_000 {
-		t.Errorf("%d mJ are kept, want those of two minutes with 1 kW", got)
+	if got := keep["energy"].n; got != 180_000_000 {
+		t.Errorf("%d mJ are kept, want those of three minutes with 1 kW", got)
 	}
-	r.wants(t, "s x 1 good", "s y 4 good", "energy value 60000 good", "mean value 1 good", "more value 0 good", "other value 2 good",
-		"s x 1 good", "energy value 120000 good", "mean value 1 good", "more value 0 good")
+	r.wants(t, "s x 1 good", "s y 4 good", "energy value 120000 good", "mean value 1 good", "more value 0 good", "other value 2 good",
+		"s x 1 good", "energy value 180000 good", "mean value 1 good", "more value 0 good")
 }
 
 func TestWindows(t *testing.T) {
