@@ -13,8 +13,8 @@ import (
 	"lwm2m-agent/lwm2m/model"
 )
 
-// home is a configuration with a contact, two sensors, one that is derived, and a relay.
-func home() *config.Config {
+// household is a configuration with a contact, two sensors, one that is derived, and a relay.
+func household() *config.Config {
 	sensor := func(name, wave string) config.Sensor {
 		return config.Sensor{Name: name, Driver: "sim", Instance: config.NoInstance, Settings: config.Settings{Wave: wave, Period: time.Hour, Interval: time.Hour}}
 	}
@@ -36,7 +36,7 @@ func TestMoved(t *testing.T) {
 	}
 	apply := func(change func(*config.Config)) {
 		t.Helper()
-		cfg := home()
+		cfg := household()
 		change(cfg)
 		if err := f.Apply(t.Context(), cfg); err != nil || len(f.health.Troubles()) != 0 {
 			t.Fatal(err, f.health.Troubles())
@@ -114,14 +114,14 @@ func TestMoved(t *testing.T) {
 // another, with its values, and servers write where it is.
 func TestNumberTaken(t *testing.T) {
 	f := newFixture(t, t.TempDir(), nil, nil)
-	cfg := home()
+	cfg := household()
 	if err := f.Apply(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
 	for name, v := range map[string]float64{"a": 1, "b": 2} {
 		f.stage.Deliver(hw.Unit{Role: hw.RoleSensor, Name: name}, []hw.Reading{{Channel: "value", Value: hw.Float(v), Time: time.Now(), Quality: hw.Good}})
 	}
-	cfg = home()
+	cfg = household()
 	cfg.Sensors[2].Instance = 0
 	if err := f.Apply(t.Context(), cfg); err != nil {
 		t.Fatal(err)
