@@ -319,6 +319,7 @@ func (s *Stage) Removed(u hw.Unit) {
 			s.next.Removed(sensorUnit(d.Name))
 		}
 	}
+	s.derive(func(Input) bool { return false }) // one that has taken the name over
 }
 
 func (s *Stage) forget(name string) {

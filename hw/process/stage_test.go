@@ -122,6 +122,20 @@ func TestApply(t *testing.T) {
 	r.wants(t, "s x:kW", "d value:kW", "s x:W", "d value:W")
 }
 
+// TestNameTakenOver: a derived sensor has the name of one that is removed, which is said after the setup has changed.
+func TestNameTakenOver(t *testing.T) {
+	x := hw.Channel{Name: "x", Kind: hw.KindFloat}
+	s, r := fed(Setup{}, memory{}, x)
+	s.Describe(sensorUnit("room"), []hw.Channel{x})
+	s.Deliver(sensorUnit("s"), []hw.Reading{at(0, 1)})
+	r.lines = nil
+	s.Apply(Setup{Derived: []Derived{{Name: "room", Kind: Sum, Inputs: []Input{{"s", "x"}, {"s", "x"}}}}})
+	s.Removed(sensorUnit("room"))
+	r.wants(t, "room value:", "room value 2 good", "room removed", "room value:", "room value 2 good")
+	s.Deliver(sensorUnit("s"), []hw.Reading{at(1, 2)})
+	r.wants(t, "s x 2 good", "room value 4 good")
+}
+
 func TestIntegral(t *testing.T) {
 	keep := memory{}
 	setup := Setup{Derived: []Derived{{Name: "energy", Kind: Integral, Inputs: []Input{{"s", "x"}}, Unit: "Wh", MaxGap: time.Hour}}}
