@@ -209,40 +209,50 @@ func (l *lockAndWipe) run(ctx context.Context) error {
 	}
 }
 
-// wipe erases folders, and the state last: with it goes the order itself.
+// wipe erases folders, and the state last: with it goes the order itself. One that fails keeps no other from being wiped,
+// the keys least of all, and is tried again by the next start.
 func (l *lockAndWipe) wipe(ctx context.Context) error {
 	r := l.locked.Load()
 	wiping, orders := r.Wiping, r.orders
 	if len(wiping) == 0 {
 		return nil
 	}
-	var problems []error
-	for _, target := range wiping {
-		switch {
-		case target == wipeState:
-		case slices.Contains(l.folders, target):
-			problems = append(problems, l.erase(target))
-		default:
-			problems = append(problems, fmt.Errorf("%s was to be wiped, and is no longer among the folders of [lock_and_wipe]", target))
-		}
-	}
-	err := errors.Join(problems...)
+	left, err := l.eraseFolders(wiping)
+	result, state := objects.WipeDone, slices.Contains(wiping, wipeState)
 	switch {
 	case err != nil:
-		return errors.Join(err, l.wiped(orders, nil, objects.WipeFailed))
-	case !slices.Contains(wiping, wipeState):
-		return l.wiped(orders, nil, objects.WipeDone)
+		result = objects.WipeFailed
+	case state:
+		result = objects.NoLockResult
 	}
-	if err := l.wiped(orders, []string{wipeState}, objects.NoLockResult); err != nil {
+	if state {
+		left = append(left, wipeState)
+	}
+	err = errors.Join(err, l.wiped(orders, left, result))
+	if !state || l.locked.Load().orders != orders { // more was ordered meanwhile
 		return err
 	}
-	if len(l.locked.Load().Wiping) > 1 {
-		return nil // more was ordered meanwhile
+	if failure := l.agent.factoryReset(ctx, model.FromAgent()); failure != nil {
+		return errors.Join(err, failure, l.wiped(orders, left, objects.WipeFailed))
 	}
-	if err := l.agent.factoryReset(ctx, model.FromAgent()); err != nil {
-		return errors.Join(err, l.wiped(orders, nil, objects.WipeFailed))
+	return err // afterReset is the end of the order
+}
+
+// eraseFolders erases those among the targets, and returns the ones to try again.
+func (l *lockAndWipe) eraseFolders(targets []string) (left []string, err error) {
+	var problems []error
+	for _, target := range targets {
+		switch {
+		case target == wipeState:
+		case !slices.Contains(l.folders, target):
+			problems = append(problems, fmt.Errorf("%s was to be wiped, and is no longer among the folders of [lock_and_wipe]", target))
+		default:
+			if err := l.erase(target); err != nil {
+				left, problems = append(left, target), append(problems, err)
+			}
+		}
 	}
-	return nil // afterReset is the end of the order
+	return left, errors.Join(problems...)
 }
 
 // wiped notes what is left to wipe, unless more was ordered meanwhile: then all of it begins anew.
@@ -262,7 +272,8 @@ func (l *lockAndWipe) afterReset() map[store.Name]map[string][]byte {
 	}
 	r := *l.locked.Load()
 	if i := slices.Index(r.Wiping, wipeState); i >= 0 {
-		if r.Wiping = slices.Delete(slices.Clone(r.Wiping), i, i+1); len(r.Wiping) == 0 {
+		r.Wiping = slices.Delete(slices.Clone(r.Wiping), i, i+1)
+		if len(r.Wiping) == 0 && r.Result != objects.WipeFailed {
 			r.Result = objects.WipeDone
 		}
 	}

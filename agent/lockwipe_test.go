@@ -288,11 +288,14 @@ func (l *lockLab) checkWiped(t *testing.T, outside string) {
 	}
 }
 
-// TestWipeState: the state goes, and the lock stays.
+// TestWipeState: the state goes, also where a folder cannot be wiped, which is told and tried again by each next start; and the
+// lock stays.
 func TestWipeState(t *testing.T) {
 	t.Parallel()
 	l := newLockLab(t)
 	l.fill(t)
+	missing := filepath.Join(t.TempDir(), "missing")
+	l.cfg.LockAndWipe.Folders = append(l.cfg.LockAndWipe.Folders, missing)
 	start := func() (end func(), ended <-chan error) {
 		machine := &demo.Machine{Say: func(string) {}}
 		a, err := New(Options{Config: l.cfg, Control: machine, Now: machine.Now, FactoryReset: true, Log: slog.New(slog.DiscardHandler)})
@@ -308,7 +311,7 @@ func TestWipeState(t *testing.T) {
 	_, done := start()
 	l.next(t, server.Registered)
 	err := errors.Join(
-		l.write(t, "/1/0/1", lwm2m.Integer(7777)), l.state(t, objects.FullyLocked), l.set(t, "/8/0/4", l.folder, wipeState),
+		l.write(t, "/1/0/1", lwm2m.Integer(7777)), l.state(t, objects.FullyLocked), l.set(t, "/8/0/4", missing, l.folder, wipeState),
 		l.client(t).Execute(t.Context(), lwm2m.MustPath("/8/0/3"), ""),
 	)
 	if err != nil {
@@ -324,7 +327,7 @@ func TestWipeState(t *testing.T) {
 	}
 	end, done := start()
 	l.next(t, server.Registered)
-	l.results(t, "wiped", nil, objects.FullyLocked, objects.WipeDone)
+	l.results(t, "wiped", nil, objects.FullyLocked, objects.WipeFailed)
 	l.is(t, "wiped", "/1/0/1", lwm2m.Integer(3600))
 	if left, err := os.ReadDir(l.folder); err != nil || len(left) > 0 {
 		t.Errorf("left are %v, %v", left, err)
@@ -332,5 +335,21 @@ func TestWipeState(t *testing.T) {
 	end()
 	if err := <-done; err != nil {
 		t.Errorf("a second reset: %v", err)
+	}
+	if err := os.Mkdir(missing, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(Options{Config: l.cfg, FactoryReset: true, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = a.Close() }()
+	for range 2 { // then there is nothing left to do
+		if err := a.lock.wipe(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if d := cmp.Diff(&lockRecord{State: objects.FullyLocked, Result: objects.WipeDone}, a.lock.locked.Load(), cmpopts.IgnoreUnexported(lockRecord{}), cmpopts.EquateEmpty()); d != "" {
+			t.Error(d)
+		}
 	}
 }
