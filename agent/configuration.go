@@ -63,7 +63,7 @@ func (a *Agent) addConfiguration() error {
 		agent: a, files: *a.opts.Files, active: a.opts.Layout, machine: a.opts.Transactions, news: make(chan struct{}, 1),
 	}
 	c.machine.Begin(transaction.Config{
-		Apply: c.apply, Missing: c.missing, Redact: c.redact, OnChange: c.changed, Now: a.opts.Now, Log: a.log,
+		Apply: c.apply, Missing: c.missing, Redact: c.files.Undo, OnChange: c.changed, Now: a.opts.Now, Log: a.log,
 	})
 	var err error
 	c.object, err = objects.NewGatewayConfiguration(a.tree, c, c.status())
@@ -244,15 +244,6 @@ func (c *configuration) missing() string {
 // notReached says of a server why it was not.
 func notReached(s *client.AccountStatus) string {
 	return fmt.Sprintf("server %d was not reached at %s: %s", s.ShortServerID, s.URI, cmp.Or(s.LastError, s.Words))
-}
-
-// redact is transaction.Config.Redact. What cannot be read is not kept.
-func (c *configuration) redact(overlay string) string {
-	text, err := config.Redact(overlay)
-	if err != nil {
-		return ""
-	}
-	return text
 }
 
 // changed is transaction.Config.OnChange.

@@ -402,6 +402,9 @@ func TestKeyReplaced(t *testing.T) {
 		}
 	}
 	registered()
+	if err := (localConfiguration{c.agent.configuration}).Rollback(t.Context()); lwm2m.CodeOf(err) != lwm2m.BadRequest || !strings.Contains(err.Error(), "was erased") {
+		t.Errorf("back to a key that is not there any more: %v", err)
+	}
 	before := c.client(t).Registration().ID
 	c.stop()
 	for len(c.events) > 0 {

@@ -300,7 +300,13 @@ func (d *drafter) fill(n *node) Problems {
 func (d *drafter) fillTable(s *section, n, active *node, outer string, problems *Problems) {
 	title := within(outer, s.title(n))
 	for name, c := range n.table {
-		if k := s.key(name); k != nil && k.secret && c.value == redacted {
+		k := s.key(name)
+		if k != nil && k.secret && c.value == erased {
+			*problems = append(*problems, c.problem(within(title, name), "the secret that stood here is out of use and was erased"))
+			delete(n.table, name)
+			continue
+		}
+		if k != nil && k.secret && c.value == redacted {
 			held, _ := valueOf(active, name).(Secret)
 			if held.IsZero() {
 				*problems = append(*problems, c.problem(within(title, name), `"***" stands for the secret that is in force here, and there is none`))
@@ -450,16 +456,6 @@ func writable(path string, folders ...string) bool {
 		}
 	}
 	return false
-}
-
-// Redact returns an overlay with its secrets as ***. The error is a Problems.
-func Redact(overlay string) (string, error) {
-	var c checker
-	n := c.source(&source{file: OverlayName, text: overlay})
-	if len(c.problems) > 0 {
-		return "", c.problems
-	}
-	return render(&schema, n, false), nil
 }
 
 // Beyond says what an overlay changes of what the files say, in words, without secrets.

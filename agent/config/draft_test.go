@@ -165,6 +165,37 @@ func TestDraft(t *testing.T) {
 	}
 }
 
+// TestUndo: what is kept to go back to has no secret, and can be gone back to only with those that are still in force.
+func TestUndo(t *testing.T) {
+	f := folder(t, filesText)
+	const another = "[[server]]\nshort_server_id=101\nidentity='gw-1'\nkey='ffee'\n"
+	for _, tt := range []struct{ name, former, overlay, back string }{
+		{"the key stays", another + "lifetime='2h'\n", another, another + "lifetime='2h'\n"},
+		{"the key is another one", another, "[[server]]\nshort_server_id=101\nidentity='gw-2'\nkey='ffef'\n", ""},
+		{"the key of the files is back", another, "", ""},
+		{"the server is gone", "[[server]]\nshort_server_id=102\nuri='coaps://h'\nidentity='x'\nkey='ffee'\n", "", ""},
+		{"it had none", "[log]\nlevel='debug'\n", another, "[log]\nlevel='debug'\n"},
+	} {
+		undo := f.Undo(tt.former, tt.overlay)
+		if strings.Contains(undo, "ffee") {
+			t.Errorf("%s: a key is in\n%s", tt.name, undo)
+		}
+		l, err := f.Draft(undo, tt.overlay, false)
+		if tt.back == "" {
+			if err == nil || !strings.Contains(err.Error(), ": key: the secret that stood here is out of use and was erased") {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			continue
+		}
+		if want := f.mustDraft(t, tt.back, "", false); err != nil || l.Overlay != want.Overlay {
+			t.Errorf("%s: %v, %+v", tt.name, err, l)
+		}
+	}
+	if undo := (Files{Path: "none"}).Undo(another, another); strings.Contains(undo, "ffee") {
+		t.Errorf("without files: %s", undo)
+	}
+}
+
 // TestDraftRestart: what lies in a section that is read at the start is read then, too; the
 // channel of a sensor is not.
 func TestDraftRestart(t *testing.T) {

@@ -113,7 +113,7 @@ func (g *gateway) life(text string) (over bool) {
 	m.Begin(Config{
 		Apply:    func(_ context.Context, text string, on Trial) error { return g.apply(m, text, on) },
 		Missing:  func() string { return "server 101: no answer" },
-		Redact:   func(s string) string { return strings.ReplaceAll(s, "old-key", "***") },
+		Redact:   func(s, _ string) string { return strings.ReplaceAll(s, "old-key", "***") },
 		OnChange: func() { g.told(m.Status()) },
 		Now:      time.Now, Log: m.cfg.Log,
 	})

@@ -89,7 +89,7 @@ func (m *Machine) judge(ctx context.Context) time.Duration {
 // keep ends a trial that was vouched for.
 func (m *Machine) keep(why string) time.Duration {
 	m.mu.Lock()
-	undo := m.cfg.Redact(m.rec.Before)
+	undo := m.cfg.Redact(m.rec.Before, m.text)
 	next := m.rec.over(vouched, m.cfg.Now(), why)
 	next.Undo = &undo
 	err := m.journal(next)

@@ -33,8 +33,8 @@ type Config struct {
 	Apply func(ctx context.Context, text string, on Trial) error
 	// Missing says, when the time is over, which servers have not been reached, and why.
 	Missing func() string
-	// Redact returns a text with its secrets as ***.
-	Redact func(text string) string
+	// Redact returns a former text as it may be kept when another one replaces it: its secrets as ***.
+	Redact func(former, text string) string
 	// OnChange is told of each change. It must not call the Machine but for Status.
 	OnChange func()
 

@@ -52,7 +52,7 @@ func newBenchOn(t *testing.T, disk *flaky) *bench {
 			return nil
 		},
 		Missing: func() string { return "" },
-		Redact:  func(s string) string { return strings.ReplaceAll(s, "secret", "***") },
+		Redact:  func(s, _ string) string { return strings.ReplaceAll(s, "secret", "***") },
 		Now:     time.Now, Log: b.cfg.Log,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
