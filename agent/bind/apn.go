@@ -268,20 +268,25 @@ var operators = []string{"ims", "sos", "vzwims", "vzwadmin"}
 
 // carrying is the connection whose APN is set: the one that is up, or else the first; an operator's own only if there is no other.
 func carrying(bearers []modem.Bearer) modem.Bearer {
-	up := func(b modem.Bearer) bool { return b.Active }
-	ours := func(b modem.Bearer) bool {
-		return !slices.ContainsFunc(operators, func(apn string) bool { return modem.SameAPN(apn, b.APN) })
-	}
-	both := func(b modem.Bearer) bool { return up(b) && ours(b) }
-	for _, is := range []func(modem.Bearer) bool{both, ours, up} {
-		if i := slices.IndexFunc(bearers, is); i >= 0 {
-			return bearers[i]
-		}
+	bearers = ours(bearers)
+	if i := slices.IndexFunc(bearers, func(b modem.Bearer) bool { return b.Active }); i >= 0 {
+		return bearers[i]
 	}
 	if len(bearers) > 0 {
 		return bearers[0]
 	}
 	return modem.Bearer{CID: 1, Type: modem.IPv4v6}
+}
+
+// ours are the connections that can carry what the agent and other programs send: those that are not the operator's own, or all if there is no other.
+func ours(bearers []modem.Bearer) []modem.Bearer {
+	out := slices.DeleteFunc(slices.Clone(bearers), func(b modem.Bearer) bool {
+		return slices.ContainsFunc(operators, func(apn string) bool { return modem.SameAPN(apn, b.APN) })
+	})
+	if len(out) == 0 {
+		return bearers
+	}
+	return out
 }
 
 // reconcile sets the modem's APN if it is not the one that is wanted.

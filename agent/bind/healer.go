@@ -163,10 +163,13 @@ func (l linkState) after(s *modem.State) linkState {
 	if len(s.Bearers) > 0 { // those of ModemManager go with its restart and the modem's
 		l.who.apns = ""
 	}
-	active, reject := false, s.Network.Reject
 	for i := range s.Bearers {
-		b := &s.Bearers[i]
-		l.who.apns += " " + b.APN
+		l.who.apns += " " + s.Bearers[i].APN
+	}
+	active, reject := false, s.Network.Reject
+	bearers := ours(s.Bearers)
+	for i := range bearers {
+		b := &bearers[i]
 		active = active || b.Active
 		if !b.Active && l.cid == b.CID && b.Reject != nil {
 			reject = b.Reject

@@ -363,6 +363,28 @@ func TestAnotherFault(t *testing.T) {
 	}
 }
 
+// TestOperatorsConnectionStays has the connection lost while the operator's own is up: that does not stand for it, and what is made anew is the one that
+// is lost.
+func TestOperatorsConnectionStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newATWard(t)
+		w.sim.Set("AT+CGDCONT?", `+CGDCONT: 1,"IPV4V6","iot.lab"`, `+CGDCONT: 2,"IPV4V6","ims"`, "OK")
+		w.sim.Set("AT+CGACT?", "+CGACT: 1,1", "+CGACT: 2,1", "OK")
+		_ = w.sim.Say("+CGEV: ME PDN ACT 2")
+		synctest.Wait()
+		w.sim.Set("AT+CGACT?", "+CGACT: 1,0", "+CGACT: 2,1", "OK")
+		for _, c := range []string{"AT+CGATT=0", "AT+CGATT=1", "AT+CGACT=1,1"} {
+			w.sim.Set(c, "OK")
+		}
+		_ = w.sim.Say("+CGEV: NW PDN DEACT 1")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if text := w.trouble(); !strings.Contains(text, "the connection is gone") || w.count("AT+CGACT=1,1") != 1 {
+			t.Errorf("told %q, connected %d times", text, w.count("AT+CGACT=1,1"))
+		}
+	})
+}
+
 // loseCell has the modem search without end.
 func (w *atWard) loseCell() {
 	w.sim.Set("AT+CEREG?", "+CEREG: 4,2", "OK")

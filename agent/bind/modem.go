@@ -317,8 +317,9 @@ func ModemTrouble(s *modem.State) (code health.Code, detail string) {
 
 // refusedBearer returns why a modem without a connection was refused one, as with a wrong APN.
 func refusedBearer(s *modem.State) (code health.Code, detail string) {
-	for i := range s.Bearers {
-		b := &s.Bearers[i]
+	bearers := ours(s.Bearers)
+	for i := range bearers {
+		b := &bearers[i]
 		if b.Active {
 			return "", ""
 		}

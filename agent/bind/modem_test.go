@@ -103,6 +103,10 @@ func TestModemTroubles(t *testing.T) {
 		{health.NetworkRefuses, func(s *modem.State) {
 			s.Bearers[0].Active, s.Bearers[0].Reject = false, &modem.Cause{Protocol: modem.SM, Code: 27}
 		}, `the APN "iot.lab": missing or unknown APN (SM cause 27)`},
+		{health.NetworkRefuses, func(s *modem.State) { // the operator's own is none that carries
+			s.Bearers[0].Active, s.Bearers[0].Reject = false, &modem.Cause{Protocol: modem.SM, Code: 27}
+			s.Bearers = append(s.Bearers, modem.Bearer{CID: 9, APN: "ims", Active: true})
+		}, `the APN "iot.lab": missing or unknown APN (SM cause 27)`},
 		{"", func(s *modem.State) { s.Bearers[1].Reject = &modem.Cause{Protocol: modem.SM, Code: 27} }, ""}, // another one is active
 		{"", func(*modem.State) {}, ""},
 	}
