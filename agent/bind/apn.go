@@ -266,6 +266,10 @@ var errOften = errors.New("the modem was connected as often as networks bear")
 // module is reached (Verizon's classes 1 and 2).
 var operators = []string{"ims", "sos", "vzwims", "vzwadmin"}
 
+func operatorsOwn(b modem.Bearer) bool {
+	return slices.ContainsFunc(operators, func(apn string) bool { return modem.SameAPN(apn, b.APN) })
+}
+
 // carrying is the connection whose APN is set: the one that is up, or else the first; an operator's own only if there is no other.
 func carrying(bearers []modem.Bearer) modem.Bearer {
 	bearers = ours(bearers)
@@ -280,9 +284,7 @@ func carrying(bearers []modem.Bearer) modem.Bearer {
 
 // ours are the connections that can carry what the agent and other programs send: those that are not the operator's own, or all if there is no other.
 func ours(bearers []modem.Bearer) []modem.Bearer {
-	out := slices.DeleteFunc(slices.Clone(bearers), func(b modem.Bearer) bool {
-		return slices.ContainsFunc(operators, func(apn string) bool { return modem.SameAPN(apn, b.APN) })
-	})
+	out := slices.DeleteFunc(slices.Clone(bearers), operatorsOwn)
 	if len(out) == 0 {
 		return bearers
 	}
@@ -299,7 +301,7 @@ func (k *apnKeeper) settle(ctx context.Context, may func() bool) error {
 	k.setting.Lock()
 	defer k.setting.Unlock()
 	k.mu.Lock()
-	want, ready, bearers := k.want, k.ready, k.bearers
+	want, ready, bearers, states := k.want, k.ready, k.bearers, k.taken
 	k.mu.Unlock()
 	if !ready {
 		return nil // when it comes
@@ -308,11 +310,10 @@ func (k *apnKeeper) settle(ctx context.Context, may func() bool) error {
 	if err != nil || want == "" && former == nil {
 		return err
 	}
-	now := carrying(bearers)
-	if former != nil {
-		if i := slices.IndexFunc(bearers, func(b modem.Bearer) bool { return b.CID == former.CID }); i >= 0 {
-			now = bearers[i]
-		}
+	now, known := k.present(ctx, former, bearers)
+	if !known {
+		k.wait(states)
+		return nil
 	}
 	next := formerProfile{now.CID, want, now.Type}
 	switch {
@@ -335,6 +336,28 @@ func (k *apnKeeper) settle(ctx context.Context, may func() bool) error {
 		return nil
 	}
 	return errors.Join(k.wishes.unconfigure(ctx, next.CID), k.keep(nil))
+}
+
+// present returns the connection whose APN is set, as it is; false if that is not known: what nobody has read cannot be brought back.
+func (k *apnKeeper) present(ctx context.Context, former *formerProfile, bearers []modem.Bearer) (modem.Bearer, bool) {
+	now := carrying(bearers)
+	if former != nil {
+		if i := slices.IndexFunc(bearers, func(b modem.Bearer) bool { return b.CID == former.CID }); i >= 0 {
+			now = bearers[i]
+		} else if len(bearers) == 0 {
+			now.CID, now.Type = former.CID, former.Type
+		}
+	}
+	if former != nil || len(bearers) > 0 {
+		return now, true
+	}
+	p, err := k.modem.Profile(ctx, now.CID)
+	if err != nil {
+		k.log.Debug("the APN of the configuration waits for a connection", slog.String("modem", k.name), slog.Any("error", err))
+		return now, false
+	}
+	now.APN, now.Type = p.APN, p.Type
+	return now, !operatorsOwn(now)
 }
 
 // connect defines a profile and has the connection made anew with it, unless it is what is there.

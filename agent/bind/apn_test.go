@@ -21,6 +21,15 @@ type profiles struct {
 	before func()
 	off    error // instead of a profile that is set
 	fail   error
+	now    modem.Profile // of context 1
+	unread error         // instead of it
+}
+
+func (p *profiles) Profile(_ context.Context, cid int) (modem.Profile, error) {
+	if cid != 1 {
+		return modem.Profile{}, fmt.Errorf("asked for context %d", cid)
+	}
+	return p.now, p.unread
 }
 
 func (p *profiles) SetProfile(_ context.Context, cid int, to modem.Profile) error {
@@ -217,5 +226,55 @@ func TestAPNOfAModemThatIsOff(t *testing.T) {
 	k.take(&state)
 	if len(k.news) > 0 {
 		t.Error("it comes once more")
+	}
+}
+
+// TestAPNBeforeAConnection: of a modem without a connection, as ModemManager has it before somebody makes one, the former APN is asked for. While it cannot
+// be, or is the operator's own, nothing is changed: what nobody has read cannot be brought back.
+func TestAPNBeforeAConnection(t *testing.T) {
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	sim := &profiles{before: func() {}, unread: errors.New("busy")}
+	k := &apnKeeper{modem: sim, name: "wwan", want: "new", store: st, log: slog.New(slog.DiscardHandler), now: time.Now, news: make(chan struct{}, 1)}
+	k.tried = newAttempts(st, k.name, k.log)
+	came := func(what string, told ...string) {
+		t.Helper()
+		k.take(&modem.State{Presence: modem.Ready})
+		select {
+		case <-k.news:
+		default:
+			t.Fatalf("%s: it has not come", what)
+		}
+		if later := k.came(t.Context()); later != 0 {
+			t.Errorf("%s: waits %v", what, later)
+		}
+		if !slices.Equal(sim.told, told) {
+			t.Errorf("%s: the modem was told %q, want %q", what, sim.told, told)
+		}
+		sim.told = nil
+	}
+	came("not read")
+	sim.now, sim.unread = modem.Profile{APN: "vzwims"}, nil
+	came("the operator's own")
+	if f, err := k.former(); f != nil || err != nil {
+		t.Errorf("kept %+v, %v", f, err)
+	}
+	sim.now = modem.Profile{APN: "own", Type: modem.IPv6}
+	came("read", "set 1 new", "connect 1")
+	if f, err := k.former(); err != nil || f == nil || *f != (formerProfile{1, "own", modem.IPv6}) {
+		t.Errorf("kept %+v, %v", f, err)
+	}
+	if err := k.set(t.Context(), ""); err != nil || !slices.Equal(sim.told, []string{"set 1 own", "connect 1"}) {
+		t.Errorf("without an APN in the configuration: %v, the modem was told %q", err, sim.told)
+	}
+	sim.told = nil
+	if err := k.keep(&formerProfile{3, "own", modem.IPv6}); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.set(t.Context(), "newer"); err != nil || !slices.Equal(sim.told, []string{"set 3 newer", "connect 3"}) {
+		t.Errorf("kept of context 3: %v, the modem was told %q", err, sim.told)
 	}
 }

@@ -18,6 +18,8 @@ import (
 type CellularModem interface {
 	CheckProfile(cid int, p modem.Profile) error // what of it SetProfile would refuse
 	SetProfile(ctx context.Context, cid int, p modem.Profile) error
+	// Profile returns one as it is in the modem, without its login: also while no connection is made with it.
+	Profile(ctx context.Context, cid int) (modem.Profile, error)
 	Reconnect(ctx context.Context, cid int) error
 	SetPSM(ctx context.Context, p modem.PSM) error
 	SetEDRX(ctx context.Context, e modem.EDRX) error

@@ -24,7 +24,7 @@ func pdnWord(t modem.PDNType) string {
 // readBearers reads the contexts that are defined (clause 10.1.1), which are active
 // (10.1.10), and what the network gave those (10.1.23, else 10.1.14).
 func (s *session) readBearers(ctx context.Context) error {
-	defined, err := s.read(ctx, "+CGDCONT?")
+	contexts, err := s.read(ctx, "+CGDCONT?")
 	if err != nil {
 		return err
 	}
@@ -33,10 +33,9 @@ func (s *session) readBearers(ctx context.Context) error {
 		return err
 	}
 	var bearers []modem.Bearer
-	for _, f := range defined {
-		cid, ok := number(f, 0)
-		if ok && len(bearers) < maxBearers {
-			bearers = append(bearers, modem.Bearer{CID: cid, Type: pdnTypes[field(f, 1)], APN: field(f, 2)})
+	for _, f := range contexts {
+		if b, ok := defined(f); ok && len(bearers) < maxBearers {
+			bearers = append(bearers, b)
 		}
 	}
 	for _, f := range states {
@@ -59,6 +58,12 @@ func (s *session) readBearers(ctx context.Context) error {
 		return s.explain(ctx)
 	}
 	return nil
+}
+
+// defined reads <cid>,<PDP_type>,<APN>,….
+func defined(f []string) (modem.Bearer, bool) {
+	cid, ok := number(f, 0)
+	return modem.Bearer{CID: cid, Type: pdnTypes[field(f, 1)], APN: field(f, 2)}, ok
 }
 
 // reports are how modems word in +CEER why a session was refused (3GPP TS 24.008, clause 10.5.6.6), in small letters.

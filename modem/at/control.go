@@ -50,6 +50,21 @@ func (m *Modem) SetProfile(ctx context.Context, cid int, p modem.Profile) error 
 	})
 }
 
+// Profile returns a context as it is defined (clause 10.1.1), without its login; one that is not has no APN.
+func (m *Modem) Profile(ctx context.Context, cid int) (modem.Profile, error) {
+	p := modem.Profile{Type: modem.IPv4v6}
+	err := m.ask(ctx, func(s *session) error {
+		lines, err := s.do(ctx, Command{Text: "+CGDCONT?", Prefix: "+CGDCONT:", MayBeEmpty: true})
+		for _, l := range lines {
+			if b, ok := defined(fields(l[len("+CGDCONT:"):])); ok && b.CID == cid {
+				p.APN, p.Type = b.APN, b.Type
+			}
+		}
+		return err
+	})
+	return p, err
+}
+
 // CheckProfile says what of a login no modem can be told, and tells it nothing.
 func (*Modem) CheckProfile(_ int, p modem.Profile) error {
 	if p.Login == nil {

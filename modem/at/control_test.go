@@ -88,6 +88,23 @@ func TestWrittenIsRead(t *testing.T) {
 	})
 }
 
+// TestProfileIsRead: a context is read as it is defined; one that is not has no APN, and one that the modem does not tell of is not known.
+func TestProfileIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, "bg95", nil)
+		s, _ := d.look()
+		for cid, want := range map[int]modem.Profile{1: {APN: s.Bearers[0].APN, Type: s.Bearers[0].Type}, 5: {Type: modem.IPv4v6}} {
+			if p, err := d.Profile(t.Context(), cid); err != nil || p != want {
+				t.Errorf("%d: %+v, %v; want %+v", cid, p, err, want)
+			}
+		}
+		d.sim.Set("AT+CGDCONT?", "+CME ERROR: 14")
+		if _, err := d.Profile(t.Context(), 1); err == nil {
+			t.Error("refused, and no error")
+		}
+	})
+}
+
 // TestLoginRefused: a profile whose login a module refuses is what it was.
 func TestLoginRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -93,6 +93,23 @@ func (m *Modem) SetProfile(ctx context.Context, cid int, p modem.Profile) error 
 	return nil
 }
 
+// Profile returns a profile that the modem keeps, without its login, also where no bearer goes by it.
+func (m *Modem) Profile(ctx context.Context, cid int) (modem.Profile, error) {
+	here, err := m.here()
+	if err != nil {
+		return modem.Profile{}, err
+	}
+	var all []map[string]dbus.Variant
+	if err := call(ctx, here.conn, here.path, ifaceProfiles+".List", answerTime).Store(&all); err != nil {
+		return modem.Profile{}, explain("list the modem's profiles", err)
+	}
+	p, ok := profilesOf(all)[cid]
+	if !ok {
+		return p, fmt.Errorf("the modem has no profile %d", cid)
+	}
+	return p, nil
+}
+
 // CheckProfile says what of a profile SetProfile refuses, and changes nothing. A modem that is not there, or not enabled, is told when it is:
 // that is no reason.
 func (m *Modem) CheckProfile(cid int, p modem.Profile) error {

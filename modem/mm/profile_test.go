@@ -142,6 +142,28 @@ func TestProfileOfBearer(t *testing.T) {
 	})
 }
 
+// TestProfileWithoutBearer: a profile in the modem can be read while nobody has made a bearer, and is told from one that there is not.
+func TestProfileWithoutBearer(t *testing.T) {
+	in(t, nil, func(t *testing.T, d *desk) {
+		t.Helper()
+		byProfileOne(d, "by.profile")
+		d.Set(mmtest.ModemPath, ifaceModem, map[string]any{"Bearers": []dbus.ObjectPath{}})
+		if s, _ := d.look(); len(s.Bearers) > 0 {
+			t.Fatalf("%+v", s.Bearers)
+		}
+		if p, err := d.Profile(t.Context(), 1); err != nil || p != (modem.Profile{APN: "by.profile", Type: modem.IPv4v6}) {
+			t.Errorf("%+v, %v", p, err)
+		}
+		if _, err := d.Profile(t.Context(), 2); err == nil {
+			t.Error("there is a second one")
+		}
+		d.Handle(ifaceProfiles+".List", func(dbus.ObjectPath, []any) error { return dbus.Error{Name: errorName + "Core.Failed"} })
+		if _, err := d.Profile(t.Context(), 1); err == nil {
+			t.Error("not listed: no error")
+		}
+	})
+}
+
 // TestProfileRefused: where ModemManager speaks AT, a profile keeps no login; none is set before the modem is enabled.
 func TestProfileRefused(t *testing.T) {
 	in(t, nil, func(t *testing.T, d *desk) {

@@ -344,7 +344,7 @@ func (s *session) gatherProfiles(ctx context.Context) {
 		return
 	}
 	s.m.stale.Store(false)
-	s.profiles = make(map[int]modem.Profile)
+	s.profiles = profilesOf(nil)
 	var all []map[string]dbus.Variant
 	if err := call(ctx, s.conn, s.path, ifaceProfiles+".List", answerTime).Store(&all); err != nil {
 		if s.pause == 0 {
@@ -354,10 +354,16 @@ func (s *session) gatherProfiles(ctx context.Context) {
 		s.relist.Reset(s.pause) // as a connection is made there may be no port to ask the modem by
 		return
 	}
-	s.pause = 0
+	s.pause, s.profiles = 0, profilesOf(all)
+}
+
+// profilesOf reads profiles that ModemManager lists, by their numbers.
+func profilesOf(all []map[string]dbus.Variant) map[int]modem.Profile {
+	out := make(map[int]modem.Profile)
 	for _, p := range all[:min(len(all), maxObjects)] {
-		s.profiles[int(field[int32](p, "profile-id"))] = modem.Profile{APN: field[string](p, "apn"), Type: pdnTypes[field[uint32](p, "ip-type")]}
+		out[int(field[int32](p, "profile-id"))] = modem.Profile{APN: field[string](p, "apn"), Type: pdnTypes[field[uint32](p, "ip-type")]}
 	}
+	return out
 }
 
 // properties asks an object for all that it has.
