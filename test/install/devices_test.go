@@ -75,7 +75,9 @@ func TestDevices(t *testing.T) {
 	d := installed{rig.StartDebian(t, image(t), terminal)}
 	d.AddRegisters(t, map[uint16]*playback.File{0x4a: recording(t, "lm75")})
 	d.AddLines(t, "cabinet", "DOOR", "RELAY")
+	d.Run(t, "! grep -E 'ttyUSB|ttyACM|iio' /proc/devices")
 	d.Run(t, fmt.Sprintf("f=/etc/lwm2m-agent/agent.d/60-devices.toml; cat >$f <<'TOML'\n%sTOML\nchgrp lwm2m-agent $f; systemctl start lwm2m-agent", devicesToml))
+	d.Run(t, "modprobe ftdi_sio") // as when the modem is plugged in
 	t.Run("names", d.names)
 	t.Run("use", d.use)
 	t.Run("late", d.late)
@@ -117,6 +119,39 @@ func (d installed) soon(t *testing.T, command, match string) {
 	}
 }
 
+// builtIn are classes of devices that a kernel has from its start: gpiolib is no module, and a port that may be the console is of none.
+var builtIn = []string{"gpiochip", "ttyS", "ttyAMA", "ttymxc", "ttyLP", "ttySTM", "ttyPS", "ttyMSM"}
+
+// modules are those that make the other classes, which can be plugged in, or are found, when the service runs.
+var modules = map[string]string{
+	"i2c": "i2c_dev", "spi": "spidev", "iio": "industrialio", "tpm": "tpm",
+	"ttyUSB": "usbserial", "ttyACM": "cdc_acm", "ttySC": "sc16is7xx", "ttyMAX": "max310x",
+}
+
+// allowed matches the lines of the unit for classes of devices.
+var allowed = regexp.MustCompile(`(?m)^DeviceAllow=char-(\S+) rw$`)
+
+// TestModulesAreLoaded: of each class of devices the module is loaded before the service starts: systemd looks for classes only then
+// (systemd.resource-control(5), DeviceAllow=).
+func TestModulesAreLoaded(t *testing.T) {
+	unit := string(read(t, filepath.Join(workspace.Root(t), "systemd/lwm2m-agent.service")))
+	classes := allowed.FindAllStringSubmatch(unit, -1)
+	if len(classes) < len(modules)+1 {
+		t.Errorf("the unit allows only %q", classes)
+	}
+	for _, class := range classes {
+		module := modules[class[1]]
+		if module == "" && !slices.Contains(builtIn, class[1]) {
+			t.Errorf("which module has the devices %s?", class[1])
+		}
+		for _, directive := range []string{"Wants", "After"} {
+			if module != "" && !regexp.MustCompile(`(?m)^`+directive+`=.*\bmodprobe@`+module+`\.service\b`).MatchString(unit) {
+				t.Errorf("no %s=modprobe@%s.service for the devices %s", directive, module, class[1])
+			}
+		}
+	}
+}
+
 // elsewhere are serial ports that a PC does not have: the names of Linux's drivers (dev_name of a uart_driver).
 var elsewhere = []string{"ttyAMA", "ttymxc", "ttyLP", "ttySTM", "ttyPS", "ttyMSM", "ttySC", "ttyMAX"}
 
@@ -124,12 +159,12 @@ var elsewhere = []string{"ttyAMA", "ttymxc", "ttyLP", "ttySTM", "ttyPS", "ttyMSM
 func (d installed) names(t *testing.T) {
 	unit := string(read(t, filepath.Join(workspace.Root(t), "systemd/lwm2m-agent.service")))
 	known := d.Run(t, "cat /proc/devices")
-	for _, allowed := range regexp.MustCompile(`(?m)^DeviceAllow=char-(\S+) rw$`).FindAllStringSubmatch(unit, -1) {
-		if slices.Contains(elsewhere, allowed[1]) {
+	for _, class := range allowed.FindAllStringSubmatch(unit, -1) {
+		if slices.Contains(elsewhere, class[1]) {
 			continue
 		}
-		if !regexp.MustCompile(`(?m)^ *[0-9]+ ` + regexp.QuoteMeta(allowed[1]) + `$`).MatchString(known) {
-			t.Errorf("the kernel has no devices %q, but\n%s", allowed[1], known)
+		if !regexp.MustCompile(`(?m)^ *[0-9]+ ` + regexp.QuoteMeta(class[1]) + `$`).MatchString(known) {
+			t.Errorf("the kernel has no devices %q, but\n%s", class[1], known)
 		}
 	}
 }

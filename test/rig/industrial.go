@@ -33,7 +33,7 @@ type IndustrialPC struct{ *guest }
 // industrialSystem returns a folder with the kernel and the initramfs without a payload.
 func industrialSystem(t workspace.T) string {
 	t.Helper()
-	modules := map[string][]string{"order": industrialModules, registers: {registers}, "debian": debianModules}
+	modules := map[string][]string{"order": industrialModules, registers: {registers}, "debian": debianModules, "later": debianLater}
 	inputs := []string{fetchScript, gpioSimScript, guestInit, fmt.Sprint(modules)}
 	return workspace.Cached(t, "rig-industrial", inputs, func(dir string) error {
 		packages := t.TempDir()
