@@ -89,9 +89,9 @@ func (w *watch) between(pmin, pmax time.Duration) *content {
 
 // changed says that what is observed is another value now. A machine that was so busy that pmax may have passed since the last notification
 // has told the former one meanwhile, or is about to: that one is passed over.
-func (w *watch) changed(pmin, pmax time.Duration) {
-	if time.Since(w.last) > pmin {
-		w.between(pmin, pmax)
+func (w *watch) changed(pmax time.Duration) {
+	if time.Since(w.last) > pmax/2 {
+		w.between(0, pmax)
 	}
 }
 
