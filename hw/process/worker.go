@@ -35,7 +35,7 @@ func keptIn(keep Keep, name, unit string) (Kept, error) {
 	if before != "" {
 		l, err := conversion(before, unit)
 		if err != nil {
-			return keep.Total(name + "\x00" + unit), nil
+			return keep.Total(name + "\x00" + unit), nil //nolint:nilerr // as said
 		}
 		total := math.Round(float64(kept.Value()) * l.scale)
 		if math.Abs(total) > math.MaxInt64/2 {

@@ -86,7 +86,7 @@ func TestAllVersionsRefused(t *testing.T) {
 	simulate(t, nil, func(l *lab) {
 		var open atomic.Bool
 		l.server.script = func(c call) *coap.Message {
-			if c.path == "/rd" && !(open.Load() && c.queries[2] == "lwm2m=1.1") {
+			if c.path == "/rd" && (!open.Load() || c.queries[2] != "lwm2m=1.1") {
 				return &coap.Message{Code: coap.PreconditionFailed}
 			}
 			return nil
