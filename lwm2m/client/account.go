@@ -98,6 +98,7 @@ type account struct {
 	fromEarlier bool      // the registration is that of an earlier process
 	left        bool      // a session is on disk that was not answered
 	unheard     bool      // the server, since the start
+	retell      bool      // what it was told since may not have arrived: tell it all when it is heard
 	askAt       time.Time // whether it knows us; zero: something is under way that shows
 	beganAt     time.Time // of the registration
 	gone        int       // see AccountStatus

@@ -235,7 +235,7 @@ func (a *account) goOnWith(r *resumption) event {
 	a.renewedAt = a.sentAt
 	a.beganAt, a.settleAt = now, now.Add(settleQuiet)
 	a.fromEarlier = true
-	a.unheard = true
+	a.unheard, a.retell = true, r.late
 	a.connection.conn.SetParams(hasty(a.params.CoAP))
 	a.log.Info("going on with the registration of an earlier run", slog.String("server", a.settings.server.URI),
 		slog.String("location", a.location), slog.Int("observations", len(a.observations.byToken)))
@@ -265,6 +265,7 @@ func (a *account) askIfUnheard(now time.Time) {
 	case !a.connection.conn.LastReceived().IsZero():
 		a.unheard, a.askAt = false, time.Time{}
 		a.connection.conn.SetParams(a.params.CoAP)
+		a.tellAgain()
 		if a.fromEarlier {
 			a.client.bootstrap.inbox.put(registrationStands{a.ssid})
 		}
@@ -273,6 +274,17 @@ func (a *account) askIfUnheard(now time.Time) {
 		if a.state == Registered { // else an Update is under way, or the next one shows it
 			a.on(updateDue)
 		}
+	}
+}
+
+// tellAgain tells how things are where what was told before the server was heard may not have arrived.
+func (a *account) tellAgain() {
+	if !a.retell {
+		return
+	}
+	a.retell = false
+	for o := range a.observations.all() {
+		a.observations.tell(o, true)
 	}
 }
 

@@ -458,7 +458,7 @@ func TestNoWayAtStart(t *testing.T) {
 	})
 	t.Run("no answer", func(t *testing.T) {
 		live(t, nil, func(l *lives) {
-			w := l.observe(temperature, -1)
+			w, battery := l.observe(temperature, -1), l.observe("/3/0/9", -1)
 			l.kill()
 			l.server.set(func(s *scripted) { s.dead = true })
 			l.start(21)
@@ -473,6 +473,9 @@ func TestNoWayAtStart(t *testing.T) {
 			l.after(time.Minute)
 			l.wantState(Registered)
 			l.wantCalls(updated)
+			if got := battery.payloads(); fmt.Sprint(got) != "[80]" {
+				t.Errorf("told of the battery %q", got)
+			}
 			l.temperature(0, 22)
 			if got := w.payloads(); len(got) == 0 || got[len(got)-1] != "22" {
 				t.Errorf("told %q", got)
