@@ -3,10 +3,13 @@
 package interop
 
 import (
+	"encoding/json"
+	"net"
 	"syscall"
 	"testing"
 	"time"
 
+	"lwm2m-agent/agent/control"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/test/gateway"
 	"lwm2m-agent/test/leshan"
@@ -32,16 +35,63 @@ func TestRestart(t *testing.T) {
 						uri = s.CoAPS
 						s.PSK(t, s.endpoint, identity, key)
 					}
-					checkRestart(t, s, gateway.Start(t, board(s.endpoint)+server(uri, secure, "")))
+					a := gateway.Start(t, board(s.endpoint)+server(uri, secure, ""))
+					s.AwaitRegistered(t, s.endpoint, patience)
+					full := handshake(t, a)
+					checkRestart(t, s, a)
+					if secure && name == "M4" { // has no Connection ID
+						checkResumed(t, s, a, full)
+					}
 				})
 			}
 		})
 	}
 }
 
+// checkResumed shows that an agent whose port is taken resumes its session from another one.
+func checkResumed(t *testing.T, s peer, a *gateway.Agent, full control.Flow) {
+	t.Helper()
+	local := serverStatus(t, a).Local
+	a.Signal(t, syscall.SIGTERM)
+	a.Wait(t, 5*time.Second)
+	taken, err := net.ListenPacket("udp", local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	after := s.Now(t)
+	a.Restart(t)
+	s.Await(t, after, patience, "registered anew", func(e leshan.Event) bool { return e.Type == "registered" && e.Endpoint == s.endpoint })
+	if r := s.Read(t, s.endpoint, "/3/0/2", lwm2m.FormatText); r.Code != "2.05" {
+		t.Errorf("read: %+v", r)
+	}
+	if short := handshake(t, a); short.ReceivedDatagrams == 0 || short.ReceivedDatagrams >= full.ReceivedDatagrams {
+		t.Errorf("the session was not resumed: %+v, a full handshake is %+v", short, full)
+	}
+}
+
+// handshake returns what the agent's handshakes took in this run.
+func handshake(t *testing.T, a *gateway.Agent) control.Flow {
+	t.Helper()
+	for _, f := range serverStatus(t, a).Traffic {
+		if f.Purpose == "handshake" {
+			return f.Total
+		}
+	}
+	return control.Flow{}
+}
+
+func serverStatus(t *testing.T, a *gateway.Agent) control.Server {
+	t.Helper()
+	var s control.Status
+	if err := json.Unmarshal([]byte(a.Must(t, "status", "-json")), &s); err != nil || len(s.Servers) != 1 {
+		t.Fatalf("%v, %+v", err, s)
+	}
+	return s.Servers[0]
+}
+
 func checkRestart(t *testing.T, s peer, a *gateway.Agent) {
 	t.Helper()
-	s.AwaitRegistered(t, s.endpoint, patience)
 	const path = "/3303/0/5700"
 	if o := s.Observe(t, s.endpoint, path, lwm2m.FormatSenMLCBOR); o.Code != "2.05" {
 		t.Fatalf("observe: %+v", o)
