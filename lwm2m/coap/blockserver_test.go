@@ -232,13 +232,14 @@ func TestNotificationsEndNoUpload(t *testing.T) {
 			peer.expect(t, 0, NON, Content)
 			elapse(time.Second)
 		}
-		kept := func() (keys string) {
+		kept := func() string {
 			c.mu.Lock()
 			defer c.mu.Unlock()
+			ways := make([]byte, 0, len(c.transfers.all))
 			for _, h := range c.transfers.all {
-				keys += h.key[:1]
+				ways = append(ways, h.key[0])
 			}
-			return keys
+			return string(ways)
 		}
 		for i, step := range []struct {
 			do   func()

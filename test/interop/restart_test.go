@@ -54,7 +54,11 @@ func checkResumed(t *testing.T, s peer, a *gateway.Agent, full control.Flow) {
 	local := serverStatus(t, a).Local
 	a.Signal(t, syscall.SIGTERM)
 	a.Wait(t, 5*time.Second)
-	taken, err := net.ListenPacket("udp", local)
+	address, err := net.ResolveUDPAddr("udp", local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.ListenUDP("udp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
