@@ -425,7 +425,6 @@ func (a *Agent) Apply(ctx context.Context, cfg *config.Config) error {
 // reloaded shows how reading the configuration anew went.
 func (a *Agent) reloaded(err error) {
 	if err == nil {
-		a.health.Clear(health.ConfigurationInvalid, "")
 		a.log.Info("configuration read anew")
 		return
 	}

@@ -25,6 +25,7 @@ type configuration struct {
 	machine *transaction.Machine
 	object  *objects.GatewayConfiguration
 	news    chan struct{} // receives when a server may have been reached
+	leftOut string        // what was wrong at the start with what transactions have set
 
 	applying sync.Mutex // held while a configuration is put in force
 
@@ -115,8 +116,25 @@ func (c *configuration) force(ctx context.Context, overlay string) error {
 	c.mu.Lock()
 	c.active = layout
 	c.mu.Unlock()
+	c.mended()
 	c.show()
 	return nil
+}
+
+// leaveOut tells that something of what transactions have set is not in force. It is called before run.
+func (c *configuration) leaveOut(err error) {
+	c.leftOut = "what transactions have set is left out: " + err.Error()
+	c.agent.health.Set(health.ConfigurationInvalid, "", c.leftOut)
+}
+
+// mended takes back what was wrong with the configuration, which has been read: all, unless an overlay is left out, as it
+// is until the next transaction.
+func (c *configuration) mended() {
+	if c.machine.LeftOut() {
+		c.agent.health.Set(health.ConfigurationInvalid, "", c.leftOut)
+		return
+	}
+	c.agent.health.Clear(health.ConfigurationInvalid, "")
 }
 
 // apply is transaction.Config.Apply.

@@ -56,7 +56,7 @@ func (c *configured) start() {
 	if err != nil {
 		c.Fatal(err)
 	}
-	layout, _, err := firstConfig(files, machine)
+	layout, leftOut, err := firstConfig(files, machine)
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -66,6 +66,9 @@ func (c *configured) start() {
 	})
 	if err != nil {
 		c.Fatal(err)
+	}
+	if leftOut != nil {
+		a.configuration.leaveOut(leftOut)
 	}
 	ctx, cancel := context.WithCancel(c.Context())
 	done := make(chan error, 1)
@@ -475,8 +478,22 @@ func TestForeignOverlayIsLeftOut(t *testing.T) {
 	}
 	c := newConfigured(t, l, "")
 	c.next(t, server.Registered)
+	text, err := os.ReadFile(c.path("agent.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, edited := range []struct{ more, wrong string }{{"", "overlay.toml:1: quantum: unknown"}, {"x = 1\n", "agent.toml:7: server 101: x: unknown"}, {"", "overlay.toml:1: quantum: unknown"}} {
+		if err := os.WriteFile(c.path("agent.toml"), append(text, edited.more...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c.agent.reloaded(c.agent.configuration.reload(t.Context()))
+		if tr := c.agent.await(t, health.ConfigurationInvalid, true); !strings.Contains(tr.Detail, edited.wrong) {
+			t.Errorf("read anew with %q: %+v, want %s", edited.more, tr, edited.wrong)
+		}
+	}
 	c.apply(aSensor)
 	c.ended(transaction.Kept, 1)
+	c.agent.await(t, health.ConfigurationInvalid, false)
 	c.stop()
 	c.start()
 	c.back(t)

@@ -17,7 +17,6 @@ import (
 	"lwm2m-agent/agent/bind"
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/control"
-	"lwm2m-agent/agent/health"
 	"lwm2m-agent/agent/helper"
 	"lwm2m-agent/agent/store"
 	"lwm2m-agent/agent/transaction"
@@ -123,7 +122,7 @@ func runOnce(ctx context.Context, opts RunOptions, socket net.Listener, lines ma
 		return err
 	}
 	if err := errors.Join(damage, leftOut); err != nil {
-		a.health.Set(health.ConfigurationInvalid, "", "what transactions have set is left out: "+err.Error())
+		a.configuration.leaveOut(err)
 	}
 	l, err := another(socket)
 	if err != nil {

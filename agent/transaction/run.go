@@ -146,6 +146,7 @@ func (m *Machine) reverted() error {
 	if err := m.cfg.Disk.Replace(overlayFile, contentOf(m.text)); err != nil {
 		return err
 	}
+	m.leftOut = false
 	return m.journal(m.rec.over(restored, m.cfg.Now(), m.rec.Reason))
 }
 

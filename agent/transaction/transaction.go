@@ -66,6 +66,7 @@ type Machine struct {
 	mu      sync.Mutex
 	rec     record
 	text    string    // in force, or to be put in force by Run
+	leftOut bool      // the file has another one, which cannot be read
 	until   time.Time // of the trial, with its monotonic clock
 	pause   time.Duration
 	trial   Trial  // of the last Commit
@@ -119,7 +120,14 @@ func (m *Machine) Overlay() string {
 func (m *Machine) LeaveOut() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.text = ""
+	m.text, m.leftOut = "", true
+}
+
+// LeftOut reports whether the file still has what LeaveOut has left out.
+func (m *Machine) LeftOut() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.leftOut
 }
 
 // Status returns how things stand.
@@ -169,7 +177,7 @@ func (m *Machine) Commit(text, by string, pause time.Duration) error {
 		m.signal() // to try again, if that fails as well
 		return errors.Join(err, m.reverted())
 	}
-	m.text, m.pause, m.vouched, m.objects = text, pause, "", ""
+	m.text, m.pause, m.vouched, m.objects, m.leftOut = text, pause, "", "", false
 	m.trial++
 	m.until = time.Now().Add(m.confirmTime())
 	m.signal()
