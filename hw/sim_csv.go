@@ -54,7 +54,7 @@ func (s *simCSV) Sample(context.Context) ([]Reading, error) {
 	return readings, nil
 }
 
-// readCSV reads a recording.
+// readCSV reads a recording. Errors have nothing of what is in it: a server may have named a file that is none.
 func readCSV(r io.Reader) ([]Channel, [][]float64, error) {
 	rows := csv.NewReader(r)
 	rows.TrimLeadingSpace = true
@@ -83,7 +83,7 @@ func readCSV(r io.Reader) ([]Channel, [][]float64, error) {
 			row[i], err = strconv.ParseFloat(strings.TrimSpace(cell), 64)
 			if err != nil || row[i]-row[i] != 0 {
 				line, _ := rows.FieldPos(i)
-				return nil, nil, fmt.Errorf("line %d: %q is not a number", line, truncate(cell, 32))
+				return nil, nil, fmt.Errorf("line %d, column %d: not a number", line, i+1)
 			}
 		}
 		values = append(values, row)
@@ -104,7 +104,7 @@ func csvChannels(head []string) ([]Channel, error) {
 	for i, name := range head {
 		name = strings.TrimSpace(name)
 		if name == "" || len(name) > 64 || seen[name] {
-			return nil, fmt.Errorf("column %d: channel name %q is empty, too long or there twice", i+1, truncate(name, 32))
+			return nil, fmt.Errorf("line 1, column %d: the channel name is empty, too long or there twice", i+1)
 		}
 		seen[name] = true
 		channels[i] = Channel{Name: name, Quantity: Generic, Kind: KindFloat}

@@ -162,21 +162,28 @@ func TestReadCSVRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                   "the line of channel names",
 		"a":                                  "no rows",
-		"a,a\n1,2":                           `column 2: channel name "a"`,
-		"a,\n1,2":                            `column 2: channel name ""`,
-		"a,b\n1,warm":                        `line 2: "warm" is not a number`,
-		"a\n1\nNaN":                          `line 3: "NaN" is not a number`,
-		"a\n+Inf":                            `"+Inf" is not a number`,
+		"a,a\n1,2":                           "line 1, column 2: the channel name is empty, too long or there twice",
+		"a,\n1,2":                            "line 1, column 2: the channel name",
+		"a,b\n1,warm":                        "line 2, column 2: not a number",
+		"a\n1\nNaN":                          "line 3, column 1: not a number",
+		"a\n+Inf":                            "line 2, column 1: not a number",
 		"a,b\n1":                             "wrong number of fields",
 		strings.Repeat("a,", 64) + "b\n":     "65 columns; 64 is the most",
 		strings.Repeat("a", 65) + "\n1":      "is empty, too long or there twice",
-		"a\n" + strings.Repeat("x", 5000):    "is not a number",
+		"a\n" + strings.Repeat("x", 5000):    "line 2, column 1: not a number",
 		"a\n\"1":                             "extraneous or missing",
+		"-----BEGIN PRIVATE KEY-----\nMIGH":  "line 2, column 1: not a number",
+		"MIGH\nMIGH":                         "line 2, column 1: not a number",
+		"MIGH,MIGH\n1,2":                     "line 1, column 2: the channel name",
+		"MIGH\"\n1":                          "bare \" in non-quoted-field",
 		"temperature\n20\n\n21\n22,23\n24\n": "wrong number of fields",
 	} {
 		_, _, err := readCSV(strings.NewReader(text))
 		if err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 200 {
 			t.Errorf("%q: error %v, want %q", truncate(text, 40), err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), "MIGH") {
+			t.Errorf("%q is quoted: %v", text, err)
 		}
 	}
 }

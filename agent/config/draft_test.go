@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -49,11 +50,15 @@ func folder(t *testing.T, text string) Files {
 	t.Helper()
 	dir := t.TempDir()
 	f := Files{filepath.Join(dir, "agent.toml"), Options{StateDir: filepath.Join(dir, "state"), Drivers: drivers}}
-	for name, content := range map[string]string{"agent.toml": text, "keys/new.psk": "aabbccdd", "state/x.csv": "1,2"} {
+	for name, content := range map[string]string{"agent.toml": text, "keys/new.psk": "aabbccdd", "state/x.csv": "1,2", "keys/x.csv": "1,2", "state/state.db": ""} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+		mode := fs.FileMode(0o600)
+		if filepath.Ext(name) == ".csv" {
+			mode = 0o644
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), mode); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -225,11 +230,14 @@ func TestDraftRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Dir(f.Path)
-	if err := os.Symlink(outside, filepath.Join(dir, "keys/link.psk")); err != nil {
-		t.Fatal(err)
+	for link, to := range map[string]string{"keys/link.psk": outside, "state/y.csv": filepath.Join(dir, "keys/x.csv")} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	const server = "[[server]]\nshort_server_id=101\n"
 	const other = "[[server]]\nshort_server_id=102\nuri='coaps://i'\nidentity='x'\n"
+	const recording = "[[sensor]]\nname='p'\ndriver='sim'\nwave='csv'\nfile='"
 	tests := []struct {
 		name, candidate string
 		remote          bool
@@ -249,6 +257,10 @@ func TestDraftRefuses(t *testing.T) {
 		{"key file outside by a link", other + "key_file='keys/link.psk'\n", true, "candidate:5: server 102: key_file: a file"},
 		{"key file outside, for the user", other + "key_file='" + outside + "'\n", false, ""},
 		{"a recording in the state directory", "[[sensor]]\nname='p'\ndriver='sim'\nwave='csv'\nfile='" + filepath.Join(dir, "state/x.csv") + "'\n", true, ""},
+		{"a recording that is none", recording + filepath.Join(dir, "state/state.db") + "'\n", true, "candidate:5: sensor \"p\": file: a recording that is set remotely must be readable by everyone"},
+		{"a recording among the keys", recording + filepath.Join(dir, "keys/x.csv") + "'\n", true, "candidate:5: sensor \"p\": file: a recording that is set"},
+		{"a recording among the keys, by a link", recording + filepath.Join(dir, "state/y.csv") + "'\n", true, "candidate:5: sensor \"p\": file: a recording that is set"},
+		{"the same for the user", recording + filepath.Join(dir, "keys/x.csv") + "'\n", false, ""},
 		{"a recording elsewhere", "[[sensor]]\nname='p'\ndriver='sim'\nwave='csv'\nfile='/etc/passwd'\n", true, "candidate:5: sensor \"p\": file: a file"},
 		{"a bus elsewhere", "[[sensor]]\nname='p'\ndriver='bme280'\naddress=0x76\nbus='/etc/i2c'\n", true, "candidate:5: sensor \"p\": bus: a device"},
 		{"a bus by dots", "[[sensor]]\nname='p'\ndriver='bme280'\naddress=0x76\nbus='/dev/../etc/i2c'\n", true, "candidate:5: sensor \"p\": bus: a device"},
@@ -333,8 +345,11 @@ func TestRemoteKeyByKey(t *testing.T) {
 			k := &s.keys[i]
 			name := strings.TrimPrefix(at+"."+k.name, ".")
 			literal := "'" + filepath.Join(dir, "keys/new.psk") + "'"
-			if !k.isFile() {
+			switch {
+			case !k.isFile():
 				literal = k.sample(t, name)
+			case k.name == "file":
+				literal = "'" + filepath.Join(dir, "state/x.csv") + "'"
 			}
 			refused := d.tries(t, s, at, k, literal)
 			want := slices.Contains(notForServers, name) || slices.Contains(notForServers, at+".*")

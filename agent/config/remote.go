@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -104,12 +105,21 @@ func (d *drafter) refusal(k *key, at string, n *node) string {
 		return notRemotely
 	case k.isFile() && !writable(n.path(text), filepath.Dir(d.files.folder()), orDefault(d.files.Options.StateDir)):
 		return fmt.Sprintf("a file that is set remotely must be there, below %s or %s", filepath.Dir(d.files.folder()), orDefault(d.files.Options.StateDir))
+	case k.name == "file" && !d.open(n.path(text)):
+		return "a recording that is set remotely must be readable by everyone (chmod o+r), and none of the keys"
 	case strings.Contains(text, "/") && slices.Contains([]string{"bus", "chip", "device"}, k.name):
 		if path.Clean(text) != text || !strings.HasPrefix(text, "/dev/") && !strings.HasPrefix(text, "/sys/") {
 			return "a device that is set remotely must be below /dev or /sys"
 		}
 	}
 	return ""
+}
+
+// open reports whether a file holds nothing that is to be kept from a server: what a recording says it can read.
+func (d *drafter) open(path string) bool {
+	const everyone = 0o004
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&everyone != 0 && !writable(path, filepath.Join(filepath.Dir(d.files.folder()), "keys"))
 }
 
 // keep takes what a server may not set over from the overlay in force.
