@@ -126,10 +126,6 @@ func (s *Store) reset() error {
 // or removed, such as what belongs to another user, is logged and left: no gateway stands still for it.
 func (s *Store) empty(under string, keep []string) error {
 	entries, err := os.ReadDir(s.Path(under))
-	if err != nil {
-		s.leave(err)
-		return nil
-	}
 	for _, folders := range [...]bool{false, true} {
 		for _, e := range entries {
 			if e.IsDir() != folders {
@@ -140,9 +136,10 @@ func (s *Store) empty(under string, keep []string) error {
 			}
 		}
 	}
-	if err := s.syncFolder(under); err != nil {
-		s.leave(err)
+	if err == nil {
+		err = s.syncFolder(under)
 	}
+	s.leave(err)
 	return nil
 }
 
@@ -165,16 +162,16 @@ func (s *Store) clear(name string, kind fs.FileMode, keep []string) error {
 				s.leave(fmt.Errorf("overwrite before it is removed: %w", err))
 			}
 		}
-		if err := os.Remove(s.Path(name)); err != nil {
-			s.leave(err)
-		}
+		s.leave(os.Remove(s.Path(name)))
 		return nil
 	})
 }
 
-// leave logs what a reset could not do.
+// leave logs what a reset could not do, if err is not nil.
 func (s *Store) leave(err error) {
-	s.opts.Log.Warn("the reset did not erase all", slog.Any("error", err))
+	if err != nil {
+		s.opts.Log.Warn("the reset did not erase all", slog.Any("error", err))
+	}
 }
 
 // blank writes zeros over a file, unless it is larger than any file that can hold a key: packages of
