@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -15,8 +16,8 @@ type PIN struct {
 	keep   func(refused []string)
 
 	mu      sync.Mutex
-	refused []string        // marks of the cards that have refused it, the latest last
-	doubt   map[string]bool // of those that were given it, with an outcome that nobody knows
+	refused []string // marks of the cards that have refused it, the latest last
+	doubt   []string // of those that were given it, with an outcome that nobody knows
 }
 
 // Verdict is what has become of a PIN.
@@ -33,12 +34,43 @@ const (
 // maxRefused bounds the cards that are remembered.
 const maxRefused = 8
 
-// NewPIN returns a PIN. refused is what keep was given last, in an earlier life; keep is called with each card more, and may be nil.
+// inDoubt ends a mark of doubt in what is kept.
+const inDoubt = "?"
+
+// NewPIN returns a PIN. refused is what keep was given last, in an earlier life; keep is called before a card is given it and with what has become of
+// that, and may be nil.
 func NewPIN(secret Secret, refused []string, keep func(refused []string)) *PIN {
 	if keep == nil {
 		keep = func([]string) {}
 	}
-	return &PIN{secret: secret, keep: keep, refused: refused, doubt: make(map[string]bool)}
+	p := &PIN{secret: secret, keep: keep}
+	for _, mark := range refused {
+		if doubted, ok := strings.CutSuffix(mark, inDoubt); ok {
+			p.doubt = append(p.doubt, doubted)
+		} else {
+			p.refused = append(p.refused, mark)
+		}
+	}
+	return p
+}
+
+// save has all that is remembered kept.
+func (p *PIN) save() {
+	all := slices.Clone(p.refused)
+	for _, mark := range p.doubt {
+		all = append(all, mark+inDoubt)
+	}
+	p.keep(all)
+}
+
+// remember adds a mark to those of the latest cards.
+func remember(marks []string, mark string) []string {
+	marks = append(marks, mark)
+	return marks[max(0, len(marks)-maxRefused):]
+}
+
+func forget(marks []string, mark string) []string {
+	return slices.DeleteFunc(marks, func(m string) bool { return m == mark })
 }
 
 // mark stands for a PIN and a card: another PIN is tried.
@@ -57,15 +89,43 @@ func (p *PIN) Refused(card string) bool {
 	return slices.Contains(p.refused, p.mark(card))
 }
 
-// Give has a card be given the PIN, if it may be. It reports whether it was.
+// Doubted reports whether a card was given it, in this or an earlier life, and nobody knows whether it was taken.
+func (p *PIN) Doubted(card string) bool {
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Contains(p.doubt, p.mark(card))
+}
+
+// Settle ends that doubt: the card is ready, or has PINTries left.
+func (p *PIN) Settle(card string) {
+	if !p.Doubted(card) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.doubt = forget(p.doubt, p.mark(card))
+	p.save()
+}
+
+// PINTries is how many a card has that has not been given a wrong one since the last right one.
+const PINTries = 3
+
+// Give has a card be given the PIN, if it may be. It reports whether it was. That it is in doubt is kept before, so that whoever ends the program meanwhile
+// does not have it given again.
 func (p *PIN) Give(card string, give func(Secret) (Verdict, error)) (given bool, err error) {
 	if p == nil {
 		return false, nil
 	}
 	mark := p.mark(card)
 	p.mu.Lock()
-	may := !slices.Contains(p.refused, mark) && !p.doubt[mark]
-	p.doubt[mark] = p.doubt[mark] || may
+	may := !slices.Contains(p.refused, mark) && !slices.Contains(p.doubt, mark)
+	if may {
+		p.doubt = remember(p.doubt, mark)
+		p.save()
+	}
 	p.mu.Unlock()
 	if !may {
 		return false, nil
@@ -73,13 +133,13 @@ func (p *PIN) Give(card string, give func(Secret) (Verdict, error)) (given bool,
 	verdict, err := give(p.secret)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if verdict != PINInDoubt {
-		delete(p.doubt, mark)
+	if verdict == PINInDoubt {
+		return true, err
 	}
+	p.doubt = forget(p.doubt, mark)
 	if verdict == PINWrong {
-		p.refused = append(p.refused, mark)
-		p.refused = p.refused[max(0, len(p.refused)-maxRefused):]
-		p.keep(slices.Clone(p.refused))
+		p.refused = remember(p.refused, mark)
 	}
+	p.save()
 	return true, err
 }

@@ -49,15 +49,28 @@ func TestPIN(t *testing.T) {
 			t.Errorf("card %q: refused %v", tt.card, p.Refused(tt.card))
 		}
 	}
-	if len(kept) != 3 || strings.Contains(strings.Join(kept, " "), "4711") {
+	if len(kept) != 4 || strings.Contains(strings.Join(kept, " "), "4711") {
 		t.Errorf("kept %q", kept)
 	}
 	next := NewPIN("4711", slices.Clone(kept), keep)
-	if give(next, "1", PINTaken) || give(next, "3", PINTaken) || !give(next, "2", PINTaken) {
+	if give(next, "1", PINTaken) || give(next, "3", PINTaken) || give(next, "2", PINTaken) || !next.Doubted("2") || next.Refused("2") {
 		t.Error("in the next life: not as before")
+	}
+	next.Settle("1") // which is in no doubt
+	if next.Settle("2"); next.Doubted("2") || len(kept) != 3 || give(next, "1", PINTaken) || !give(next, "2", PINTaken) {
+		t.Errorf("settled: kept %q", kept)
 	}
 	if other := NewPIN("4712", slices.Clone(kept), keep); !give(other, "1", PINTaken) {
 		t.Error("another PIN is not tried")
+	}
+	given, err := next.Give("6", func(Secret) (Verdict, error) { // and the program is ended
+		if killed := NewPIN("4711", slices.Clone(kept), nil); give(killed, "6", PINTaken) || !give(killed, "7", PINTaken) {
+			t.Error("ended while it was given: given again")
+		}
+		return PINUnseen, nil
+	})
+	if !given || err != nil || next.Doubted("6") || len(kept) != 3 {
+		t.Errorf("not seen: given %v, %v, kept %q", given, err, kept)
 	}
 	for range 2 * maxRefused {
 		next.refused = append(next.refused, "old")
@@ -66,7 +79,7 @@ func TestPIN(t *testing.T) {
 		t.Errorf("kept %q", kept)
 	}
 	var none *PIN
-	if given, err := none.Give("1", nil); given || err != nil || none.Refused("1") {
+	if given, err := none.Give("1", nil); given || err != nil || none.Refused("1") || none.Doubted("1") {
 		t.Error("no PIN is given")
 	}
 	if _, err := NewPIN("1", nil, nil).Give("1", func(Secret) (Verdict, error) { return PINWrong, errors.New("gone") }); err == nil {

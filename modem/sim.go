@@ -12,6 +12,7 @@ type SIM struct {
 	EID    string // of an eSIM, 32 digits (GSMA SGP.29); "": it is none, or nobody has told
 
 	PINRefused bool // it wants a PIN, and has refused the one of the configuration
+	PINDoubted bool // it wants a PIN, and nobody knows whether it has refused that
 }
 
 // SIMState is whether a card can be used.

@@ -301,8 +301,11 @@ func ModemTrouble(s *modem.State) (code health.Code, detail string) {
 		return health.SIMMissing, "there is no card in " + s.Identity.Model
 	case s.SIM.State > modem.SIMMissing:
 		detail = "the card " + s.SIM.State.String()
-		if s.SIM.PINRefused {
+		switch {
+		case s.SIM.PINRefused:
 			detail += "; it has refused the one of the configuration, which it is not given again"
+		case s.SIM.PINDoubted:
+			detail += "; it was given the one of the configuration, and it is not known what became of that: it is not given again"
 		}
 		return health.SIMUnusable, detail
 	case s.Network.Registration.Registered():

@@ -96,6 +96,10 @@ func TestModemTroubles(t *testing.T) {
 			health.SIMUnusable, func(s *modem.State) { s.SIM.State, s.SIM.PINRefused = modem.SIMPIN, true },
 			"the card wants its PIN; it has refused the one of the configuration, which it is not given again",
 		},
+		{
+			health.SIMUnusable, func(s *modem.State) { s.SIM.State, s.SIM.PINDoubted = modem.SIMPIN, true },
+			"the card wants its PIN; it was given the one of the configuration, and it is not known what became of that: it is not given again",
+		},
 		{health.NetworkRefuses, func(s *modem.State) { s.Network.Registration = modem.Denied }, "no cause was given"},
 		{health.NetworkRefuses, func(s *modem.State) {
 			s.Network.Registration, s.Network.Reject = modem.Searching, &modem.Cause{Protocol: modem.EMM, Code: 15}

@@ -29,6 +29,9 @@ func TestPINIsNotGivenAgain(t *testing.T) {
 			if string(got) != pin {
 				t.Error("another PIN")
 			}
+			if again, err := m.pinOf(section).Give("8949", nil); again || err != nil { // as if the agent had been killed by now
+				t.Errorf("given again: %v, %v", again, err)
+			}
 			return verdict, nil
 		})
 		if err != nil {

@@ -124,3 +124,78 @@ func TestPINOfCards(t *testing.T) {
 		check("not known whether it was seen", third, modem.SIMPIN, false, 4)
 	})
 }
+
+// TestPINBeforeTheCardIsKnown: while a module does not tell the number of the card yet, the PIN waits; a card that it never tells of is given it all the
+// same. A wrong one is given once.
+func TestPINBeforeTheCardIsKnown(t *testing.T) {
+	for name, told := range map[string]int{"soon": 3, "never": 1000} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDesk(t, "bg95", func(c *Config) { c.PIN = modem.NewPIN("4711", nil, nil) })
+			given, asked := 0, 0
+			d.sim.Set("AT+CPIN?", "+CPIN: SIM PIN", "OK")
+			d.sim.Handle("AT+CCID", func(string) string {
+				if asked++; asked < told {
+					return "+CME ERROR: 14"
+				}
+				return "+CCID: 89490200001234567890\nOK"
+			})
+			d.sim.Handle(`AT+CPIN="4711"`, func(string) string {
+				given++
+				return "+CME ERROR: 16"
+			})
+			_ = d.sim.Say("RDY")
+			synctest.Wait()
+			if given != 0 {
+				t.Errorf("%s: given at once", name)
+			}
+			time.Sleep(simTries * simPause)
+			_ = d.sim.Say("+CPIN: SIM PIN")
+			if s, _ := d.look(); given != 1 || !s.SIM.PINRefused {
+				t.Errorf("%s: given %d times, %+v", name, given, s.SIM)
+			}
+		})
+	}
+}
+
+// TestPINInDoubt: a card that was given the PIN in an earlier life, which ended meanwhile, is given it again only when the modem says that it has all its
+// tries, or has seen it ready since.
+func TestPINInDoubt(t *testing.T) {
+	const card = "89490200001234567890"
+	for name, c := range map[string]struct {
+		counter, answer string
+		ready, given    bool
+	}{
+		"no counter":     {"AT+CSQ", "+CSQ: 3", false, false},
+		"all tries":      {`AT+CPINR="SIM PIN"`, "+CPINR: SIM PIN,3,3", false, true},
+		"one less":       {`AT+CPINR="SIM PIN"`, "+CPINR: SIM PIN,2,3", false, false},
+		"all at Quectel": {`AT+QPINC="SC"`, `+QPINC: "SC",3,10`, false, true},
+		"all at u-blox":  {"AT+UPINCNT", "+UPINCNT: 3,3,10,10", false, true},
+		"was ready":      {"AT+CSQ", "+CSQ: 3", true, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var kept []string
+			keep := func(refused []string) { kept = refused }
+			if _, err := modem.NewPIN("4711", nil, keep).Give(card, func(modem.Secret) (modem.Verdict, error) { return modem.PINInDoubt, nil }); err != nil {
+				t.Fatal(err)
+			}
+			d := newDesk(t, "bg95", func(cfg *Config) { cfg.PIN = modem.NewPIN("4711", kept, keep) })
+			d.sim.Set("AT+CCID", "+CCID: "+card, "OK")
+			if c.ready {
+				_ = d.sim.Say("+CPIN: READY")
+				synctest.Wait()
+			}
+			given := false
+			d.sim.Set("AT+CPIN?", "+CPIN: SIM PIN", "OK")
+			d.sim.Set(c.counter, c.answer, "OK")
+			d.sim.Handle(`AT+CPIN="4711"`, func(string) string {
+				given = true
+				d.sim.Set("AT+CPIN?", "+CPIN: READY", "OK")
+				return "OK"
+			})
+			_ = d.sim.Say("RDY")
+			if s, _ := d.look(); given != c.given || s.SIM.PINDoubted == c.given || (s.SIM.State == modem.SIMReady) != c.given {
+				t.Errorf("%s: given %v, %+v", name, given, s.SIM)
+			}
+		})
+	}
+}

@@ -46,6 +46,7 @@ func (s *session) readSIM(ctx context.Context) error {
 		if err := s.readCard(ctx, &sim); err != nil {
 			return err
 		}
+		s.m.cfg.PIN.Settle(sim.ICCID)
 	} else if s.tries++; (sim.State == modem.SIMFailed || sim.State == modem.SIMUnknown) && s.tries < simTries {
 		s.again.Reset(simPause)
 	}
@@ -90,6 +91,19 @@ func (s *session) unlock(ctx context.Context, sim *modem.SIM) error {
 	if err != nil {
 		return err
 	}
+	if card == "" && s.tries+1 < simTries { // it may be told soon; by another name it would be given the PIN once more
+		s.again.Reset(simPause)
+		return nil
+	}
+	if s.m.cfg.PIN.Doubted(card) {
+		left, err := s.pinTries(ctx)
+		if err != nil {
+			return err
+		}
+		if left >= modem.PINTries {
+			s.m.cfg.PIN.Settle(card)
+		}
+	}
 	_, err = s.m.cfg.PIN.Give(card, func(pin modem.Secret) (modem.Verdict, error) {
 		text, err := quote("the PIN", string(pin))
 		if err != nil {
@@ -108,7 +122,30 @@ func (s *session) unlock(ctx context.Context, sim *modem.SIM) error {
 		return verdict, err
 	})
 	sim.PINRefused = sim.State == modem.SIMPIN && s.m.cfg.PIN.Refused(card)
+	sim.PINDoubted = sim.State == modem.SIMPIN && s.m.cfg.PIN.Doubted(card)
 	return err
+}
+
+// pinCounters ask how often a PIN may still be given: 3GPP TS 27.007, clause 8.65, and the commands of Quectel, u-blox, SIMCom and Telit. The first number
+// of their answers tells.
+var pinCounters = []string{`+CPINR="SIM PIN"`, `+QPINC="SC"`, "+UPINCNT", "+SPIC", "#PCT"}
+
+// pinTries returns it, 0 if the modem does not tell.
+func (s *session) pinTries(ctx context.Context) (int, error) {
+	for _, text := range pinCounters {
+		lines, err := s.read(ctx, text)
+		if err != nil {
+			return 0, err
+		}
+		for _, f := range lines {
+			for i := range f {
+				if n, ok := number(f, i); ok {
+					return n, nil
+				}
+			}
+		}
+	}
+	return 0, nil
 }
 
 // pinVerdict reads what answers a PIN. A modem that refuses without saying why has been told a wrong one, as a

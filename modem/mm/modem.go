@@ -45,6 +45,7 @@ type Modem struct {
 	follower atomic.Pointer[follower] // of the receiver; nil: nobody
 	quiet    bool                     // only looks
 	later    later
+	gave     bool               // a card was given the PIN
 	stale    atomic.Bool        // the profiles were changed here, of which ModemManager does not tell
 	looks    chan chan struct{} // has Run look at all, and close what it gets
 }

@@ -305,32 +305,6 @@ func TestSetUpRefused(t *testing.T) {
 	})
 }
 
-// TestPIN gives the PIN once, and never tells it.
-func TestPIN(t *testing.T) {
-	in(t, func(c *Config) { c.PIN = modem.NewPIN("4711", nil, nil) }, func(t *testing.T, d *desk) {
-		t.Helper()
-		d.Handle(ifaceSIM+".SendPin", func(path dbus.ObjectPath, args []any) error {
-			if path != mmtest.SIMPath || args[0] != "4711" {
-				t.Errorf("%s: %v", path, args)
-			}
-			return dbus.Error{Name: errorName + "MobileEquipment.IncorrectPassword", Body: []any{"wrong"}}
-		})
-		for range 3 {
-			d.Set(mmtest.ModemPath, ifaceModem, map[string]any{"State": int32(2), "UnlockRequired": uint32(2)})
-			if s, _ := d.look(); s.SIM.State != modem.SIMPIN || !s.SIM.PINRefused {
-				t.Errorf("%+v", s.SIM)
-			}
-			d.Remove(mmtest.ModemPath)
-			d.Add(mmtest.ModemPath, mmtest.Registered()[mmtest.ModemPath])
-			synctest.Wait()
-		}
-		given := strings.Count(d.log.String(), "does not take the PIN")
-		if given != 1 || strings.Contains(d.log.String(), "4711") {
-			t.Errorf("given %d times: %s", given, d.log.String())
-		}
-	})
-}
-
 func TestMessages(t *testing.T) {
 	in(t, nil, func(t *testing.T, d *desk) {
 		t.Helper()

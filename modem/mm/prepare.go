@@ -80,6 +80,11 @@ func (s *session) unlock(ctx context.Context, o object) {
 	}
 	sim := get[dbus.ObjectPath](o, ifaceModem, "Sim")
 	card := s.iccidOf(o)
+	// How many tries are left is of before a PIN that is under way.
+	if !s.m.gave && get[map[uint32]uint32](o, ifaceModem, "UnlockRetries")[lockPIN] >= modem.PINTries {
+		s.m.cfg.PIN.Settle(card)
+	}
+	s.m.gave = s.m.gave || !s.m.cfg.PIN.Doubted(card)
 	s.running.Go(func() {
 		given, err := s.m.cfg.PIN.Give(card, func(pin modem.Secret) (modem.Verdict, error) {
 			err := call(ctx, s.conn, sim, ifaceSIM+".SendPin", commandTime, string(pin)).Err
@@ -88,7 +93,7 @@ func (s *session) unlock(ctx context.Context, o object) {
 		if err != nil && ctx.Err() == nil {
 			s.m.cfg.Log.Warn("the SIM does not take the PIN", slog.Any("error", explain("give the PIN", err)))
 		}
-		if given && s.m.cfg.PIN.Refused(card) {
+		if given && (s.m.cfg.PIN.Refused(card) || s.m.cfg.PIN.Doubted(card)) {
 			select {
 			case s.refused <- struct{}{}:
 			default:

@@ -76,6 +76,10 @@ func (s *session) readSIM(o object, state int32) modem.SIM {
 	sim.ICCID = s.iccidOf(o)
 	sim.EID = modem.EIDOf(get[string](card, ifaceSIM, "Eid"))
 	sim.PINRefused = sim.State == modem.SIMPIN && s.m.cfg.PIN.Refused(sim.ICCID)
+	sim.PINDoubted = sim.State == modem.SIMPIN && s.m.cfg.PIN.Doubted(sim.ICCID)
+	if sim.State == modem.SIMReady {
+		s.m.cfg.PIN.Settle(sim.ICCID)
+	}
 	sim.IMSI = get[string](card, ifaceSIM, "Imsi")
 	if own := get[[]string](o, ifaceModem, "OwnNumbers"); len(own) > 0 {
 		sim.MSISDN = strings.TrimPrefix(own[0], "+")

@@ -37,7 +37,7 @@ type session struct {
 	running  sync.WaitGroup
 	undo     map[string]undo // what was set up, by method
 	looked   bool            // at the messages that were there
-	refused  chan struct{}   // receives when a card has refused the PIN
+	refused  chan struct{}   // receives when a card has refused the PIN, or may have
 }
 
 // maxWaiting bounds the signals between the connection and Run; the connection keeps
