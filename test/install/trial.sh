@@ -41,6 +41,7 @@ tried_again() { [ "$(systemctl show -P NRestarts lwm2m-agent)" -ge 1 ]; }
 restarted() { [ "$(systemctl show -P NRestarts lwm2m-agent)" -ge 1 ] && systemctl is-active --quiet lwm2m-agent; }
 absent() { local found; found=$(find / -xdev -name '*lwm2m-agent*' -not -path '/proc/*' -not -path '/root/*' -not -path '/var/log/*' -not -path '/sys/*' -not -path '/var/lib/dpkg/info/*' 2>/dev/null); echo "$found"; [ -z "$found" ]; }
 exposed() { systemd-analyze security --no-pager --threshold=20 "$1"; }
+failed_often() { [ "$(systemctl show -P NRestarts lwm2m-agent-helper)" -ge 7 ]; }
 # ask USER: asks the root helper for something, as a user.
 # shellcheck disable=SC2016 # the program is in Perl
 ask() {
@@ -220,6 +221,17 @@ refuse "members of the group may not ask it" ask reader
 refuse "strangers do not reach it" ask stranger
 hold "root may" ask root
 hold "and it was done" grep -qx 05 /sys/class/leds/lamp/brightness
+mkdir -p /run/systemd/system/lwm2m-agent-helper.service.d
+printf '[Service]\nExecStart=\nExecStart=/bin/false\nRestartSec=100ms\n' >/run/systemd/system/lwm2m-agent-helper.service.d/fails.conf
+systemctl daemon-reload
+systemctl stop lwm2m-agent-helper.service 2>/dev/null # its socket stays
+ask root >/dev/null 2>&1 &
+asking=$!
+soon "a helper that does not come up is started again and again" failed_often
+rm -r /run/systemd/system/lwm2m-agent-helper.service.d
+systemctl daemon-reload
+wait "$asking"
+hold "and does what it was asked for when it does" test $? = 0
 rm /etc/lwm2m-agent/agent.d/60-lamp.toml
 echo 7 >/sys/class/leds/lamp/brightness # a file keeps what stands behind the digits that are written
 before=$(reloads)
