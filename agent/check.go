@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"lwm2m-agent/agent/bind"
 	"lwm2m-agent/agent/config"
@@ -17,7 +21,7 @@ import (
 
 // CheckRow is what Check found about one part.
 type CheckRow struct {
-	Part   string `json:"part"` // "sensor", "actuator", "server", "key", "application", "firmware", "modem", "location"
+	Part   string `json:"part"` // "file", "sensor", "actuator", "server", "key", "application", "firmware", "modem", "location"
 	Name   string `json:"name"`
 	Where  string `json:"where"` // "/dev/i2c-1 0x76", a URI
 	OK     bool   `json:"ok"`
@@ -52,6 +56,7 @@ func Check(ctx context.Context, path, stateDir string) ([]CheckRow, error) {
 	for _, w := range cfg.Warnings {
 		rows = append(rows, CheckRow{Part: "configuration", Name: w.Key, Where: w.File, Detail: w.Text})
 	}
+	rows = append(rows, checkFiles(cfg, filepath.Dir(path))...)
 	for i := range cfg.Servers {
 		rows = append(rows, checkServer(ctx, ssid(cfg.Servers[i].ShortServerID), &cfg.Servers[i].Account))
 		rows = append(rows, checkKey(cfg, ssid(cfg.Servers[i].ShortServerID), &cfg.Servers[i].Account)...)
@@ -87,6 +92,37 @@ func probes(ctx context.Context, cfg *config.Config, opts hw.Options) []CheckRow
 		rows = append(rows, probe(ctx, hw.RoleActuator, c, cfg.Actuators[i].Section, opts))
 	}
 	return rows
+}
+
+// checkFiles has a row for each file that root can read, who runs the check, and the service cannot, which has the group of the folder
+// of the configuration. There is none where that is root's: so is the service there.
+func checkFiles(cfg *config.Config, folder string) []CheckRow {
+	var of, s unix.Stat_t
+	if err := unix.Stat(folder, &of); err != nil || of.Gid == 0 {
+		return nil
+	}
+	files := slices.Concat(cfg.Files, cfg.KeyFiles)
+	if f := cfg.Firmware; f != nil {
+		files = append(append(files, f.Images.Keys...), f.CAFile)
+	}
+	slices.Sort(files)
+	var rows []CheckRow
+	for _, file := range slices.Compact(files) {
+		if err := unix.Stat(file, &s); err != nil || !rootOnly(&s, of.Gid) {
+			continue
+		}
+		if n, err := unix.Getxattr(file, "system.posix_acl_access", nil); err == nil && n > 0 { // which may open it to others
+			continue
+		}
+		rows = append(rows, CheckRow{Part: "file", Name: filepath.Base(file), Where: file, Detail: fmt.Sprintf(
+			"root can read it, the service cannot, which has the group of %s; run: chgrp --reference=%[1]s %[2]s; chmod 0640 %[2]s", folder, file)})
+	}
+	return rows
+}
+
+// rootOnly reports whether a file is root's, and neither a group, which may be root's alone, nor everybody can read it.
+func rootOnly(s *unix.Stat_t, group uint32) bool {
+	return s.Uid == 0 && s.Mode&0o004 == 0 && (s.Gid == 0 || s.Gid == group && s.Mode&0o040 == 0)
 }
 
 // checkServer looks whether there is a way to a server. Nothing is sent to it.

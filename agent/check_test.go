@@ -56,6 +56,28 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
+// TestFilesOfRoot: root, who checks, reads everything; what the service reads is told by owner, group and mode. TestInstalled has both.
+func TestFilesOfRoot(t *testing.T) {
+	const root, service, other = 0, 990, 991
+	for _, c := range []struct {
+		uid, gid, mode uint32
+		want           bool
+	}{
+		{root, root, 0o640, true},
+		{root, root, 0o600, true},
+		{root, root, 0o644, false},
+		{root, service, 0o640, false},
+		{root, service, 0o600, true},
+		{root, service, 0o604, false},
+		{root, other, 0o640, false}, // the service may have that group, too
+		{service, service, 0o600, false},
+	} {
+		if got := rootOnly(&unix.Stat_t{Uid: c.uid, Gid: c.gid, Mode: unix.S_IFREG | c.mode}, service); got != c.want {
+			t.Errorf("%d:%d %o: %v", c.uid, c.gid, c.mode, got)
+		}
+	}
+}
+
 // TestCheckKeepsMemory: a check reads keys too, which no core file may have.
 func TestCheckKeepsMemory(t *testing.T) {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {

@@ -46,6 +46,7 @@ type Config struct {
 	Socket   string
 
 	Files    []string   // what was read, in order
+	KeyFiles []string   // what was read of keys, certificates and tokens
 	Warnings []*Problem // what works but should not stay so, such as a key that everyone can read
 }
 

@@ -146,7 +146,11 @@ func (c *checker) source(src *source) *node {
 // config makes a configuration of what all sources together say.
 func (c *checker) config(root *node, sources []*source, opts Options, keys keyReader) (*Config, error) {
 	c.required(&schema, root, "")
-	b := builder{checker: *c, opts: opts, readKey: keys}
+	b := builder{checker: *c, opts: opts}
+	b.readKey = func(file string) ([]byte, bool, error) {
+		b.cfg.KeyFiles = append(b.cfg.KeyFiles, file)
+		return keys(file)
+	}
 	cfg := b.config(root)
 	cfg.StateDir = cmp.Or(opts.StateDir, DefaultStateDir)
 	cfg.Socket = cmp.Or(opts.Socket, DefaultSocket)

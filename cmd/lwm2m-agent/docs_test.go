@@ -89,7 +89,7 @@ var scripts = map[string]string{
 // triedElsewhere are programs by where is tried what documents tell to do with them.
 var triedElsewhere = map[string]string{
 	"apt": "TestInstalled", "systemctl": "TestInstalled", "ssh": "TestInstalled", "openssl": "TestInstalled", "chown": "TestInstalled", "opkg": "TestOpenWrt",
-	"mvn": "TestFirstConnection", "java": "TestFirstConnection", "umask": "TestFirstConnection",
+	"mvn": "TestFirstConnection", "java": "TestFirstConnection", "echo": "TestInstalled", "install": "TestInstalled",
 	"systemd-creds": "TestKeyFromCredential", "packaging/build.sh": "TestPackageIsReproducible",
 	// in sentences only
 	"journalctl": "TestInstalled", "systemd-analyze": "TestInstalled", "mmcli": "TestInstalled", "ubus": "TestOpenWrt", "wireshark": "TestCapture", "curl": "TestMetrics",

@@ -5,6 +5,7 @@ package install
 import (
 	"bytes"
 	_ "embed"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -96,7 +97,7 @@ func checkInstalled(t *testing.T, suite string) {
 	t.Helper()
 	payload, vendor := t.TempDir(), plaintest.NewSigner("vendor01")
 	for name, content := range map[string][]byte{
-		"trial.sh": trial, "old.deb": read(t, packaged(t, "amd64", "1.0", "*.deb")), "new.deb": read(t, packaged(t, "amd64", "1.1", "*.deb")),
+		"trial.sh": trial, "first.sh": firstConnection(t), "old.deb": read(t, packaged(t, "amd64", "1.0", "*.deb")), "new.deb": read(t, packaged(t, "amd64", "1.1", "*.deb")),
 		"vendor.pub": vendor.PublicKey(), "new.pkg": firmware(vendor, "new"), "foreign.pkg": firmware(plaintest.NewSigner("stranger"), "bad"),
 		"modem.at":   read(t, filepath.Join(workspace.Root(t), "modem/at/testdata/module/bg95.at")),
 		"managed.at": read(t, filepath.Join(workspace.Root(t), "test/modemmanager/testdata/modem.at")),
@@ -125,6 +126,18 @@ func checkInstalled(t *testing.T, suite string) {
 		t.Fatalf("boot the system: %v\n%s", err, out)
 	}
 	allHold(t, trial, out, "trial.log")
+}
+
+// firstConnection returns what docs/install.md tells to do on a gateway for a first connection, with the server on this machine.
+func firstConnection(t *testing.T) []byte {
+	t.Helper()
+	m := regexp.MustCompile("(?s)gateway, as root, the key:\n\n(    echo .*?)\n\nand `(/etc/\\S+)`.*?```toml\n(.*?)```\n\n(.*?)\n\n").
+		FindSubmatch(read(t, filepath.Join(workspace.Root(t), "docs/install.md")))
+	if m == nil {
+		t.Fatal("docs/install.md has no first connection")
+	}
+	toml := bytes.Replace(m[3], []byte("leshan.example.com"), []byte("127.0.0.1"), 1)
+	return fmt.Appendf(nil, "%s\ncat >%s <<'TOML'\n%sTOML\n%s\n", m[1], m[2], toml, m[4])
 }
 
 // debian returns the archive of a Debian of a suite with systemd, which is made once.

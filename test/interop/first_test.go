@@ -16,7 +16,7 @@ import (
 )
 
 // firstConnection finds in docs/install.md what is typed into Leshan's page and into a file of the gateway.
-var firstConnection = regexp.MustCompile("(?s)endpoint `([^`]+)`, Pre-Shared Key, identity `([^`]+)`, key `([^`]+)`.*?echo (\\S+) >/etc/lwm2m-agent/(keys/\\S+).*?```toml\\n(.*?)```")
+var firstConnection = regexp.MustCompile("(?s)endpoint `([^`]+)`, Pre-Shared Key, identity `([^`]+)`, key `([^`]+)`.*?echo (\\S+) \\| install .*? /etc/lwm2m-agent/(keys/\\S+).*?```toml\\n(.*?)```")
 
 // TestFirstConnection does what docs/install.md tells for a first connection, with the demo server that it names.
 func TestFirstConnection(t *testing.T) {

@@ -5,7 +5,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -58,7 +57,7 @@ func serve(ctx context.Context, open, secure string) error {
 		return err
 	}
 	known := new(server.Keys)
-	known.Add("gw-17", bytes.Repeat([]byte{0x17}, 16), "")
+	known.Add("gw-17", []byte{0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff}, "") // that of docs/install.md
 	s := server.New(server.Config{Shapes: model.Shapes(registry.Definitions())})
 	k := server.New(server.Config{Shapes: model.Shapes(registry.Definitions()), Keys: known})
 	listener, err := k.ListenSecure(closed)
