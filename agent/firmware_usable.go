@@ -2,7 +2,12 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/fota"
@@ -73,10 +78,27 @@ func (f *firmware) usable(ctx context.Context) error {
 	defer cancel()
 	if p, ok := f.slots.(prober); ok {
 		_, err := p.Probe(ctx)
-		return err
+		return errors.Join(err, f.place())
 	}
 	_, err := f.slots.Slots(ctx)
-	return err
+	return errors.Join(err, f.place())
+}
+
+// place looks whether a package could lie in the folder that the configuration names: a service may write to few folders (systemd.exec(5),
+// ProtectSystem=).
+func (f *firmware) place() error {
+	folder := f.cfg.Download
+	if folder == "" {
+		return nil
+	}
+	err := os.MkdirAll(folder, 0o700)
+	if err == nil {
+		err = unix.Access(folder, unix.W_OK|unix.X_OK)
+	}
+	if err != nil {
+		return fmt.Errorf("no package can be put into %s, which download in [firmware] names: %w; let the agent write there, by ReadWritePaths= of its service too, or name another folder", folder, err)
+	}
+	return nil
 }
 
 // lookAgain has watchSlots look, now or when it can.

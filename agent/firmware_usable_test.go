@@ -50,6 +50,28 @@ func TestUnusableBackend(t *testing.T) {
 	u.agent.await(t, health.FirmwareUnusable, true)
 }
 
+// TestNoPlaceForPackages: a folder for packages in which none can lie is told at the start, until one can. That a
+// read-only one is, TestInstalled shows.
+func TestNoPlaceForPackages(t *testing.T) {
+	disk := t.TempDir()
+	file := filepath.Join(disk, "firmware") // that is no folder
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	u := newUpdating(t, func(cfg *config.Config) { cfg.Firmware.Download = file })
+	want := "no package can be put into " + file + ", which download in [firmware] names: "
+	if trouble := u.agent.await(t, health.FirmwareUnusable, true); !strings.HasPrefix(trouble.Detail, want) || !strings.Contains(trouble.Detail, "ReadWritePaths=") {
+		t.Errorf("health says %q", trouble.Detail)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.agent.updates().Firmware(t.Context()); err != nil { // has it looked at again
+		t.Error(err)
+	}
+	u.agent.await(t, health.FirmwareUnusable, false)
+}
+
 // updater is the agent's.
 func (a *Agent) updater() *fota.Updater { return a.firmware.now.Load() }
 

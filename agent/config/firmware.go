@@ -95,7 +95,7 @@ var firmwareSection = section{
 		{name: "ca_file", kind: filePath, fallback: "the system's", help: "certificates in PEM that servers of packages are trusted by (https)"},
 		{name: "programs", kind: filePath, help: "command, also as boot: folder of the programs; docs/firmware-update.md says which"},
 		{name: "single_slot", kind: boolean, fallback: "false", help: "sysupgrade: must be true, since there is one slot, and no way back from a system that is bad"},
-		{name: "download", kind: filePath, fallback: `in the state directory; "` + SysupgradeDownload + `" for sysupgrade`, help: "folder where packages lie while they come; nothing else is in it"},
+		{name: "download", kind: filePath, fallback: `in the state directory; "` + SysupgradeDownload + `" for sysupgrade`, help: "folder where packages lie while they come; nothing else is in it. Who runs the agent must be let write there, by systemd too: docs/firmware-update.md says how"},
 		{name: "boot", kind: oneOf(string(FirmwareUBoot), string(FirmwareGRUB), string(FirmwareCommand)), help: "swupdate: what boots a slot, by the keys that the back end of this name has"},
 		{name: "socket", kind: filePath, fallback: `"/tmp/sockinstctrl"`, help: "swupdate: where its daemon listens"},
 		{name: "rauc_config", kind: filePath, fallback: "where RAUC looks for it", help: "rauc: its system.conf, which check reads"},

@@ -196,7 +196,7 @@ var kinds = []Kind{
 	},
 	{
 		Code: FirmwareUnusable, Severity: Error,
-		Text:   "this machine could not be updated as it is set up: what writes and boots slots does not answer, or not as updates need it",
+		Text:   "this machine could not be updated as it is set up: what writes and boots slots does not answer, or not as updates need it, or a package has no place to lie",
 		Remedy: "The text says what is missing and what helps, `lwm2m-agent check` too. The agent sees by itself that it was mended, at the latest after an hour; `lwm2m-agent firmware status` has it look at once.",
 	},
 }

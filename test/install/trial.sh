@@ -50,7 +50,7 @@ ask() {
   runuser -u "$1" -- perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Peer => "/run/lwm2m-agent/helper.sock") or die "$!\n";
     $s->print("{\"verb\":\"led\",\"led\":{\"name\":\"lamp\",\"attribute\":\"brightness\",\"value\":\"05\"}}\n"); my $a = <$s>; print $a; exit($a =~ /error/ ? 1 : 0)'
 }
-quiet() { local lines; lines=$(journalctl -q -p warning -u lwm2m-agent | grep -v "server-missing\|firmware update\|firmware-failed\|watchdog\|Watchdog\|signal ABRT\|core-dump\|Killing process\|Failed with result"); echo "$lines"; [ -z "$lines" ]; }
+quiet() { local lines; lines=$(journalctl -q -p warning -u lwm2m-agent | grep -v "server-missing\|firmware update\|firmware-failed\|firmware-unusable\|watchdog\|Watchdog\|signal ABRT\|core-dump\|Killing process\|Failed with result"); echo "$lines"; [ -z "$lines" ]; }
 # logged MATCH...: whether the agent has registered, by the fields of the journal.
 logged() { journalctl -q -o cat -u lwm2m-agent "$@" | grep '^registered short_server_id=101 '; }
 # visited NAME: has somebody outside look at the page in a browser, and waits until it is done.
@@ -269,10 +269,15 @@ head -c 16K /dev/zero | tee /boot/env0 >/boot/env1
 printf 'BOOT_ORDER=A B\nBOOT_A_LEFT=3\nBOOT_B_LEFT=3\n' >/root/env
 hold "a boot environment" fw_setenv -f /root/env -s /root/env
 install -m 0640 -g lwm2m-agent /root/vendor.pub /etc/lwm2m-agent/vendor.pub
-firmware() { printf '[firmware]\nbackend = "uboot"\nkeys = ["../vendor.pub"]\ncompatible = "lab"\n'; for slot in A B; do printf '[[firmware.slot]]\nname = "%s"\ndevices = ["rootfs=/boot/slots/%s.img"]\n' "$slot" "$slot"; done; }
+firmware() { printf '[firmware]\nbackend = "uboot"\ndownload = "/srv/firmware"\nkeys = ["../vendor.pub"]\ncompatible = "lab"\n'; for slot in A B; do printf '[[firmware.slot]]\nname = "%s"\ndevices = ["rootfs=/boot/slots/%s.img"]\n' "$slot" "$slot"; done; }
 firmware >/etc/lwm2m-agent/agent.d/60-firmware.toml
 chgrp lwm2m-agent /etc/lwm2m-agent/agent.d/60-firmware.toml
+install -d -m 0700 -o lwm2m-agent -g lwm2m-agent /srv/firmware
 hold "restart with slots" systemctl restart lwm2m-agent
+soon "a folder for packages that the service may not write to is told" sh -c 'lwm2m-agent status -json | grep "no package can be put into /srv/firmware.*: read-only file system"'
+printf '[Service]\nReadWritePaths=/srv/firmware\n' >/run/systemd/system/lwm2m-agent.service.d/download.conf
+systemctl daemon-reload
+hold "restart with that folder opened to it" systemctl restart lwm2m-agent
 slot() { lwm2m-agent firmware status | tee /dev/stderr | grep -qE "$1"; }
 phase() { lwm2m-agent status | tee /dev/stderr | grep -qE "^firmware: $1"; }
 boots() { fw_printenv | tee /dev/stderr | grep -qx "$1"; }
@@ -316,7 +321,7 @@ refuse "of that name only" tell lwm2m-agent '{"verb":"mark-slot","slot":{"name":
 refuse "members of the group may not" tell reader '{"verb":"mark-slot","slot":{"name":"A","good":true}}'
 chmod g+w /etc/lwm2m-agent/agent.d/60-firmware.toml
 refuse "nor is anything done by a configuration that the agent could write" tell lwm2m-agent '{"verb":"slots"}'
-rm -r /etc/lwm2m-agent/agent.d/60-firmware.toml /etc/lwm2m-agent/vendor.pub /run/systemd/system/lwm2m-agent.service.d /run/systemd/system/lwm2m-agent-helper.service.d /boot/slots
+rm -r /etc/lwm2m-agent/agent.d/60-firmware.toml /etc/lwm2m-agent/vendor.pub /run/systemd/system/lwm2m-agent.service.d /run/systemd/system/lwm2m-agent-helper.service.d /boot/slots /srv/firmware
 systemctl daemon-reload
 systemctl stop lwm2m-agent-helper.service 2>/dev/null
 hold "restart without slots" systemctl restart lwm2m-agent
