@@ -84,7 +84,7 @@ func observeModified(t *trial) {
 	// 3. Values change, one by a Write. C. The client notifies of both paths, not before pmin.
 	s.put("/1/0/5", "2000")
 	t.powers(3700, 125, 80)
-	w.changed(3*time.Second)
+	w.changed(3 * time.Second)
 	w.between(time.Second, 3*time.Second).says("/1/0/5=2000").has(voltage)
 	// 4. The server changes pmax. D. It gets 2.04. E. The client notifies as often as that says.
 	s.attach(voltage, "pmax=1")

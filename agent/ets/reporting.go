@@ -51,8 +51,8 @@ func observe(t *trial) {
 	volts, amperes := observePower(t.registered(conditions{}))
 	// 4. The values change. D. The client notifies, no earlier than pmin and no later than pmax.
 	t.powers(3700, 130, 79)
-	volts.changed(2*time.Second)
-	amperes.changed(3*time.Second)
+	volts.changed(2 * time.Second)
+	amperes.changed(3 * time.Second)
 	volts.between(time.Second, 2*time.Second).says(voltage + "/0=3700")
 	amperes.between(time.Second, 3*time.Second).says(current + "/0=130")
 	// 5. Nothing changes. E. The client notifies when pmax has passed.
@@ -157,7 +157,7 @@ func observeWithAttributes(t *trial) {
 	w := s.observe(voltage, t.several(), "pmin=1", "pmax=2")
 	// 2. A value changes. B. The client notifies after pmin.
 	t.powers(3700, 125, 80)
-	w.changed(2*time.Second)
+	w.changed(2 * time.Second)
 	w.between(time.Second, 2*time.Second).says(voltage + "/0=3700")
 	// 3. Nothing changes. C. The client notifies after pmax.
 	w.between(2*time.Second, 2*time.Second)
@@ -182,7 +182,7 @@ func observeOverride(t *trial) {
 	w := s.observe(voltage, t.several(), "pmin=1", "pmax=2")
 	// 3. A value changes. C. The client notifies as the parameters say.
 	t.powers(3700, 125, 80)
-	w.changed(2*time.Second)
+	w.changed(2 * time.Second)
 	w.between(time.Second, 2*time.Second).says(voltage + "/0=3700")
 	w.between(2*time.Second, 2*time.Second)
 	// 4. It discovers. D. What was attached is as it was.
