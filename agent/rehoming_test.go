@@ -204,11 +204,7 @@ func TestRehomingTriesAgain(t *testing.T) {
 	if got := a.tree.Instances(1); !slices.Equal(got, []uint16{7}) {
 		t.Errorf("accounts afterwards: %v", got)
 	}
-	for _, tr := range a.health.Troubles() {
-		if tr.Code == health.AccountsReverted {
-			t.Errorf("%+v", tr)
-		}
-	}
+	a.await(t, health.AccountsReverted, false)
 }
 
 // messages is a slog.Handler that passes on some lines.
