@@ -125,8 +125,6 @@ func TestResetWithoutOrder(t *testing.T) {
 	}
 }
 
-// TestResetCut: whenever the power goes, twice in a row even, a reset that was ordered comes to its
-// end at a next start, and one that was not is none.
 // TestNoReset: what cannot be read orders no reset. Nothing is erased for it.
 func TestNoReset(t *testing.T) {
 	for what, put := range map[string]func(string) error{
@@ -156,6 +154,8 @@ func TestNoReset(t *testing.T) {
 	}
 }
 
+// TestResetCut: whenever the power goes, twice in a row even, a reset that was ordered comes to its
+// end at a next start, and one that was not is none.
 func TestResetCut(t *testing.T) {
 	errCut := errors.New("the power is gone")
 	power := func(writes int) Options {
