@@ -71,10 +71,11 @@ func TestStoredSendFails(t *testing.T) {
 	simulate(t, small, func(l *lab) {
 		l.registered()
 		l.unmute()
-		tooLong, sends := true, 0
+		var well atomic.Bool
+		var sends atomic.Int64
 		l.server.set(func(s *scripted) {
 			s.script = func(c call) *coap.Message {
-				if sends++; c.path == "/dp" && tooLong && sends < 100 { // else a fault would not end
+				if n := sends.Add(1); c.path == "/dp" && !well.Load() && n < 100 { // else a fault would not end
 					return &coap.Message{Code: coap.Changed, Payload: make([]byte, 2000)}
 				}
 				return nil
@@ -87,7 +88,7 @@ func TestStoredSendFails(t *testing.T) {
 			l.t.Errorf("%d Sends", n)
 		}
 		l.wantQueued(1)
-		tooLong = false
+		well.Store(true)
 		l.after(time.Minute)
 		wantSame(l.t, "sent", l.deposits(began), "1m5s 5700=21")
 		l.wantQueued(0)
