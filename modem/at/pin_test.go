@@ -1,6 +1,7 @@
 package at
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,30 +129,30 @@ func TestPINOfCards(t *testing.T) {
 // TestPINBeforeTheCardIsKnown: while a module does not tell the number of the card yet, the PIN waits; a card that it never tells of is given it all the
 // same. A wrong one is given once.
 func TestPINBeforeTheCardIsKnown(t *testing.T) {
-	for name, told := range map[string]int{"soon": 3, "never": 1000} {
+	for name, told := range map[string]int64{"soon": 3, "never": 1000} {
 		synctest.Test(t, func(t *testing.T) {
 			d := newDesk(t, "bg95", func(c *Config) { c.PIN = modem.NewPIN("4711", nil, nil) })
-			given, asked := 0, 0
+			var given, asked atomic.Int64
 			d.sim.Set("AT+CPIN?", "+CPIN: SIM PIN", "OK")
 			d.sim.Handle("AT+CCID", func(string) string {
-				if asked++; asked < told {
+				if asked.Add(1) < told {
 					return "+CME ERROR: 14"
 				}
 				return "+CCID: 89490200001234567890\nOK"
 			})
 			d.sim.Handle(`AT+CPIN="4711"`, func(string) string {
-				given++
+				given.Add(1)
 				return "+CME ERROR: 16"
 			})
 			_ = d.sim.Say("RDY")
 			synctest.Wait()
-			if given != 0 {
+			if given.Load() != 0 {
 				t.Errorf("%s: given at once", name)
 			}
 			time.Sleep(simTries * simPause)
 			_ = d.sim.Say("+CPIN: SIM PIN")
-			if s, _ := d.look(); given != 1 || !s.SIM.PINRefused {
-				t.Errorf("%s: given %d times, %+v", name, given, s.SIM)
+			if s, _ := d.look(); given.Load() != 1 || !s.SIM.PINRefused {
+				t.Errorf("%s: given %d times, %+v", name, given.Load(), s.SIM)
 			}
 		})
 	}
