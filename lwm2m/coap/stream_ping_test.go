@@ -128,6 +128,7 @@ func TestStreamPingsAreBounded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			peer.expect(t, ping)
 			k.cancel()
 		}
 		if err := c.Ping(t.Context()); !errors.Is(err, ErrQueueFull) {
