@@ -300,6 +300,7 @@ func (k *apnKeeper) reconcile(ctx context.Context) error {
 func (k *apnKeeper) settle(ctx context.Context, may func() bool) error {
 	k.setting.Lock()
 	defer k.setting.Unlock()
+	configures := k.wishes.configureCount()
 	k.mu.Lock()
 	want, ready, bearers, states := k.want, k.ready, k.bearers, k.taken
 	k.mu.Unlock()
@@ -335,7 +336,7 @@ func (k *apnKeeper) settle(ctx context.Context, may func() bool) error {
 	if want != "" {
 		return nil
 	}
-	return errors.Join(k.wishes.unconfigure(ctx, next.CID), k.keep(nil))
+	return errors.Join(k.wishes.unconfigure(ctx, next.CID, configures), k.keep(nil))
 }
 
 // present returns the connection whose APN is set, as it is; false if that is not known: what nobody has read cannot be brought back.

@@ -23,8 +23,9 @@ type Wishes struct {
 	log   *slog.Logger
 	turn  chan struct{} // held by who tells the modem something of it
 
-	mu  sync.Mutex
-	now wished
+	mu         sync.Mutex
+	now        wished
+	configures int // how often configure was called
 }
 
 func newWishes(name string, kept *store.Store, log *slog.Logger) *Wishes {
@@ -175,6 +176,7 @@ func (w *Wishes) profile(cid int, apn string) *wishedBearer {
 func (w *Wishes) configure(ctx context.Context, cid int, old *modem.Bearer, p modem.Profile) (undo func(context.Context) error, err error) {
 	var before []wishedBearer
 	err = w.note(ctx, func(now *wished) {
+		w.configures++
 		before = now.Configured[cid]
 		now.configure(cid, *now.with(cid, old.APN, modem.Profile{APN: old.APN, Type: old.Type}), *now.with(cid, old.APN, p))
 	})
@@ -183,12 +185,27 @@ func (w *Wishes) configure(ctx context.Context, cid int, old *modem.Bearer, p mo
 	}, err
 }
 
-// unconfigure takes away what was configured for a context, if there is anything: its APN is not the configuration's any more.
-func (w *Wishes) unconfigure(ctx context.Context, cid int) error {
+// unconfigure takes away what was configured for a context, if there is anything: its APN is not the configuration's any more. What configure has
+// entered since it was called so often is of the next trial, and stays.
+func (w *Wishes) unconfigure(ctx context.Context, cid, configures int) error {
 	if w == nil || len(w.present().Configured[cid]) == 0 {
 		return nil
 	}
-	return w.note(ctx, func(now *wished) { now.configure(cid) })
+	return w.note(ctx, func(now *wished) {
+		if w.configures == configures {
+			now.configure(cid)
+		}
+	})
+}
+
+// configureCount returns how often configure was called.
+func (w *Wishes) configureCount() int {
+	if w == nil {
+		return 0
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.configures
 }
 
 // note is set of what the modem is told later.

@@ -21,7 +21,8 @@ type logins struct {
 	CellularModem
 	told    []string
 	fail    error
-	refuses error // profiles
+	refuses error  // profiles
+	during  func() // while it connects
 }
 
 func (l *logins) SetProfile(_ context.Context, cid int, p modem.Profile) error {
@@ -47,6 +48,9 @@ func (l *logins) SetPSM(_ context.Context, p modem.PSM) error {
 
 func (l *logins) Reconnect(_ context.Context, cid int) error {
 	l.told = append(l.told, fmt.Sprintf("connect %d", cid))
+	if l.during != nil {
+		l.during()
+	}
 	return l.fail
 }
 
@@ -257,5 +261,41 @@ func TestConfiguredLogin(t *testing.T) {
 	sim.want(t, "back to that of the file", "set 1 new.lab IPv6 u p", "connect 1", "set 1 file.lab for anybody", "connect 1")
 	if err := undo(t.Context()); err != nil || len(k.wishes.present().Configured) > 0 {
 		t.Errorf("a request that was taken back leaves %+v, %v", k.wishes.present(), err)
+	}
+}
+
+// TestWrittenWhileTheModemGoesBack: an APN with a login that a server writes while the modem goes back from another is told with it.
+func TestWrittenWhileTheModemGoesBack(t *testing.T) {
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	log, sim := slog.New(slog.DiscardHandler), &logins{}
+	k := &apnKeeper{modem: sim, name: "wwan", store: st, log: log, now: time.Now, news: make(chan struct{}, 1), wishes: newWishes("wwan", st, log)}
+	state := modem.State{Presence: modem.Ready, Bearers: []modem.Bearer{{CID: 1, APN: "iot.lab", Type: modem.IPv4, Active: true}}}
+	k.take(&state)
+	write := func(apn, user string) {
+		p := modem.Profile{APN: apn, Type: modem.IPv6, Login: &modem.Login{Authentication: modem.CHAP, User: user, Password: "p"}}
+		if _, err := k.wishes.configure(t.Context(), 1, &state.Bearers[0], p); err != nil {
+			t.Error(err)
+		}
+	}
+	set := func(apn string) {
+		if err := k.set(t.Context(), apn); err != nil {
+			t.Error(err)
+		}
+	}
+	write("new.lab", "u")
+	set("new.lab")
+	sim.during = func() { write("next.lab", "v") }
+	set("")
+	sim.during = nil
+	set("next.lab")
+	sim.want(t, "all", "set 1 new.lab IPv6 u p", "connect 1", "set 1 iot.lab for anybody", "connect 1", "set 1 next.lab IPv6 v p", "connect 1")
+	set("")
+	sim.want(t, "back", "set 1 iot.lab for anybody", "connect 1")
+	if now := k.wishes.present(); len(now.Configured) > 0 {
+		t.Errorf("%+v is left", now)
 	}
 }
