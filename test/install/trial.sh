@@ -298,6 +298,7 @@ hold "and was made the one that boots, and forbidden again" boots 'BOOT_ORDER=A'
 hold "the package once more" lwm2m-agent firmware install /root/new.pkg
 for _ in $(seq 500); do phase installing >/dev/null 2>&1 && break; done
 helper=$(systemctl show -P MainPID lwm2m-agent-helper)
+hold "a helper that is told to end alone, without what it runs" test "$(systemctl show -P KillMode lwm2m-agent-helper)" = mixed
 kill -STOP "$helper"
 hold "is being written" phase installing
 hold "while the agent's own package is installed again, for which systemd tells the helper to end, and has it go on" dpkg -i /root/old.deb
