@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
+
+	"lwm2m-agent/test/process"
 )
 
 func TestLED(t *testing.T) {
@@ -73,7 +73,7 @@ func TestLED(t *testing.T) {
 // error that says so.
 func TestLEDByHelper(t *testing.T) {
 	if os.Geteuid() == 0 {
-		asNobody(t)
+		process.AsNobody(t)
 		return
 	}
 	sys := sysTree(t, map[string]string{
@@ -101,17 +101,5 @@ func TestLEDByHelper(t *testing.T) {
 	}
 	if err := end(); err != nil {
 		t.Error(err)
-	}
-}
-
-// asNobody runs the test in a process of a user who may not write everything, as root may.
-func asNobody(t *testing.T) {
-	t.Helper()
-	const nobody = 65534
-	c := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.v", "-test.run=^"+t.Name()+"$")
-	c.Env, c.Dir = append(os.Environ(), "TMPDIR=/tmp"), "/" // where every user may write
-	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
-		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"lwm2m-agent/test/process"
 )
 
 // pwmTree is a chip with a channel that was exported and one that was not.
@@ -169,7 +171,7 @@ func TestPWMFaults(t *testing.T) {
 // why that was not done is said.
 func TestPWMByHelper(t *testing.T) {
 	if os.Geteuid() == 0 {
-		asNobody(t)
+		process.AsNobody(t)
 		return
 	}
 	p := newPWMTree(t, "0", "0", "normal", "0")
@@ -207,7 +209,7 @@ func TestPWMByHelper(t *testing.T) {
 // TestPWMOrder: whatever the channel was, what is written to it comes in an order that the kernel takes.
 func TestPWMOrder(t *testing.T) {
 	if os.Geteuid() == 0 {
-		asNobody(t)
+		process.AsNobody(t)
 		return
 	}
 	for name, was := range map[string][4]string{

@@ -110,7 +110,7 @@ func (p *PIN) Settle(card string) {
 	p.save()
 }
 
-// PINTries is how many a card has that has not been given a wrong one since the last right one.
+// PINTries is how many a card has that has not been given a wrong one since the last right one (3GPP TS 51.011, clause 8.9).
 const PINTries = 3
 
 // Give has a card be given the PIN, if it may be. It reports whether it was. That it is in doubt is kept before, so that whoever ends the program meanwhile

@@ -196,18 +196,26 @@ func TestNoTrialOfWhatIsRefused(t *testing.T) {
 	}
 }
 
-// TestConfiguredLogin: what a server writes with an APN is told with it, and what belonged to the APN before returns with that, be it the modem's own, one
-// that a server had written, or one of the configuration's file. An APN that is written alone keeps the login.
-func TestConfiguredLogin(t *testing.T) {
+// keeperOf keeps the APN of a modem that is connected with "iot.lab", which it says in state.
+func keeperOf(t *testing.T, sim *logins) (k *apnKeeper, state *modem.State) {
+	t.Helper()
 	st, err := store.Open(t.TempDir(), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer st.Close()
-	log, sim := slog.New(slog.DiscardHandler), &logins{}
-	k := &apnKeeper{modem: sim, name: "wwan", store: st, log: log, now: time.Now, news: make(chan struct{}, 1), wishes: newWishes("wwan", st, log)}
-	state := modem.State{Presence: modem.Ready, Bearers: []modem.Bearer{{CID: 1, APN: "iot.lab", Type: modem.IPv4, Active: true}}}
-	k.take(&state)
+	t.Cleanup(func() { st.Close() })
+	log := slog.New(slog.DiscardHandler)
+	k = &apnKeeper{modem: sim, name: "wwan", store: st, log: log, now: time.Now, news: make(chan struct{}, 1), wishes: newWishes("wwan", st, log)}
+	state = &modem.State{Presence: modem.Ready, Bearers: []modem.Bearer{{CID: 1, APN: "iot.lab", Type: modem.IPv4, Active: true}}}
+	k.take(state)
+	return k, state
+}
+
+// TestConfiguredLogin: what a server writes with an APN is told with it, and what belonged to the APN before returns with that, be it the modem's own, one
+// that a server had written, or one of the configuration's file. An APN that is written alone keeps the login.
+func TestConfiguredLogin(t *testing.T) {
+	sim := &logins{}
+	k, state := keeperOf(t, sim)
 	login := func(user string) *modem.Login {
 		return &modem.Login{Authentication: modem.CHAP, User: user, Password: "p"}
 	}
@@ -243,7 +251,7 @@ func TestConfiguredLogin(t *testing.T) {
 	kept("new.lab")
 	write("third.lab", login("v"), nil)
 	sim.want(t, "another login", "set 1 third.lab IPv6 v p", "connect 1")
-	k.wishes = newWishes("wwan", st, log) // the power is cut
+	k.wishes = newWishes("wwan", k.store, k.log) // the power is cut
 	set("new.lab")
 	sim.want(t, "back to one that a server has written", "set 1 new.lab IPv6 u p", "connect 1")
 	write("fourth.lab", nil, nil)
@@ -254,7 +262,7 @@ func TestConfiguredLogin(t *testing.T) {
 	sim.want(t, "without one in the configuration", "set 1 iot.lab for anybody", "connect 1")
 
 	state.Bearers[0] = modem.Bearer{CID: 1, APN: "file.lab", Type: modem.IPv4, Active: true}
-	k.take(&state)
+	k.take(state)
 	set("file.lab")
 	undo := write("new.lab", login("u"), nil)
 	set("file.lab")
@@ -266,15 +274,8 @@ func TestConfiguredLogin(t *testing.T) {
 
 // TestWrittenWhileTheModemGoesBack: an APN with a login that a server writes while the modem goes back from another is told with it.
 func TestWrittenWhileTheModemGoesBack(t *testing.T) {
-	st, err := store.Open(t.TempDir(), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
-	log, sim := slog.New(slog.DiscardHandler), &logins{}
-	k := &apnKeeper{modem: sim, name: "wwan", store: st, log: log, now: time.Now, news: make(chan struct{}, 1), wishes: newWishes("wwan", st, log)}
-	state := modem.State{Presence: modem.Ready, Bearers: []modem.Bearer{{CID: 1, APN: "iot.lab", Type: modem.IPv4, Active: true}}}
-	k.take(&state)
+	sim := &logins{}
+	k, state := keeperOf(t, sim)
 	write := func(apn, user string) {
 		p := modem.Profile{APN: apn, Type: modem.IPv6, Login: &modem.Login{Authentication: modem.CHAP, User: user, Password: "p"}}
 		if _, err := k.wishes.configure(t.Context(), 1, &state.Bearers[0], p); err != nil {

@@ -7,13 +7,13 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"lwm2m-agent/test/process"
 )
 
 // secrets are in every file that used has.
@@ -204,7 +204,7 @@ func TestResetCut(t *testing.T) {
 // TestResetStepsOver: what the agent's user may not overwrite, list or remove does not keep a reset from its end, and is told.
 func TestResetStepsOver(t *testing.T) {
 	if os.Geteuid() == 0 { // whom no permission stops
-		asNobody(t)
+		process.AsNobody(t)
 		return
 	}
 	dir := used(t)
@@ -248,17 +248,5 @@ func TestResetStepsOver(t *testing.T) {
 	s = mustOpen(t, dir, Options{})
 	if d := cmp.Diff(records{own: s.records[own], Meta: {"endpoint": []byte("gw")}, Values: {"lock": []byte("1")}}, s.records); d != "" {
 		t.Error(d)
-	}
-}
-
-// asNobody runs the test in a process of a user who may not read and write everything, as root may.
-func asNobody(t *testing.T) {
-	t.Helper()
-	const nobody = 65534
-	c := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.v", "-test.run=^"+t.Name()+"$")
-	c.Env, c.Dir = append(os.Environ(), "TMPDIR=/tmp"), "/" // where every user may write
-	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
-		t.Errorf("%v: %s", err, out)
 	}
 }
