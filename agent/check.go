@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 
 	"lwm2m-agent/agent/bind"
 	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/control"
 	"lwm2m-agent/agent/keys"
 	"lwm2m-agent/hw"
 	"lwm2m-agent/lwm2m/client"
@@ -95,7 +98,7 @@ func probes(ctx context.Context, cfg *config.Config, opts hw.Options) []CheckRow
 }
 
 // checkFiles has a row for each file that root can read, who runs the check, and the service cannot, which has the group of the folder
-// of the configuration. There is none where that is root's: so is the service there.
+// of the configuration, or that others can read. There is none where that folder is root's: so is the service there.
 func checkFiles(cfg *config.Config, folder string) []CheckRow {
 	var of, s unix.Stat_t
 	if err := unix.Stat(folder, &of); err != nil || of.Gid == 0 {
@@ -106,7 +109,7 @@ func checkFiles(cfg *config.Config, folder string) []CheckRow {
 		files = append(append(files, f.Images.Keys...), f.CAFile)
 	}
 	slices.Sort(files)
-	var rows []CheckRow
+	rows := checkReaders(slices.Compact(slices.Sorted(slices.Values(cfg.KeyFiles))))
 	for _, file := range slices.Compact(files) {
 		if err := unix.Stat(file, &s); err != nil || !rootOnly(&s, of.Gid) {
 			continue
@@ -118,6 +121,29 @@ func checkFiles(cfg *config.Config, folder string) []CheckRow {
 			"root can read it, the service cannot, which has the group of %s; run: chgrp --reference=%[1]s %[2]s; chmod 0640 %[2]s", folder, file)})
 	}
 	return rows
+}
+
+// checkReaders has a row for each key file that is open to the group whose members may only read at the control socket. The service
+// is in it: former versions had it read its files by that group.
+func checkReaders(files []string) []CheckRow {
+	group, err := user.LookupGroup(control.GroupReading)
+	if err != nil {
+		return nil
+	}
+	var rows []CheckRow
+	for _, file := range files {
+		var s unix.Stat_t
+		if err := unix.Stat(file, &s); err == nil && openTo(&s, group.Gid) {
+			rows = append(rows, CheckRow{Part: "file", Name: filepath.Base(file), Where: file, Detail: fmt.Sprintf(
+				"members of group %s can read it, who may ask for status and values only; run: chgrp %s %s", group.Name, control.GroupService, file)})
+		}
+	}
+	return rows
+}
+
+// openTo reports whether a file can be read by a group, and not by everybody.
+func openTo(s *unix.Stat_t, group string) bool {
+	return strconv.FormatUint(uint64(s.Gid), 10) == group && s.Mode&0o044 == 0o040
 }
 
 // rootOnly reports whether a file is root's, and neither a group, which may be root's alone, nor everybody can read it.

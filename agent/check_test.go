@@ -78,6 +78,24 @@ func TestFilesOfRoot(t *testing.T) {
 	}
 }
 
+// TestFilesOfReaders: what is open to those who may read at the control socket, and not to everybody, is told. TestInstalled has it.
+func TestFilesOfReaders(t *testing.T) {
+	const reading, service = 990, 991
+	for _, c := range []struct {
+		gid, mode uint32
+		want      bool
+	}{
+		{reading, 0o640, true},
+		{reading, 0o600, false},
+		{reading, 0o644, false}, // no secret
+		{service, 0o640, false},
+	} {
+		if got := openTo(&unix.Stat_t{Gid: c.gid, Mode: unix.S_IFREG | c.mode}, "990"); got != c.want {
+			t.Errorf("%d %o: %v", c.gid, c.mode, got)
+		}
+	}
+}
+
 // TestCheckKeepsMemory: a check reads keys too, which no core file may have.
 func TestCheckKeepsMemory(t *testing.T) {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {

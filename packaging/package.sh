@@ -46,7 +46,7 @@ debian() {
   env "$@" packaging/build.sh "$WORK/lwm2m-agent"
   nfpm_package deb "$arch" "lwm2m-agent_${VERSION}_$arch.deb"
   mkdir "$WORK/$name"
-  cp "$WORK/lwm2m-agent" packaging/agent.toml systemd/lwm2m-agent.* "$WORK"/objects/*.xml "$WORK/papers/copyright" "$WORK/papers/sbom.cdx.json" "$WORK/$name/"
+  cp "$WORK/lwm2m-agent" packaging/agent.toml systemd/lwm2m-agent.* systemd/sysusers.conf "$WORK"/objects/*.xml "$WORK/papers/copyright" "$WORK/papers/sbom.cdx.json" "$WORK/$name/"
   tar -c -C "$WORK" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX "$name" |
     gzip -9n >"$dir/$name.tar.gz"
 }

@@ -14,10 +14,12 @@ import (
 )
 
 // The groups whose members may use the control socket. Those of the second one
-// need to be in the first as well, which the socket's file belongs to.
+// need to be in the first as well, which the socket's file belongs to. Neither may
+// read keys and configuration: the service does by a group of its own.
 const (
 	GroupReading  = "lwm2m-agent"
 	GroupChanging = "lwm2m-agent-admin"
+	GroupService  = "lwm2m-agent-service"
 )
 
 // peer is who is at the other end of a connection, as the kernel says.

@@ -118,7 +118,7 @@ func namedTwice(info fs.FileInfo) bool {
 }
 
 // secretModeIn returns the mode of a file with a key: for its owner alone, and for the
-// group to read where the folder is open to it, as that of a package is to the agent's.
+// group to read where the folder is open to it, as that of a package is to the service's.
 func secretModeIn(dir string) fs.FileMode {
 	info, err := os.Stat(dir)
 	if err != nil || info.Mode().Perm()&0o050 != 0o050 || info.Mode().Perm()&0o020 != 0 {

@@ -85,7 +85,7 @@ func TestPSK(t *testing.T) {
 	}
 }
 
-// TestGroup: in a package's folder, root's and open to the agent's group, that group can
+// TestGroup: in a package's folder, root's and open to the service's group, that group can
 // read keys; nobody else can.
 func TestGroup(t *testing.T) {
 	for mode, want := range map[fs.FileMode]fs.FileMode{0o700: 0o600, 0o750: 0o640, 0o755: 0o640, 0o770: 0o600, 0o711: 0o600} {

@@ -156,7 +156,7 @@ the configuration; every key stands there with its meaning
 more of it; what comes later in the alphabet wins
 .TP
 .I /etc/lwm2m-agent/keys/
-keys, which only root and the group lwm2m-agent may read
+keys, which only root and the service may read
 .TP
 .I /var/lib/lwm2m-agent/
 what the agent keeps

@@ -76,7 +76,7 @@ func TestDevices(t *testing.T) {
 	d.AddRegisters(t, map[uint16]*playback.File{0x4a: recording(t, "lm75")})
 	d.AddLines(t, "cabinet", "DOOR", "RELAY")
 	d.Run(t, "! grep -E 'ttyUSB|ttyACM|iio' /proc/devices")
-	d.Run(t, fmt.Sprintf("f=/etc/lwm2m-agent/agent.d/60-devices.toml; cat >$f <<'TOML'\n%sTOML\nchgrp lwm2m-agent $f; systemctl start lwm2m-agent", devicesToml))
+	d.Run(t, fmt.Sprintf("f=/etc/lwm2m-agent/agent.d/60-devices.toml; cat >$f <<'TOML'\n%sTOML\nchgrp lwm2m-agent-service $f; systemctl start lwm2m-agent", devicesToml))
 	d.Run(t, "modprobe ftdi_sio") // as when the modem is plugged in
 	t.Run("names", d.names)
 	t.Run("use", d.use)
@@ -185,7 +185,7 @@ func (d installed) use(t *testing.T) {
 func (d installed) late(t *testing.T) {
 	d.soon(t, "lwm2m-agent status", "actuator-failing")
 	d.AddLines(t, "late", "LATE")
-	d.soon(t, "getfacl -p /dev/gpiochip1", "group:lwm2m-agent:rw-")
+	d.soon(t, "getfacl -p /dev/gpiochip1", "user:lwm2m-agent:rw-")
 	d.soon(t, "lwm2m-agent write /3306/1/5850 true && lwm2m-agent read /3306/1/5850", "true")
 }
 
@@ -226,7 +226,10 @@ func (d installed) opens(t *testing.T, device, user string, within bool) string 
 	}
 	groups := "--clear-groups"
 	if user == "lwm2m-agent" {
-		groups = "--groups dialout,systemd-journal" // SupplementaryGroups=
+		groups = "--groups lwm2m-agent-service,dialout,systemd-journal" // SupplementaryGroups=
+	}
+	if user == "reader" {
+		groups = "--groups lwm2m-agent"
 	}
 	out, _ := d.Try(t, fmt.Sprintf("sh -c '%sLC_ALL=C exec setpriv --reuid %s --regid %[2]s %s dd count=0 status=none if=%s'", command, user, groups, device))
 	_, reason, failed := strings.Cut(strings.TrimSpace(out), "': ")
@@ -245,8 +248,10 @@ func (d installed) others(t *testing.T) {
 		filtered = "Operation not permitted"   // by the unit: root is refused, too
 		reached  = "No such device or address" // by the driver, which has no such device
 	)
-	d.Run(t, `useradd stranger; number() { sed -n "s/^ *\([0-9]*\) $1\$/\1/p" /proc/devices; }
+	d.Run(t, `useradd stranger; useradd reader; number() { sed -n "s/^ *\([0-9]*\) $1\$/\1/p" /proc/devices; }
 		mknod /dev/spidev9.0 c $(number spi) 9; mknod /dev/iio:device9 c $(number iio) 9; chmod 666 /dev/spidev9.0 /dev/iio:device9`)
+	// Former versions opened devices to the group of those who may read: an upgrade takes that back.
+	d.Run(t, "setfacl -m g:lwm2m-agent:rw /dev/i2c-1 && DPKG_MAINTSCRIPT_PACKAGE=lwm2m-agent /var/lib/dpkg/info/lwm2m-agent.postinst configure 1.0")
 	for _, c := range []struct {
 		device, user string
 		within       bool
@@ -266,6 +271,8 @@ func (d installed) others(t *testing.T) {
 		{"/dev/i2c-1", "stranger", false, refused},
 		{"/dev/gpiochip0", "stranger", false, refused},
 		{"/dev/ttyUSB0", "stranger", false, refused},
+		{"/dev/i2c-1", "reader", false, refused},
+		{"/dev/gpiochip0", "reader", false, refused},
 	} {
 		if got := d.opens(t, c.device, c.user, c.within); got != c.want {
 			t.Errorf("%s as %s, in the service: %v: %q, want %q", c.device, c.user, c.within, got, c.want)

@@ -112,14 +112,18 @@ hold "no port is open" test -z "$(ss -Htulnp 2>/dev/null | grep lwm2m-agent)"
 hold "what docs/install.md tells to type" sh -e /root/first.sh
 soon "makes a first connection" registers_securely 0
 owned() { [ "$(stat -c '%U:%G %a' "$1")" = "$2" ]; }
-hold "with a key for the agent and nobody else" owned /etc/lwm2m-agent/keys/gw-17.psk "root:lwm2m-agent 640"
-hold "what is made in its folders belongs to its group" owned /etc/lwm2m-agent/agent.d/50-server.toml "root:lwm2m-agent 644"
+hold "with a key for the agent and nobody else" owned /etc/lwm2m-agent/keys/gw-17.psk "root:lwm2m-agent-service 640"
+refuse "nor for those who may read the status" runuser -u reader -- cat /etc/lwm2m-agent/keys/gw-17.psk
+refuse "who read no configuration either" runuser -u reader -- cat /etc/lwm2m-agent/agent.d/50-server.toml
+hold "what is made in its folders belongs to its group" owned /etc/lwm2m-agent/agent.d/50-server.toml "root:lwm2m-agent-service 644"
 chmod 0600 /etc/lwm2m-agent/agent.d/50-server.toml
 fails() { lwm2m-agent check | tee /dev/stderr | grep -qE "^FAILS +file +${1##*/} +$1$"; }
 hold "check by root tells what only root can read" fails /etc/lwm2m-agent/agent.d/50-server.toml
 refuse "and nothing else" fails /etc/lwm2m-agent/keys/gw-17.psk
 chgrp root /etc/lwm2m-agent/keys/gw-17.psk
 hold "keys too" fails /etc/lwm2m-agent/keys/gw-17.psk
+chgrp lwm2m-agent /etc/lwm2m-agent/keys/gw-17.psk
+hold "and those that are open to who may read the status" fails /etc/lwm2m-agent/keys/gw-17.psk
 rm /etc/lwm2m-agent/agent.d/50-server.toml /etc/lwm2m-agent/keys/gw-17.psk
 hold "restart without that server" systemctl restart lwm2m-agent
 
@@ -142,7 +146,7 @@ mkdir -p /run/systemd/system/lwm2m-agent.service.d
 printf '[Service]\nLoadCredential=gw-17.psk:/root/gw-17.psk\n' >/run/systemd/system/lwm2m-agent.service.d/key.conf
 systemctl daemon-reload
 printf '[[server]]\nshort_server_id = 102\nuri = "coaps://127.0.0.1:5684"\nlifetime = "5m"\nidentity = "gw-17"\nkey_file = "credential:gw-17.psk"\n' >/etc/lwm2m-agent/agent.d/55-secure.toml
-chgrp lwm2m-agent /etc/lwm2m-agent/agent.d/55-secure.toml
+chgrp lwm2m-agent-service /etc/lwm2m-agent/agent.d/55-secure.toml
 registered=$(times '^registered .* secure$') read=$(times '^read /3/0/0 secure: \[.*<nil>$') ended=$(times '^deregistered .* secure$')
 hold "restart with a credential" systemctl restart lwm2m-agent
 soon "a server that knows the key sees the registration" registers_securely "$registered"
@@ -159,7 +163,7 @@ soon "whose registration ends" deregisters_securely "$ended"
 # The page, as somebody sees it who forwards its socket to his own machine.
 cp /root/peer /usr/local/bin/peer
 printf '[metrics]\nlisten = "unix:/run/lwm2m-agent/local/metrics.sock"\n[page]\nlisten = "unix:/run/lwm2m-agent/local/page.sock"\n[[actuator]]\nname = "relay"\ndriver = "sim"\n' >/etc/lwm2m-agent/agent.d/60-page.toml
-chgrp lwm2m-agent /etc/lwm2m-agent/agent.d/60-page.toml
+chgrp lwm2m-agent-service /etc/lwm2m-agent/agent.d/60-page.toml
 hold "restart with a page" systemctl restart lwm2m-agent
 soon "members of the group reach it" reaches reader page
 refuse "strangers do not" reaches stranger page
@@ -169,9 +173,10 @@ hold "still no port is open" test -z "$(ss -Htulnp 2>/dev/null | grep lwm2m-agen
 setpriv --reuid reader --regid reader --init-groups peer forward /srv/outside/page.sock /run/lwm2m-agent/local/page.sock &
 forward=$!
 hold "a browser sees the page, which changes nothing" visited shown
-install -m 0640 -g lwm2m-agent /srv/outside/token /etc/lwm2m-agent/keys/page.token
+install -m 0640 -g lwm2m-agent-service /srv/outside/token /etc/lwm2m-agent/keys/page.token
 printf '[page]\ntoken_file = "../keys/page.token"\nwrite = true\n' >/etc/lwm2m-agent/agent.d/61-token.toml
-chgrp lwm2m-agent /etc/lwm2m-agent/agent.d/61-token.toml
+chgrp lwm2m-agent-service /etc/lwm2m-agent/agent.d/61-token.toml
+refuse "those who may read do not see the token" runuser -u reader -- cat /etc/lwm2m-agent/keys/page.token
 hold "restart with a token" systemctl restart lwm2m-agent
 soon "the page is there" reaches reader page
 hold "a browser with the token switches the relay" visited operated
@@ -188,7 +193,7 @@ says() { lwm2m-agent status | tee /dev/stderr | grep -q "$1"; }
 modem=$!
 soon "a modem is there" test -s /root/modem.log
 printf '[[modem]]\nname = "wwan"\ndriver = "at"\nport = "%s"\n' "$(cat /root/modem.log)" >/etc/lwm2m-agent/agent.d/60-modem.toml
-chgrp lwm2m-agent /etc/lwm2m-agent/agent.d/60-modem.toml
+chgrp lwm2m-agent-service /etc/lwm2m-agent/agent.d/60-modem.toml
 hold "restart with a modem" systemctl restart lwm2m-agent
 soon "it is used by the service" says '^modem wwan, ready: Quectel BG95'
 rm /etc/lwm2m-agent/agent.d/60-modem.toml
@@ -207,7 +212,7 @@ hold "ModemManager starts" systemctl restart ModemManager
 hold "and is told of it" busctl call org.freedesktop.ModemManager1 /org/freedesktop/ModemManager1 org.freedesktop.ModemManager1.Test SetProfile ssas lab generic 2 abstract:trial-0 abstract:trial-1
 soon "it is switched on" mmcli -m any --enable
 printf '[[modem]]\nname = "wwan"\ndriver = "modemmanager"\n' >/etc/lwm2m-agent/agent.d/60-modem.toml
-chgrp lwm2m-agent /etc/lwm2m-agent/agent.d/60-modem.toml
+chgrp lwm2m-agent-service /etc/lwm2m-agent/agent.d/60-modem.toml
 hold "restart with ModemManager" systemctl restart lwm2m-agent
 soon "the service has its modem" says '^modem wwan, ready: .*BG95.*home'
 measured() { mmcli -m any --signal-get | tee /dev/stderr | grep -q 'rsrp: -97'; }
@@ -227,13 +232,13 @@ mount -t tmpfs tmpfs /sys/class
 mkdir -p /sys/class/leds/lamp
 for file in max_brightness=10 brightness=7 trigger=none; do echo "${file#*=}" >"/sys/class/leds/lamp/${file%=*}"; done
 printf '[[actuator]]\nname = "lamp"\ndriver = "led"\ndevice = "lamp"\nobject = 3311\n' >/etc/lwm2m-agent/agent.d/60-lamp.toml
-chgrp lwm2m-agent /etc/lwm2m-agent/agent.d/60-lamp.toml
+chgrp lwm2m-agent-service /etc/lwm2m-agent/agent.d/60-lamp.toml
 hold "restart with an LED" systemctl restart lwm2m-agent
 soon "it is off, which the agent itself may not make it" grep -qx 0 /sys/class/leds/lamp/brightness
 soon "and can be switched on" lwm2m-agent write /3311/0/5850 true
 soon "by the helper" grep -qx 10 /sys/class/leds/lamp/brightness
 hold "which runs now" systemctl is-active --quiet lwm2m-agent-helper.service
-refuse "members of the group may not ask it" ask reader
+refuse "members of the group do not reach it" ask reader
 refuse "strangers do not reach it" ask stranger
 hold "root may" ask root
 hold "and it was done" grep -qx 05 /sys/class/leds/lamp/brightness
@@ -268,10 +273,10 @@ printf '/boot/env0 0x0 0x4000\n/boot/env1 0x0 0x4000\n' >/etc/fw_env.config
 head -c 16K /dev/zero | tee /boot/env0 >/boot/env1
 printf 'BOOT_ORDER=A B\nBOOT_A_LEFT=3\nBOOT_B_LEFT=3\n' >/root/env
 hold "a boot environment" fw_setenv -f /root/env -s /root/env
-install -m 0640 -g lwm2m-agent /root/vendor.pub /etc/lwm2m-agent/vendor.pub
+install -m 0640 -g lwm2m-agent-service /root/vendor.pub /etc/lwm2m-agent/vendor.pub
 firmware() { printf '[firmware]\nbackend = "uboot"\ndownload = "/srv/firmware"\nkeys = ["../vendor.pub"]\ncompatible = "lab"\n'; for slot in A B; do printf '[[firmware.slot]]\nname = "%s"\ndevices = ["rootfs=/boot/slots/%s.img"]\n' "$slot" "$slot"; done; }
 firmware >/etc/lwm2m-agent/agent.d/60-firmware.toml
-chgrp lwm2m-agent /etc/lwm2m-agent/agent.d/60-firmware.toml
+chgrp lwm2m-agent-service /etc/lwm2m-agent/agent.d/60-firmware.toml
 install -d -m 0700 -o lwm2m-agent -g lwm2m-agent /srv/firmware
 hold "restart with slots" systemctl restart lwm2m-agent
 soon "a folder for packages that the service may not write to is told" sh -c 'lwm2m-agent status -json | grep "no package can be put into /srv/firmware.*: read-only file system"'
@@ -339,6 +344,14 @@ systemctl daemon-reload
 
 before=$(pid) registered=$(times '^registered')
 echo '# edited' >>/etc/lwm2m-agent/agent.toml
+# As versions up to now had it, whose configuration and keys were of the group of those who may read.
+mkdir /etc/lwm2m-agent/keys/more
+touch /etc/lwm2m-agent/keys/more/former.psk /etc/lwm2m-agent/keys/meant.psk /root/elsewhere
+ln -s /root/elsewhere /etc/lwm2m-agent/keys/link.psk
+chgrp -h -R lwm2m-agent /etc/lwm2m-agent /root/elsewhere
+chmod 0640 /etc/lwm2m-agent/keys/more/former.psk /etc/lwm2m-agent/keys/meant.psk
+dpkg-statoverride --add root lwm2m-agent 0640 /etc/lwm2m-agent/keys/meant.psk
+gpasswd -d lwm2m-agent lwm2m-agent-service >/dev/null
 hold "upgrade" installs /root/new.deb
 soon "active after the upgrade" systemctl is-active --quiet lwm2m-agent
 hold "the new program runs" test "$(pid)" != "$before"
@@ -346,6 +359,12 @@ hold "the old one knew that it was restarted, so that outputs stay" ended true
 soon "the server goes on reading" reads_on "$(times '^read /3/0/0: ')"
 hold "no read was in vain" test "$(times '^read /3/0/0: .*[^>]$')" = 0
 hold "and no registration was made anew" test "$(times '^registered')" = "$registered"
+hold "keys and configuration belong to the service's group now" owned /etc/lwm2m-agent/keys/more/former.psk "root:lwm2m-agent-service 640"
+hold "folders too" owned /etc/lwm2m-agent/agent.d "root:lwm2m-agent-service 2750"
+hold "what the administrator has otherwise stays" owned /etc/lwm2m-agent/keys/meant.psk "root:lwm2m-agent 640"
+hold "and what a link leads to" owned /root/elsewhere "root:lwm2m-agent 644"
+hold "the agent reads them" runuser -u lwm2m-agent -- cat /etc/lwm2m-agent/keys/more/former.psk
+dpkg-statoverride --remove /etc/lwm2m-agent/keys/meant.psk
 before=$(pid)
 hold "the same version once more" dpkg -i /root/new.deb
 hold "does not restart what runs" test "$(pid)" = "$before"
@@ -390,5 +409,5 @@ hold "configuration and state stay" test -e /etc/lwm2m-agent/agent.toml -a -e /v
 hold "purge" dpkg -P lwm2m-agent
 hold "nothing is left behind" absent
 refuse "nor the user" getent passwd lwm2m-agent
-refuse "nor the groups" getent group lwm2m-agent lwm2m-agent-admin
+refuse "nor the groups" sh -c 'getent group | grep lwm2m-agent'
 
