@@ -126,8 +126,8 @@ func (d *Decoder) payload(out *Message, m *coap.Message, sent bool) (replaced []
 	format, known := m.ContentFormat()
 	f := lwm2m.Format(format)
 	base, located := place(out, m)
-	switch {
-	case m.Code.Class() >= 4 || f == lwm2m.FormatLink && known || out.Operation == Execute && !d.hides(base):
+	switch { // links are what the agent says of its tree; what a server calls so may be anything
+	case m.Code.Class() >= 4 || sent && f == lwm2m.FormatLink && known || out.Operation == Execute && !d.hides(base):
 		out.Text = short(m.Payload)
 		return nil
 	case m.Code == coap.FETCH:

@@ -83,6 +83,10 @@ func TestHidden(t *testing.T) {
 	add("a candidate without a format", "", coap.PUT, at("/26241/0/1"), holding(key))
 	add("in CBOR", "", coap.PUT, at("/26241/0/1"), values(t, lwm2m.FormatCBOR, "/26241/0/1", node("/26241/0/1", text)))
 	add("a key alone", "", coap.PUT, at("/0/1/5"), as(lwm2m.FormatOpaque), holding(key))
+	for _, path := range []string{"/0/1/5", "/0/1", "/26241/0/1"} {
+		add("as links to "+path, "", coap.PUT, at(path), as(lwm2m.FormatLink), holding(key))
+	}
+	add("links that answer nothing", "", coap.Content, as(lwm2m.FormatLink), holding(key))
 	add("a password in a URI", "", coap.PUT, at("/5/0/1"), as(lwm2m.FormatText), holding("https://gw:"+key+"@example.com/image"))
 	add("a broken list", "", coap.PUT, at("/0/1"), as(lwm2m.FormatSenMLJSON), holding(`[{"n":"/0/1/5","vd":"`+base64.RawURLEncoding.EncodeToString([]byte(key))+`"`))
 	add("a broken composite", "", coap.IPATCH, as(lwm2m.FormatSenMLJSON), holding("["+key))
