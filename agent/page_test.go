@@ -103,7 +103,10 @@ func TestPageWrites(t *testing.T) {
 	relay := lwm2m.MustPath("/3306/0/5850")
 	const body = `{"path":"/3306/0/5850","value":true}`
 	for _, wrong := range []string{"", "0123456789abcdeg", token + "0"} {
-		for _, path := range []string{"/", "/api/state", "/api/events"} {
+		if got, text := ask(http.MethodGet, "/", "", wrong); got != http.StatusOK || strings.Contains(text, `"gw"`) || strings.Contains(text, token) {
+			t.Errorf("the page that asks for the token: status %d, %s", got, text)
+		}
+		for _, path := range []string{"/api/state", "/api/events"} {
 			if got, _ := ask(http.MethodGet, path, "", wrong); got != http.StatusUnauthorized {
 				t.Errorf("%s with %q: status %d", path, wrong, got)
 			}

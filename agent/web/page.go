@@ -27,7 +27,7 @@ type Config struct {
 	Feed        *Feed
 	Troubles    func() []control.Trouble // what is wrong with the gateway now; nil: it does not say
 	Values      http.Handler             // the control interface, served below /v1/; nil for none
-	Token       string                   // what a browser must show once; "": nothing
+	Token       string                   // what requests must show; "": nothing
 	Hint        string                   // tells a person without the token where it is
 	// Addr is where the page is served: requests for other hosts are refused. nil: on this
 	// machine or behind a port that is forwarded to it, by names of the loopback interface
@@ -53,8 +53,9 @@ type page struct {
 
 // Handler returns the handler of the page. It answers only requests whose Host
 // is the address that they came to, the listening address or localhost, whose
-// Origin, if any, is the page's own, and which carry the token: as ?token=,
-// which a browser's first request exchanges for a cookie, or as a bearer token.
+// Origin, if any, is the page's own, and which carry the token, as a bearer token
+// or ?token=. The page's own files, which say nothing of the gateway, need none: they
+// take the token out of the address.
 func Handler(cfg Config) (http.Handler, error) {
 	root, err := fs.Sub(files, "page")
 	if err != nil {
@@ -68,11 +69,11 @@ func Handler(cfg Config) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", http.FileServerFS(root))
-	mux.HandleFunc("GET /api/state", p.state)
-	mux.HandleFunc("GET /api/events", p.Feed.ServeHTTP)
-	mux.HandleFunc("POST /api/{operation}", p.operate)
+	mux.HandleFunc("GET /api/state", p.known(p.state))
+	mux.HandleFunc("GET /api/events", p.known(p.Feed.ServeHTTP))
+	mux.HandleFunc("POST /api/{operation}", p.known(p.operate))
 	if cfg.Values != nil {
-		mux.Handle("/v1/", cfg.Values)
+		mux.HandleFunc("/v1/", p.known(cfg.Values.ServeHTTP))
 	}
 	return p.guard(mux), nil
 }
@@ -94,31 +95,21 @@ func (p *page) guard(next http.Handler) http.Handler {
 			http.Error(w, "this page answers only at its own address", http.StatusMisdirectedRequest)
 		case !ownOrigin(r):
 			http.Error(w, "requests of other pages are refused", http.StatusForbidden)
-		case !p.hasToken(r):
-			http.Error(w, p.Hint, http.StatusUnauthorized)
-		case r.URL.Path == "/" && r.URL.Query().Has("token"):
-			p.exchange(w, r)
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
-// exchange takes the token out of the address, where others could read it.
-func (p *page) exchange(w http.ResponseWriter, r *http.Request) {
-	// Lax, not Strict: with Strict a browser would not show the cookie after the
-	// redirection if the address was clicked on in another page, as web
-	// terminals are. Requests of other pages are refused by their Origin.
-	http.SetCookie(w, &http.Cookie{Name: cookieName(r), Value: p.Token, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}) //nolint:gosec // plain HTTP on loopback
-	http.Redirect(w, r, "/", http.StatusSeeOther)
-}
-
-// cookieName is the name of the cookie that carries the token after the first request.
-// Browsers keep one set of cookies for all ports of a host: without the port in its
-// name, a second page would take the first one's place.
-func cookieName(r *http.Request) string {
-	_, port := hostPort(r)
-	return "lwm2m-page-" + port
+// known lets through who has the token.
+func (p *page) known(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !p.hasToken(r) {
+			http.Error(w, p.Hint, http.StatusUnauthorized)
+			return
+		}
+		next(w, r)
+	}
 }
 
 // hostPort is what a request says it is for, with the port of HTTP if it has none.
@@ -163,9 +154,6 @@ func (p *page) hasToken(r *http.Request) bool {
 	given := r.URL.Query().Get("token")
 	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		given = bearer
-	}
-	if c, err := r.Cookie(cookieName(r)); err == nil && given == "" {
-		given = c.Value
 	}
 	return subtle.ConstantTimeCompare([]byte(given), []byte(p.Token)) == 1
 }

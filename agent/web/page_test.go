@@ -139,18 +139,17 @@ func TestGuard(t *testing.T) {
 	}{
 		{"bearer token", "/api/state", nil, http.StatusOK},
 		{"token in the address", "/v1/value?token=" + token, func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusOK},
-		{"first visit", "/?token=" + token, func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusSeeOther},
-		{"cookie", "/", func(r *http.Request) {
+		{"first visit", "/?token=" + token, func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusOK},
+		{"cookie, which a browser shows at every port", "/api/state", func(r *http.Request) {
 			r.Header.Del("Authorization")
 			r.AddCookie(&http.Cookie{Name: "lwm2m-page-" + port, Value: token})
-		}, http.StatusOK},
-		{"cookie of a page at another port", "/", func(r *http.Request) {
-			r.Header.Del("Authorization")
-			r.AddCookie(&http.Cookie{Name: "lwm2m-page-1", Value: token})
 		}, http.StatusUnauthorized},
 		{"no token", "/api/state", func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusUnauthorized},
-		{"no token for the page itself", "/", func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusUnauthorized},
-		{"wrong token", "/", func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }, http.StatusUnauthorized},
+		{"no token for events", "/api/events", func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusUnauthorized},
+		{"no token for values", "/v1/value", func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusUnauthorized},
+		{"no token for the page's files", "/", func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusOK},
+		{"no token by another path", "//api/state", func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusTemporaryRedirect},
+		{"wrong token", "/api/state", func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }, http.StatusUnauthorized},
 		{"localhost", "/", func(r *http.Request) { r.Host = "localhost:" + port }, http.StatusOK},
 		{"foreign host", "/", func(r *http.Request) { r.Host = "evil.example:" + port }, http.StatusMisdirectedRequest},
 		{"no host", "/", func(r *http.Request) { r.Host = "" }, http.StatusOK}, // becomes the address's

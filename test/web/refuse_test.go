@@ -3,7 +3,9 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -20,9 +22,9 @@ func TestStrangers(t *testing.T) {
 		want  int
 	}{
 		{"with the token", "/v1/value?path=/3/0/0", func(*http.Request) {}, http.StatusOK},
-		{"without a token", "/", func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusUnauthorized},
+		{"without a token", "/api/state", func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusUnauthorized},
 		{"without a token, for values", "/v1/value?path=/3/0/0", func(r *http.Request) { r.Header.Del("Authorization") }, http.StatusUnauthorized},
-		{"with another token", "/", func(r *http.Request) { r.Header.Set("Authorization", "Bearer guess") }, http.StatusUnauthorized},
+		{"with another token", "/api/state", func(r *http.Request) { r.Header.Set("Authorization", "Bearer guess") }, http.StatusUnauthorized},
 		{"for another host", "/", func(r *http.Request) { r.Host = "board.example" }, http.StatusMisdirectedRequest},
 		{"for a name that somebody made point here", "/api/state", func(r *http.Request) { r.Host = "board.example:" + d.page.Port() }, http.StatusMisdirectedRequest},
 		{"from another page", "/api/state", func(r *http.Request) { r.Header.Set("Origin", "http://board.example") }, http.StatusForbidden},
@@ -53,12 +55,19 @@ func TestStrangersInABrowser(t *testing.T) {
 	d := startDemo(t, "demo")
 	p := visit(t, d)
 	without := url.URL{Scheme: "http", Host: d.page.Host, Path: "/"}
-	second := p.browser.Open(t, without.String()) // the browser has the cookie by now
-	second.WaitFor(t, "document.getElementById('cards')")
-	other := Start(t).Open(t, without.String())
-	if text := other.Text(t, "body"); !strings.Contains(text, "carries a token") {
-		t.Errorf("without the token a browser shows %q", text)
+	p.Navigate(t, without.String())
+	settle(t, p) // the tab has the token by now
+	told := make(chan http.Header, 8)
+	neighbour := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { told <- r.Header }))
+	defer neighbour.Close()
+	p.browser.Open(t, neighbour.URL)
+	if header := fmt.Sprint(<-told); strings.Contains(header, "Cookie") || strings.Contains(header, d.page.Query().Get("token")) {
+		t.Errorf("a browser tells another port of the host %s", header)
 	}
+	second := p.browser.Open(t, without.String())
+	second.WaitText(t, "#stale", "carries a token")
+	second.Navigate(t, d.page.String())
+	settle(t, second)
 	// localhost is another origin than 127.0.0.1, on the same machine.
 	foreign := p.browser.Open(t, "http://localhost:"+d.page.Port()+"/?token=wrong")
 	foreign.Eval(t, `fetch(`+quote(without.String()+"api/write")+`, {method: "POST", mode: "no-cors", credentials: "include",

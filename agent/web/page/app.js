@@ -48,6 +48,7 @@ api.events({
   objects: load,
   note: (text) => say(text),
   message: wire.add,
+  refused: registration.refused,
   link: (how) => {
     registration.link(how);
     if (how === "up") load();

@@ -48,3 +48,9 @@ export function link(how) {
     ? `${again} What you see below is what was known at its end.`
     : "What you see below is what was known before.";
 }
+
+// refused says why the page shows nothing, or nothing more.
+export function refused(why) {
+  word("not shown", false);
+  $("stale").textContent = why;
+}
