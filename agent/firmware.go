@@ -121,7 +121,7 @@ func (f *firmware) boot() {
 	}
 	f.now.Store(fota.New(fota.Config{
 		Key: keyFirmware, Backend: slots, Journal: a.store.Bucket(store.Firmware), Dir: cmp.Or(f.cfg.Download, a.store.Path("firmware/download")), Fetchers: f.fetchers, Mirrors: a.mirrorsOf,
-		BootID: id, Reboot: f.restart, Check: all(checks), Lenient: len(f.cfg.Check) > 0,
+		BootID: id, Reboot: f.restart, FallBack: f.fallBack, Check: all(checks), Lenient: len(f.cfg.Check) > 0,
 		MaxSize: f.cfg.MaxSize, Patience: f.cfg.Patience, Confirm: f.cfg.Confirm, Limit: f.cfg.Limit, Consent: f.cfg.Consent,
 		Rate: f.cfg.MaxRate, DownloadHours: fota.Hours(f.cfg.DownloadHours), RebootHours: fota.Hours(f.cfg.RebootHours),
 		Budget: fota.Budget(f.cfg.Budget), Metered: f.metered, Clock: func() time.Time { return a.clock.Now().Local() },
@@ -162,8 +162,16 @@ func all(checks []func(context.Context) error) func(context.Context) error {
 	}
 }
 
-// restart is fota.Config.Reboot: what announces it has time to reach the servers.
-func (f *firmware) restart(ctx context.Context) error {
+// restart is fota.Config.Reboot.
+func (f *firmware) restart(ctx context.Context) error { return f.restartBy(ctx, f.rebootMachine) }
+
+// fallBack is fota.Config.FallBack: the back end, which may be a helper that does not answer, is not asked what the firmware has to be told.
+func (f *firmware) fallBack(ctx context.Context) error {
+	return f.restartBy(ctx, func(ctx context.Context) error { return f.agent.opts.Control.Reboot(ctx) })
+}
+
+// restartBy reboots when what announces it has had time to reach the servers.
+func (f *firmware) restartBy(ctx context.Context, reboot func(context.Context) error) error {
 	timer := time.NewTimer(answerTime)
 	defer timer.Stop()
 	select {
@@ -171,7 +179,7 @@ func (f *firmware) restart(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	err := f.rebootMachine(ctx)
+	err := reboot(ctx)
 	if err == nil && f.agent.opts.SoftReboot {
 		f.reboot <- struct{}{}
 	}

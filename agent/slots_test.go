@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/demo"
@@ -87,6 +88,18 @@ func TestPackagesForThisMachine(t *testing.T) {
 			t.Errorf("got %v, want %q", err, c.want)
 		}
 	}
+	if err := os.Remove(cfg.Firmware.Images.Environment); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) { // a new system that lacks it leaves all to the boot loader
+		told.agent.opts.Control = &demo.Machine{Say: func(string) {}}
+		if err := told.restart(t.Context()); err == nil {
+			t.Error("it is not known what the firmware has to be told, and the machine reboots")
+		}
+		if err := told.fallBack(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestRebootIsRefused: a server is told what the operating system says, once.

@@ -28,6 +28,7 @@ func (u *Updater) begin(ctx context.Context) {
 		u.grope(ctx, err, u.begin)
 		return
 	}
+	u.newRuns = u.rec.updates() && slots.Booted == u.rec.New && !slots.Single
 	h := u.startOf(slots.Booted)
 	if h.event == startedOld {
 		u.markRunning(ctx, slots, nil)
@@ -42,7 +43,7 @@ func (u *Updater) grope(ctx context.Context, err error, again func(context.Conte
 	u.cfg.Log.Error("the slots of the firmware cannot be read; it is tried again", slog.Any("error", err))
 	r := u.rec
 	booted := r.Boot == "" || r.Boot != u.cfg.BootID
-	fresh := r.Phase == Trial || booted && (r.Phase == Switching || r.Phase == Rebooting)
+	fresh := r.Phase == Trial || booted && (r.Phase == Switching || r.Phase == Rebooting || r.Phase == Reverting && r.updates())
 	switch {
 	case u.blind.IsZero():
 		u.blind = time.Now()
@@ -54,7 +55,7 @@ func (u *Updater) grope(ctx context.Context, err error, again func(context.Conte
 		}
 		u.cfg.Log.Error("the new firmware cannot tell which slot runs: the machine is rebooted, for the boot loader to go back")
 		u.work(ctx, func(ctx context.Context, _ *job) happening {
-			if err := u.cfg.Reboot(ctx); err != nil && ctx.Err() == nil {
+			if err := u.cfg.FallBack(ctx); err != nil && ctx.Err() == nil {
 				u.cfg.Log.Error("the machine did not reboot", slog.Any("error", err))
 			}
 			return happening{event: nothing}

@@ -23,32 +23,117 @@ func (b blindIn) Slots(ctx context.Context) (Slots, error) {
 	return Slots{}, errors.New("there is no fw_printenv")
 }
 
-// TestNewSystemThatCannotReadTheSlots is one without the boot loader's tools: it could not go back, and stays no longer than
-// it takes the boot loader.
-func TestNewSystemThatCannotReadTheSlots(t *testing.T) {
-	blind := func(c *Config) { c.Backend = blindIn{c.Backend, c.Backend.(*machine), "B"} }
-	simulate(t, blind, func(b *bench) {
-		b.push(good)
-		b.must(b.u.Update(b.Context()))
-		synctest.Wait()
-		reboots := 0
-		for ; b.isOff() && reboots < 20; reboots++ {
-			b.boot(blind)
-			if b.machine.booted == "B" {
-				time.Sleep(9 * time.Minute)
-				synctest.Wait()
-				if b.isOff() {
-					t.Fatal("it reboots before the confirm time")
+// deafIn is a back end that changes nothing in one of the slots, by an error that may pass.
+type deafIn struct {
+	Backend
+	machine *machine
+	slot    string
+	until   time.Time // zero: for ever
+}
+
+func (b deafIn) refuses() error {
+	if b.machine.booted == b.slot && (b.until.IsZero() || time.Now().Before(b.until)) {
+		return errors.New("read-only file system")
+	}
+	return nil
+}
+
+func (b deafIn) Activate(ctx context.Context, slot string) error {
+	if err := b.refuses(); err != nil {
+		return err
+	}
+	return b.Backend.Activate(ctx, slot)
+}
+
+func (b deafIn) Mark(ctx context.Context, slot string, good bool) error {
+	if err := b.refuses(); err != nil {
+		return err
+	}
+	return b.Backend.Mark(ctx, slot, good)
+}
+
+// TestNewSystemWithoutTheBootEnvironment is one that lacks the boot loader's tools, or cannot write what they do: it could neither be
+// confirmed nor go back, and stays no longer than it takes the boot loader.
+func TestNewSystemWithoutTheBootEnvironment(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		without func(b Backend, m *machine) Backend
+		content string
+		stays   time.Duration // in its first boot, at least; half an hour at most
+	}{
+		{"it cannot read it", func(b Backend, m *machine) Backend { return blindIn{b, m, "B"} }, good, 10 * time.Minute},
+		{"it cannot write it", func(b Backend, m *machine) Backend { return deafIn{Backend: b, machine: m, slot: "B"} }, good, 30 * time.Minute},
+		{"it cannot write it, and is not wanted", func(b Backend, m *machine) Backend { return deafIn{Backend: b, machine: m, slot: "B"} }, "gateway 2 unwanted!", 20 * time.Minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			change := func(f *Config) {
+				m, reboot := f.Backend.(*machine), f.Reboot
+				f.Backend, f.FallBack = c.without(m, m), reboot
+				f.Reboot = func(ctx context.Context) error {
+					if m.booted == "B" {
+						return errors.New("what the firmware has to be told is not known")
+					}
+					return reboot(ctx)
 				}
 			}
-			time.Sleep(2 * time.Minute)
-			synctest.Wait()
-		}
-		if b.machine.booted != "A" || reboots < 2 {
-			t.Errorf("slot %s runs after %d reboots", b.machine.booted, reboots)
-		}
-		b.is(Resting, UpdateFailed)
+			simulate(t, change, func(b *bench) {
+				b.push(c.content)
+				b.must(b.u.Update(b.Context()))
+				synctest.Wait()
+				reboots := 0
+				for ; b.isOff() && reboots < 20; reboots++ {
+					b.end()
+					b.boot(change)
+					if b.u.Contact(b.machine.contact()); b.machine.booted == "B" {
+						time.Sleep(c.stays - time.Minute)
+						if synctest.Wait(); reboots == 0 && b.isOff() {
+							t.Fatal("it reboots before the confirm time")
+						}
+						time.Sleep(2 * time.Minute)
+					}
+					synctest.Wait()
+				}
+				if b.machine.booted != "A" || reboots != allTries+1 {
+					t.Errorf("slot %s runs after %d reboots", b.machine.booted, reboots)
+				}
+				b.is(Resting, UpdateFailed)
+			})
+		})
+	}
+}
+
+// TestBootEnvironmentThatCannotBeWrittenForAWhile: a new system that has proved itself stays for it, and an old one is never rebooted.
+func TestBootEnvironmentThatCannotBeWrittenForAWhile(t *testing.T) {
+	deaf := func(c *Config) {
+		m := c.Backend.(*machine)
+		c.Backend = deafIn{m, m, "B", time.Now().Add(19 * time.Minute)}
+	}
+	trying(t, deaf, func(b *bench) {
+		b.u.Contact(Contact{Registered: true})
+		time.Sleep(11 * time.Minute)
+		b.is(Confirming, Initial)
+		time.Sleep(9 * time.Minute)
+		b.is(Resting, Success)
 	})
+	var mute atomic.Bool
+	deaf = func(c *Config) {
+		m := c.Backend.(*machine)
+		c.Backend, c.FallBack = &deafIn{Backend: m, machine: m, slot: "none"}, func(context.Context) error { t.Error("the old system is rebooted"); return nil }
+		c.Reboot = func(context.Context) error {
+			c.Backend.(*deafIn).slot = "A" // from now on
+			mute.Store(true)
+			return errors.New("reboot: no init system answers")
+		}
+	}
+	simulate(t, deaf, func(b *bench) {
+		b.push(good)
+		b.must(b.u.Update(b.Context()))
+		time.Sleep(24 * time.Hour)
+		b.is(Reverting, Initial)
+	})
+	if !mute.Load() {
+		t.Error("nothing went back")
+	}
 }
 
 // TestSlotsThatCannotBeReadForAWhile: the old system is never rebooted for it, and a new one has its time.

@@ -89,9 +89,13 @@ func (u *Updater) perform(ctx context.Context, a action, h *happening) error {
 	case try:
 		u.try(ctx)
 	case confirm:
-		u.do(ctx, marked, "mark slot "+r.New+" good", func(ctx context.Context, _ *happening) error { return b.Mark(ctx, r.New, true) })
+		u.confirm(ctx, r.New)
 	case goBack:
 		u.goBack(ctx, r)
+	case leave:
+		u.leave(ctx, u.cfg.Reboot)
+	case fallBack:
+		u.leave(ctx, u.cfg.FallBack)
 	case vouch:
 		return u.vouch(ctx)
 	case discard:
@@ -182,17 +186,47 @@ func (u *Updater) reboot(ctx context.Context) {
 	})
 }
 
+// confirm marks the new slot good. It has proved itself: what fails is tried again for the confirm time, before it is left for that.
+func (u *Updater) confirm(ctx context.Context, slot string) {
+	u.do(ctx, marked, "mark slot "+slot+" good", func(ctx context.Context, _ *happening) error {
+		for began := time.Now(); ctx.Err() == nil; u.rest(ctx, pause) {
+			err := u.cfg.Backend.Mark(ctx, slot, true)
+			if err == nil || time.Since(began) >= u.cfg.Confirm {
+				return err
+			}
+			u.cfg.Log.Warn("the new firmware slot is not marked good yet; it is tried again", slog.Any("error", err))
+		}
+		return ctx.Err()
+	})
+}
+
 // goBack has the old slot boot next, and then forbids the new one: at no instant
-// is there none to boot. A slot that a local user has left may stay good.
+// is there none to boot. A slot that a local user has left may stay good. A new system
+// that cannot do so for the confirm time leaves it to the boot loader.
 func (u *Updater) goBack(ctx context.Context, r record) {
+	newRuns := u.newRuns
 	u.work(ctx, func(ctx context.Context, _ *job) happening {
-		runsNew, err := u.forbid(ctx, &r)
-		if err == nil && !runsNew {
-			return happening{event: reverted}
+		for began := time.Now(); ctx.Err() == nil; u.rest(ctx, pause) {
+			runsNew, err := u.forbid(ctx, &r)
+			switch {
+			case err == nil && runsNew:
+				return happening{event: ousted}
+			case err == nil:
+				return happening{event: reverted}
+			case newRuns && time.Since(began) >= u.cfg.Confirm:
+				u.cfg.Log.Error("the new firmware cannot go back: the machine is rebooted, for the boot loader to do so", slog.Any("error", err))
+				return happening{event: unheard}
+			}
+			u.cfg.Log.Warn("the firmware is not rolled back yet; it is tried again", slog.Any("error", err))
 		}
-		if err == nil {
-			err = u.cfg.Reboot(ctx)
-		}
+		return happening{event: nothing}
+	})
+}
+
+// leave reboots into the old system, and goes on going back if the machine does not.
+func (u *Updater) leave(ctx context.Context, reboot func(context.Context) error) {
+	u.work(ctx, func(ctx context.Context, _ *job) happening {
+		err := reboot(ctx)
 		if err == nil {
 			err = errors.New("the machine has not rebooted yet")
 			u.rest(ctx, rebootTime)

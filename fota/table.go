@@ -83,6 +83,8 @@ const (
 	rejected                   // it has not
 	marked                     // the boot environment knows that it is good
 	reverted                   // the old system runs and boots next
+	ousted                     // the old system boots next, and the new one runs
+	unheard                    // the new system runs, and has not reached the boot environment for the confirm time
 	handBack                   // the local user wants the other slot
 	vouched                    // the local user says that the system is good
 	started                    // the agent starts; no slot has been touched yet
@@ -102,6 +104,7 @@ var eventNames = [eventCount]string{
 	"push begins", "URI written", "unusable URI written", "part is on disk", "all is on disk", "transfer failed", "package is bad, and may be good elsewhere", "package is good",
 	"package is good, to be installed at once", "package is good, and the local user is asked", "package is bad", "reset", "Cancel", "Update", "Update, and the local user is asked",
 	"consent, or defer period over", "installed", "switched", "step failed", "passed", "not passed", "marked", "reverted",
+	"the old system boots next", "boot environment out of reach",
 	"local rollback", "local mark-good", "start", "start without a boot", "start of the old system", "start of the new system",
 	"start of neither", "start of the system that was left", "start before the hours of a reboot", "start once too often", "time to retry",
 }
@@ -136,7 +139,9 @@ const (
 	reboot       //
 	try          // check the slot, give it all its boots again, begin the health gate
 	confirm      // mark the new slot good
-	goBack       // forbid the new slot, have the old one boot next; reboot if the new one runs
+	goBack       // forbid the new slot, have the old one boot next
+	leave        // reboot into it
+	fallBack     // reboot, for the boot loader to go back
 	vouch        // mark the running slot good
 	discard      // remove the package
 	actionCount
@@ -145,7 +150,8 @@ const (
 var actionNames = [actionCount]string{
 	"note: begun", "note: nothing", "note: failed, why", "note: success", "note: cancelled", "note: deferred, until when", "note: progress", "note: from where it came",
 	"note: name and version", "note: slots", "note: slots, the other way round", "note: what was installed", "note: one more start",
-	"empty the file", "download", "verify", "await consent", "install", "activate", "reboot", "begin the trial", "mark good", "go back",
+	"empty the file", "download", "verify", "await consent", "install", "activate", "reboot", "begin the trial", "mark good", "go back", "reboot",
+	"reboot, for the boot loader to go back",
 	"mark the running slot good", "remove the package",
 }
 
@@ -251,6 +257,8 @@ var transitions = []transition{
 	{Confirming, startedAstray, Resting, []action{fail, discard}},
 
 	{Reverting, reverted, Resting, []action{discard}},
+	{Reverting, ousted, Reverting, []action{leave}},
+	{Reverting, unheard, Reverting, []action{fallBack}},
 	{Reverting, retry, Reverting, []action{goBack}},
 	{Reverting, startedSame, Reverting, []action{count, goBack}},
 	{Reverting, startedOld, Reverting, []action{count, goBack}},

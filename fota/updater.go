@@ -26,6 +26,9 @@ type Config struct {
 	// Reboot returns when the reboot is certain to come. Its error says what was attempted: it
 	// is the reason that servers read.
 	Reboot func(ctx context.Context) error
+	// FallBack is Reboot for a new system that does not reach the boot environment, so that the boot loader goes
+	// back: it asks the back end nothing. nil: Reboot.
+	FallBack func(ctx context.Context) error
 	// Check looks at the machine itself at the end of the trial; nil: only the
 	// servers count.
 	Check func(ctx context.Context) error
@@ -67,6 +70,9 @@ func (c *Config) withDefaults() {
 	set(&c.Patience, 24*time.Hour)
 	if c.MaxSize == 0 {
 		c.MaxSize = 256 << 20
+	}
+	if c.FallBack == nil {
+		c.FallBack = c.Reboot
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -136,6 +142,7 @@ type Updater struct {
 	trial    trial
 	deferral deferral
 	blind    time.Time // since when the slots cannot be read
+	newRuns  bool      // the new system of an update runs, and there is an old one
 }
 
 // happening is an event with what belongs to it.
@@ -433,6 +440,7 @@ func (u *Updater) target(ctx context.Context, r *record, h *happening) error {
 		return Failf(UpdateFailed, "there is no slot beside %q", slots.Booted)
 	}
 	r.Old, r.New, r.Image = slots.Booted, other, Image{}
+	u.newRuns = false
 	if h.event == handBack {
 		if slots.Single {
 			return Failf(UpdateFailed, "there is one slot: no system to go back to")
