@@ -58,11 +58,16 @@ func (h helperSlots) Rooms(ctx context.Context) (map[string]int64, error) {
 // Install implements plain.Remote.
 func (h helperSlots) Install(ctx context.Context, file *os.File, slot string) (fota.Image, error) {
 	image, err := h.client.InstallSlot(ctx, file, slot)
-	for again := 0; lostHelper(err) && again < maxHelpersLost; again++ {
+	lost := 0
+	for ; lostHelper(err) && lost < maxHelpersLost; lost++ {
 		image, err = h.client.InstallSlot(ctx, file, slot)
 	}
+	_, untouched := errors.AsType[*helper.Untouched](err)
 	if v, ok := errors.AsType[*helper.Verdict](err); ok {
 		err = fota.Failf(fota.Result(v.Result), "%s", v.Text) //nolint:gosec // it was one
+	}
+	if untouched && lost == 0 { // one that was lost may have written
+		err = &plain.Untouched{Err: err}
 	}
 	return fota.Image(image), err
 }
@@ -185,8 +190,12 @@ func (r *rootSlots) Install(ctx context.Context, from io.Reader, slot string) (h
 		return helper.Image{}, errors.New("slots are not written by the helper here")
 	}
 	image, err := r.images.InstallFrom(ctx, from, slot)
+	_, untouched := errors.AsType[*plain.Untouched](err)
 	if f, ok := errors.AsType[*fota.Failure](err); ok {
 		err = &helper.Verdict{Result: int(f.Result), Text: err.Error()}
+	}
+	if untouched {
+		err = &helper.Untouched{Err: err}
 	}
 	return helper.Image(image), err
 }

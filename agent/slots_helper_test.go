@@ -183,6 +183,9 @@ func TestUpdateThroughHelper(t *testing.T) {
 	} {
 		_, err := p.slots.Install(t.Context(), p.pack(c.signer, c.version), c.slot)
 		p.refused(err, c.want)
+		if s, err := p.slots.Slots(t.Context()); err != nil || s.All[1].Empty || s.All[1].Image.Version != "2.0" {
+			t.Errorf("%v: nothing is written, and slot B holds %+v, %v", c, s, err)
+		}
 		if f, ok := errors.AsType[*fota.Failure](err); ok != (c.result > 0) || ok && f.Result != c.result {
 			t.Errorf("%v: %+v", c, f)
 		}

@@ -45,7 +45,7 @@ func (c Client) askWithin(ctx context.Context, limit time.Duration, r Request, f
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", c.Path)
 	if err != nil {
-		return Answer{}, fmt.Errorf(`ask the helper: %w; look at "systemctl status lwm2m-agent-helper.socket"`, err)
+		return Answer{}, &Untouched{fmt.Errorf(`ask the helper: %w; look at "systemctl status lwm2m-agent-helper.socket"`, err)}
 	}
 	defer conn.Close() //nolint:errcheck // the answer is here
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
@@ -55,12 +55,25 @@ func (c Client) askWithin(ctx context.Context, limit time.Duration, r Request, f
 		return Answer{}, fmt.Errorf("ask the helper: %w", ctx.Err())
 	case err != nil:
 		return Answer{}, err
-	case a.Result != 0:
-		return Answer{}, &Verdict{a.Result, "the helper: " + a.Error}
-	case a.Error != "":
-		return Answer{}, errors.New("the helper: " + a.Error)
 	}
-	return a, nil
+	return a, a.err()
+}
+
+// err returns what is wrong, in the helper's words.
+func (a *Answer) err() error {
+	var err error
+	switch text := "the helper: " + a.Error; {
+	case a.Error == "":
+		return nil
+	case a.Result != 0:
+		err = &Verdict{a.Result, text}
+	default:
+		err = errors.New(text)
+	}
+	if a.Untouched {
+		err = &Untouched{err}
+	}
+	return err
 }
 
 // exchange sends a request and reads the answer.

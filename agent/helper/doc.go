@@ -48,6 +48,8 @@ type Answer struct {
 	Slots  *Slots `json:"slots,omitempty"`  // of VerbSlots
 	Text   string `json:"text,omitempty"`   // of VerbProbe
 	Image  *Image `json:"image,omitempty"`  // of VerbInstall
+
+	Untouched bool `json:"untouched,omitempty"` // of an Error: nothing was written to a slot
 }
 
 // Bounds of requests and answers, in bytes.

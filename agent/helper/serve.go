@@ -42,6 +42,7 @@ type call struct {
 	request Request
 	file    *os.File // that came with it; nil: none
 	answer  Answer
+	changes bool // slots, from here on
 }
 
 // verb is one thing that can be asked for. 0 of time is as long as whoever asks waits.
@@ -141,6 +142,8 @@ func (o *Options) serve(ctx context.Context, c net.Conn) {
 		if v, ok := errors.AsType[*Verdict](err); ok {
 			work.answer.Result = v.Result
 		}
+		_, untouched := errors.AsType[*Untouched](err)
+		work.answer.Untouched = untouched || !work.changes
 		o.Log.Warn("request refused", slog.Int64("user", int64(uid)), slog.Any("error", err))
 	}
 	line, err := json.Marshal(work.answer)

@@ -44,7 +44,7 @@ type Firmware interface {
 	Slots(ctx context.Context) (Slots, error)
 	Probe(ctx context.Context) (string, error)
 	// Install reads a package, whose content may change meanwhile: what matters of it is
-	// looked at once. The error may be a Verdict.
+	// looked at once. The error may be a Verdict, and an Untouched.
 	Install(ctx context.Context, r io.Reader, slot string) (Image, error)
 	Activate(ctx context.Context, slot string) error
 	Mark(ctx context.Context, slot string, good bool) error
@@ -57,6 +57,15 @@ type Verdict struct { //nolint:errname // it is a verdict first
 }
 
 func (v *Verdict) Error() string { return v.Text }
+
+// Untouched is an error of an installation that has written nothing to the slot.
+type Untouched struct{ Err error }
+
+// Error implements error.
+func (u *Untouched) Error() string { return u.Err.Error() }
+
+// Unwrap returns the error.
+func (u *Untouched) Unwrap() error { return u.Err }
 
 // slotName returns the name of the slot that is asked for.
 func (c *call) slotName() (string, error) {
@@ -110,6 +119,7 @@ func (c *call) change(ctx context.Context, do func(f Firmware, slot string) erro
 	if err != nil {
 		return err
 	}
+	c.changes = true
 	if err := do(f, name); err != nil {
 		return err
 	}
@@ -159,7 +169,7 @@ func (c Client) ProbeSlots(ctx context.Context) (string, error) {
 	return a.Text, err
 }
 
-// InstallSlot has a package written to a slot. The error may be a Verdict.
+// InstallSlot has a package written to a slot. The error may be a Verdict, and an Untouched.
 func (c Client) InstallSlot(ctx context.Context, file *os.File, slot string) (Image, error) {
 	a, err := c.askWithin(ctx, 0, Request{Verb: VerbInstall, Slot: &Slot{Name: slot}}, file)
 	if err != nil || a.Image == nil {

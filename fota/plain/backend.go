@@ -248,6 +248,15 @@ func fits(m *Manifest, s *Slot, room func(device string) (int64, error)) error {
 	return nil
 }
 
+// Untouched is an error of an installation that has written nothing: the slot holds what it held.
+type Untouched struct{ Err error }
+
+// Error implements error.
+func (u *Untouched) Error() string { return u.Err.Error() }
+
+// Unwrap returns the error.
+func (u *Untouched) Unwrap() error { return u.Err }
+
 // Install implements fota.Backend.
 func (b *Backend) Install(ctx context.Context, file, name string) (fota.Image, error) {
 	f, err := openPackage(file)
@@ -259,31 +268,29 @@ func (b *Backend) Install(ctx context.Context, file, name string) (fota.Image, e
 	if !ok {
 		return b.InstallFrom(ctx, f, name)
 	}
-	if err := b.record(name, fota.Image{}); err != nil {
+	before, noted := b.records()[name]
+	if err := b.record(name, fota.Image{}); err != nil { // first: a cut must not leave it unsaid
 		return fota.Image{}, err
 	}
 	image, err := r.Install(ctx, f, name)
+	if _, untouched := errors.AsType[*Untouched](err); untouched {
+		_ = b.putBack(name, before, noted) // or it counts as half written
+	}
 	if err != nil {
 		return fota.Image{}, err
 	}
 	return image, b.record(name, image)
 }
 
-// InstallFrom is Install for a package that is read, once, from its beginning.
+// InstallFrom is Install for a package that is read, once, from its beginning. The error may be an Untouched.
 func (b *Backend) InstallFrom(ctx context.Context, r io.Reader, name string) (fota.Image, error) {
-	s, err := b.idle(ctx, name)
+	p, s, to, err := b.prepare(ctx, r, name)
 	if err != nil {
-		return fota.Image{}, err
+		return fota.Image{}, &Untouched{err}
 	}
-	p, err := b.opts.Trust.Open(ctx, r)
-	if err != nil {
-		return fota.Image{}, err
-	}
-	if err := b.fits(ctx, p, func(slot string) bool { return slot == name }); err != nil {
-		return fota.Image{}, err
-	}
+	defer to.close()
 	if err := b.record(name, fota.Image{}); err != nil {
-		return fota.Image{}, err
+		return fota.Image{}, &Untouched{err}
 	}
 	for {
 		i, r, err := p.Next()
@@ -291,7 +298,7 @@ func (b *Backend) InstallFrom(ctx context.Context, r io.Reader, name string) (fo
 			break
 		}
 		if part := place(&p.Manifest, &i, s); err == nil && part != nil {
-			err = Write(ctx, part.Device, i, r)
+			err = to[part.Name].write(ctx, i, r)
 		}
 		if err != nil {
 			return fota.Image{}, err
@@ -299,6 +306,23 @@ func (b *Backend) InstallFrom(ctx context.Context, r io.Reader, name string) (fo
 	}
 	image := fota.Image{Version: p.Version, Hash: p.Digest}
 	return image, b.record(name, image)
+}
+
+// prepare is what can be refused before a byte is written: it opens the package, and all devices of the slot.
+func (b *Backend) prepare(ctx context.Context, r io.Reader, name string) (*Package, *Slot, targets, error) {
+	s, err := b.idle(ctx, name)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	p, err := b.opts.Trust.Open(ctx, r)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if err := b.fits(ctx, p, func(slot string) bool { return slot == name }); err != nil {
+		return nil, nil, nil, err
+	}
+	to, err := openTargets(s)
+	return p, s, to, err
 }
 
 // idle returns a slot if it may be written to: it does not run, is not booted

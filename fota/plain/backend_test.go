@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -119,6 +120,77 @@ func TestTheRunningSystemSpeaksForItself(t *testing.T) {
 			t.Errorf("the system says %q: got %+v, %v", running, s.All[1].Image, err)
 		}
 	}
+}
+
+// remote is another process, which has the devices of the slots.
+type remote struct {
+	loader
+	install func() (fota.Image, error)
+}
+
+func (remote) Rooms(context.Context) (map[string]int64, error)                 { return nil, nil }
+func (remote) Probe(context.Context) (string, error)                           { return "", nil }
+func (remote) RebootArgument() (string, error)                                 { return "", nil }
+func (r remote) Install(context.Context, *os.File, string) (fota.Image, error) { return r.install() }
+
+// TestSlotThatNothingIsWrittenTo holds what it held, known or not: an installation that is refused before its first byte, by this process or a
+// remote one, leaves the system that can be gone back to.
+func TestSlotThatNothingIsWrittenTo(t *testing.T) {
+	b := newBoard(t)
+	file := b.pack(images())
+	is := func(what string, want fota.Image, empty bool) {
+		t.Helper()
+		s, err := b.Slots(t.Context())
+		if _, noted := b.records()["B"]; err != nil || s.All[1].Image != want || s.All[1].Empty != empty || noted != (empty || want != fota.Image{}) {
+			t.Errorf("%s: got %+v, %v", what, s.All, err)
+		}
+	}
+	// refuse has this process be refused by the second device, and a remote one do so in two ways.
+	refuse := func(what string, want fota.Image) {
+		t.Helper()
+		device := b.path("rootfsB")
+		if err := errors.Join(os.Rename(device, device+".real"), os.Mkdir(device, 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.ReadFile(b.path("kernelB"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = b.Install(t.Context(), file, "B")
+		if _, untouched := errors.AsType[*Untouched](err); !untouched {
+			t.Errorf("%s: %v", what, err)
+		}
+		is(what+", one device is in use", want, false)
+		if after, err := os.ReadFile(b.path("kernelB")); err != nil || !bytes.Equal(before, after) {
+			t.Errorf("%s: the other device is written, %v", what, err)
+		}
+		if err := errors.Join(os.Remove(device), os.Rename(device+".real", device)); err != nil {
+			t.Fatal(err)
+		}
+		own := b.opts.Loader
+		defer func() { b.opts.Loader = own }()
+		b.opts.Loader = remote{b.loader, func() (fota.Image, error) {
+			if s, err := b.Slots(t.Context()); err != nil || !s.All[1].Empty {
+				t.Errorf("%s: a cut would leave %+v, %v", what, s.All, err)
+			}
+			return fota.Image{}, &Untouched{errors.New("refused")}
+		}}
+		if _, err := b.Install(t.Context(), file, "B"); err == nil {
+			t.Errorf("%s: it is not refused", what)
+		}
+		is(what+", the helper refuses", want, false)
+	}
+	refuse("never written", fota.Image{})
+	image, err := b.Install(t.Context(), file, "B")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse("written", image)
+	b.opts.Loader = remote{b.loader, func() (fota.Image, error) { return fota.Image{}, errors.New("in the middle") }}
+	if _, err := b.Install(t.Context(), file, "B"); err == nil {
+		t.Error("it is not refused")
+	}
+	is("the helper has begun", fota.Image{}, true)
 }
 
 // TestSlotThatHoldsNoSystem is one that must not boot and whose writing has not ended, as far as that is noted. Of one that was written at the
@@ -283,18 +355,28 @@ func TestAPackageThatRotsIsFoundOut(t *testing.T) {
 	}
 }
 
+// write writes an image to one device.
+func write(ctx context.Context, device string, i Image, r io.Reader) error {
+	to, err := openTarget(device)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	return to.write(ctx, i, r)
+}
+
 // TestDevicesThatLie: what is read back counts.
 func TestDevicesThatLie(t *testing.T) {
 	b := newBoard(t)
 	i := Image{Name: "rootfs", Size: 5, Sum: strings.Repeat("00", 32)}
-	err := Write(t.Context(), b.path("rootfsB"), i, strings.NewReader("image"))
+	err := write(t.Context(), b.path("rootfsB"), i, strings.NewReader("image"))
 	if f, ok := errors.AsType[*fota.Failure](err); !ok || f.Result != fota.UpdateFailed || !strings.Contains(f.Reason, "does not hold") {
 		t.Errorf("got %v", err)
 	}
-	if err := Write(t.Context(), "/dev/null", i, strings.NewReader("image")); err == nil || !strings.Contains(err.Error(), "neither") {
+	if err := write(t.Context(), "/dev/null", i, strings.NewReader("image")); err == nil || !strings.Contains(err.Error(), "neither") {
 		t.Errorf("got %v", err)
 	}
-	if err := Write(t.Context(), b.path("none"), i, strings.NewReader("image")); err == nil {
+	if err := write(t.Context(), b.path("none"), i, strings.NewReader("image")); err == nil {
 		t.Error("a device that is not there is made")
 	}
 }

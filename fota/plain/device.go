@@ -57,23 +57,41 @@ func openTarget(name string) (target, error) {
 	return target{f, size}, nil
 }
 
-// Write writes an image to a device, makes sure that it is there, and compares what
+// targets are the devices of a slot, by the names of its parts.
+type targets map[string]*target
+
+// openTargets opens all devices of a slot, or none.
+func openTargets(s *Slot) (targets, error) {
+	all := make(targets)
+	for _, p := range s.Parts {
+		t, err := openTarget(p.Device)
+		if err != nil {
+			all.close()
+			return nil, err
+		}
+		all[p.Name] = &t
+	}
+	return all, nil
+}
+
+func (a targets) close() {
+	for _, t := range a {
+		_ = t.Close() // it is synced
+	}
+}
+
+// write writes an image to a device, makes sure that it is there, and compares what
 // the device then holds. The image is read from r to its end, as a Package gives it.
 // What lies behind the image on the device stays. Its first block is written last:
 // until then there is nothing on the device that could be mounted or booted.
-func Write(ctx context.Context, device string, i Image, r io.Reader) error {
-	to, err := openTarget(device)
-	if err != nil {
+func (t *target) write(ctx context.Context, i Image, r io.Reader) error {
+	if i.Size > t.size {
+		return fota.Failf(fota.NoStorage, "the image %s has %d bytes, %s has %d", i.Name, i.Size, t.Name(), t.size)
+	}
+	if err := t.copy(r); err != nil {
 		return err
 	}
-	defer to.Close() //nolint:errcheck // it is synced
-	if i.Size > to.size {
-		return fota.Failf(fota.NoStorage, "the image %s has %d bytes, %s has %d", i.Name, i.Size, device, to.size)
-	}
-	if err := to.copy(r); err != nil {
-		return err
-	}
-	return to.verify(ctx, i)
+	return t.verify(ctx, i)
 }
 
 // copy writes an image, whose reader knows at its end whether it is the right one: the

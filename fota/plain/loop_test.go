@@ -42,13 +42,13 @@ func TestRigDeviceInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(t.Context(), device, image, bytes.NewReader(content)); err == nil || !strings.Contains(err.Error(), "in use") {
+	if err := write(t.Context(), device, image, bytes.NewReader(content)); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("a device in use is written: %v", err)
 	}
 	if err := held.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(t.Context(), device, image, bytes.NewReader(content)); err != nil {
+	if err := write(t.Context(), device, image, bytes.NewReader(content)); err != nil {
 		t.Error(err)
 	}
 	if got, err := os.ReadFile(file); err != nil || len(got) != 4<<20 || !bytes.HasPrefix(got, content) || got[len(content)] != 0 {

@@ -29,10 +29,27 @@ func (b *Backend) records() map[string]fota.Image {
 // record notes what a slot holds; the zero Image is that it is being written.
 func (b *Backend) record(slot string, i fota.Image) error {
 	r := b.records()
-	if before, noted := r[slot]; b.opts.Dir == "" || noted && before == i {
+	if before, noted := r[slot]; noted && before == i {
 		return nil
 	}
 	r[slot] = i
+	return b.keep(r)
+}
+
+// putBack notes again what was noted of a slot before it was to be written.
+func (b *Backend) putBack(slot string, before fota.Image, noted bool) error {
+	if noted {
+		return b.record(slot, before)
+	}
+	r := b.records()
+	delete(r, slot)
+	return b.keep(r)
+}
+
+func (b *Backend) keep(r map[string]fota.Image) error {
+	if b.opts.Dir == "" {
+		return nil
+	}
 	text, err := json.Marshal(r)
 	if err != nil {
 		return err

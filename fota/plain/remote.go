@@ -14,7 +14,7 @@ type Remote interface {
 	Loader
 	// Rooms returns how many bytes each device has.
 	Rooms(ctx context.Context) (map[string]int64, error)
-	// Install is that of a Backend, for a package in an open file.
+	// Install is that of a Backend, for a package in an open file. The error may be an Untouched.
 	Install(ctx context.Context, file *os.File, slot string) (fota.Image, error)
 	// Probe is that of a Backend.
 	Probe(ctx context.Context) (string, error)
