@@ -81,7 +81,7 @@ func (u *Updater) startOf(booted string) happening {
 		return happening{event: exhausted, failure: Failf(UpdateFailed, "%d starts while %s", r.Starts, r.Phase)}
 	case booted == r.New && r.Phase == Installing:
 		return happening{event: startedNew, failure: Failf(UpdateFailed, "slot %q was started while it was being written", r.New)}
-	case booted == r.New && r.Phase == Reverting && !r.updates() && !same:
+	case booted == r.New && r.Phase == Reverting && r.Summoned && !same:
 		return happening{
 			event:   startedBack,
 			failure: Failf(UpdateFailed, "rollback: the system in slot %q did not stay up: slot %q was started in its place", r.Old, r.New),

@@ -46,6 +46,8 @@ type record struct {
 	Image  Image  `json:"image,omitzero"`
 	Boot   string `json:"boot,omitempty"`   // ID of the boot in which the phase was entered
 	Starts int    `json:"starts,omitempty"` // in this phase
+	// Summoned is, of a local rollback, that the boot environment has been told to boot Old.
+	Summoned bool `json:"summoned,omitempty"`
 }
 
 // updates reports whether the slots are those of an update. Otherwise a local user leaves the one for the other.

@@ -126,6 +126,7 @@ func (m *machine) powerOn() {
 			m.trail = append(m.trail, "boots "+chosen)
 			return
 		}
+		m.trail = append(m.trail, chosen+" does not boot")
 	}
 	m.fatalf("nothing boots any more")
 }

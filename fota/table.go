@@ -92,7 +92,7 @@ const (
 	startedOld                 // the old system has booted
 	startedNew                 // the new system has booted
 	startedAstray              // neither runs
-	startedBack                // the system has booted that a local rollback has left
+	startedBack                // the system has booted that a local rollback has left, in place of the other one
 	startedEarly               // the agent starts, as startedSame, before the hours in which the machine may reboot
 	exhausted                  // the agent starts, in this phase once too often
 	retry                      // a step that failed is due again
@@ -127,6 +127,7 @@ const (
 	keep                    // note the package's name and version
 	target                  // note the slots and when the work begins
 	turn                    // note the slots the other way round
+	summon                  // note that the boot environment knows which system a local user wants back
 	image                   // note what was installed
 	count                   // note one more start in this phase
 	// from here on: what is done when the record is on disk
@@ -149,7 +150,7 @@ const (
 
 var actionNames = [actionCount]string{
 	"note: begun", "note: nothing", "note: failed, why", "note: success", "note: cancelled", "note: deferred, until when", "note: progress", "note: from where it came",
-	"note: name and version", "note: slots", "note: slots, the other way round", "note: what was installed", "note: one more start",
+	"note: name and version", "note: slots", "note: slots, the other way round", "note: which boots next", "note: what was installed", "note: one more start",
 	"empty the file", "download", "verify", "await consent", "install", "activate", "reboot", "begin the trial", "mark good", "go back", "reboot",
 	"reboot, for the boot loader to go back",
 	"mark the running slot good", "remove the package",
@@ -257,7 +258,7 @@ var transitions = []transition{
 	{Confirming, startedAstray, Resting, []action{fail, discard}},
 
 	{Reverting, reverted, Resting, []action{discard}},
-	{Reverting, ousted, Reverting, []action{leave}},
+	{Reverting, ousted, Reverting, []action{summon, leave}},
 	{Reverting, unheard, Reverting, []action{fallBack}},
 	{Reverting, retry, Reverting, []action{goBack}},
 	{Reverting, startedSame, Reverting, []action{count, goBack}},

@@ -419,7 +419,9 @@ func (u *Updater) enter(ctx context.Context, r *record, a action, h *happening) 
 		r.Result, r.Reason = Initial, ""
 		return u.target(ctx, r, h)
 	case turn:
-		r.Old, r.New = r.New, r.Old
+		r.Old, r.New, r.Summoned = r.New, r.Old, false
+	case summon:
+		r.Summoned = !r.updates() // who goes back from an update needs no journal for that
 	case image:
 		r.Image = h.image
 	case count:
