@@ -19,8 +19,9 @@ func (u *Updater) begin(ctx context.Context) {
 	if u.rec.Phase < Installing {
 		done := u.markRunning(ctx, slots, err)
 		u.take(ctx, happening{event: started, failure: Failf(ConnectionLost, "the agent ended while the package was being received")})
-		if !done && u.rec.Phase != Deferred { // which waits for something else
-			u.markLater(pause)
+		if !done {
+			u.markPause = pause
+			u.marking.Reset(pause)
 		}
 		return
 	}
@@ -113,12 +114,17 @@ func (u *Updater) markRunning(ctx context.Context, slots Slots, err error) (done
 }
 
 // markLater tries to mark the running slot again, with growing pauses, until an update
-// goes on: what answers for the slots may have started after the agent.
-func (u *Updater) markLater(after time.Duration) {
-	u.wait(after, func(ctx context.Context) {
+// is installed: what answers for the slots may have started after the agent.
+func (u *Updater) markLater(ctx context.Context) {
+	if u.rec.Phase >= Installing {
+		return
+	}
+	if u.rec.Phase != Verifying { // or the back end is asked by somebody else
 		slots, err := u.cfg.Backend.Slots(ctx)
-		if !u.markRunning(ctx, slots, err) {
-			u.markLater(min(2*after, time.Hour))
+		if u.markRunning(ctx, slots, err) {
+			return
 		}
-	})
+		u.markPause = min(2*u.markPause, time.Hour)
+	}
+	u.marking.Reset(u.markPause)
 }

@@ -186,6 +186,73 @@ func TestRunningSlotIsMarkedWhenItCan(t *testing.T) {
 	})
 }
 
+// TestPushThatIsNotRecordedAsBroken ends all the same: once the journal can be written, whatever else waits. A push that follows is not ended by that.
+func TestPushThatIsNotRecordedAsBroken(t *testing.T) {
+	full := errors.New("read-only file system")
+	begun := func(b *bench) *Reception {
+		r, err := b.u.Receive(b.Context(), int64(len(good)))
+		b.must(err)
+		b.must(r.Write(b.Context(), []byte(good[:3])))
+		return r
+	}
+	for _, c := range []struct {
+		name   string
+		ends   func(b *bench)
+		want   Phase
+		result Result
+	}{
+		{"by a start", func(b *bench) {
+			begun(b)
+			b.end()
+			b.refuse = full
+			b.start(nil)
+		}, Resting, ConnectionLost},
+		{"by a start in which the slots cannot be read at once", func(b *bench) {
+			begun(b)
+			b.end()
+			b.refuse = full
+			b.machine.tries["A"] = allTries - 1
+			var answers atomic.Bool
+			b.start(func(c *Config) { c.Backend = late{c.Backend, &answers} })
+			time.Sleep(5 * time.Second)
+			answers.Store(true)
+			time.Sleep(time.Minute)
+			if synctest.Wait(); b.machine.tries["A"] != allTries {
+				b.Error("the running slot is not marked")
+			}
+		}, Resting, ConnectionLost},
+		{"by the server", func(b *bench) {
+			r := begun(b)
+			b.refuse = full
+			r.Abort(b.Context(), errors.New("it has gone"))
+		}, Resting, ConnectionLost},
+		{"by its size", func(b *bench) {
+			b.saved = func() { b.saved, b.refuse = nil, full } // from the start of the push on
+			if _, err := b.u.Receive(b.Context(), 1<<39); err == nil {
+				b.Error("a package that is larger than max_size is taken")
+			}
+		}, Resting, NoStorage},
+		{"and another one follows", func(b *bench) {
+			r := begun(b)
+			b.refuse = full
+			r.Abort(b.Context(), errors.New("it has gone"))
+			b.refuse = nil
+			begun(b)
+		}, Receiving, Initial},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			simulate(t, nil, func(b *bench) {
+				c.ends(b)
+				time.Sleep(time.Minute)
+				b.is(Receiving, Initial)
+				b.refuse = nil
+				time.Sleep(time.Minute)
+				b.is(c.want, c.result)
+			})
+		})
+	}
+}
+
 // late is a back end that does not answer at first.
 type late struct {
 	Backend

@@ -124,7 +124,7 @@ func (r *Reception) Abort(ctx context.Context, cause error) {
 	r.end(ctx, Failf(ConnectionLost, "the push ended before all had come: %v", cause))
 }
 
-// end ends the update. If that does not come through, the next start does.
+// end ends the update. What cannot be recorded is tried again; if it does not come through at all, the next start does.
 func (r *Reception) end(ctx context.Context, f *Failure) {
 	_ = r.file.Close() // what is in it is not wanted any more
 	_ = r.updater.send(ctx, happening{event: broke, serial: r.serial, failure: f})

@@ -136,13 +136,15 @@ type Updater struct {
 	cost  Spending // also of what is not on record yet
 
 	// of Run's goroutine
-	job      *job
-	alarm    *time.Timer
-	then     func(context.Context)
-	trial    trial
-	deferral deferral
-	blind    time.Time // since when the slots cannot be read
-	newRuns  bool      // the new system of an update runs, and there is an old one
+	job       *job
+	alarm     *time.Timer
+	then      func(context.Context)
+	marking   *time.Timer // when the running slot is to be marked again
+	markPause time.Duration
+	trial     trial
+	deferral  deferral
+	blind     time.Time // since when the slots cannot be read
+	newRuns   bool      // the new system of an update runs, and there is an old one
 }
 
 // happening is an event with what belongs to it.
@@ -172,9 +174,10 @@ func New(c Config) *Updater {
 	c.withDefaults()
 	u := &Updater{
 		cfg: c, area: folder(c.Dir), inbox: make(chan happening), contact: make(chan struct{}, 1), ended: make(chan struct{}),
-		alarm: time.NewTimer(time.Hour),
+		alarm: time.NewTimer(time.Hour), marking: time.NewTimer(time.Hour),
 	}
 	u.alarm.Stop()
+	u.marking.Stop()
 	u.rec = firstRecord(c.Now())
 	b, err := c.Journal.Load(c.Key)
 	if err == nil && b != nil {
@@ -230,6 +233,7 @@ func (u *Updater) Run(ctx context.Context) error {
 	defer func() { _ = u.save(u.rec) }() // what a download has cost; a failure is told by others
 	defer u.halt()
 	defer u.alarm.Stop()
+	defer u.marking.Stop()
 	u.begin(ctx)
 	for {
 		select {
@@ -243,6 +247,8 @@ func (u *Updater) Run(ctx context.Context) error {
 			}
 		case <-u.alarm.C:
 			u.then(ctx)
+		case <-u.marking.C:
+			u.markLater(ctx)
 		}
 	}
 }
@@ -264,9 +270,12 @@ func (u *Updater) take(ctx context.Context, h happening) {
 	} else {
 		err = u.handle(ctx, h)
 	}
-	if h.reply != nil {
+	waited := h.reply != nil
+	if waited {
 		h.reply <- err
-	} else if err != nil {
+		h.reply = nil
+	}
+	if err != nil && (!waited || h.event == broke) { // nobody else says again that the package will not come
 		u.again(ctx, h, err)
 	}
 }
@@ -340,7 +349,8 @@ func (u *Updater) handle(ctx context.Context, h happening) error {
 			if _, _, ends := next(to, broke); !ends {
 				return err
 			}
-			return u.handle(ctx, happening{event: broke, failure: failureOf(err, UpdateFailed)})
+			u.take(ctx, happening{event: broke, serial: u.rec.Serial, failure: failureOf(err, UpdateFailed)})
+			return nil
 		}
 	}
 	return nil

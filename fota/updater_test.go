@@ -23,7 +23,8 @@ type bench struct {
 	machine *machine
 	u       *Updater
 	fetch   func(from Position, to Body) error
-	refuse  error // of the journal
+	refuse  error  // of the journal
+	saved   func() // after what it has taken; nil: nothing
 	end     func()
 }
 
@@ -33,7 +34,11 @@ func (b *bench) Save(key string, record []byte) error {
 	if b.refuse != nil {
 		return b.refuse
 	}
-	return b.machine.Save(key, record)
+	err := b.machine.Save(key, record)
+	if b.saved != nil {
+		b.saved()
+	}
+	return err
 }
 
 func (b *bench) Fetch(_ context.Context, _ *url.URL, from Position, to Body) error {
