@@ -124,7 +124,7 @@ func (f *firmware) boot() {
 		BootID: id, Reboot: f.restart, FallBack: f.fallBack, Check: all(checks), Lenient: len(f.cfg.Check) > 0,
 		MaxSize: f.cfg.MaxSize, Patience: f.cfg.Patience, Confirm: f.cfg.Confirm, Limit: f.cfg.Limit, Consent: f.cfg.Consent,
 		Rate: f.cfg.MaxRate, DownloadHours: fota.Hours(f.cfg.DownloadHours), RebootHours: fota.Hours(f.cfg.RebootHours),
-		Budget: fota.Budget(f.cfg.Budget), Metered: f.metered, Clock: func() time.Time { return a.clock.Now().Local() },
+		Budget: fota.Budget(f.cfg.Budget), Metered: f.metered, Clock: func() time.Time { return a.clock.Now().Local() }, Elapsed: host.SinceBoot,
 		Inhibit: f.inhibit, OnChange: f.changed, Now: a.opts.Now, Log: a.log,
 	}))
 }

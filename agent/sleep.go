@@ -40,6 +40,9 @@ func (a *Agent) woken(slept time.Duration) {
 		return
 	}
 	a.log.Info("the machine has slept", slog.Duration("for", slept.Round(time.Second)))
+	if a.firmware != nil {
+		a.firmware.now.Load().Woken()
+	}
 	a.client.NetworkChanged() // what waits tries at once, but not before its turn or what a server has asked for
 	for _, s := range a.client.Status() {
 		if s.State != client.Registered && s.State != client.Asleep {

@@ -23,10 +23,7 @@ func (u *Updater) Contact(c Contact) {
 	if same {
 		return
 	}
-	select {
-	case u.contact <- struct{}{}:
-	default:
-	}
+	u.lookAgain()
 }
 
 // trial is the health gate of a new system.

@@ -45,6 +45,8 @@ type Config struct {
 	Metered func(uri *url.URL) bool // what a URI costs counts now; nil: everything does
 	// Clock is what the budget's calendar and a defer period go by; nil: Now. Going back by a day, or month, renews nothing.
 	Clock func() time.Time
+	// Elapsed is the time since some moment before New; what the machine sleeps (suspend) counts. nil: sleep does not count.
+	Elapsed func() time.Duration
 
 	Rate          int64 // of a download, in bytes a second; 0: as fast as it comes
 	DownloadHours Hours // in which packages are downloaded
@@ -79,6 +81,10 @@ func (c *Config) withDefaults() {
 	}
 	if c.Clock == nil {
 		c.Clock = c.Now
+	}
+	if c.Elapsed == nil {
+		began := time.Now()
+		c.Elapsed = func() time.Duration { return time.Since(began) }
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -120,12 +126,12 @@ type Status struct {
 // Updater updates one component. Its methods may be called from any goroutine;
 // those with a context wait until the journal has what they did.
 type Updater struct {
-	cfg     Config
-	area    area
-	inbox   chan happening
-	contact chan struct{} // receives when a Contact waits
-	ended   chan struct{}
-	have    atomic.Int64 // bytes of the package that have come
+	cfg   Config
+	area  area
+	inbox chan happening
+	look  chan struct{} // receives when there is a Contact, or time has leapt
+	ended chan struct{}
+	have  atomic.Int64 // bytes of the package that have come
 	// inspected is the look at the package that comes, or has come.
 	inspected atomic.Pointer[inspection]
 
@@ -173,7 +179,7 @@ type happening struct {
 func New(c Config) *Updater {
 	c.withDefaults()
 	u := &Updater{
-		cfg: c, area: folder(c.Dir), inbox: make(chan happening), contact: make(chan struct{}, 1), ended: make(chan struct{}),
+		cfg: c, area: folder(c.Dir), inbox: make(chan happening), look: make(chan struct{}, 1), ended: make(chan struct{}),
 		alarm: time.NewTimer(time.Hour), marking: time.NewTimer(time.Hour),
 	}
 	u.alarm.Stop()
@@ -241,9 +247,12 @@ func (u *Updater) Run(ctx context.Context) error {
 			return nil
 		case h := <-u.inbox:
 			u.take(ctx, h)
-		case <-u.contact:
+		case <-u.look:
 			if u.rec.Phase == Trial && u.trial.open {
 				u.judge(ctx)
+			}
+			if u.rec.Phase == Deferred && u.deferral.known {
+				u.awaitConsent()
 			}
 		case <-u.alarm.C:
 			u.then(ctx)
@@ -414,7 +423,7 @@ func (u *Updater) enter(ctx context.Context, r *record, a action, h *happening) 
 	case postpone:
 		r.Result = Deferral
 		d := r.Policy.deferPeriod()
-		r.Until, u.deferral = u.cfg.Clock().Add(d), deferral{over: time.Now().Add(d)}
+		r.Until, u.deferral = u.cfg.Clock().Add(d), deferral{known: true, over: u.cfg.Elapsed() + d}
 	case note:
 		r.OnDisk, r.Now = u.have.Load(), r.Now || h.now
 		if h.event == progressed {

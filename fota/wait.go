@@ -61,8 +61,9 @@ func (u *Updater) tellWait(ctx context.Context, j *job, w Wait) {
 
 // deferral is the defer period as this run of the agent sees it.
 type deferral struct {
-	over  time.Time // at the latest; zero: it began in an earlier run, and has not been looked at
-	older bool      // it began in an earlier run: how much has passed since then is what the clock says
+	known bool          // false: it began in an earlier run, and has not been looked at
+	over  time.Duration // at the latest, by Config.Elapsed
+	older bool          // it began in an earlier run: how much has passed since then is what the clock says
 }
 
 // maxDefer is the longest defer period, in seconds: a year.
@@ -73,14 +74,14 @@ func (p Policy) deferPeriod() time.Duration {
 	return time.Duration(min(p.MaxDefer, maxDefer)) * time.Second
 }
 
-// awaitConsent waits for the end of the defer period. In the run of the agent in which the period begins, its time is what passes, whatever
-// the clock is set to. After a restart it is what the clock says, which may be set right later on; but no longer than the whole period.
+// awaitConsent waits for the end of the defer period. In the run of the agent in which the period begins, its time is what passes, sleep of the machine
+// included, whatever the clock is set to. After a restart it is what the clock says, which may be set right later on; but no longer than the whole period.
 func (u *Updater) awaitConsent() {
 	d := &u.deferral
-	if d.over.IsZero() {
-		*d = deferral{over: time.Now().Add(u.rec.Policy.deferPeriod()), older: true}
+	if !d.known {
+		*d = deferral{known: true, over: u.cfg.Elapsed() + u.rec.Policy.deferPeriod(), older: true}
 	}
-	left := time.Until(d.over)
+	left := d.over - u.cfg.Elapsed()
 	if d.older {
 		left = min(left, u.rec.Until.Sub(u.cfg.Clock()))
 	} else if until := u.cfg.Clock().Add(left); until.Sub(u.rec.Until).Abs() > time.Minute {
@@ -95,6 +96,16 @@ func (u *Updater) awaitConsent() {
 		}
 		u.awaitConsent()
 	})
+}
+
+// Woken says that the machine has slept (suspend), in which timers stand still: a defer period may be over. It does not block.
+func (u *Updater) Woken() { u.lookAgain() }
+
+func (u *Updater) lookAgain() {
+	select {
+	case u.look <- struct{}{}:
+	default:
+	}
 }
 
 // worthTelling is the shortest time until another attempt that is told.

@@ -110,3 +110,54 @@ func TestConsentOnAMachineWhoseClockIsSet(t *testing.T) {
 		})
 	}
 }
+
+// TestConsentOnAMachineThatSleeps: the defer period goes on in a sleep (suspend), in which timers stand still, and its end stays where it is.
+func TestConsentOnAMachineThatSleeps(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		slept time.Duration // five minutes after the period of an hour has begun
+		told  bool
+		over  time.Duration // then, awake
+	}{
+		{"it ends awake", 40 * time.Minute, false, 15 * time.Minute},
+		{"it ends awake, and the sleep is told", 40 * time.Minute, true, 15 * time.Minute},
+		{"it ends asleep", 2 * time.Hour, true, 0},
+		{"it ends asleep, and nobody tells", 2 * time.Hour, false, longestRest - 5*time.Minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var slept time.Duration
+			var began time.Time
+			simulate(t, func(f *Config) {
+				began = time.Now()
+				f.Consent = true
+				f.Now = func() time.Time { return time.Now().Add(slept) }
+				f.Elapsed = func() time.Duration { return time.Since(began) + slept }
+			}, func(b *bench) {
+				b.must(b.u.SetPolicy(b.Context(), Policy{Severity: 1, MaxDefer: 3600}))
+				b.push(good)
+				b.must(b.u.Update(b.Context()))
+				b.is(Deferred, Deferral)
+				until := b.u.Status().Until
+				time.Sleep(5 * time.Minute)
+				synctest.Wait()
+				slept = c.slept
+				if c.told {
+					b.u.Woken()
+				}
+				if c.over > 0 {
+					time.Sleep(c.over - time.Second)
+					b.is(Deferred, Deferral)
+					if got := b.u.Status().Until; !got.Equal(until) {
+						t.Errorf("its end is at %s, and was at %s", got, until)
+					}
+					time.Sleep(time.Second)
+				}
+				time.Sleep(time.Millisecond)
+				synctest.Wait()
+				if got := b.u.Status().Phase; got < Installing {
+					t.Errorf("%s after it was deferred for an hour, the update is %s", time.Since(began)+slept, got)
+				}
+			})
+		})
+	}
+}
