@@ -159,7 +159,7 @@ func (c *configuration) apply(ctx context.Context, overlay string, on transactio
 	c.trial = t
 	c.mu.Unlock()
 	for id := range t.received {
-		if err := c.agent.client.Update(id); err != nil && !errors.Is(err, client.ErrNoAccount) {
+		if err := c.agent.client.UpdateRegistered(id); err != nil && !errors.Is(err, client.ErrNoAccount) {
 			return err
 		}
 	}

@@ -466,3 +466,29 @@ func TestLocalTransaction(t *testing.T) {
 		t.Errorf("reset, the lifetime is %v", v)
 	}
 }
+
+// TestTrialLeavesADisabledServerAlone: a server that has disabled its account is not registered with because another one commits.
+func TestTrialLeavesADisabledServerAlone(t *testing.T) {
+	l, disabled := newLab(t), newLab(t)
+	c := newConfigured(t, l, fmt.Sprintf("[[server]]\nshort_server_id = 102\nuri = '%s'\n", disabled.uri))
+	l.next(t, server.Registered)
+	disabled.next(t, server.Registered)
+	if err := c.agent.client.Disable(102, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for limit := time.After(generous); c.agent.client.Status()[1].State != client.Disabled; {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-limit:
+			t.Fatalf("not disabled: %+v", c.agent.client.Status()[1])
+		}
+	}
+	c.commit(aSensor)
+	c.ended(transaction.Kept, 1)
+	if err := c.agent.client.Alive(t.Context()); err != nil { // all events are taken in
+		t.Fatal(err)
+	}
+	if s := c.agent.client.Status()[1]; s.State != client.Disabled {
+		t.Errorf("server 102 is %s", s.Words)
+	}
+}

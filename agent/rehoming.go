@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	rehomingLimit = time.Hour        // how long accounts that a bootstrap server wrote may take to register once
+	rehomingLimit = time.Hour        // how long accounts that a bootstrap server wrote may take to register once, after their delay
 	rehomingPause = 30 * time.Second // after a first failure of the disk; then twice as long each time, up to the limit
 )
 
@@ -99,7 +99,7 @@ func (r *rehoming) run(ctx context.Context) error {
 }
 
 // trial begins to wait for one of the accounts on trial, nil if there are none. The timer ends it: at the time that was
-// set when it began, which outlives a restart, but not after more than the limit, if the clock was set.
+// set when it began, which outlives a restart, but not after more than the limit and their delay, if the clock was set.
 func (r *rehoming) trial(ctx context.Context, timer *time.Timer) *trial {
 	a := r.agent
 	p, ok := a.accounts.OnTrial()
@@ -115,9 +115,9 @@ func (r *rehoming) trial(ctx context.Context, timer *time.Timer) *trial {
 	t := &trial{received: make(map[uint16]uint64), any: true}
 	for _, ssid := range p.Wanted {
 		t.received[ssid] = received[ssid]
-		_ = a.client.Update(ssid) // it may be gone again
+		_ = a.client.UpdateRegistered(ssid) // it may be gone again
 	}
-	timer.Reset(max(0, min(p.Until.Sub(a.opts.Now()), r.limit)))
+	timer.Reset(max(0, min(p.Until.Sub(a.opts.Now()), r.limit+p.Delay)))
 	nudge(r.news)
 	return t
 }
@@ -152,7 +152,7 @@ func (r *rehoming) missing(p bind.Trial) string {
 			reasons = append(reasons, notReached(&s))
 		}
 	}
-	return strings.Join(reasons, "; ") + fmt.Sprintf(", within %v", r.limit)
+	return strings.Join(reasons, "; ") + fmt.Sprintf(", within %v", r.limit+p.Delay)
 }
 
 // swap puts the other accounts in force, and reports whether those that are on trial are others now, or none.

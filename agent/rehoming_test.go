@@ -176,6 +176,35 @@ func TestRehomingGoesBack(t *testing.T) {
 	}
 }
 
+// TestRehomingAfterADelay: a new account registers when its Initial Registration Delay is over, and not before; its time to do so counts
+// from then on.
+func TestRehomingAfterADelay(t *testing.T) {
+	t.Parallel()
+	l, other := newBootstrapLab(t), newBootstrapLab(t)
+	a, _ := l.run(t, l.config(), func(a *Agent) { a.rehoming.limit = time.Second })
+	l.bootstrapped(t, server.Registered)
+	registers(t, a)
+	at := lwm2m.NewPath(1, 7, 14)
+	const delay = 2 * time.Second
+	script := func(ctx context.Context, b *server.Bootstrapping) error {
+		return errors.Join(b.Delete(ctx, lwm2m.Path{}), other.writeAccount(ctx, b, 7, 201),
+			b.Write(ctx, at, lwm2m.FormatText, []lwm2m.Node{{Path: at, Value: lwm2m.Unsigned(uint64(delay / time.Second))}}), b.Finish(ctx))
+	}
+	l.script.Store(&script)
+	began := time.Now()
+	if err := (&backend{a}).Bootstrap(); err != nil {
+		t.Fatal(err)
+	}
+	other.next(t, server.Registered)
+	if after := time.Since(began); after < delay {
+		t.Errorf("registered after %v", after)
+	}
+	decided(t, a)
+	if got := a.tree.Instances(1); !slices.Equal(got, []uint16{7}) {
+		t.Errorf("accounts afterwards: %v", got)
+	}
+}
+
 // TestRehomingTriesAgain: neither the new nor the former server is reached, as in an outage; the new one when its turn comes again.
 func TestRehomingTriesAgain(t *testing.T) {
 	l := newBootstrapLab(t)

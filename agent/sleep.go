@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"lwm2m-agent/host"
-	"lwm2m-agent/lwm2m/client"
 )
 
 // sleeper tells how long the machine has slept (suspend). Timers stand still meanwhile: an Update that was due in an hour is due an hour after it
@@ -45,10 +44,7 @@ func (a *Agent) woken(slept time.Duration) {
 	}
 	a.client.NetworkChanged() // what waits tries at once, but not before its turn or what a server has asked for
 	for _, s := range a.client.Status() {
-		if s.State != client.Registered && s.State != client.Asleep {
-			continue
-		}
-		if err := a.client.Update(s.ShortServerID); err != nil { // the account has gone meanwhile
+		if err := a.client.UpdateRegistered(s.ShortServerID); err != nil { // the account has gone meanwhile
 			a.log.Debug("no Update after a sleep", slog.Int("short_server_id", int(s.ShortServerID)), slog.Any("error", err))
 		}
 	}

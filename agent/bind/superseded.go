@@ -27,11 +27,35 @@ type Trial struct {
 	Wanted []uint16  `json:"wanted"`           // the servers of which one has to register
 	Until  time.Time `json:"until"`            // then the others are tried
 	Former bool      `json:"former,omitempty"` // the others are those of the bootstrap
+
+	Delay time.Duration `json:"delay,omitempty"` // of Until, in which they may have to wait before they register
+}
+
+// longestDelay bounds the delay of a Trial: nobody is to lose a device for longer by a mistake in it.
+const longestDelay = 24 * time.Hour
+
+// delayOf returns the longest Initial Registration Delay Timer (/1/x/14) of servers in the nodes of object 1.
+func delayOf(nodes []lwm2m.Node, ssids []uint16) time.Duration {
+	const shortServerID, initialDelay = 0, 14
+	wanted := make(map[uint16]bool)
+	for _, n := range nodes {
+		if n.Path.Level() == lwm2m.LevelResource && n.Path.Resource() == shortServerID {
+			wanted[n.Path.Instance()] = slices.Contains(ssids, uint16(n.Value.Int())) //nolint:gosec // within range, says the object
+		}
+	}
+	var longest time.Duration
+	for _, n := range nodes {
+		if n.Path.Level() != lwm2m.LevelResource || n.Path.Resource() != initialDelay || !wanted[n.Path.Instance()] {
+			continue
+		}
+		longest = max(longest, time.Duration(min(n.Value.Uint(), uint64(longestDelay/time.Second)))*time.Second) //nolint:gosec // cut
+	}
+	return longest
 }
 
 // Supersede adds to what is kept under a context of Together the accounts that are replaced by it, to
 // be gone back to: if one of them stands, and there are new or other ones, which have to show first
-// that they can register until a time. Former accounts that are superseded already stay, with their time.
+// that they can register until a time, to which their delay is added. Former accounts that are superseded already stay, with their time.
 func (a *Accounts) Supersede(within context.Context, standing []uint16, until time.Time) error {
 	t, ok := within.Value(togetherKey{}).(*together)
 	if !ok {
@@ -58,13 +82,15 @@ func (a *Accounts) Supersede(within context.Context, standing []uint16, until ti
 		}
 	}
 	slices.Sort(p.Wanted)
+	p.Delay = delayOf(next[objectServer], p.Wanted)
+	p.Until = p.Until.Add(p.Delay)
 	stays := slices.ContainsFunc(standing, func(ssid uint16) bool { return old[ssid] != "" && old[ssid] == now[ssid] })
 	earlier, superseding := a.OnTrial()
 	switch {
 	case len(p.Wanted) == 0 || stays:
 		return nil // there is nothing to try, or somebody who can put it right
 	case superseding && !earlier.Former:
-		p.Until, before = earlier.Until, [2][]lwm2m.Node{}
+		p.Until, before = earlier.Until.Add(max(0, p.Delay-earlier.Delay)), [2][]lwm2m.Node{}
 	case !superseding && !slices.ContainsFunc(standing, func(ssid uint16) bool { return old[ssid] != "" }):
 		return nil // there is nothing to go back to
 	}
@@ -155,7 +181,7 @@ func (a *Accounts) Forget() error {
 	return a.store.Bucket(store.Accounts).SaveAll(map[string][]byte{keySuperseded: nil, keySupersededSecurity: nil, keySupersededServer: nil})
 }
 
-// Swap puts the other accounts in force, until a time: those that were are the others now.
+// Swap puts the other accounts in force, until a time and their delay: those that were are the others now.
 func (a *Accounts) Swap(tree *model.Tree, security *objects.Security, server *objects.Server, until time.Time) error {
 	p, _ := a.OnTrial()
 	var inForce, others [2][]lwm2m.Node
@@ -170,7 +196,9 @@ func (a *Accounts) Swap(tree *model.Tree, security *objects.Security, server *ob
 	if others[objectSecurity] == nil || others[objectServer] == nil { // damaged
 		return errors.Join(errors.New("there are no accounts to go back to"), a.Forget())
 	}
-	p = Trial{Until: until, Former: !p.Former, Wanted: slices.Sorted(maps.Keys(contents(others)))}
+	p = Trial{Former: !p.Former, Wanted: slices.Sorted(maps.Keys(contents(others)))}
+	p.Delay = delayOf(others[objectServer], p.Wanted)
+	p.Until = until.Add(p.Delay)
 	records, err := p.records(inForce)
 	if err != nil {
 		return err

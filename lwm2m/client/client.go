@@ -225,6 +225,13 @@ func (c *Client) Update(shortServerID uint16) error {
 	return c.command(shortServerID, command{event: triggered})
 }
 
+// UpdateRegistered sends a registration Update to a server that has the client registered, in
+// whatever else goes on then. Unlike Update it leaves an account alone that is not registered: it
+// tries by itself when its back-off, delay, turn or Disable is over.
+func (c *Client) UpdateRegistered(shortServerID uint16) error {
+	return c.command(shortServerID, command{event: updateDue})
+}
+
 // UpdateOver is Update over a transport, "U" or "T", that a server asks for with the argument
 // of the trigger. The client connects anew where it uses another one (Core 1.2.2, section
 // 6.2.1.2), and goes on to prefer the transport until it is asked for another. The error is an
