@@ -84,6 +84,12 @@ func TestRefusedServerLeadsToBootstrap(t *testing.T) {
 			b.Set(0, 19, lwm2m.Integer(9))
 			b.Set(0, 20, lwm2m.Integer(2))
 		}, 9 * time.Second, true},
+		"no second sequence": {coap.Forbidden, func(b *model.Batch) {
+			b.Set(0, 17, lwm2m.Integer(2))
+			b.Set(0, 18, lwm2m.Integer(4))
+			b.Set(0, 19, lwm2m.Unsigned(never))
+			b.Set(0, 20, lwm2m.Integer(3))
+		}, 4 * time.Second, true},
 	} {
 		bootstrapping(t, true, nil, func(l *bootLab) {
 			if c.account != nil {

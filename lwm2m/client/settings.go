@@ -291,6 +291,9 @@ func (in instance) attempts() int {
 	if in.has(serverSequenceCount) {
 		sequences = in.integer(serverSequenceCount)
 	}
+	if in.integer(serverSequenceDelay) >= never {
+		sequences = 1 // none follows it
+	}
 	const most = 1 << 16
 	return int(min(max(count, 1), most) * min(max(sequences, 1), most))
 }
