@@ -295,7 +295,7 @@ func (in instance) attempts() int {
 		sequences = 1 // none follows it
 	}
 	const most = 1 << 16
-	return int(min(max(count, 1), most) * min(max(sequences, 1), most))
+	return int(min(min(max(count, 1), most)*min(max(sequences, 1), most), math.MaxInt32)) // of 32 bits, where int has
 }
 
 // retry returns the policy of resources 17 to 20, nil if there is none of them. The

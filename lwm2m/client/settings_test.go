@@ -80,6 +80,9 @@ func TestSettings(t *testing.T) {
 	if r := read(func(b *model.Batch) { b.Set(0, 19, lwm2m.Unsigned(math.MaxUint64)) }).retry; r.SequenceDelay != -1 {
 		t.Errorf("MAX_VALUE of 64 bits gives %+v", r)
 	}
+	if n := read(func(b *model.Batch) { b.Set(0, 19, lwm2m.Unsigned(9)); b.Set(0, 20, lwm2m.Unsigned(1<<16)) }).attempts; n != math.MaxInt32 {
+		t.Errorf("with counts of 16 bits and more %d attempts make all sequences", n)
+	}
 	if s.lifetime != 24*time.Hour || s.pmin != 0 || s.pmax != maxSeconds*time.Second {
 		t.Errorf("extremes give %+v", s)
 	}
