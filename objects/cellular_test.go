@@ -200,7 +200,7 @@ func TestReplacedInstance(t *testing.T) {
 	}
 	_, err = NewAPNConnectionProfile(f.tree, d.apn())
 	f.check(err)
-	for _, p := range []string{"/10/0", "/11/1"} {
+	for _, p := range []string{"/10/0", "/10/0/4", "/11/1"} {
 		if err := f.tree.Delete(f.Context(), model.FromServer(101), lwm2m.MustPath(p)); err == nil {
 			t.Errorf("%s was deleted", p)
 		}

@@ -127,3 +127,18 @@ func TestFirmwareExecutes(t *testing.T) {
 		t.Errorf("asked for %q", got)
 	}
 }
+
+// TestFirmwareKeepsItsPolicy: a server that deletes what stays is told so, and nothing else of its request happens.
+func TestFirmwareKeepsItsPolicy(t *testing.T) {
+	f := newFixture(t)
+	f.firmware(&updater{})
+	origin, delay := model.FromServer(1), lwm2m.MustPath("/5/0/13")
+	for _, p := range []string{"/5/0/11", "/5/0/13", "/5/0/14"} {
+		f.refused(f.tree.Delete(t.Context(), origin, lwm2m.MustPath(p)), lwm2m.MethodNotAllowed, p+" cannot be deleted")
+	}
+	set := []lwm2m.Node{{Path: delay, Value: lwm2m.Unsigned(7)}}
+	f.refused(f.tree.WriteAll(t.Context(), origin, set, lwm2m.MustPath("/5/0/11")), lwm2m.MethodNotAllowed, "/5/0/11 cannot be deleted")
+	f.has(map[string]string{"/5/0/11": "1", "/5/0/13": "0"})
+	f.check(f.tree.Write(t.Context(), origin, model.Replace, lwm2m.MustPath("/5/0"), set)) // which leaves what it does not mention
+	f.has(map[string]string{"/5/0/11": "1", "/5/0/13": "7"})
+}

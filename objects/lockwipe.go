@@ -134,7 +134,7 @@ func (o *LockAndWipe) Prepare(_ context.Context, e *model.Edit) (model.Transacti
 	if state != nil && *state == PartiallyLocked && len(lock) == 0 {
 		return nil, lwm2m.Errorf(lwm2m.BadRequest, "what is to be locked partially? write /8/0/1 first")
 	}
-	e.Delete, e.Set = nil, nil
+	e.Delete, e.Named, e.Set = nil, nil, nil
 	var tx sequence
 	if state != nil {
 		tx.add(func(ctx context.Context) error { return o.locker.Lock(ctx, e.Origin, *state, targets(lock)) }, nil)

@@ -286,6 +286,8 @@ func TestServersCannotMakeOrTakeInstances(t *testing.T) {
 	f.refused(err, lwm2m.MethodNotAllowed, "come from the configuration")
 	f.refused(f.tree.Delete(t.Context(), model.FromServer(1), lwm2m.MustPath("/3306/0")), lwm2m.MethodNotAllowed, "belongs to the device")
 	f.refused(f.tree.Delete(t.Context(), model.FromServer(1), lwm2m.MustPath("/3306/0/5750")), lwm2m.MethodNotAllowed, "belongs to the device")
+	off := lwm2m.Node{Path: lwm2m.MustPath("/3306/0/5850"), Value: lwm2m.Boolean(false)}
+	f.refused(f.tree.WriteAll(t.Context(), model.FromServer(1), []lwm2m.Node{off}, lwm2m.MustPath("/3306/0/5750")), lwm2m.MethodNotAllowed, "belongs to the device")
 	f.refused(f.write("/3306/0/5853", lwm2m.String("eco")), lwm2m.NotFound, "has no resource 5853")
 	f.refused(f.writeFrom(model.Origin{Kind: model.OriginBootstrap}, "/3306/0/5518", lwm2m.UnixTime(1)), lwm2m.MethodNotAllowed, "cannot be written")
 	f.has(map[string]string{"/3306/0/5750": "", "/3306/0/5853": ""})

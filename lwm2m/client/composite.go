@@ -106,6 +106,8 @@ func (r *request) knows(v lwm2m.Version) error {
 	switch {
 	case v == lwm2m.Version10 && (r.paths != nil || r.op == opWriteComposite):
 		return lwm2m.Errorf(lwm2m.MethodNotAllowed, "LwM2M 1.0 has no composite operations")
+	case r.op == opDelete && r.path.Level() > lwm2m.LevelInstance && v.Less(lwm2m.Version12):
+		return lwm2m.Errorf(lwm2m.MethodNotAllowed, "LwM2M %s deletes instances of objects only", v)
 	case r.given && !speaks(v, r.format):
 		return lwm2m.Errorf(lwm2m.UnsupportedContentFormat, "LwM2M %s has no %s", v, r.format)
 	}

@@ -199,6 +199,22 @@ func TestCreateAndDelete(t *testing.T) {
 	})
 }
 
+// TestDeleteBelowInstances: resources and instances of them can be deleted from LwM2M 1.2 on.
+func TestDeleteBelowInstances(t *testing.T) {
+	for version, want := range map[lwm2m.Version]coap.Code{
+		lwm2m.Version10: coap.MethodNotAllowed, lwm2m.Version11: coap.MethodNotAllowed, lwm2m.Version12: coap.Deleted,
+	} {
+		simulate(t, func(c *Config) { c.Params = func(uint16) Params { return Params{Version: version} } }, func(l *lab) {
+			l.publish(l.accounts, func(b *model.Batch) { b.Set(0, 2, lwm2m.Integer(1)) })
+			l.run()
+			l.wantCode(l.ask(coap.DELETE, "/1/0/2"), want)
+			if gone := l.tree.Value(lwm2m.MustPath("/1/0/2")).IsZero(); gone != (want == coap.Deleted) {
+				t.Errorf("LwM2M %s: gone: %v", version, gone)
+			}
+		})
+	}
+}
+
 // owner is an object whose Execute and Prepare do what a test says.
 type owner struct {
 	model.Plain

@@ -145,7 +145,7 @@ func (t *Tree) Delete(ctx context.Context, origin Origin, p lwm2m.Path) error {
 		if err := t.mayDelete(origin, p); err != nil {
 			return nil, err
 		}
-		edits := []*Edit{{Origin: origin, Delete: []lwm2m.Path{p}}}
+		edits := []*Edit{{Origin: origin, Delete: []lwm2m.Path{p}, Named: []lwm2m.Path{p}}}
 		if controlled {
 			edits = append(edits, &Edit{Origin: FromAgent(), Delete: t.controls(p)})
 		}

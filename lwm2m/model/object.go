@@ -59,6 +59,12 @@ type Edit struct {
 	Delete []lwm2m.Path // instances, resources or resource instances to be removed; before Set
 	Set    []lwm2m.Node // resources and resource instances with their new values, in path order
 
+	// Named are those of Delete that the request itself names; the others are what a Write
+	// that replaces does not mention. An owner may drop the others from Delete. Who drops one of
+	// Named has the request refused with 4.05, unless it takes it out of Named, too: then it does
+	// by itself what was asked for.
+	Named []lwm2m.Path
+
 	// Declare are resources without a value that the owner wants there afterwards, such
 	// as those to execute in an instance that is made.
 	Declare []lwm2m.Path

@@ -69,6 +69,10 @@ func commit(ctx context.Context, objects []*object, edits []*Edit, last ...Trans
 			return refusal(err)
 		}
 		prepared = append(prepared, tx)
+		if i := slices.IndexFunc(e.Named, func(p lwm2m.Path) bool { return !slices.Contains(e.Delete, p) }); i >= 0 {
+			abort()
+			return lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s cannot be deleted: it belongs to the device", e.Named[i])
+		}
 	}
 	prepared = append(prepared, last...)
 	for _, tx := range prepared {

@@ -92,7 +92,7 @@ func (t *Tree) planNodes(origin Origin, nodes []lwm2m.Node) (*Edit, error) {
 			return nil, err
 		}
 		if n.Value.IsZero() {
-			e.Delete = append(e.Delete, n.Path)
+			e.Delete, e.Named = append(e.Delete, n.Path), append(e.Named, n.Path)
 			err = in.mayRemove(origin, n.Path)
 		} else {
 			err = o.planNode(e, n)
