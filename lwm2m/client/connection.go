@@ -199,6 +199,9 @@ func (c *connection) run(ctx context.Context) {
 	c.account.inbox.put(connectionEnded{c, err})
 }
 
+// errBootstrapping refuses requests of servers while a bootstrap server writes (Core, section 6.1.1).
+var errBootstrapping = lwm2m.Errorf(lwm2m.ServiceUnavailable, "the bootstrap server is at work")
+
 // handle takes a request in, on the reader's goroutine.
 func (c *connection) handle(x *coap.Exchange) {
 	a := c.account
@@ -209,7 +212,7 @@ func (c *connection) handle(x *coap.Exchange) {
 	}
 	r.exchange, r.connection = x, c
 	if a.client.bootstrap.busy.Load() {
-		a.refuse(x, lwm2m.Errorf(lwm2m.ServiceUnavailable, "the bootstrap server is at work"))
+		a.refuse(x, errBootstrapping)
 		return
 	}
 	version := c.open.Load()

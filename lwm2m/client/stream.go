@@ -219,6 +219,12 @@ var errTaken = errors.New("taken")
 // take hands on one block.
 func (s *inflow) take(b block) (err error) {
 	ctx, payload := s.account.ctx, b.payload
+	if s.account.client.bootstrap.busy.Load() {
+		if s.stream != nil {
+			s.stream.Abort(errBootstrapping)
+		}
+		return errBootstrapping
+	}
 	if s.stream == nil {
 		s.stream, err = s.account.tree.Stream(ctx, s.account.origin(), s.path, s.envelope.size)
 		if err != nil {

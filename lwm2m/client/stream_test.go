@@ -115,6 +115,14 @@ func TestStreamsAreRefused(t *testing.T) {
 		if !errors.Is(f.aborted, errWrongLength) || f.closed {
 			t.Errorf("aborted with %v, closed: %v", f.aborted, f.closed)
 		}
+		l.wantCode(l.sendBlock(8, "0123456789abcdef"), coap.Continue)
+		begun := f.begun
+		l.client.bootstrap.busy.Store(true) // as while a bootstrap server writes
+		l.wantCode(l.sendBlock(1<<4, "end"), coap.ServiceUnavailable)
+		l.wantCode(l.send(coap.PUT, "/5/0/0", lwm2m.FormatOpaque, long), coap.ServiceUnavailable)
+		if f.begun != begun || f.closed || !errors.Is(f.aborted, errBootstrapping) {
+			t.Errorf("during a bootstrap begun %d times, closed: %v, aborted with %v", f.begun-begun, f.closed, f.aborted)
+		}
 	})
 }
 
