@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// withoutRoot runs a command of ./dev as an ordinary user, who has no sudo, then as root the command that this prints, and the user's again.
+// withoutRoot runs a command of ./dev as an ordinary user, who has no sudo and a login's PATH, then as root the command that this prints, and the user's again.
 // What it says itself begins with "##".
 const withoutRoot = `
-user() { setpriv --reuid=nobody --regid=nogroup --clear-groups env HOME=/tmp/home "$@"; }
+login="setpriv --reuid=nobody --regid=nogroup --clear-groups env HOME=/tmp/home PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games"
 install -d -o nobody -g nogroup /tmp/home
-if user ./dev "$@" >/tmp/said 2>&1; then status=0; else status=$?; fi
+if $login ./dev "$@" >/tmp/said 2>&1; then status=0; else status=$?; fi
 cat /tmp/said
 echo "## exit status $status"
 command=$(sed -n "s/^  //p" /tmp/said)
 bash -c "$command" >/dev/null || exit
 echo "## ran: $command"
-exec setpriv --reuid=nobody --regid=nogroup --clear-groups env HOME=/tmp/home ./dev "$@"
+exec $login ./dev "$@"
 `
 
 // TestDemo is that of a newcomer without root. It uses free ports, since it shares this machine's; the soak run, as root, takes the ones that a
