@@ -95,8 +95,10 @@ const followAgain = time.Minute
 // cannot be read is tried again.
 func (a *Agent) follow(l *config.EventLog, c *objects.Collection) Task {
 	return named{fmt.Sprintf("event log %q", l.Name), func(ctx context.Context) error {
+		read, end := reader(l, c)
+		defer end()
 		for level := slog.LevelWarn; ; level = slog.LevelDebug { // it is told once
-			err := followLog(ctx, l, c)
+			err := read(ctx)
 			if ctx.Err() == nil {
 				c.Failed()
 				a.log.Log(ctx, level, "a log cannot be read; it is tried again each minute", slog.String("event_log", l.Name), slog.Any("error", err))
@@ -110,12 +112,13 @@ func (a *Agent) follow(l *config.EventLog, c *objects.Collection) Task {
 	}}
 }
 
-// followLog collects the lines of a log until it cannot be read or the context
-// ends.
-func followLog(ctx context.Context, l *config.EventLog, c *objects.Collection) error {
+// reader returns what collects the lines of a log until it cannot be read or the context ends, to be called again, and what gives
+// the log up.
+func reader(l *config.EventLog, c *objects.Collection) (read func(context.Context) error, end func()) {
 	take := func(line []byte) { _, _ = c.Write(line) } // which never fails
 	if l.Source == config.SourceJournal {
-		return host.FollowJournal(ctx, take)
+		return func(ctx context.Context) error { return host.FollowJournal(ctx, take) }, func() {}
 	}
-	return host.FollowFile(ctx, l.File, take)
+	file := host.NewLogFile(l.File, take)
+	return file.Follow, file.Close
 }

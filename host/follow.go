@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -16,40 +17,100 @@ import (
 // followBack is how much of the end of a file is handed over at first, in bytes.
 const followBack = 8 << 10
 
-// FollowFile hands over the last lines of a log file and each new line as it is
-// written, until the context ends, which gives nil. The file may be cut, moved
-// away and made anew, as logrotate(8) does it, and need not be there yet; its
-// folder must. The kernel tells of changes (inotify); nothing is polled.
-func FollowFile(ctx context.Context, name string, take func(line []byte)) error {
+// LogFile is a log file that is followed.
+type LogFile struct{ tail }
+
+// NewLogFile returns a follower that hands over the last lines of a log file and each new line as it is
+// written. The file may be cut, moved away and made anew, as logrotate(8) does it, and need not be there yet.
+func NewLogFile(name string, take func(line []byte)) *LogFile {
+	return &LogFile{tail{name: name, take: take, back: followBack}}
+}
+
+// errFolderGone says that what comes into the folder of that name now is not told.
+var errFolderGone = errors.New("its folder was removed or moved")
+
+// Follow hands over lines until the context ends, which gives nil. The folder must be there. The kernel tells of
+// changes (inotify); nothing is polled. After an error, such as of a folder that goes, it can be called again and
+// goes on where it was, also in a file that was made anew meanwhile.
+func (l *LogFile) Follow(ctx context.Context) error {
+	if err := l.follow(ctx); err != nil {
+		return fmt.Errorf("follow %s: %w", l.name, err)
+	}
+	return nil
+}
+
+// Close gives up the file.
+func (l *LogFile) Close() { l.close() }
+
+func (l *LogFile) follow(ctx context.Context) error {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
-		return fmt.Errorf("follow %s: %w", name, err)
+		return err
 	}
 	events := os.NewFile(uintptr(fd), "inotify")
 	defer func() { _ = events.Close() }()
-	if _, err := unix.InotifyAddWatch(fd, filepath.Dir(name), unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_DELETE_SELF|unix.IN_ONLYDIR); err != nil {
-		return fmt.Errorf("follow %s: watch its folder: %w", name, err)
+	folder, err := watchFolder(fd, filepath.Dir(l.name))
+	if err != nil {
+		return fmt.Errorf("watch its folder: %w", err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = events.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	t := &tail{name: name, take: take, back: followBack, watch: func() error {
-		_, err := unix.InotifyAddWatch(fd, name, unix.IN_MODIFY|unix.IN_ATTRIB)
+	l.watch = func() error {
+		_, err := unix.InotifyAddWatch(fd, l.name, unix.IN_MODIFY|unix.IN_ATTRIB)
 		return err
-	}}
-	defer t.close()
+	}
+	if l.file != nil {
+		_ = l.watch() // what has the name now, if anything has; another file is opened, too
+	}
 	buf := make([]byte, 4<<10)
-	for {
-		if err := t.catchUp(); err != nil {
-			return fmt.Errorf("follow %s: %w", name, err)
+	for over := false; ; {
+		if err := l.catchUp(); err != nil {
+			return err
 		}
-		_, err := events.Read(buf) // what has changed is seen by looking
+		if over {
+			return errFolderGone
+		}
+		n, err := events.Read(buf) // what has changed of the file is seen by looking
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("follow %s: %w", name, err)
+			return err
 		}
+		over = folder.gone(buf[:n])
 	}
+}
+
+// folder is one that is watched with inotify(7).
+type folder struct {
+	path  string
+	was   os.FileInfo
+	watch int
+}
+
+func watchFolder(fd int, path string) (f folder, err error) {
+	f.path = path
+	if f.was, err = os.Stat(path); err != nil { // before: one that takes its place meanwhile counts as gone
+		return f, err
+	}
+	f.watch, err = unix.InotifyAddWatch(fd, path, unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_DELETE_SELF|unix.IN_MOVE_SELF|unix.IN_ONLYDIR)
+	// As long as somebody has a file of a removed folder open, only the folder above tells of that.
+	_, _ = unix.InotifyAddWatch(fd, filepath.Dir(path), unix.IN_DELETE|unix.IN_ONLYDIR|unix.IN_MASK_ADD)
+	return f, err
+}
+
+// gone reports whether the folder is not where it was, or no longer watched, as events say, or its path.
+func (f *folder) gone(events []byte) bool {
+	for len(events) >= unix.SizeofInotifyEvent {
+		of, mask := binary.NativeEndian.Uint32(events), binary.NativeEndian.Uint32(events[4:])
+		if int(of) == f.watch && mask&(unix.IN_DELETE_SELF|unix.IN_MOVE_SELF|unix.IN_UNMOUNT|unix.IN_IGNORED) != 0 {
+			return true
+		}
+		name := int(binary.NativeEndian.Uint32(events[12:]))
+		events = events[min(unix.SizeofInotifyEvent+name, len(events)):]
+	}
+	now, err := os.Stat(f.path)
+	return err != nil || !os.SameFile(f.was, now)
 }
 
 // tail is how far a file has been read.

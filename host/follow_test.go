@@ -17,8 +17,10 @@ func following(t *testing.T, name string) <-chan string {
 	lines := make(chan string, 1000)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- FollowFile(ctx, name, func(line []byte) { lines <- string(line) }) }()
+	file := NewLogFile(name, func(line []byte) { lines <- string(line) })
+	go func() { ended <- file.Follow(ctx) }()
 	t.Cleanup(func() {
+		defer file.Close()
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
@@ -98,12 +100,84 @@ func TestFollowFileFromItsEnd(t *testing.T) {
 	wantLines(t, lines, "last")
 }
 
+// TestFollowFileInAFolderThatGoes: a folder that is removed or moved away ends Follow, which goes on when it is there again: with what
+// was still written to the former file, and all of the new one.
+func TestFollowFileInAFolderThatGoes(t *testing.T) {
+	for what, away := range map[string]func(folder string) error{
+		"removed": os.RemoveAll,
+		"moved":   func(folder string) error { return os.Rename(folder, folder+".old") },
+	} {
+		folder := filepath.Join(t.TempDir(), "app")
+		name := filepath.Join(folder, "messages")
+		var lines []string
+		count := make(chan int, 100000)
+		file := NewLogFile(name, func(line []byte) { lines = append(lines, string(line)); count <- len(lines) })
+		defer file.Close()
+		ended := make(chan error)
+		ctx, end := context.WithCancel(t.Context())
+		defer end()
+		follow := func() { go func() { ended <- file.Follow(ctx) }() }
+		until := func(n int) {
+			t.Helper()
+			for limit := time.After(20 * time.Second); ; {
+				select {
+				case got := <-count:
+					if got == n {
+						return
+					}
+				case <-limit:
+					t.Fatalf("%s: less than %d lines", what, n)
+				}
+			}
+		}
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		appendTo(t, name, "one\n")
+		former, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		follow()
+		until(1)
+		if err := away(folder); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err = <-ended:
+		case <-time.After(20 * time.Second):
+		}
+		if !errors.Is(err, errFolderGone) {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if _, err := former.WriteString("two\n"); err != nil { // the program has the former file open
+			t.Fatal(err)
+		}
+		if err := errors.Join(former.Close(), os.Mkdir(folder, 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		appendTo(t, name, strings.Repeat("new\n", followBack)) // more than what is read of a file at first
+		follow()
+		until(2 + followBack)
+		appendTo(t, name, "last\n")
+		until(3 + followBack)
+		end()
+		if err := <-ended; err != nil || lines[1] != "two" || lines[2] != "new" || lines[len(lines)-1] != "last" {
+			t.Errorf("%s: %.60q, %v", what, lines, err)
+		}
+	}
+}
+
 func TestFollowFileRefusals(t *testing.T) {
-	take := func([]byte) {}
-	if err := FollowFile(t.Context(), filepath.Join(t.TempDir(), "no", "messages"), take); !errors.Is(err, os.ErrNotExist) {
+	follow := func(name string) error {
+		file := NewLogFile(name, func([]byte) {})
+		defer file.Close()
+		return file.Follow(t.Context())
+	}
+	if err := follow(filepath.Join(t.TempDir(), "no", "messages")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a folder that there is not: %v", err)
 	}
-	if err := FollowFile(t.Context(), t.TempDir(), take); err == nil || !strings.Contains(err.Error(), "regular file") {
+	if err := follow(t.TempDir()); err == nil || !strings.Contains(err.Error(), "regular file") {
 		t.Errorf("a folder: %v", err)
 	}
 }
