@@ -1,11 +1,17 @@
 package agent
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/demo"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/lwm2m/server"
@@ -275,5 +281,37 @@ func TestSecondServerComesAndGoes(t *testing.T) {
 	p.check("101 writes everything", p.first.write(t, "/3303/1/5750", lwm2m.String("b")))
 	if now := p.first.client(t).Registration(); now.ID != registration.ID || now.Address != registration.Address {
 		t.Errorf("the registration of 101 changed from %+v to %+v", registration, now)
+	}
+}
+
+// TestNewObjectOnAFullDisk: with two servers, and a disk that takes nothing, the agent starts also with an object that it did not have;
+// for that the rights of the configuration hold.
+func TestNewObjectOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	cfg := p.config([]config.Right{config.RightRead, config.RightWrite})
+	cfg.TestObject = false
+	_, stop := p.first.run(t, cfg)
+	p.first.back(t)
+	p.second.back(t)
+	stop()
+	cfg.TestObject = true
+	machine := &demo.Machine{Say: func(string) {}}
+	a, err := New(Options{
+		Config: cfg, Version: "test", Control: machine, Now: machine.Now, Log: slog.New(slog.DiscardHandler), BeforeWrite: func() error { return unix.ENOSPC },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	p.second.back(t)
+	p.check("write", p.second.write(t, "/3442/0/120", lwm2m.Integer(7)))
+	p.refused("execute", p.second.client(t).Execute(t.Context(), lwm2m.MustPath("/3442/0/0"), ""))
+	end()
+	if err := <-ended; err != nil && !errors.Is(err, unix.ENOSPC) { // the last words are not kept
+		t.Error(err)
 	}
 }

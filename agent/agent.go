@@ -383,7 +383,7 @@ func (a *Agent) runClient(ctx context.Context) error {
 
 // begin does what must be done before servers are talked to.
 func (a *Agent) begin(ctx context.Context) error {
-	if err := a.access.Provision(ctx, a.opts.Config, true); err != nil {
+	if err := a.access.Provision(ctx, a.opts.Config, true); err != nil && !errors.Is(err, bind.ErrLater) { // of which access.Run tells
 		return err
 	}
 	return a.board.Apply(ctx, a.opts.Config)

@@ -101,7 +101,8 @@ func namesOf(root fs.FS) map[string]string {
 
 // chooseEndpoint returns the configured endpoint name, else the one chosen
 // before, else one made of what this machine is, which is kept. A name that was chosen on another
-// machine is not kept: two devices of one name take each other's place at the server.
+// machine is not kept: two devices of one name take each other's place at the server. Only a new name
+// needs a disk that can be written.
 func (a *Agent) chooseEndpoint(n *found) (string, error) {
 	here := n.machine()
 	here.Endpoint = a.opts.Config.Endpoint
@@ -140,7 +141,10 @@ func (a *Agent) chooseEndpoint(n *found) (string, error) {
 		return name, nil
 	}
 	if err := bucket.SaveAll(changes); err != nil {
-		return "", fmt.Errorf("keep the endpoint name: %w; see that the state directory can be written, or give another one with -state DIR", err)
+		if changes[keyEndpoint] != nil {
+			return "", fmt.Errorf("keep the endpoint name: %w; see that the state directory can be written, or give another one with -state DIR", err)
+		}
+		a.log.Warn("which machine this is is not kept; the next start tries again", slog.Any("error", err))
 	}
 	return name, nil
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/health"
@@ -99,5 +101,39 @@ func TestCopiedImage(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNameOnAFullDisk: a machine whose name is known starts also where its interfaces have changed and that cannot be kept; one that
+// needs a new name does not.
+func TestNameOnAFullDisk(t *testing.T) {
+	const before, after = "00:13:a2:00:00:01", "00:13:a2:00:00:02"
+	modem := func(mac string) map[string]string {
+		return card("wwan0", mac, map[string]string{"proc/device-tree/serial-number": "1"})
+	}
+	for set, want := range map[string]string{"": "urn:dev:mac:0013a2fffe000001", "gw": "gw"} {
+		dir := t.TempDir()
+		start := func(files map[string]string, full error) (string, error) {
+			a, err := New(Options{
+				Config: &config.Config{StateDir: dir, Endpoint: set}, Root: board(files), Simulated: true, Log: slog.New(slog.DiscardHandler),
+				BeforeWrite: func() error { return full },
+			})
+			if err != nil {
+				return "", err
+			}
+			return a.Endpoint(), a.Close()
+		}
+		for _, c := range []struct {
+			mac  string
+			full error
+		}{{before, nil}, {after, unix.ENOSPC}, {after, nil}} {
+			if got, err := start(modem(c.mac), c.full); err != nil || got != want {
+				t.Errorf("with %s, the disk %v: %q, %v", c.mac, c.full, got, err)
+			}
+		}
+		_, err := start(card("eth0", "00:13:a2:00:00:03", map[string]string{"proc/device-tree/serial-number": "2"}), unix.ENOSPC)
+		if refused := errors.Is(err, unix.ENOSPC); refused != (set == "") {
+			t.Errorf("with endpoint %q on another machine: %v", set, err)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package bind
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -99,10 +100,14 @@ func (a *AccessControl) save(ctx context.Context, nodes []lwm2m.Node) error {
 	return nil
 }
 
+// ErrLater says that object 2 still lacks something: the tree's default holds for that, and Run tries again.
+var ErrLater = errors.New("object 2 lacks new object instances")
+
 // Provision makes what object 2 lacks and applies the rights of a configuration
 // where they were edited. It is called before new accounts get into force, so that
 // no server loses rights in between, and after; seeded says which: then servers of the
 // configuration without an account have lost it to a bootstrap server, and none is to come.
+// Errors: ErrLater where no rights were edited, which nobody could wait for.
 func (a *AccessControl) Provision(ctx context.Context, cfg *config.Config, seeded bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -122,7 +127,12 @@ func (a *AccessControl) Provision(ctx context.Context, cfg *config.Config, seede
 	}
 	policy.Changed = changedRights(before, policy.Rights)
 	if err := a.control.Provision(ctx, policy); err != nil {
-		return fmt.Errorf("provide access control: %w", err)
+		err = fmt.Errorf("provide access control: %w", err)
+		if seeded && len(policy.Changed) == 0 {
+			a.policy = policy
+			err = fmt.Errorf("%w: %w", ErrLater, err)
+		}
+		return err
 	}
 	if err := a.saveRights(policy.Rights); err != nil {
 		return err
@@ -207,7 +217,7 @@ func (a *AccessControl) Run(ctx context.Context) error {
 	for {
 		var retry <-chan time.Time
 		if err := a.follow(ctx); err != nil && ctx.Err() == nil {
-			a.log.Warn("object 2 lacks new object instances; it is tried again", slog.Any("error", err))
+			a.log.Warn(ErrLater.Error()+"; it is tried again", slog.Any("error", err))
 			retry = time.After(retryProvision)
 		}
 		select {

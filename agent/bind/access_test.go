@@ -2,6 +2,7 @@ package bind
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -164,6 +165,50 @@ func TestAccessControlFollows(t *testing.T) {
 		synctest.Wait()
 		if got := l.may("/3303/0"); got != "read" || len(l.tree.Instances(2)) == before {
 			t.Errorf("102 may %s, object 2 has %v", got, l.tree.Instances(2))
+		}
+		cancel()
+		l.check(<-ended)
+	})
+}
+
+// TestAccessControlOnAFullDisk starts with a new object while the state directory is full: the configuration's rights hold for it
+// at once, and object 2 has them when there is room again. Rights that were edited are not taken for given.
+func TestAccessControlOnAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	given := func(rights ...config.Right) *config.Config {
+		return &config.Config{Servers: []config.Server{{ShortServerID: 101}, {ShortServerID: 102, Rights: rights}}}
+	}
+	l := openAccess(t, dir)
+	l.check(l.access.Provision(t.Context(), given(config.RightRead, config.RightWrite), true))
+	l.check(l.store.Close())
+	synctest.Test(t, func(t *testing.T) {
+		l := openAccess(t, dir)
+		pub, err := l.tree.AddRegistered(3303, model.Plain{})
+		l.check(err)
+		var b model.Batch
+		b.Create(0)
+		l.check(pub.Publish(&b))
+		l.fill()
+		if err := l.access.Provision(t.Context(), given(config.RightRead), true); err == nil || errors.Is(err, ErrLater) {
+			t.Errorf("edited: %v", err)
+		}
+		if err := l.access.Provision(t.Context(), given(config.RightRead, config.RightWrite), true); !errors.Is(err, ErrLater) {
+			t.Errorf("as before: %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- l.access.Run(ctx) }()
+		synctest.Wait()
+		before := len(l.tree.Instances(2))
+		for _, more := range []bool{false, true} {
+			if got := l.may("/3303/0"); got != "read, write" || len(l.tree.Instances(2)) > before != more {
+				t.Errorf("102 may %s, object 2 has %v", got, l.tree.Instances(2))
+			}
+			if !more {
+				l.drain()
+				time.Sleep(retryProvision)
+				synctest.Wait()
+			}
 		}
 		cancel()
 		l.check(<-ended)
