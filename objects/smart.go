@@ -131,6 +131,8 @@ const (
 	ridApplicationType = 5750
 	ridSensorType      = 5751
 	ridResetEnergy     = 5822
+	ridOnOff           = 5850
+	ridDimmer          = 5851
 	ridOnTime          = 5852
 	ridOffTime         = 5854
 	ridQuality         = 6042

@@ -30,7 +30,7 @@ type feed struct {
 	def      *model.ResourceDefinition
 	around   measured
 	quality  model.Quality
-	seen     bool    // there was a reading
+	heard    uint64  // how many readings there were
 	counts   bool    // so that it can be set back to 0
 	raw      float64 // of a counting resource, as the source counts
 	min, max float64

@@ -33,7 +33,8 @@ func (o *SmartObject) Publish(iid, rid uint16, r Reading) error {
 	} else {
 		o.enter(&b, in, f, r)
 	}
-	f.quality, f.seen = r.Quality, true
+	f.quality = r.Quality
+	f.heard++
 	o.report(&b, in)
 	if state, ok := o.state(f, r); ok {
 		in.times.see(o.hooks.Now(), state)
@@ -117,7 +118,7 @@ func (f *feed) extend(b *model.Batch, in *SmartInstance, number float64) {
 func (o *SmartObject) report(b *model.Batch, in *smart) {
 	worst := model.Good
 	for i := range in.feeds {
-		if in.feeds[i].seen {
+		if in.feeds[i].heard > 0 {
 			worst = max(worst, in.feeds[i].quality)
 		}
 	}

@@ -227,14 +227,76 @@ func TestWriteOfManyResources(t *testing.T) {
 	f.check(f.tree.Write(t.Context(), model.FromServer(1), model.Replace, at, lamp(true, 30)[:1]))
 	f.has(map[string]string{"/3311/0/5851": "30"})
 
-	// What was set before the failure is set back.
-	b.log = nil
-	o.instances[0].Setter = failing{&b, 5851}
-	f.refused(f.tree.Write(t.Context(), model.FromServer(1), model.Update, at, lamp(false, 90)), lwm2m.InternalServerError, "stuck")
-	f.has(map[string]string{"/3311/0/5850": "1", "/3311/0/5851": "30"})
-	if d := cmp.Diff([]string{"5850=0", "5850=1"}, b.log); d != "" {
+	if d := cmp.Diff([]string{"5851=30", "5850=1", "5850=1"}, b.log); d != "" {
 		t.Errorf("the driver got (-want +got):\n%s", d)
 	}
+
+	// What was set before the failure is set back.
+	b.log = nil
+	o.instances[0].Setter = failing{&b, 5850}
+	f.refused(f.tree.Write(t.Context(), model.FromServer(1), model.Update, at, lamp(true, 90)), lwm2m.InternalServerError, "stuck")
+	f.has(map[string]string{"/3311/0/5850": "1", "/3311/0/5851": "30"})
+	if d := cmp.Diff([]string{"5851=90", "5851=30"}, b.log); d != "" {
+		t.Errorf("the driver got (-want +got):\n%s", d)
+	}
+}
+
+// stepped is a lamp of ten steps that says what it really does.
+type stepped struct {
+	object *SmartObject
+	board
+	level int64
+	stuck int64 // a level that it does not leave; 0: none
+}
+
+func (s *stepped) Set(ctx context.Context, rid uint16, v lwm2m.Value) error {
+	_ = s.board.Set(ctx, rid, v)
+	is := max(0, s.stuck)
+	switch {
+	case is > 0 || rid == 5850 && !v.Bool():
+	case rid == 5850:
+		is = s.level
+	default:
+		is = v.Int() / 10 * 10
+		s.level = is
+	}
+	if err := s.object.Publish(0, 5850, good(lwm2m.Boolean(is > 0), time.Time{})); err != nil {
+		return err
+	}
+	return s.object.Publish(0, 5851, good(lwm2m.Integer(is), time.Time{}))
+}
+
+// TestWhatAnOutputDoes: the tree has what was read of an output, not what it was set to, and what switches it off wins.
+func TestWhatAnOutputDoes(t *testing.T) {
+	f := newFixture(t)
+	s := &stepped{level: 70}
+	s.object = f.smart(3311, SmartHooks{})
+	f.check(s.object.Add(SmartInstance{Name: "lamp", Feeds: []uint16{5850, 5851}, Drives: []uint16{5850, 5851}, Setter: s}))
+	at := lwm2m.MustPath("/3311/0")
+	for _, c := range []struct {
+		on       bool
+		level    int64
+		stuck    int64
+		did      []string
+		isOn, is string
+	}{
+		{true, 33, 0, []string{"5851=33", "5850=1"}, "1", "30"},
+		{false, 50, 0, []string{"5850=0"}, "0", "0"},
+		{true, 47, 0, []string{"5851=47", "5850=1"}, "1", "40"},
+		{true, 0, 0, []string{"5851=0"}, "0", "0"},
+		{false, 0, 80, []string{"5851=0", "5850=0"}, "1", "80"},
+	} {
+		s.log, s.stuck = nil, c.stuck
+		f.check(f.tree.Write(t.Context(), model.FromServer(1), model.Update, at, []lwm2m.Node{
+			{Path: at.Child(5850), Value: lwm2m.Boolean(c.on)}, {Path: at.Child(5851), Value: lwm2m.Integer(c.level)},
+		}))
+		if d := cmp.Diff(c.did, s.log); d != "" {
+			t.Errorf("%v, %d: the driver got (-want +got):\n%s", c.on, c.level, d)
+		}
+		f.has(map[string]string{"/3311/0/5850": c.isOn, "/3311/0/5851": c.is})
+	}
+	f.time = f.time.Add(90 * time.Second)
+	f.has(map[string]string{"/3311/0/5852": "90"}) // it does not go off
 }
 
 // failing is a board one resource of which cannot be set.

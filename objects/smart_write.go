@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -21,16 +22,14 @@ func (o *SmartObject) Prepare(_ context.Context, e *model.Edit) (model.Transacti
 		return nil, lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s belongs to the device", e.Delete[0])
 	}
 	e.Delete = nil
-	var (
-		tx   sequence
-		kept []lwm2m.Node
-	)
-	for _, n := range e.Set {
+	w := &smartWrite{object: o, edit: e, heard: make(map[lwm2m.Path]uint64)}
+	var kept []lwm2m.Node
+	for _, n := range o.inTurn(e.Set) {
 		in, err := o.instance(n.Path.Instance())
 		if err != nil {
 			return nil, lwm2m.Errorf(lwm2m.NotFound, "%w", err)
 		}
-		keep, err := o.prepare(&tx, in, n)
+		keep, err := w.prepare(in, n)
 		if err != nil {
 			return nil, err
 		}
@@ -39,21 +38,91 @@ func (o *SmartObject) Prepare(_ context.Context, e *model.Edit) (model.Transacti
 		}
 	}
 	e.Set = kept
-	return &tx, nil
+	return w, nil
+}
+
+// smartWrite is a write to a SmartObject.
+type smartWrite struct {
+	sequence
+	object *SmartObject
+	edit   *model.Edit
+	heard  map[lwm2m.Path]uint64 // how many readings of a resource there were before it was set
+}
+
+// Commit does the steps. A resource that was read meanwhile keeps its reading: an output need not be where it was set
+// to, as one that takes whole steps, or that an interlock has switched off again.
+func (w *smartWrite) Commit(ctx context.Context) error {
+	if err := w.sequence.Commit(ctx); err != nil {
+		return err
+	}
+	w.edit.Set = slices.DeleteFunc(w.edit.Set, func(n lwm2m.Node) bool {
+		before, driven := w.heard[n.Path]
+		return driven && w.object.heard(n.Path) != before
+	})
+	return nil
+}
+
+// heard returns how many readings of a resource there were.
+func (o *SmartObject) heard(p lwm2m.Path) uint64 {
+	in, err := o.instance(p.Instance())
+	if err != nil {
+		return 0
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.heard(p.Resource())
+}
+
+// heard is SmartObject.heard; the lock must be held.
+func (in *smart) heard(rid uint16) uint64 {
+	if f := in.feed(rid); f != nil {
+		return f.heard
+	}
+	return 0
+}
+
+// inTurn puts what is written in the order in which it is done: an output is set before it is switched, so that it
+// comes on as it shall be.
+func (o *SmartObject) inTurn(set []lwm2m.Node) []lwm2m.Node {
+	switches := func(n lwm2m.Node) int {
+		if n.Path.Resource() == o.main {
+			return 1
+		}
+		return 0
+	}
+	set = slices.Clone(set)
+	slices.SortStableFunc(set, func(a, b lwm2m.Node) int {
+		return cmp.Or(cmp.Compare(a.Path.Instance(), b.Path.Instance()), switches(a)-switches(b))
+	})
+	return set
+}
+
+// overruled reports whether the same request has the output off by the other one of On/Off and Dimmer: off wins, without
+// the output being on for a moment.
+func overruled(n lwm2m.Node, set []lwm2m.Node) bool {
+	other, ok := map[uint16]uint16{ridOnOff: ridDimmer, ridDimmer: ridOnOff}[n.Path.Resource()]
+	return ok && switched(n.Value) == watchedOn && slices.ContainsFunc(set, func(m lwm2m.Node) bool {
+		return m.Path.Instance() == n.Path.Instance() && m.Path.Resource() == other && switched(m.Value) == watchedOff
+	})
 }
 
 // prepare adds the steps that writing a resource takes, and says whether the
 // tree shall have the value.
-func (o *SmartObject) prepare(tx *sequence, in *smart, n lwm2m.Node) (keep bool, err error) {
+func (w *smartWrite) prepare(in *smart, n lwm2m.Node) (keep bool, err error) {
+	o := w.object
 	switch rid := n.Path.Resource(); {
 	case slices.Contains(in.Drives, rid):
-		return true, o.drive(tx, in, n)
+		if err := o.settable(in, n); err != nil || overruled(n, w.edit.Set) {
+			return false, err
+		}
+		w.drive(in, n)
+		return true, nil
 	case !slices.Contains(in.has, rid):
 		return false, lwm2m.Errorf(lwm2m.NotFound, "%q has no resource %d", in.Name, rid)
 	case rid == ridApplicationType:
 		if save := o.hooks.Save; save != nil {
 			old := o.tree.Value(n.Path)
-			tx.add(func(ctx context.Context) error { return save(ctx, in.ID, rid, n.Value) },
+			w.add(func(ctx context.Context) error { return save(ctx, in.ID, rid, n.Value) },
 				func(ctx context.Context) error { return save(ctx, in.ID, rid, old) })
 		}
 		return true, nil
@@ -61,7 +130,7 @@ func (o *SmartObject) prepare(tx *sequence, in *smart, n lwm2m.Node) (keep bool,
 		if n.Value.Int() != 0 {
 			return false, lwm2m.Errorf(lwm2m.BadRequest, "%s can be set to 0 only", n.Path)
 		}
-		tx.add(func(context.Context) error {
+		w.add(func(context.Context) error {
 			in.mu.Lock()
 			defer in.mu.Unlock()
 			in.times.reset(o.hooks.Now(), rid == ridOnTime)
@@ -72,8 +141,8 @@ func (o *SmartObject) prepare(tx *sequence, in *smart, n lwm2m.Node) (keep bool,
 	return false, lwm2m.Errorf(lwm2m.MethodNotAllowed, "%s of %q cannot be written", n.Path, in.Name)
 }
 
-// drive adds the step that sets a resource's hardware.
-func (o *SmartObject) drive(tx *sequence, in *smart, n lwm2m.Node) error {
+// settable says why a resource's hardware would not be set to a value.
+func (o *SmartObject) settable(in *smart, n lwm2m.Node) error {
 	rid := n.Path.Resource()
 	if number, ok := n.Value.Number(); ok && rid == o.main && in.Min < in.Max && (number < in.Min || number > in.Max) {
 		return lwm2m.Errorf(lwm2m.BadRequest, "%s: %q takes %v to %v", n.Path, in.Name, in.Min, in.Max)
@@ -81,14 +150,22 @@ func (o *SmartObject) drive(tx *sequence, in *smart, n lwm2m.Node) error {
 	if err := in.Setter.Check(rid, n.Value); err != nil {
 		return coded(lwm2m.BadRequest, err)
 	}
+	return nil
+}
+
+// drive adds the step that sets a resource's hardware.
+func (w *smartWrite) drive(in *smart, n lwm2m.Node) {
+	o, rid := w.object, n.Path.Resource()
 	set := func(v lwm2m.Value) func(context.Context) error {
 		return func(ctx context.Context) error {
+			before := o.heard(n.Path)
+			w.heard[n.Path] = before
 			if err := in.Setter.Set(ctx, rid, v); err != nil {
 				return coded(lwm2m.InternalServerError, err)
 			}
-			if rid == o.main {
-				in.mu.Lock()
-				defer in.mu.Unlock()
+			in.mu.Lock()
+			defer in.mu.Unlock()
+			if rid == o.main && in.heard(rid) == before { // else a reading has said it
 				in.times.see(o.hooks.Now(), switched(v))
 			}
 			return nil
@@ -98,8 +175,7 @@ func (o *SmartObject) drive(tx *sequence, in *smart, n lwm2m.Node) error {
 	if old := o.tree.Value(n.Path); !old.IsZero() {
 		undo = set(old)
 	}
-	tx.add(set(n.Value), undo)
-	return nil
+	w.add(set(n.Value), undo)
 }
 
 // coded gives an error a response code, unless it has one.

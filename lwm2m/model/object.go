@@ -47,6 +47,8 @@ func (t *Tree) Contains(p lwm2m.Path) bool {
 // Transaction is a prepared change. Exactly one of Commit and Abort is called
 // first; when a later object of the same request fails to commit, Abort is
 // called on those already committed, to undo as well as their hardware allows.
+// Commit may still drop nodes of the Edit, for which the owner has published what
+// became of them.
 type Transaction interface {
 	Commit(ctx context.Context) error
 	Abort()
