@@ -151,6 +151,9 @@ func (s *Stage) unknow(chosen func(Input) bool) {
 
 // tellHeld says of each actuator with an interlock what has changed.
 func (s *Stage) tellHeld() {
+	if s.unsure {
+		return
+	}
 	reasons := make(map[string][]string)
 	for _, g := range s.guards {
 		reasons[g.Actuator] = append(reasons[g.Actuator], g.reason)

@@ -31,6 +31,7 @@ type Stage struct {
 	counts  map[Input]int64      // how far a source has counted, as it says
 	guards  []*guard
 	held    map[string]string // why an actuator must be safe, as it was told; one without interlocks is not in it
+	unsure  bool              // what is not known now may be at the end of Apply: nobody is told
 }
 
 var _ hw.Sink = (*Stage)(nil)
@@ -57,7 +58,7 @@ func (s *Stage) Apply(setup Setup) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.setup
-	s.setup = setup
+	s.setup, s.unsure = setup, true
 	for _, d := range old.Derived {
 		if !slices.ContainsFunc(setup.Derived, func(e Derived) bool { return reflect.DeepEqual(d, e) }) {
 			s.forget(d.Name)
@@ -72,11 +73,12 @@ func (s *Stage) Apply(setup Setup) {
 		changed := func(at Input) bool { return at.Sensor == name && differs(at) }
 		if slices.ContainsFunc(sn.raw, func(c hw.Channel) bool { return changed(Input{name, c.Name}) }) {
 			s.unknow(changed)
-			s.describe(name, sn.raw)
-			s.repeat(name, sn.last)
+			s.describe(name, sn.raw, sn)
+			s.repeat(name, changed)
 		}
 	}
 	s.derive(differs)
+	s.unsure = false
 	s.interlock(setup.Interlocks)
 }
 
@@ -92,17 +94,24 @@ func (s *Stage) Describe(u hw.Unit, channels []hw.Channel) {
 	}
 	of := func(at Input) bool { return at.Sensor == u.Name }
 	s.unknow(of)
-	s.describe(u.Name, channels)
+	s.describe(u.Name, channels, nil)
 	s.derive(of)
 }
 
-// describe sets up the chains of a sensor.
-func (s *Stage) describe(name string, channels []hw.Channel) {
+// describe sets up the chains of a sensor. One that goes on with the device of a
+// former keeps what it said, and the chains that stay as they are.
+func (s *Stage) describe(name string, channels []hw.Channel, former *sensor) {
 	sn := &sensor{raw: channels, chains: make(map[string]*chain), last: make(map[string]hw.Reading)}
+	if former != nil {
+		sn.last = former.last
+	}
 	var alarms []hw.Channel
 	for _, d := range channels {
 		if c, ok := s.setup.Channels[Input{name, d.Name}]; ok {
 			ch, out := newChain(c, d)
+			if former != nil && former.chains[d.Name] != nil && reflect.DeepEqual(former.chains[d.Name].Channel, c) {
+				ch = former.chains[d.Name]
+			}
 			sn.chains[d.Name] = ch
 			if c.Alarm.Given() {
 				alarms = append(alarms, hw.Channel{Name: d.Name + AlarmSuffix, Quantity: hw.State, Kind: hw.KindBool})
@@ -118,19 +127,25 @@ func (s *Stage) describe(name string, channels []hw.Channel) {
 
 // repeat tells what a sensor said last, as it is with what is done to it now: an
 // input line may say nothing for days. What is derived knows it, or takes it up in derive.
-func (s *Stage) repeat(name string, last map[string]hw.Reading) {
+// What is done to the other channels is done, once.
+func (s *Stage) repeat(name string, changed func(Input) bool) {
 	sn := s.sensors[name]
 	var readings []hw.Reading
 	for _, c := range sn.raw {
-		if r, heard := last[c.Name]; heard {
-			readings = append(readings, r)
+		last, heard := sn.last[c.Name]
+		if heard && changed(Input{name, c.Name}) {
+			readings = append(readings, sn.step([]hw.Reading{last})...)
+			continue
+		}
+		for _, channel := range []string{c.Name, c.Name + AlarmSuffix} {
+			if r, known := s.latest[Input{name, channel}]; known {
+				readings = append(readings, r)
+			}
 		}
 	}
 	if len(readings) == 0 {
 		return
 	}
-	sn.last = last
-	readings = sn.step(readings)
 	s.guarded(name, readings)
 	s.next.Deliver(sensorUnit(name), readings)
 }

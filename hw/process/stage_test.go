@@ -122,6 +122,23 @@ func TestApply(t *testing.T) {
 	r.wants(t, "s x:kW", "d value:kW", "s x:W", "d value:W")
 }
 
+// TestApplyToAnotherChannel: what a filter and an alarm of a sensor remember stays when something else is done to another
+// channel of it, and the last reading is not taken twice.
+func TestApplyToAnotherChannel(t *testing.T) {
+	high := 30.0
+	setup := Setup{Channels: map[Input]Channel{{"s", "t"}: {Filter: Median, Size: 3, Alarm: Alarm{High: &high, Hysteresis: 5}}}}
+	s, r := fed(setup, memory{}, hw.Channel{Name: "t", Kind: hw.KindFloat}, hw.Channel{Name: "h", Kind: hw.KindFloat})
+	for i, x := range []float64{40, 28, 27} {
+		s.Deliver(sensorUnit("s"), []hw.Reading{on("t", at(float64(i), x)), on("h", at(float64(i), 50))})
+	}
+	r.lines = r.lines[len(r.lines)-3:]
+	r.wants(t, "s t 28 good", "s t alarm 1 good", "s h 50 good")
+	s.Apply(Setup{Channels: map[Input]Channel{{"s", "t"}: setup.Channels[Input{"s", "t"}], {"s", "h"}: {Offset: 1}}})
+	r.wants(t, "s t: h: t alarm:", "s t 28 good", "s t alarm 1 good", "s h 51 good")
+	s.Deliver(sensorUnit("s"), []hw.Reading{on("t", at(3, 29))})
+	r.wants(t, "s t 28 good", "s t alarm 1 good")
+}
+
 // TestNameTakenOver: a derived sensor has the name of one that is removed, which is said after the setup has changed.
 func TestNameTakenOver(t *testing.T) {
 	x := hw.Channel{Name: "x", Kind: hw.KindFloat}
