@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"slices"
+	"sort"
 	"time"
 )
 
@@ -147,12 +149,15 @@ func (u *unit) endActuator(ctx context.Context, a actuator, keep bool) {
 	a.Close(ctx)
 }
 
-// makeSafe drives every channel to its safe value.
+// makeSafe drives every channel to its safe value, levels first: what is switched
+// on before comes on at the level that it had last.
 func (u *unit) makeSafe(ctx context.Context, a actuator) error {
 	if u.cfg.Safe.Keep {
 		return nil
 	}
-	for _, c := range a.Channels() {
+	channels := slices.Clone(a.Channels())
+	sort.SliceStable(channels, func(i, j int) bool { return channels[i].Kind != KindBool && channels[j].Kind == KindBool })
+	for _, c := range channels {
 		if err := a.Set(ctx, c.Name, u.cfg.Safe.value(c)); err != nil {
 			return err
 		}

@@ -70,7 +70,7 @@ func TestLED(t *testing.T) {
 }
 
 // TestLEDByHelper: what this process may not write, somebody else is asked to write; without anybody it is an
-// error that says so.
+// error that says so. Its safe state, a level, is taken at once.
 func TestLEDByHelper(t *testing.T) {
 	if os.Geteuid() == 0 {
 		process.AsNobody(t)
@@ -84,17 +84,25 @@ func TestLEDByHelper(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	asked := make(chan string, 8)
+	asked := make(chan string, 16)
 	ask := func(_ context.Context, name, attribute, value string) error {
 		asked <- name + " " + attribute + " " + value
 		return nil
 	}
-	b, r, end := runBoard(t, nil, Options{Sys: sys, WriteLED: ask}, Setup{Actuators: []Config{{Name: "lamp", Driver: "led", Device: "red"}}})
+	b, r, end := runBoard(t, nil, Options{Sys: sys, WriteLED: ask}, Setup{Actuators: []Config{{Name: "lamp", Driver: "led", Device: "red", Safe: Safe{Value: Float(30)}}}})
 	<-r.news
-	if err := b.Set(t.Context(), "lamp", "state", Bool(true)); err != nil {
+	for _, set := range []Reading{{Channel: "level", Value: Float(80)}, {Channel: "state", Value: Bool(false)}} {
+		if err := b.Set(t.Context(), "lamp", set.Channel, set.Value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Safe(t.Context(), "lamp"); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"red trigger none", "red brightness 0", "red brightness 10"} {
+	for _, want := range []string{
+		"red trigger none", "red brightness 3", "red brightness 8", "red brightness 0",
+		"red brightness 3", "red brightness 3", // not by the level that it had last
+	} {
 		if got := <-asked; got != want {
 			t.Errorf("asked for %s, want %s", got, want)
 		}
