@@ -97,7 +97,9 @@ func (f Files) Draft(candidate, overlay string, remote bool) (*Layout, error) {
 	}
 	var problems Problems
 	if remote {
-		problems = d.forbidden(&schema, "", "", n, d.active)
+		if problems = d.forbidden(&schema, "", "", n, d.active); len(problems) > 0 {
+			return nil, problems.inOrder([]*source{src}) // and no more: what else is found depends on secrets
+		}
 		d.keep(&schema, "", n, d.old)
 	}
 	rest := prune(&schema, n, d.base)
@@ -313,7 +315,7 @@ func (d *drafter) fillTable(s *section, n, active *node, outer string, problems 
 				delete(n.table, name)
 				continue
 			}
-			c.value = k.reveal(held)
+			c.value, c.filled = k.reveal(held), true
 		}
 		sub := s.section(name)
 		if sub == nil {

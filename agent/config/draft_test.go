@@ -305,6 +305,24 @@ func TestRemoteAPN(t *testing.T) {
 	}
 }
 
+// TestSecretsCannotBeTried: a server that writes a secret which it may not set learns nothing of the one that is there.
+func TestSecretsCannotBeTried(t *testing.T) {
+	f := folder(t, filesText+"[bootstrap]\nuri = 'coaps://b'\nidentity = 'gw'\nkey = 'aabb'\n")
+	for _, tt := range []struct{ section, right, wrong string }{
+		{"[[modem]]\nname = 'wwan'\npin = '%s'\n", "1234", "4321"},
+		{"[bootstrap]\nkey = '%s'\n", "aabb", "bbaa"},
+	} {
+		with := func(secret string) string { return strings.Replace(tt.section, "%s", secret, 1) }
+		_, right := f.Draft(with(tt.right), "", true)
+		_, wrong := f.Draft(with(tt.wrong), "", true)
+		if right == nil || wrong == nil || right.Error() != wrong.Error() {
+			t.Errorf("%s: the right one: %v; a wrong one: %v", tt.section, right, wrong)
+		}
+		f.mustDraft(t, with("***"), "", true)
+		f.mustDraft(t, with(tt.right), "", false)
+	}
+}
+
 // TestNoServerLeft: a server cannot leave a device without any.
 func TestNoServerLeft(t *testing.T) {
 	f := folder(t, "[remote_configuration]\nservers=[101]\n")

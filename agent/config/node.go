@@ -32,6 +32,7 @@ type node struct {
 	table  map[string]*node // of a table
 	list   []*node          // of a list of tables
 	bad    bool             // reported already; the value is not to be used
+	filled bool             // it was "***" and has the secret that is in force
 }
 
 func (n *node) isTable() bool { return n.table != nil }

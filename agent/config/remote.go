@@ -70,7 +70,11 @@ func (d *drafter) forbidden(s *section, at, outer string, n, active *node) Probl
 	for name, c := range n.table {
 		old := active.at(name)
 		if k := s.key(name); k != nil {
-			if old != nil && same(k, c, old) {
+			known := old != nil && same(k, c, old)
+			if known && k.secret && !slices.Contains(remotely[at], name) {
+				known = c.filled // whoever tries secrets is not told the right one
+			}
+			if known {
 				continue
 			}
 			if reason := d.refusal(k, at, c); reason != "" {
