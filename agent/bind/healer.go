@@ -211,6 +211,7 @@ func (h *Healer) next(ctx context.Context, e heal.Event) {
 	now := h.Now()
 	h.tried.decide(func(tried []heal.Attempt) ([]heal.Attempt, bool) {
 		h.course.Remember(tried, now)
+		h.course.See(h.link.fault, now)
 		next, then := h.course.Next(e, h.link.fault, h.has, now, h.Random())
 		if e != heal.Another || then.After > 0 && now.Add(then.After).Before(h.at) { // faults that take turns put nothing off
 			h.course, order = next, then

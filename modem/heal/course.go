@@ -13,6 +13,7 @@ type Course struct {
 	next    Stage // that comes next, if it is allowed and helps
 	round   int   // how often all stages have been gone through
 	tried   []Attempt
+	silent  time.Time // since when the modem does not answer; zero: it does
 }
 
 // Attempt is one that was made in the last 24 hours. The rules bound how many there are.
@@ -57,6 +58,7 @@ type Order struct {
 // has, such as a power line, are those of which has is true; random is from 0 to below 1
 // and spreads the attempts of many devices (TS.34, 4.0_REQ_016).
 func (c Course) Next(e Event, fault Fault, has func(Stage) bool, now time.Time, random float64) (Course, Order) {
+	c.See(fault, now)
 	t, ok := lookUp(c.State, e)
 	if !ok {
 		return c, Order{}
@@ -76,6 +78,15 @@ func (c Course) Next(e Event, fault Fault, has func(Stage) bool, now time.Time, 
 		}
 	}
 	return c, order
+}
+
+// See notes how the link is gone, also where nothing follows from that.
+func (c *Course) See(fault Fault, now time.Time) {
+	if fault != NoAnswer {
+		c.silent = time.Time{}
+	} else if c.silent.IsZero() {
+		c.silent = now
+	}
 }
 
 // Allow counts an attempt that somebody makes for another reason than a lost link, within the limits of its stage and the budget. If they are used up it
@@ -120,6 +131,10 @@ func (c *Course) act(fault Fault, has func(Stage) bool, now time.Time, random fl
 	if free := c.affordable(now); free > 0 {
 		c.State = Resting
 		return Order{After: spread(free, random)}
+	}
+	if early := rules[PowerCycle].pause - max(now.Sub(c.silent), 0); fault == NoAnswer && has(PowerCycle) && early > 0 {
+		c.State = Waiting // what was waited for was another fault; a module that restarts to update itself must not lose its power meanwhile
+		return Order{After: spread(early, random)}
 	}
 	for _, s := range c.helps(fault, has) {
 		free := c.free(s, now)

@@ -220,11 +220,13 @@ func TestBudgets(t *testing.T) {
 		var order Order
 		var done [stageCount][]time.Time
 		fault := NoBearer
+		var since time.Time // it is that
 		for range 2000 {
 			e := Event(r.IntN(int(eventCount)))
 			if r.IntN(3) > 0 {
 				e = Elapsed
 			}
+			old := fault
 			if e == Lost || e == Another {
 				fault = Fault(1 << r.IntN(3))
 			}
@@ -233,6 +235,9 @@ func TestBudgets(t *testing.T) {
 				wait = time.Duration(r.Int64N(int64(time.Minute)))
 			}
 			now = now.Add(wait)
+			if fault != old {
+				since = now
+			}
 			if r.IntN(40) == 0 {
 				var next Course
 				next.Remember(c.Tried(), now)
@@ -242,6 +247,9 @@ func TestBudgets(t *testing.T) {
 				done[order.Stage] = append(done[order.Stage], now)
 				if rules[order.Stage].against&fault == 0 || fault == NoCell && order.Stage >= Reset {
 					t.Fatalf("%v against %s", order.Stage, faults(fault))
+				}
+				if silence := now.Sub(since); fault == NoAnswer && silence < rules[PowerCycle].pause {
+					t.Fatalf("the power is switched after %v of silence", silence)
 				}
 			}
 			if (c.State == Waiting || c.State == Acting || c.State == Resting) && e == Elapsed && order.After <= 0 {
