@@ -46,7 +46,7 @@ type APNProfile struct {
 	Addresses      []netip.Addr
 	Gateways       []netip.Addr
 	DNS            []netip.Addr
-	Login          *APNLogin // as a server has written it before the start; nil if none has
+	Login          *APNLogin // as a server has written it; nil if none has
 }
 
 // APNLogin is what a server has written of who a profile is for.
@@ -99,13 +99,15 @@ type APNConnectionProfile struct {
 	pub   *model.Publisher
 	hooks APNHooks
 
-	mu      sync.Mutex
-	secrets map[uint16]string // written since the start
+	publishing sync.Mutex // held by Publish
+
+	mu     sync.Mutex
+	logins map[uint16]APNLogin // as they are shown, with what is not; none of a profile of which no server has said
 }
 
 // NewAPNConnectionProfile adds object 11, without instances.
 func NewAPNConnectionProfile(tree *model.Tree, hooks APNHooks) (*APNConnectionProfile, error) {
-	o := &APNConnectionProfile{tree: tree, hooks: hooks, secrets: make(map[uint16]string)}
+	o := &APNConnectionProfile{tree: tree, hooks: hooks, logins: make(map[uint16]APNLogin)}
 	var err error
 	o.pub, err = tree.AddRegistered(objectAPNProfile, o)
 	return o, err
@@ -113,6 +115,8 @@ func NewAPNConnectionProfile(tree *model.Tree, hooks APNHooks) (*APNConnectionPr
 
 // Publish enters all profiles that there are now.
 func (o *APNConnectionProfile) Publish(profiles []APNProfile) error {
+	o.publishing.Lock()
+	defer o.publishing.Unlock()
 	var b model.Batch
 	there := o.tree.Instances(objectAPNProfile)
 	for _, iid := range there {
@@ -120,29 +124,42 @@ func (o *APNConnectionProfile) Publish(profiles []APNProfile) error {
 			b.Delete(iid)
 		}
 	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	for i := range profiles {
 		p := &profiles[i]
 		if !slices.Contains(there, p.Instance) {
 			b.Create(p.Instance)
 			b.Set(p.Instance, ridProfileName, lwm2m.String("context "+lwm2m.Integer(int64(p.Instance)).String()))
+			delete(o.logins, p.Instance)
 			o.enterLogin(&b, p)
+		} else if login, ok := o.logins[p.Instance]; ok != (p.Login != nil) || ok && !login.same(p.Login) {
+			o.enterLogin(&b, p) // another than was written: it was refused, or belongs to the APN that is back
 		}
 		p.enter(&b)
 	}
 	return o.pub.Publish(&b)
 }
 
-// enterLogin shows who a new profile is for. What the modem has is not asked for: a guess, until somebody writes it.
+// same reports whether a login is what has become of one that was written: which authentication is chosen by the device where that is left to it.
+func (l *APNLogin) same(now *APNLogin) bool {
+	chosen := l.Authentication == APNPAPOrCHAP && now.Authentication <= APNPAPOrCHAP
+	return l.User == now.User && l.Secret == now.Secret && (chosen || l.Authentication == now.Authentication)
+}
+
+// enterLogin shows who a profile is for; o.mu is held. What the modem has is not asked for: a guess, until somebody writes it.
 func (o *APNConnectionProfile) enterLogin(b *model.Batch, p *APNProfile) {
 	if p.Login == nil {
 		b.SetAt(p.Instance, ridProfileAuthentication, lwm2m.Integer(int64(APNNone)), noTime, model.Uncertain)
+		if _, ok := o.logins[p.Instance]; ok {
+			b.Remove(p.Instance, ridProfileUser)
+			delete(o.logins, p.Instance)
+		}
 		return
 	}
 	b.Set(p.Instance, ridProfileAuthentication, lwm2m.Integer(int64(p.Login.Authentication)))
 	b.Set(p.Instance, ridProfileUser, lwm2m.String(p.Login.User))
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.secrets[p.Instance] = p.Login.Secret
+	o.logins[p.Instance] = *p.Login
 }
 
 func (p *APNProfile) enter(b *model.Batch) {
@@ -200,7 +217,7 @@ func (o *APNConnectionProfile) present(iid uint16) profileWish {
 	defer o.mu.Unlock()
 	return profileWish{
 		apn: value(ridProfileAPN).Text(), t: PDNType(value(ridProfileType).Int()),
-		login: APNLogin{APNAuthentication(value(ridProfileAuthentication).Int()), value(ridProfileUser).Text(), o.secrets[iid]},
+		login: APNLogin{APNAuthentication(value(ridProfileAuthentication).Int()), value(ridProfileUser).Text(), o.logins[iid].Secret},
 	}
 }
 
@@ -268,9 +285,11 @@ func (o *APNConnectionProfile) steps(tx *sequence, iid uint16, want *profileWish
 	tx.add(func(ctx context.Context) error { return o.hooks.Set(ctx, iid, want.apn, want.t, login) },
 		func(ctx context.Context) error { return o.hooks.TakeBack(ctx, iid, old.apn, old.t) })
 	return []func(context.Context) error{func(context.Context) error {
-		o.mu.Lock()
-		o.secrets[iid] = want.login.Secret
-		o.mu.Unlock()
+		if want.logins {
+			o.mu.Lock()
+			o.logins[iid] = want.login
+			o.mu.Unlock()
+		}
 		o.hooks.Changed(iid, old.apn, old.t)
 		return nil
 	}}

@@ -254,6 +254,29 @@ func TestAPNProfile(t *testing.T) {
 			t.Errorf("/11/1/%d: %v, %q", rid, err, d.calls)
 		}
 	}
+	back := fullProfile() // the network has refused the login, and the one before is back
+	back.APN = "new.lab"
+	for _, login := range []*APNLogin{nil, {APNPAP, "w", "before"}} {
+		f.check(write("1", map[uint16]lwm2m.Value{4: lwm2m.Integer(2), 5: lwm2m.String("u"), 6: lwm2m.String("hunter2")}))
+		back.Login = &APNLogin{APNCHAP, "u", "hunter2"}
+		f.check(o.Publish([]APNProfile{back, {Instance: 2, APN: "ims", Type: PDNIPv4v6}}))
+		if v := f.tree.Value(lwm2m.MustPath("/11/1/4")); v.Int() != int64(APNPAPOrCHAP) {
+			t.Errorf("what was written shows as %v", v)
+		}
+		back.Login = login
+		f.check(o.Publish([]APNProfile{back, {Instance: 2, APN: "ims", Type: PDNIPv4v6}}))
+		want, user := `1 "new.lab" 1 1 :`, ""
+		if login != nil {
+			want, user = `1 "new.lab" 1 1 w:before`, "w"
+		}
+		if v := f.tree.Value(lwm2m.MustPath("/11/1/5")); v.Text() != user {
+			t.Errorf("the user is %v", v)
+		}
+		f.check(write("1", map[uint16]lwm2m.Value{4: lwm2m.Integer(1)}))
+		if d.calls[0] != want {
+			t.Errorf("after %v: %q", login, d.calls)
+		}
+	}
 	d.fail = errors.New("the modem refuses")
 	if err := write("1", map[uint16]lwm2m.Value{1: lwm2m.String("x")}); err == nil || len(d.calls) > 1 || f.tree.Value(lwm2m.MustPath("/11/1/1")).Text() != "new.lab" {
 		t.Errorf("refused: %v, %q", err, d.calls)
