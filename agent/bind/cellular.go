@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +31,7 @@ type CellularModem interface {
 // Cellular joins a modem with objects 10, 11, 13, 27 and 10308.
 type Cellular struct {
 	modem     CellularModem
-	wishes    *Wishes // nil: nothing is kept
+	wishes    *Wishes
 	log       *slog.Logger
 	power     *objects.CellularConnectivity
 	profiles  *objects.APNConnectionProfile
@@ -41,11 +42,16 @@ type Cellular struct {
 	seenNR    bool                            // it is one for 5G
 	selected  atomic.Pointer[modem.Selection] // what the modem goes by
 	bearers   atomic.Pointer[[]modem.Bearer]  // likewise
-	anew      chan renewal
 	trial     APNTrial
 	tried     atomic.Int64                // the context whose new APN is on trial, which connects it; 0: none
 	untry     func(context.Context) error // takes back what was noted for that trial; of requests, which come one after the other
-	before    map[int]*wishedBearer       // what was wished of contexts before they were written; of requests, which come one after the other
+	before    map[int]formerWish          // of contexts before they were written; of requests, which come one after the other
+	there     map[int]bool                // the contexts that the modem had last; of publish
+
+	anew       chan struct{} // receives when something is due
+	registered chan struct{} // has something while the modem is registered
+	mu         sync.Mutex
+	due        map[int]bool // contexts to be connected anew; true: since a start
 }
 
 // APNTrial puts an APN that a server has written in force for a trial.
@@ -57,11 +63,10 @@ type APNTrial struct {
 	Withdraw func()
 }
 
-// renewal is a connection to be made anew, and the profile to go back to.
-type renewal struct {
-	cid    int
-	old    modem.Profile
-	before *wishedBearer // what was wished of it
+// formerWish is what was wished of a context, and whether nothing was connected with that yet.
+type formerWish struct {
+	wish     *wishedBearer // nil: nothing
+	unproved bool
 }
 
 // edrxModes are the resources of object 10 for the kinds of cell.
@@ -74,9 +79,15 @@ var pdnTypes = map[modem.PDNType]objects.PDNType{
 	modem.IPv4: objects.PDNIPv4, modem.IPv6: objects.PDNIPv6, modem.IPv4v6: objects.PDNIPv4v6, modem.NonIP: objects.PDNNonIP,
 }
 
-// NewCellular adds objects 10, 11, 13, 27 and 10308 for a modem.
+// NewCellular adds objects 10, 11, 13, 27 and 10308 for a modem. With nil wishes nothing is kept.
 func NewCellular(tree *model.Tree, m CellularModem, wishes *Wishes, trial APNTrial, log *slog.Logger) (*Cellular, error) {
-	c := &Cellular{modem: m, wishes: wishes, log: log, anew: make(chan renewal, 4), trial: trial, before: make(map[int]*wishedBearer)}
+	if wishes == nil {
+		wishes = newWishes("", nil, log)
+	}
+	c := &Cellular{
+		modem: m, wishes: wishes, log: log, trial: trial, before: make(map[int]formerWish),
+		anew: make(chan struct{}, 1), registered: make(chan struct{}, 1), due: make(map[int]bool),
+	}
 	c.bearers.Store(new([]modem.Bearer))
 	var err error
 	c.power, err = objects.NewCellularConnectivity(tree, objects.CellularHooks{Exact: exactTimers, SetPSM: c.setPSM, SetEDRX: c.setEDRX})
@@ -136,15 +147,21 @@ func (c *Cellular) setProfile(ctx context.Context, instance uint16, apn string, 
 		kinds := map[objects.APNAuthentication]modem.Authentication{objects.APNPAP: modem.PAP, objects.APNCHAP: modem.CHAP, objects.APNPAPOrCHAP: modem.CHAP}
 		p.Login = &modem.Login{Authentication: kinds[login.Authentication], User: login.User, Password: modem.Secret(login.Secret)}
 	}
-	old := modem.Bearer{APN: apn}
-	if i := slices.IndexFunc(*c.bearers.Load(), func(b modem.Bearer) bool { return b.CID == cid }); i >= 0 {
-		old = (*c.bearers.Load())[i]
-		if taken, err := c.tries(ctx, cid, p, &old); taken || err != nil {
-			return err
-		}
+	i := slices.IndexFunc(*c.bearers.Load(), func(b modem.Bearer) bool { return b.CID == cid })
+	if i < 0 {
+		return fmt.Errorf("the modem has no context %d any more", cid)
 	}
-	c.before[cid] = c.wishes.profile(cid, old.APN)
-	return c.wishes.set(ctx, func() error { return c.modem.SetProfile(ctx, cid, p) }, func(w *wished) { w.setProfile(cid, p) })
+	old := (*c.bearers.Load())[i]
+	if taken, err := c.tries(ctx, cid, p, &old); taken || err != nil {
+		return err
+	}
+	before := unprovedProfile{APN: old.APN, Type: old.Type, Wish: c.wishes.profile(cid, old.APN)}
+	_, unproved := c.wishes.unproved(cid)
+	c.before[cid] = formerWish{before.Wish, unproved}
+	return c.wishes.set(ctx, func() error { return c.modem.SetProfile(ctx, cid, p) }, func(w *wished) {
+		w.doubt(cid, before)
+		w.setProfile(cid, p)
+	})
 }
 
 // takeBack undoes setProfile: another part of the request was refused.
@@ -154,7 +171,16 @@ func (c *Cellular) takeBack(ctx context.Context, instance uint16, apn string, t 
 		c.trial.Withdraw()
 		return c.untry(ctx)
 	}
-	return c.goBack(ctx, c.former(cid, apn, t))
+	defer latest(c.anew, struct{}{}) // what was published meanwhile
+	before := c.before[cid]
+	old := profileOf(apn, t)
+	old = c.former(cid, old.APN, old.Type, before.wish)
+	return c.wishes.set(ctx, func() error { return c.modem.SetProfile(ctx, cid, old) }, func(w *wished) {
+		w.enter(cid, apn, before.wish)
+		if !before.unproved {
+			delete(w.Unproved, cid)
+		}
+	})
 }
 
 // tries begins the trial of an APN that is another one, with all that is written with it.
@@ -177,86 +203,49 @@ func (c *Cellular) tries(ctx context.Context, cid int, p modem.Profile, old *mod
 	return true, nil
 }
 
-func (c *Cellular) changed(instance uint16, apn string, t objects.PDNType) {
+func (c *Cellular) changed(instance uint16, _ string, _ objects.PDNType) {
 	if c.tried.CompareAndSwap(int64(instance), 0) {
 		return // the trial connects, and goes back
 	}
-	select {
-	case c.anew <- c.former(int(instance), apn, t):
-	default:
-		c.log.Warn("a profile was written too often; it holds from the next connection on", slog.Int("context", int(instance)))
-	}
+	c.judge(int(instance), false)
 }
 
-// former is what to go back to from what setProfile has set.
-func (c *Cellular) former(cid int, apn string, t objects.PDNType) renewal {
-	r := renewal{cid, profileOf(apn, t), c.before[cid]}
-	if r.old.Login = r.before.login(); r.old.Login == nil && c.wishes.profile(cid, apn).login() != nil {
-		r.old.Login = noLogin()
+// former is the profile to go back to from one that was written.
+func (c *Cellular) former(cid int, apn string, t modem.PDNType, wish *wishedBearer) modem.Profile {
+	p := modem.Profile{APN: apn, Type: t, Login: wish.login()}
+	if p.Login == nil && c.wishes.profile(cid, apn).login() != nil {
+		p.Login = noLogin()
 	}
-	return r
-}
-
-func (c *Cellular) goBack(ctx context.Context, r renewal) error {
-	return c.wishes.set(ctx, func() error { return c.modem.SetProfile(ctx, r.cid, r.old) }, func(w *wished) { w.enter(r.cid, r.old.APN, r.before) })
-}
-
-// answerTime is how long the answer to a write may take to go out over the connection
-// that it changes.
-const answerTime = 2 * time.Second
-
-// Run makes connections anew whose profile was written, until ctx ends.
-func (c *Cellular) Run(ctx context.Context) error {
-	for {
-		select {
-		case r := <-c.anew:
-			select {
-			case <-time.After(answerTime):
-			case <-ctx.Done():
-				return nil
-			}
-			if err := c.renew(ctx, r); err != nil && ctx.Err() == nil {
-				c.log.Error("the connection with the new profile failed", slog.Int("context", r.cid), slog.Any("error", err))
-			}
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// renew connects, and goes back to the former profile if the network refuses the new one.
-func (c *Cellular) renew(ctx context.Context, r renewal) error {
-	err := c.modem.Reconnect(ctx, r.cid)
-	if err == nil {
-		c.log.Info("connected with a new profile", slog.Int("context", r.cid))
-		return nil
-	}
-	if back := c.goBack(ctx, r); back != nil {
-		return errors.Join(err, back)
-	}
-	if back := c.modem.Reconnect(ctx, r.cid); back != nil {
-		return errors.Join(err, fmt.Errorf("go back to the former APN: %w", back))
-	}
-	return fmt.Errorf("%w; the former APN is back", err)
+	return p
 }
 
 // gone enters that there is no modem any more: it carries nothing, and nobody knows its card. What was set in it is
 // still set.
 func (c *Cellular) gone(s *modem.State, now time.Time) {
 	bearers := slices.Clone(*c.bearers.Load())
-	profiles := make([]objects.APNProfile, 0, len(bearers))
 	for i := range bearers {
 		b := &bearers[i]
 		if b.Active {
 			b.Active, b.Since = false, now
 		}
 		b.Addresses, b.Gateways, b.DNS, b.Traffic = nil, nil, nil, nil
-		profiles = append(profiles, apnProfile(b))
 	}
 	c.bearers.Store(&bearers)
-	if err := errors.Join(c.profiles.Publish(profiles), c.power.Inactive(), c.identity.Publish(identityOf(s))); err != nil {
+	if err := errors.Join(c.showProfiles(), c.power.Inactive(), c.identity.Publish(identityOf(s))); err != nil {
 		c.log.Warn("modem not published", slog.Any("error", err))
 	}
+}
+
+// showProfiles enters the contexts that the modem was last seen to have, with what is wished of them.
+func (c *Cellular) showProfiles() error {
+	bearers := *c.bearers.Load()
+	profiles := make([]objects.APNProfile, 0, len(bearers))
+	for i := range bearers {
+		p := apnProfile(&bearers[i])
+		p.Login = apnLogin(c.wishes.profile(bearers[i].CID, bearers[i].APN))
+		profiles = append(profiles, p)
+	}
+	return c.profiles.Publish(profiles)
 }
 
 // publish enters what the modem says now.
@@ -265,6 +254,7 @@ func (c *Cellular) publish(s *modem.State, now time.Time) {
 		c.gone(s, now)
 	}
 	if s.Presence != modem.Ready {
+		c.there = nil
 		return // one that is asleep or silent may well be connected
 	}
 	c.seen = true
@@ -277,22 +267,19 @@ func (c *Cellular) publish(s *modem.State, now time.Time) {
 			power.EDRX[mode] = e.Cycle
 		}
 	}
-	profiles := make([]objects.APNProfile, 0, len(s.Bearers))
 	var active []uint16
 	for i := range s.Bearers {
-		p := apnProfile(&s.Bearers[i])
-		p.Login = apnLogin(c.wishes.profile(s.Bearers[i].CID, s.Bearers[i].APN))
-		profiles = append(profiles, p)
-		if p.Active {
+		if p := apnProfile(&s.Bearers[i]); p.Active {
 			active = append(active, p.Instance)
 		}
 	}
 	c.selected.Store(new(s.Selection))
 	c.bearers.Store(new(slices.Clone(s.Bearers)))
-	err := errors.Join(c.profiles.Publish(profiles), c.power.Publish(power, active), c.selection.Publish(c.selectionNow()), c.identity.Publish(identityOf(s)), c.publishNR(s))
+	err := errors.Join(c.showProfiles(), c.power.Publish(power, active), c.selection.Publish(c.selectionNow()), c.identity.Publish(identityOf(s)), c.publishNR(s))
 	if err != nil {
 		c.log.Warn("modem not published", slog.Any("error", err))
 	}
+	c.came(s)
 }
 
 // apnLogin puts a login that a server has written into the words of object 11; nil if none has.

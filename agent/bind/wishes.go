@@ -18,8 +18,8 @@ import (
 // Wishes are what servers have had a modem do that it may forget: modules differ in what they keep over a restart. They are in the
 // state directory, and told to the modem again when it has started without. What the SIM keeps is not among them.
 type Wishes struct {
-	name  string // of the modem
-	store *store.Store
+	name  string       // of the modem
+	store *store.Store // nil: nothing is kept
 	log   *slog.Logger
 	turn  chan struct{} // held by who tells the modem something of it
 
@@ -42,7 +42,8 @@ type wished struct {
 	Profiles map[int]wishedBearer `json:"profiles,omitempty"` // by the number of the context
 	// Configured is what contexts are to be instead while they have these APNs: one that a server wrote, which is in the configuration
 	// since, and the one before, which returns if the trial fails.
-	Configured map[int][]wishedBearer `json:"configured,omitempty"`
+	Configured map[int][]wishedBearer  `json:"configured,omitempty"`
+	Unproved   map[int]unprovedProfile `json:"unproved,omitempty"`
 }
 
 type wishedBearer struct {
@@ -70,6 +71,9 @@ func (w *Wishes) key() string { return "modem-wishes/" + w.name }
 
 // load reads what was wished before the start.
 func (w *Wishes) load() {
+	if w.store == nil {
+		return
+	}
 	record, err := w.store.Bucket(store.Values).Load(w.key())
 	if err == nil && record != nil {
 		err = json.Unmarshal(record, &w.now)
@@ -96,6 +100,9 @@ func (w *Wishes) set(ctx context.Context, do func() error, note func(*wished)) e
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	note(&w.now)
+	if w.store == nil {
+		return nil
+	}
 	record, _ := json.Marshal(w.now) // numbers and texts
 	if err := w.store.Bucket(store.Values).Save(w.key(), record); err != nil {
 		w.log.Error("what a server has set in the modem is not kept", slog.String("modem", w.name), slog.Any("error", err))

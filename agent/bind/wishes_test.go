@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lwm2m-agent/agent/store"
+	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/modem"
 	"lwm2m-agent/objects"
@@ -20,6 +23,7 @@ import (
 type logins struct {
 	CellularModem
 	told    []string
+	last    string // profile of these
 	fail    error
 	refuses error  // profiles
 	during  func() // while it connects
@@ -35,7 +39,8 @@ func (l *logins) SetProfile(_ context.Context, cid int, p modem.Profile) error {
 	} else if p.Login != nil {
 		who = p.Login.User + " " + string(p.Login.Password)
 	}
-	l.told = append(l.told, fmt.Sprintf("set %d %s%s %s", cid, p.APN, map[modem.PDNType]string{modem.IPv6: " IPv6"}[p.Type], who))
+	set := fmt.Sprintf("set %d %s%s %s", cid, p.APN, map[modem.PDNType]string{modem.IPv6: " IPv6"}[p.Type], who)
+	l.told, l.last = append(l.told, set), set
 	return nil
 }
 
@@ -86,7 +91,8 @@ func TestRefusedLoginGoesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.changed(1, "iot.lab", objects.PDNIPv4)
-		return c.renew(t.Context(), <-c.anew)
+		<-c.anew
+		return c.renew(t.Context(), 1)
 	}
 	if err := write("first"); err != nil {
 		t.Error(err)
@@ -126,6 +132,83 @@ func TestRefusedLoginGoesBack(t *testing.T) {
 	state.Starts = 0
 	tell(true)
 	sim.want(t, "of ModemManager, which tells nothing of contexts without a bearer")
+}
+
+// TestWrittenBeforeARestart: a login that was written, and the agent or the machine restarted before anything was connected with it, is judged when the modem
+// has come, as soon as that is registered or has had its time. Refused, the one that was proved last is back, in object 11 too, however often was written.
+func TestWrittenBeforeARestart(t *testing.T) {
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	synctest.Test(t, func(t *testing.T) {
+		log, sim := slog.New(slog.DiscardHandler), &logins{}
+		sim.during = func() {
+			if sim.fail = nil; sim.last != "set 1 iot.lab first of first" {
+				sim.fail = errors.New("refused")
+			}
+		}
+		var c *Cellular
+		state := &modem.State{Presence: modem.Ready, Starts: 1, Bearers: []modem.Bearer{{CID: 1, APN: "iot.lab", Type: modem.IPv4}}}
+		life := func(live func(tree *model.Tree)) {
+			tree := model.NewTree(registry.Definitions(), time.Now)
+			var err error
+			if c, err = NewCellular(tree, sim, newWishes("wwan", st, log), APNTrial{Takes: func(int) bool { return true }}, log); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			var wait sync.WaitGroup
+			wait.Go(func() { _ = c.Run(ctx) })
+			c.publish(state, time.Now())
+			live(tree)
+			synctest.Wait()
+			cancel()
+			wait.Wait()
+		}
+		write := func(user, apn string) {
+			login := &objects.APNLogin{Authentication: objects.APNCHAP, User: user, Secret: "of " + user}
+			if err := c.setProfile(t.Context(), 1, apn, objects.PDNIPv4, login); err != nil {
+				t.Fatal(err)
+			}
+			c.changed(1, "iot.lab", objects.PDNIPv4)
+		}
+		life(func(*model.Tree) {
+			write("first", "iot.lab")
+			time.Sleep(2 * answerTime)
+		})
+		sim.want(t, "taken", "set 1 iot.lab first of first", "connect 1")
+		for _, registers := range []bool{true, false} {
+			life(func(*model.Tree) {
+				write("second", "iot.lab")
+				for range 5 {
+					write("third", "iot.lab")
+				}
+			})
+			if sim.told = sim.told[5:]; len(sim.told) != 1 {
+				t.Errorf("connected while the answer is under way: %q", sim.told)
+			}
+			sim.told = nil
+			life(func(tree *model.Tree) {
+				time.Sleep(searchTime - time.Second)
+				synctest.Wait()
+				sim.want(t, "before it is registered")
+				if state.Network.Registration = modem.Home; !registers {
+					state.Network.Registration = modem.Searching
+				}
+				c.publish(state, time.Now())
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				sim.want(t, "refused", "connect 1", "set 1 iot.lab first of first", "connect 1")
+				if user := tree.Value(lwm2m.MustPath("/11/1/5")).Text(); user != "first" {
+					t.Errorf("object 11 shows %q", user)
+				}
+			})
+			state.Network.Registration = modem.Searching
+		}
+		life(func(*model.Tree) { time.Sleep(2 * searchTime) })
+		sim.want(t, "nothing is left")
+	})
 }
 
 // TestConnectedAsOftenAsAllowed: a modem that loses the login with each start is connected as often as networks bear; its power saving, of
