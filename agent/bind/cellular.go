@@ -185,7 +185,7 @@ func (c *Cellular) takeBack(ctx context.Context, instance uint16, apn string, t 
 
 // tries begins the trial of an APN that is another one, with all that is written with it.
 func (c *Cellular) tries(ctx context.Context, cid int, p modem.Profile, old *modem.Bearer) (bool, error) {
-	if p.APN == old.APN || !c.trial.Takes(cid) {
+	if modem.SameAPN(p.APN, old.APN) || !c.trial.Takes(cid) {
 		return false, nil
 	}
 	if err := c.modem.CheckProfile(cid, p); err != nil {

@@ -182,7 +182,7 @@ func TestWrittenBeforeARestart(t *testing.T) {
 			life(func(*model.Tree) {
 				write("second", "iot.lab")
 				for range 5 {
-					write("third", "iot.lab")
+					write("third", "IOT.lab.mnc001.mcc262.gprs") // which is no other one
 				}
 			})
 			if sim.told = sim.told[5:]; len(sim.told) != 1 {
