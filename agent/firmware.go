@@ -304,6 +304,7 @@ func (f *firmware) changed(s fota.Status) {
 	}
 	if s.Phase == fota.Resting {
 		f.lookAgain()
+		f.agent.lock.goOn()
 	}
 	f.ask()
 }

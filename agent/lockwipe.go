@@ -134,7 +134,7 @@ func (l *lockAndWipe) CanWipe(target string) error {
 
 // Lock implements objects.Locker. From the moment at which it is on disk nobody can set a locked output
 // any more; then they take their safe states. One that does not obey makes the result a
-// failure, and takes it when it is back.
+// failure, and takes it when it is back. Unlocking takes back orders to wipe that have failed.
 func (l *lockAndWipe) Lock(ctx context.Context, origin model.Origin, state objects.LockState, targets []string) error {
 	if state != objects.PartiallyLocked {
 		targets = nil
@@ -142,7 +142,13 @@ func (l *lockAndWipe) Lock(ctx context.Context, origin model.Origin, state objec
 	result := map[objects.LockState]objects.LockResult{
 		objects.Unlocked: objects.UnlockedDone, objects.PartiallyLocked: objects.PartiallyLockedDone, objects.FullyLocked: objects.FullyLockedDone,
 	}[state]
-	if err := l.change(func(r *lockRecord) { r.State, r.Targets, r.Result = state, targets, result }); err != nil {
+	err := l.change(func(r *lockRecord) {
+		if state == objects.Unlocked && r.Result == objects.WipeFailed {
+			r.Wiping = nil // taken back
+		}
+		r.State, r.Targets, r.Result = state, targets, result
+	})
+	if err != nil {
 		return err
 	}
 	l.agent.log.Warn("the device was locked or unlocked", slog.Int("state", int(state)), slog.Any("targets", targets), slog.Int("server", int(origin.Server)))
@@ -188,11 +194,22 @@ func (l *lockAndWipe) Wipe(_ context.Context, origin model.Origin, targets []str
 		return err
 	}
 	l.agent.log.Warn("data are wiped", slog.Any("targets", targets), slog.Int("server", int(origin.Server)))
+	l.wakeUp()
+	return nil
+}
+
+func (l *lockAndWipe) wakeUp() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
 	}
-	return nil
+}
+
+// goOn has the state wiped that an update has kept from it.
+func (l *lockAndWipe) goOn() {
+	if l != nil && slices.Contains(l.locked.Load().Wiping, wipeState) {
+		l.wakeUp()
+	}
 }
 
 // run wipes what is to be wiped, also what a former run did not come to the end of.
@@ -210,7 +227,8 @@ func (l *lockAndWipe) run(ctx context.Context) error {
 }
 
 // wipe erases folders, and the state last: with it goes the order itself. One that fails keeps no other from being wiped,
-// the keys least of all, and is tried again by the next start.
+// the keys least of all, and is tried again by the next start. The state waits for the end of an update; where it cannot be wiped, that is the end of
+// its order, since nobody expects it later.
 func (l *lockAndWipe) wipe(ctx context.Context) error {
 	r := l.locked.Load()
 	wiping, orders := r.Wiping, r.orders
@@ -220,22 +238,28 @@ func (l *lockAndWipe) wipe(ctx context.Context) error {
 	left, err := l.eraseFolders(wiping)
 	result, state := objects.WipeDone, slices.Contains(wiping, wipeState)
 	switch {
-	case err != nil:
+	case err != nil && !(state && l.agent.updating()):
 		result = objects.WipeFailed
 	case state:
 		result = objects.NoLockResult
 	}
+	all := left
 	if state {
-		left = append(left, wipeState)
+		all = append(slices.Clip(left), wipeState)
 	}
-	err = errors.Join(err, l.wiped(orders, left, result))
+	err = errors.Join(err, l.wiped(orders, all, result))
 	if !state || l.locked.Load().orders != orders { // more was ordered meanwhile
 		return err
 	}
-	if failure := l.agent.factoryReset(ctx, model.FromAgent()); failure != nil {
-		return errors.Join(err, failure, l.wiped(orders, left, objects.WipeFailed))
+	switch failure := l.agent.factoryReset(ctx, model.FromAgent()); {
+	case failure == nil: // afterReset is the end of the order
+	case errors.Is(failure, errUpdating):
+		l.agent.log.Info("the state is wiped when the firmware update that is under way has ended")
+		err = errors.Join(err, l.wiped(orders, all, objects.NoLockResult))
+	default:
+		err = errors.Join(err, failure, l.wiped(orders, left, objects.WipeFailed))
 	}
-	return err // afterReset is the end of the order
+	return err
 }
 
 // eraseFolders erases those among the targets, and returns the ones to try again.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -288,15 +289,54 @@ func (l *lockLab) checkWiped(t *testing.T, outside string) {
 	}
 }
 
-// TestWipeState: the state goes, also where a folder cannot be wiped, which is told and tried again by each next start; and the
-// lock stays.
+// TestWipeStateFails: a wipe of the state that is told as failed is not carried out later, say months later; nor is that of a folder once the
+// device is unlocked.
+func TestWipeStateFails(t *testing.T) {
+	l := newLockLab(t)
+	a, err := New(Options{Config: l.cfg, FactoryReset: true, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = a.Close() }()
+	for a.afterAnswer("nothing", func(context.Context) error { return nil }) == nil { // until there is no room for the reset
+	}
+	is := func(want lockRecord) {
+		t.Helper()
+		if d := cmp.Diff(&want, a.lock.locked.Load(), cmpopts.IgnoreUnexported(want), cmpopts.EquateEmpty()); d != "" {
+			t.Error(d)
+		}
+	}
+	if err := a.lock.Wipe(t.Context(), model.FromServer(101), []string{l.folder, wipeState}); err != nil { // the folder is not there
+		t.Fatal(err)
+	}
+	if err := a.lock.wipe(t.Context()); err == nil {
+		t.Error("nothing is wrong")
+	}
+	is(lockRecord{Wiping: []string{l.folder}, Result: objects.WipeFailed})
+	if err := a.lock.Lock(t.Context(), model.FromServer(101), objects.Unlocked, nil); err != nil {
+		t.Error(err)
+	}
+	is(lockRecord{Result: objects.UnlockedDone})
+}
+
+// TestWipeState: the state goes when an update has ended that is under way, also where a folder cannot be wiped, which is told and tried again by
+// each next start; and the lock stays.
 func TestWipeState(t *testing.T) {
 	t.Parallel()
 	l := newLockLab(t)
 	l.fill(t)
 	missing := filepath.Join(t.TempDir(), "missing")
 	l.cfg.LockAndWipe.Folders = append(l.cfg.LockAndWipe.Folders, missing)
-	start := func() (end func(), ended <-chan error) {
+	l.cfg.Firmware = &config.Firmware{Backend: config.FirmwareFile, Confirm: time.Hour}
+	trial, err := New(Options{Config: l.cfg, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := []byte(`{"layout":1,"phase":"trial","old":"B","new":"A"}`)
+	if err := errors.Join(trial.store.Bucket(store.Firmware).Save(keyFirmware, record), trial.Close()); err != nil {
+		t.Fatal(err)
+	}
+	start := func() (a *Agent, end func(), ended <-chan error) {
 		machine := &demo.Machine{Say: func(string) {}}
 		a, err := New(Options{Config: l.cfg, Control: machine, Now: machine.Now, FactoryReset: true, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
@@ -306,15 +346,24 @@ func TestWipeState(t *testing.T) {
 		t.Cleanup(cancel)
 		done := make(chan error, 1)
 		go func() { done <- a.Run(ctx) }()
-		return cancel, done
+		return a, cancel, done
 	}
-	_, done := start()
+	a, _, done := start()
 	l.next(t, server.Registered)
-	err := errors.Join(
+	err = errors.Join(
 		l.write(t, "/1/0/1", lwm2m.Integer(7777)), l.state(t, objects.FullyLocked), l.set(t, "/8/0/4", missing, l.folder, wipeState),
 		l.client(t).Execute(t.Context(), lwm2m.MustPath("/8/0/3"), ""),
 	)
 	if err != nil {
+		t.Fatal(err)
+	}
+	for limit := time.Now().Add(generous); !slices.Equal(a.lock.locked.Load().Wiping, []string{missing, wipeState}); <-time.After(10 * time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatalf("it stands at %+v", a.lock.locked.Load())
+		}
+	}
+	l.results(t, "an update is under way", nil, objects.FullyLocked, objects.NoLockResult)
+	if err := a.firmware.now.Load().MarkGood(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -325,7 +374,7 @@ func TestWipeState(t *testing.T) {
 	case <-time.After(generous):
 		t.Fatal("no reset")
 	}
-	end, done := start()
+	_, end, done := start()
 	l.next(t, server.Registered)
 	l.results(t, "wiped", nil, objects.FullyLocked, objects.WipeFailed)
 	l.is(t, "wiped", "/1/0/1", lwm2m.Integer(3600))
@@ -339,8 +388,7 @@ func TestWipeState(t *testing.T) {
 	if err := os.Mkdir(missing, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(Options{Config: l.cfg, FactoryReset: true, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
+	if a, err = New(Options{Config: l.cfg, FactoryReset: true, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = a.Close() }()

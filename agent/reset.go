@@ -16,12 +16,20 @@ import (
 // carries out.
 var ErrReset = errors.New("the agent starts anew, reset to factory defaults")
 
+// errUpdating is the refusal of a reset that is possible later: whose system runs must not be forgotten in between.
+var errUpdating = lwm2m.Errorf(lwm2m.ServiceUnavailable, "a firmware update is under way; reset when it has ended")
+
+// updating reports whether a firmware update is being installed, or on trial.
+func (a *Agent) updating() bool {
+	return a.firmware != nil && a.firmware.now.Load().Status().Phase.State() == fota.Updating
+}
+
 // factoryReset orders a reset of this agent (/3/0/5; Core, appendix E.4): the accounts as they were
 // provisioned, and nothing that came later. It returns when the order is on disk, so that no power
 // cut can leave half of it; the rest follows the answer.
 func (a *Agent) factoryReset(_ context.Context, origin model.Origin) error {
-	if f := a.firmware; f != nil && f.now.Load().Status().Phase.State() == fota.Updating {
-		return lwm2m.Errorf(lwm2m.ServiceUnavailable, "a firmware update is under way; reset when it has ended")
+	if a.updating() {
+		return errUpdating
 	}
 	ordered := make(chan error, 1)
 	err := a.afterAnswer("factory reset", func(ctx context.Context) error {
