@@ -213,6 +213,8 @@ func (u *Updater) goBack(ctx context.Context, r record) {
 				return happening{event: ousted}
 			case err == nil:
 				return happening{event: reverted}
+			case newRuns && time.Since(began) >= u.cfg.Confirm && r.Starts >= maxRevertStarts:
+				return happening{event: exhausted}
 			case newRuns && time.Since(began) >= u.cfg.Confirm:
 				u.cfg.Log.Error("the new firmware cannot go back: the machine is rebooted, for the boot loader to do so", slog.Any("error", err))
 				return happening{event: unheard}
