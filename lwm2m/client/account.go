@@ -38,6 +38,7 @@ type account struct {
 	tree   *model.Tree
 	shapes lwm2m.Shapes
 	log    *slog.Logger
+	named  *settings       // that it was given last; the client's lock must be held
 	warned map[string]bool // what was logged in this registration
 	inbox  *inbox
 	ctx    context.Context //nolint:containedctx // ends what the account's goroutines are at
@@ -217,6 +218,7 @@ func (a *account) take(item any) {
 	case notified:
 		a.notified(item)
 	case resettled:
+		a.queueUp(&item)
 		a.resettle(item.settings)
 	case *dataSend:
 		a.accept(item)
@@ -302,8 +304,8 @@ func (a *account) resettle(s *settings) {
 // redirected has the account register with the server that it is with now.
 func (a *account) redirected() {
 	switch {
-	case a.state == Disabled, a.behind: // until its time is over, or its turn comes
-	case a.initialDelay() > 0:
+	case a.state == Disabled, a.behind && a.state == Waiting: // until its time is over, or its turn comes
+	case a.behind, a.initialDelay() > 0:
 		a.on(delayed)
 	default:
 		a.on(reconfigured)
@@ -480,21 +482,4 @@ func (a *account) mention(what string) bool {
 	known := a.warned[what]
 	a.warned[what] = true
 	return !known
-}
-
-func passed(at, now time.Time) bool { return !at.IsZero() && !at.After(now) }
-
-// earliest returns the earlier of two times of which zero means never.
-func earliest(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

@@ -224,7 +224,10 @@ func (a *account) bootstrapped(written bool) {
 		return // its turn, or the end of its time, comes
 	}
 	a.failed = 0
-	if (a.state == Waiting || a.state == Disabled) && written && a.initialDelay() > 0 {
+	if a.state == Connecting || a.state == Registering {
+		return // it is on its way, and what comes of it is the first attempt's
+	}
+	if (a.state == Waiting || a.state == Disabled) && written && (a.behind || a.initialDelay() > 0) {
 		a.on(delayed)
 		return
 	}

@@ -35,9 +35,9 @@ type Client struct {
 	nats      nats
 	reserved  map[uint16]*reservation // that no account has taken yet
 	wakes     map[uint16]time.Time    // by SMS, see mayWake
-	started   bool
-	life      context.Context //nolint:containedctx // of Run; nil: it has not begun
-	leaving   bool            // Deregister was called: no account is started any more
+	started   bool                    // there were accounts
+	life      context.Context         //nolint:containedctx // of Run; nil: it has not begun
+	leaving   bool                    // Deregister was called: no account is started any more
 }
 
 // ErrNoAccount says that there is no account with a Short Server ID.
@@ -91,14 +91,13 @@ func (c *Client) follow(ctx context.Context) {
 	named := make(map[uint16]bool)
 	list := readAccounts(c.config.Tree)
 	c.bootstrap.inbox.put(surveyed(c.config.Tree, list))
-	if !c.started {
-		c.started, c.turns = true, newTurns(list)
-	}
+	written := c.lineUp(list)
 	for _, s := range list {
 		ssid := s.server.ShortServerID
 		named[ssid] = true
 		if a := c.accounts[ssid]; a != nil {
-			a.inbox.put(resettled{s})
+			a.named = s
+			a.inbox.put(resettled{s, c.turns.place(ssid, written[ssid])})
 			continue
 		}
 		c.start(ctx, s)
@@ -203,7 +202,7 @@ func (c *Client) forget(ssid uint16) {
 func (c *Client) start(ctx context.Context, s *settings) {
 	ssid := s.server.ShortServerID
 	a := &account{
-		client: c, ssid: ssid, settings: s, access: c.config.Tree.Access(),
+		client: c, ssid: ssid, settings: s, named: s, access: c.config.Tree.Access(),
 		tree: c.config.Tree, shapes: model.Shapes(c.config.Tree), sub: c.config.Tree.Subscribe(),
 		log:          c.config.Log.With(slog.Int("short_server_id", int(ssid))),
 		warned:       make(map[string]bool),

@@ -89,8 +89,12 @@ type (
 	ownChangeDone struct{}
 	// deleted says what a server has deleted.
 	deleted struct{ path lwm2m.Path }
-	// resettled brings what objects 0 and 1 say now.
-	resettled struct{ settings *settings }
+	// resettled brings what objects 0 and 1 say now, and the account's place in the order of
+	// registrations, nil: as it was.
+	resettled struct {
+		settings *settings
+		place    *place
+	}
 	// command is asked for by the agent or by a server's Execute.
 	command struct {
 		event     event

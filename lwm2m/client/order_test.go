@@ -182,3 +182,53 @@ func TestInitialDelayAfterBootstrap(t *testing.T) {
 		})
 	}
 }
+
+// TestOrderAfterBootstrap: accounts that a bootstrap server has written register in their order, the first ones as those that
+// replace others; a server that is registered as it was written does not wait, and nobody waits for it.
+func TestOrderAfterBootstrap(t *testing.T) {
+	for name, c := range map[string]struct {
+		again, stays bool // the accounts were there before; one of them is not changed
+		block        bool // that of server 101, which fails
+		want         []string
+	}{
+		"at first":           {want: []string{"101 at 0s", "101 at 10s", "102 at 10s", "103 at 10s", "101 at 1m50s"}},
+		"at first, blocked":  {block: true, want: []string{"101 at 0s", "101 at 10s", "101 at 1m50s"}},
+		"again":              {again: true, want: []string{"101 at 0s", "101 at 10s", "102 at 10s", "103 at 10s", "101 at 1m50s"}},
+		"again, blocked":     {again: true, block: true, want: []string{"101 at 0s", "101 at 10s", "101 at 1m50s"}},
+		"again, but for one": {again: true, stays: true, block: true, want: []string{"101 at 0s", "101 at 10s", "101 at 1m50s"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bootstrapping(t, c.again, nil, func(l *bootLab) {
+				if c.again {
+					l.account(1, 102, 600)
+					l.account(2, 103, 600)
+				}
+				l.run()
+				if c.again {
+					_ = l.client.Bootstrap(0)
+				}
+				l.after(time.Second)
+				l.wantBootstrap(BootstrapOpen)
+				for i, ssid := range []int64{101, 102, 103} {
+					uri := fmt.Sprintf("coap://new%d.invalid", ssid)
+					if c.stays && ssid == 103 {
+						uri = "coap://server103.invalid"
+					}
+					server := append(serverNodes(uint16(i), ssid, 600), n(fmt.Sprintf("/1/%d/13", i), lwm2m.Unsigned(uint64(i))))
+					if ssid == 101 {
+						server = append(server, n("/1/0/15", lwm2m.Boolean(c.block)), n("/1/0/17", lwm2m.Unsigned(2)), n("/1/0/18", lwm2m.Unsigned(10)), n("/1/0/19", lwm2m.Unsigned(100)))
+					}
+					l.wantCode(l.put(lwm2m.FormatSenMLCBOR, fmt.Sprintf("/0/%d", i), securityNodes(uint16(i), uri, ssid)...), coap.Changed)
+					l.wantCode(l.put(lwm2m.FormatSenMLCBOR, fmt.Sprintf("/1/%d", i), server...), coap.Changed)
+				}
+				log := l.dialling(101)
+				l.wantCode(l.finish(), coap.Changed)
+				l.after(119 * time.Second)
+				wantSame(t, "dialled", slices.Compact(*log), c.want...) // the end of the bootstrap may come after a first failure
+				if last := l.client.Status()[2]; (last.State == Registered) != (!c.block || c.stays) {
+					t.Errorf("server 103 is %s", last.Words)
+				}
+			})
+		})
+	}
+}

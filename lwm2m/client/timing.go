@@ -106,3 +106,20 @@ func (r Retry) delay(failed int, random float64) (time.Duration, bool) {
 func (r Retry) spread(d time.Duration, random float64) time.Duration {
 	return d + time.Duration(float64(d)*r.Jitter*(2*random-1))
 }
+
+func passed(at, now time.Time) bool { return !at.IsZero() && !at.After(now) }
+
+// earliest returns the earlier of two times of which zero means never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
