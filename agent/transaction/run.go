@@ -95,9 +95,10 @@ func (m *Machine) keep(why string) time.Duration {
 	err := m.journal(next)
 	m.mu.Unlock()
 	if err != nil {
-		m.cfg.Log.Error("a configuration that is good could not be kept yet", slog.Any("error", err))
+		m.failed("a configuration that is good could not be kept yet", err)
 		return retryTime
 	}
+	m.failures = 0
 	m.change()
 	return 0
 }
@@ -111,7 +112,7 @@ func (m *Machine) revert(ctx context.Context, on event, reason string) time.Dura
 		m.cfg.Log.Error("a configuration is reverted, which is not on disk yet", slog.Any("error", err))
 		m.rec = next
 	}
-	m.text = m.rec.Before
+	m.text, m.back = m.rec.Before, false
 	m.mu.Unlock()
 	return m.goBack(ctx)
 }
@@ -119,37 +120,52 @@ func (m *Machine) revert(ctx context.Context, on event, reason string) time.Dura
 // goBack brings the former text back.
 func (m *Machine) goBack(ctx context.Context) time.Duration {
 	m.mu.Lock()
-	text := m.rec.Before
+	text, reason, back := m.rec.Before, m.rec.Reason, m.back
 	m.mu.Unlock()
-	// First what servers are reached with, which a failing disk does not stop.
-	failure := m.cfg.Apply(ctx, text, Any)
-	if ctx.Err() != nil {
-		return 0
+	if !back {
+		// First what servers are reached with, which a failing disk does not stop.
+		failure := m.cfg.Apply(ctx, text, Any)
+		if ctx.Err() != nil {
+			return 0
+		}
+		if back = failure == nil; !back {
+			reason += "; the former configuration needs a restart of the agent: " + failure.Error()
+		}
 	}
 	m.mu.Lock()
-	if failure != nil {
-		m.rec.Reason += "; the former configuration needs a restart of the agent: " + failure.Error()
-	}
-	err := m.reverted()
+	m.back = back
+	err := m.reverted(reason)
 	m.mu.Unlock()
 	if err != nil {
-		m.logNotBack(err)
-		return retryTime
+		return m.notBack(err)
 	}
+	m.failures = 0
 	m.change()
 	return 0
 }
 
-// reverted puts the former text on disk, and that it is back. The lock must be held.
-func (m *Machine) reverted() error {
+// reverted puts the former text on disk, and why it is back. The lock must be held.
+func (m *Machine) reverted(reason string) error {
 	m.text = m.rec.Before
-	if err := m.cfg.Disk.Replace(overlayFile, contentOf(m.text)); err != nil {
+	if err := m.cfg.Disk.Replace(overlayFile, contentOf(m.rec.Before)); err != nil {
 		return err
 	}
 	m.leftOut = false
-	return m.journal(m.rec.over(restored, m.cfg.Now(), m.rec.Reason))
+	return m.journal(m.rec.over(restored, m.cfg.Now(), reason))
 }
 
-func (m *Machine) logNotBack(err error) {
-	m.cfg.Log.Error("the former configuration is in force, but not on disk yet", slog.Any("error", err))
+// notBack returns when it is tried again to put the former text on disk.
+func (m *Machine) notBack(err error) time.Duration {
+	m.failed("the former configuration is in force, but not on disk yet", err)
+	return min(retryTime<<min(m.failures-1, 7), maxRetryTime)
+}
+
+// failed counts a failure of the disk, and tells of the first one.
+func (m *Machine) failed(what string, err error) {
+	log := m.cfg.Log.Error
+	if m.failures > 0 {
+		log = m.cfg.Log.Debug
+	}
+	m.failures++
+	log(what, slog.Any("error", err))
 }

@@ -22,8 +22,11 @@ const (
 // ErrNotNow says that a transaction is under way, or that there is none.
 var ErrNotNow = errors.New("not now")
 
-// retryTime is how long after a failure of the disk it is tried again.
-const retryTime = 30 * time.Second
+// How long after a failure of the disk it is tried again: twice as late each time, where that is for going back.
+const (
+	retryTime    = 30 * time.Second
+	maxRetryTime = time.Hour
+)
 
 // Config is what a Machine works with.
 type Config struct {
@@ -67,11 +70,14 @@ type Machine struct {
 	rec     record
 	text    string    // in force, or to be put in force by Run
 	leftOut bool      // the file has another one, which cannot be read
+	back    bool      // the former text is in force; the disk lacks it yet
 	until   time.Time // of the trial, with its monotonic clock
 	pause   time.Duration
 	trial   Trial  // of the last Commit
 	vouched string // by what; "": nobody has
 	objects string // why it is to be reverted now
+
+	failures int // of the disk, in a row
 }
 
 // Open reads what is on disk and changes nothing. Overlay is what is in force then. A damaged
@@ -103,8 +109,9 @@ func (m *Machine) Begin(c Config) {
 	if m.rec.Reason == "" {
 		m.rec.Reason = "the agent ended, or the power was cut, before the servers were reached"
 	}
-	if err := m.reverted(); err != nil {
-		m.logNotBack(err)
+	m.back = true // the agent has started with it
+	if err := m.reverted(m.rec.Reason); err != nil {
+		m.notBack(err)
 	}
 }
 
@@ -173,9 +180,9 @@ func (m *Machine) Commit(text, by string, pause time.Duration) error {
 	if err := m.cfg.Disk.Replace(overlayFile, contentOf(text)); err != nil {
 		err = fmt.Errorf("write %s: %w", overlayFile, err)
 		m.rec, _ = m.rec.after(unwritten)
-		m.rec.Reason = err.Error()
+		m.rec.Reason, m.back = err.Error(), true
 		m.signal() // to try again, if that fails as well
-		return errors.Join(err, m.reverted())
+		return errors.Join(err, m.reverted(m.rec.Reason))
 	}
 	m.text, m.pause, m.vouched, m.objects, m.leftOut = text, pause, "", "", false
 	m.trial++

@@ -3,6 +3,7 @@ package transaction
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,16 +20,19 @@ type bench struct {
 	disk    *flaky
 	applied []string
 	trials  []Trial
+	log     strings.Builder
 }
 
 // flaky is a disk that fails when it is told to.
 type flaky struct {
 	Disk
-	failing atomic.Bool
+	failing  atomic.Bool
+	failures atomic.Int64
 }
 
 func (f *flaky) Replace(name string, content []byte) error {
 	if f.failing.Load() {
+		f.failures.Add(1)
 		return errors.New("no space left on device")
 	}
 	return f.Disk.Replace(name, content)
@@ -53,7 +57,7 @@ func newBenchOn(t *testing.T, disk *flaky) *bench {
 		},
 		Missing: func() string { return "" },
 		Redact:  func(s, _ string) string { return strings.ReplaceAll(s, "secret", "***") },
-		Now:     time.Now, Log: b.cfg.Log,
+		Now:     time.Now, Log: slog.New(slog.NewTextHandler(&b.log, nil)),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
@@ -184,8 +188,18 @@ func TestFailingDisk(t *testing.T) {
 		if b.Overlay() != "" || b.applied[len(b.applied)-1] != "" || b.Status().Phase != Reverting {
 			t.Errorf("not reverted in memory: %q, %+v", b.applied, b.Status())
 		}
+		// What is in force is let alone then, and the disk is asked less and less often, up to once an hour; the log is told once.
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		if got := strings.Join(b.applied, ","); got != "a," {
+			t.Errorf("applied %q", got)
+		}
+		const told = "the former configuration is in force, but not on disk yet"
+		if tries := b.disk.failures.Load(); tries < 24 || tries > 40 || strings.Count(b.log.String(), told) != 1 {
+			t.Errorf("the disk was asked %d times, the log is %s", tries, b.log.String())
+		}
 		b.disk.failing.Store(false)
-		time.Sleep(2 * retryTime)
+		time.Sleep(maxRetryTime)
 		synctest.Wait()
 		if s := b.Status(); s.Phase != Resting || s.History[0].Reason != "server 101: alert 51" {
 			t.Errorf("%+v", s)
@@ -215,10 +229,13 @@ func TestCutOnAFailingDisk(t *testing.T) {
 			time.Sleep(retryTime)
 		}
 		disk.failing.Store(false)
-		time.Sleep(retryTime)
+		time.Sleep(maxRetryTime)
 		synctest.Wait()
 		if s := b.Status(); s.Phase != Resting || b.Overlay() != "" || len(s.History) != 1 || !strings.HasPrefix(s.History[0].Reason, "the agent ended") {
 			t.Errorf("%q, %+v", b.Overlay(), s)
+		}
+		if len(b.applied) != 0 {
+			t.Errorf("applied %q, with which the agent has started", b.applied)
 		}
 	})
 }
