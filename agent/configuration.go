@@ -25,7 +25,7 @@ type configuration struct {
 	machine *transaction.Machine
 	object  *objects.GatewayConfiguration
 	news    chan struct{} // receives when a server may have been reached
-	leftOut string        // what was wrong at the start with what transactions have set
+	leftOut string        // what could not be read at the start of what transactions have set
 
 	applying sync.Mutex // held while a configuration is put in force
 
@@ -121,9 +121,12 @@ func (c *configuration) force(ctx context.Context, overlay string) error {
 	return nil
 }
 
-// leaveOut tells that something of what transactions have set is not in force. It is called before run.
+// leaveOut tells what could not be read at the start of what transactions have set. It is called before run.
 func (c *configuration) leaveOut(err error) {
 	c.leftOut = "what transactions have set is left out: " + err.Error()
+	if !c.machine.LeftOut() { // the journal alone
+		c.leftOut = "what transactions have set is in force, whether it was tried or not: " + err.Error()
+	}
 	c.agent.health.Set(health.ConfigurationInvalid, "", c.leftOut)
 }
 

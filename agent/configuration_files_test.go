@@ -1,8 +1,8 @@
 package agent
 
 import (
+	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,16 +12,27 @@ import (
 	"lwm2m-agent/lwm2m/server"
 )
 
-// TestForeignOverlayIsLeftOut: an agent starts without what it cannot read, tells, and can be set anew.
+// TestForeignOverlayIsLeftOut: an agent starts without what it cannot read, tells, and can be set anew; also where a trial was cut
+// and what is to come back cannot be read.
 func TestForeignOverlayIsLeftOut(t *testing.T) {
+	const foreign = "[quantum]\nsensor = true\n"
+	t.Run("as it was kept", func(t *testing.T) { foreignOverlay(t, foreign, "") })
+	t.Run("as it was before", func(t *testing.T) {
+		foreignOverlay(t, aSensor, fmt.Sprintf(`{"layout":1,"phase":"applying","by":"server 101","before":%q,"history":[]}`, foreign))
+	})
+}
+
+func foreignOverlay(t *testing.T, overlay, journal string) {
 	l := newLab(t)
-	if err := os.MkdirAll(filepath.Join(l.dir, "state"), 0o700); err != nil {
+	c := &configured{lab: l, T: t}
+	if err := os.MkdirAll(c.path("state"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(l.dir, "state/overlay.toml"), []byte("[quantum]\nsensor = true\n"), 0o600); err != nil {
-		t.Fatal(err)
+	c.put("state/overlay.toml", overlay)
+	if journal != "" {
+		c.put("state/overlay.journal", journal)
 	}
-	c := newConfigured(t, l, "")
+	c = newConfigured(t, l, "")
 	c.next(t, server.Registered)
 	text, err := os.ReadFile(c.path("agent.toml"))
 	if err != nil {
@@ -37,13 +48,25 @@ func TestForeignOverlayIsLeftOut(t *testing.T) {
 		}
 	}
 	c.apply(aSensor)
-	c.ended(transaction.Kept, 1)
+	c.ended(transaction.Kept, 1+min(len(journal), 1))
 	c.agent.await(t, health.ConfigurationInvalid, false)
 	c.stop()
+	c.put("state/overlay.journal", "{")
 	c.start()
+	if tr := c.agent.await(t, health.ConfigurationInvalid, true); !strings.Contains(tr.Detail, "is in force, whether it was tried or not: overlay.journal is damaged") {
+		t.Errorf("without a journal: %+v", tr)
+	}
 	c.back(t)
 	if got := c.agent.tree.Instances(3303); len(got) != 1 {
 		t.Errorf("sensors after a restart: %v", got)
+	}
+}
+
+// put makes a file hold a text.
+func (c *configured) put(name, text string) {
+	c.Helper()
+	if err := os.WriteFile(c.path(name), []byte(text), 0o600); err != nil {
+		c.Fatal(err)
 	}
 }
 

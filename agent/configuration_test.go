@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -52,10 +53,7 @@ func (c *configured) path(name string) string { return filepath.Join(c.dir, name
 func (c *configured) start() {
 	c.Helper()
 	files := filesOf(c.path("agent.toml"), c.path("state"), "")
-	machine, err := transaction.Open(transaction.Folder(c.path("state")))
-	if err != nil {
-		c.Fatal(err)
-	}
+	machine, damage := transaction.Open(transaction.Folder(c.path("state")))
 	layout, leftOut, err := firstConfig(files, machine)
 	if err != nil {
 		c.Fatal(err)
@@ -67,8 +65,8 @@ func (c *configured) start() {
 	if err != nil {
 		c.Fatal(err)
 	}
-	if leftOut != nil {
-		a.configuration.leaveOut(leftOut)
+	if err := errors.Join(damage, leftOut); err != nil {
+		a.configuration.leaveOut(err)
 	}
 	ctx, cancel := context.WithCancel(c.Context())
 	done := make(chan error, 1)

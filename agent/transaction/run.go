@@ -144,13 +144,12 @@ func (m *Machine) goBack(ctx context.Context) time.Duration {
 	return 0
 }
 
-// reverted puts the former text on disk, and why it is back. The lock must be held.
+// reverted puts the former text on disk, and why it is back. Where it is left out, it stays so. The lock must be held.
 func (m *Machine) reverted(reason string) error {
-	m.text = m.rec.Before
 	if err := m.cfg.Disk.Replace(overlayFile, contentOf(m.rec.Before)); err != nil {
 		return err
 	}
-	m.leftOut = false
+	m.leftOut = m.leftOut && m.rec.Before != ""
 	return m.journal(m.rec.over(restored, m.cfg.Now(), reason))
 }
 

@@ -70,7 +70,7 @@ type Machine struct {
 	rec     record
 	text    string    // in force, or to be put in force by Run
 	leftOut bool      // the file has another one, which cannot be read
-	back    bool      // the former text is in force; the disk lacks it yet
+	back    bool      // the former text is in force, or left out; the disk lacks it yet
 	until   time.Time // of the trial, with its monotonic clock
 	pause   time.Duration
 	trial   Trial  // of the last Commit
@@ -80,8 +80,8 @@ type Machine struct {
 	failures int // of the disk, in a row
 }
 
-// Open reads what is on disk and changes nothing. Overlay is what is in force then. A damaged
-// journal is an error beside a Machine that has none.
+// Open reads what is on disk and changes nothing. Overlay is what is in force then. What cannot be
+// read is an error beside a Machine: of a journal, one that has none; of an overlay, one that leaves it out.
 func Open(d Disk) (*Machine, error) {
 	m := &Machine{cfg: Config{Disk: d, Now: time.Now, Log: slog.New(slog.DiscardHandler)}, wake: make(chan struct{}, 1)}
 	var err error
@@ -91,7 +91,7 @@ func Open(d Disk) (*Machine, error) {
 		return m, err
 	}
 	text, failure := d.Read(overlayFile)
-	m.text = string(text)
+	m.text, m.leftOut = string(text), failure != nil
 	return m, errors.Join(err, failure)
 }
 

@@ -43,12 +43,15 @@ func newBench(t *testing.T, dir string) *bench {
 	return newBenchOn(t, &flaky{Disk: Folder(dir)})
 }
 
-func newBenchOn(t *testing.T, disk *flaky) *bench {
+func newBenchOn(t *testing.T, disk *flaky, opened ...func(*Machine)) *bench {
 	t.Helper()
 	b := &bench{t: t, disk: disk}
 	var err error
 	if b.Machine, err = Open(b.disk); err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range opened {
+		f(b.Machine)
 	}
 	b.Begin(Config{
 		Apply: func(_ context.Context, text string, on Trial) error {
@@ -240,6 +243,51 @@ func TestCutOnAFailingDisk(t *testing.T) {
 	})
 }
 
+// TestLeftOutAfterACut: a former text that cannot be read is left out also where a trial was cut, at once or when the disk works
+// again. It is on disk then, and in force it is not.
+func TestLeftOutAfterACut(t *testing.T) {
+	for _, failing := range []bool{false, true} {
+		dir := t.TempDir()
+		write := func(name, text string) {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(journalFile, `{"layout":1,"phase":"applying","by":"server 101","before":"unreadable"}`)
+		write(overlayFile, "tried")
+		synctest.Test(t, func(t *testing.T) {
+			disk := &flaky{Disk: Folder(dir)}
+			disk.failing.Store(failing)
+			b := newBenchOn(t, disk, (*Machine).LeaveOut)
+			synctest.Wait()
+			disk.failing.Store(false)
+			time.Sleep(maxRetryTime)
+			synctest.Wait()
+			text, err := os.ReadFile(filepath.Join(dir, overlayFile))
+			if s := b.Status(); b.Overlay() != "" || !b.LeftOut() || string(text) != "unreadable" || s.Phase != Resting || len(b.applied) != 0 {
+				t.Errorf("in force is %q, left out %v, on disk %q, %v, applied %q, %+v", b.Overlay(), b.LeftOut(), text, err, b.applied, s)
+			}
+			b.must(b.Commit("b", "local user", 0))
+			b.must(b.Vouch(Any, "confirmed"))
+			synctest.Wait()
+			if b.Overlay() != "b" || b.LeftOut() {
+				t.Errorf("%q, left out %v", b.Overlay(), b.LeftOut())
+			}
+		})
+	}
+}
+
+// TestOverlayThatCannotBeRead: what the disk does not give is left out as well.
+func TestOverlayThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, overlayFile), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := Open(Folder(dir)); err == nil || m.Overlay() != "" || !m.LeftOut() {
+		t.Errorf("%v, %q, left out %v", err, m.Overlay(), m.LeftOut())
+	}
+}
+
 func TestDamagedJournal(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{journalFile: `{"layout":1,"before":"secr`, overlayFile: "a"} {
@@ -248,7 +296,7 @@ func TestDamagedJournal(t *testing.T) {
 		}
 	}
 	m, err := Open(Folder(dir))
-	if err == nil || strings.Contains(err.Error(), "secr") || m.Overlay() != "a" {
+	if err == nil || strings.Contains(err.Error(), "secr") || m.Overlay() != "a" || m.LeftOut() {
 		t.Errorf("%v, %q", err, m.Overlay())
 	}
 	if err := os.WriteFile(filepath.Join(dir, journalFile), []byte(`{"layout":2}`), 0o600); err != nil {
