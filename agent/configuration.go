@@ -28,6 +28,7 @@ type configuration struct {
 	leftOut string        // what could not be read at the start of what transactions have set
 
 	applying sync.Mutex // held while a configuration is put in force
+	overlay  string     // of that; a text that was committed is not in force before apply
 
 	mu        sync.Mutex
 	active    *config.Layout // in force
@@ -66,6 +67,7 @@ func (a *Agent) addConfiguration() error {
 	c.machine.Begin(transaction.Config{
 		Apply: c.apply, Missing: c.missing, Redact: c.files.Undo, OnChange: c.changed, Now: a.opts.Now, Log: a.log,
 	})
+	c.overlay = c.machine.Overlay()
 	var err error
 	c.object, err = objects.NewGatewayConfiguration(a.tree, c, c.status())
 	a.configuration = c
@@ -90,7 +92,7 @@ func (c *configuration) run(ctx context.Context) error {
 
 // reload reads the files anew, with the overlay in force.
 func (c *configuration) reload(ctx context.Context) error {
-	if err := c.force(ctx, c.machine.Overlay()); err != nil {
+	if err := c.force(ctx, nil); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -102,11 +104,14 @@ func (c *configuration) reload(ctx context.Context) error {
 	return nil
 }
 
-// force puts the configuration with an overlay in force.
-func (c *configuration) force(ctx context.Context, overlay string) error {
+// force puts the configuration with an overlay in force; nil: with the one that is.
+func (c *configuration) force(ctx context.Context, overlay *string) error {
 	c.applying.Lock()
 	defer c.applying.Unlock()
-	layout, err := c.files.Read(overlay)
+	if overlay != nil {
+		c.overlay = *overlay
+	}
+	layout, err := c.files.Read(c.overlay)
 	if err != nil {
 		return err
 	}
@@ -147,7 +152,7 @@ func (c *configuration) apply(ctx context.Context, overlay string, on transactio
 	remote := c.remote
 	c.mu.Unlock()
 	before := c.agent.client.Status()
-	if err := c.force(ctx, overlay); err != nil {
+	if err := c.force(ctx, &overlay); err != nil {
 		return err
 	}
 	if on == transaction.Any {

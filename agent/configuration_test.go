@@ -235,18 +235,23 @@ func TestSensorAddedRemotely(t *testing.T) {
 	}
 }
 
-// TestWrongURIReverts: the server that was reachable is not reached with what was committed, so the
-// former configuration is back, and it learns why.
+// TestWrongURIReverts: the server that was reachable is not reached with what was committed, while another one is, so the
+// former configuration is back, and it learns why; also where the files are read anew before what was committed is tried.
 func TestWrongURIReverts(t *testing.T) {
 	t.Parallel()
-	c := newConfigured(t, newLab(t), "")
+	other := newLab(t)
+	c := newConfigured(t, newLab(t), "[[server]]\nshort_server_id = 102\nuri = '"+other.uri.String()+"'\n")
 	c.next(t, server.Registered)
+	other.next(t, server.Registered)
 	c.confirmTime(3 * time.Second)
 	c.commit("[[server]]\nshort_server_id = 101\nuri = 'coap://" + closedPort(t) + "'\n" + aSensor)
 	c.agent.configuration.mu.Lock()
 	c.agent.configuration.trial = &trial{of: 4711, none: true} // as if another one were just kept
 	c.agent.configuration.mu.Unlock()
 	c.agent.configuration.judge()
+	if err := c.agent.configuration.reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	c.ended(transaction.Reverted, 1)
 	c.back(t)
 	if s := c.value(6); s.Int() != int64(objects.ConfigurationReverted) {
