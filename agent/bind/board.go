@@ -106,6 +106,7 @@ func (b *Board) Apply(ctx context.Context, cfg *config.Config) error {
 	for i := range cfg.Actuators {
 		actuators[cfg.Actuators[i].Name] = &cfg.Actuators[i]
 	}
+	enterLocation(cfg, sensors)
 	processing := ProcessOf(cfg)
 	b.mu.Lock()
 	b.sensors, b.actuators, b.processing, b.ruled = sensors, actuators, processing, ruledOf(processing)

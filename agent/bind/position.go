@@ -122,23 +122,31 @@ func fenceOf(g *config.Geofence) gnss.Fence {
 	return f
 }
 
-// applyLocation makes the instances that follow from where the device is. A fence that has
-// not changed is not disturbed.
+// enterLocation adds what follows from where the device is to the sensors of a configuration.
+func enterLocation(cfg *config.Config, sensors map[string]*config.Sensor) {
+	if cfg.Location != nil && cfg.Location.Smart {
+		smart, _ := smartLocation()
+		sensors[smart.Name] = smart
+	}
+	for i := range cfg.Geofences {
+		g := &cfg.Geofences[i]
+		sensors[g.Name] = &config.Sensor{Section: g.Section, Name: g.Name, Instance: g.Instance, ApplicationType: g.ApplicationType}
+	}
+}
+
+// applyLocation makes the instances that follow from where the device is, which the board's
+// sensors have already. A fence that has not changed is not disturbed.
 func (b *Board) applyLocation(cfg *config.Config) {
 	b.mu.Lock()
 	old := b.whereabouts
 	b.smart = cfg.Location != nil && cfg.Location.Smart
 	b.fences = nil
 	anew := make(map[string][]hw.Channel)
-	if smart, channels := smartLocation(); b.smart {
-		b.sensors[smart.Name] = smart
-		if !old.smart {
-			anew[smart.Name] = channels
-		}
+	if smart, channels := smartLocation(); b.smart && !old.smart {
+		anew[smart.Name] = channels
 	}
 	for i := range cfg.Geofences {
 		g := cfg.Geofences[i]
-		b.sensors[g.Name] = &config.Sensor{Section: g.Section, Name: g.Name, Instance: g.Instance, ApplicationType: g.ApplicationType}
 		g.Section = config.Section{} // where it stands does not matter
 		at := slices.IndexFunc(old.fences, func(f *fence) bool { return reflect.DeepEqual(f.config, g) })
 		if at >= 0 {

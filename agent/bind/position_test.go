@@ -30,7 +30,13 @@ func TestGeofences(t *testing.T) {
 			t.Errorf("%s is %v, want %v", path, got, inside)
 		}
 	}
-	f.applyLocation(&config.Config{Geofences: []config.Geofence{circle}})
+	apply := func(c *config.Config) {
+		t.Helper()
+		if err := f.Apply(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(&config.Config{Geofences: []config.Geofence{circle}})
 	if got := f.value("/3200/0/5500"); !got.IsZero() {
 		t.Errorf("%v before there is a position", got)
 	}
@@ -43,7 +49,8 @@ func TestGeofences(t *testing.T) {
 		want("/3200/0/5500", c.inside)
 	}
 	locate(47)
-	f.applyLocation(&config.Config{Geofences: []config.Geofence{circle, polygon}, Location: &config.Location{Smart: true}})
+	both := &config.Config{Geofences: []config.Geofence{circle, polygon}, Location: &config.Location{Smart: true}}
+	apply(both)
 	want("/3200/0/5500", true)
 	want("/3200/7/5500", true)
 	if got := f.value("/3200/7/5750"); got != lwm2m.String("the route") {
@@ -52,7 +59,13 @@ func TestGeofences(t *testing.T) {
 	if got := f.value("/3336/0/6051"); got != lwm2m.Float(47) {
 		t.Error(got)
 	}
-	f.applyLocation(&config.Config{Geofences: []config.Geofence{polygon}})
+	sub := f.tree.Subscribe()
+	defer sub.Close()
+	apply(both) // nothing new
+	if p := sub.Take(nil); p.Structure {
+		t.Errorf("instances came or went: %+v", p.Changes)
+	}
+	apply(&config.Config{Geofences: []config.Geofence{polygon}})
 	if got := f.tree.Instances(3200); len(got) != 1 || got[0] != 7 {
 		t.Errorf("instances %v", got)
 	}
