@@ -157,6 +157,15 @@ func TestDeliver(t *testing.T) {
 	if got := f.Counts(); len(got) != 1 || got[0] != (Count{"room", "temperature", 3, 1}) {
 		t.Errorf("counted %+v", got)
 	}
+	f.Deliver(unit, []hw.Reading{{Channel: "temperature", Time: at, Quality: hw.Invalid, Reason: "no device answers"}})
+	f.Describe(unit, []hw.Channel{{Name: "temperature", Quantity: hw.Temperature, Unit: "Cel", Kind: hw.KindFloat}}) // with another address
+	if got := f.health.Troubles(); len(got) != 1 {
+		t.Errorf("troubles of a sensor that may work again: %+v", got)
+	}
+	f.Deliver(unit, []hw.Reading{{Channel: "temperature", Value: hw.Float(22), Time: at, Quality: hw.Good}})
+	if got := f.health.Troubles(); len(got) != 0 {
+		t.Errorf("troubles of a sensor that works with another address: %+v", got)
+	}
 	f.Removed(unit)
 	if got := f.Counts(); len(got) != 0 {
 		t.Errorf("counted of a sensor that was removed: %+v", got)

@@ -26,8 +26,9 @@ func (b *Board) Describe(unit hw.Unit, channels []hw.Channel) {
 	if unit.Role == hw.RoleSensor && isPosition(channels) {
 		next.position = newPositionReader(channels)
 	}
-	if former := b.units[unit]; former != nil {
-		next.misplaced = former.misplaced
+	if former := b.units[unit]; former != nil { // what health says of it is to end when it works
+		next.misplaced, next.failing = former.misplaced, former.failing
+		next.doubtful, next.doubted = former.doubtful, former.doubted
 	}
 	b.clear(unit)
 	b.units[unit] = next
