@@ -82,6 +82,13 @@ func NewBoard(cfg BoardConfig) *Board {
 		counts: make(map[string]map[string]*Count), counted: make(map[hw.Unit]map[string]int64),
 	}
 	b.stage = process.NewStage(b, totals{cfg.Store}, b.hold)
+	also := cfg.Hardware.Changed
+	cfg.Hardware.Changed = func(s hw.Status) {
+		b.changed(s)
+		if also != nil {
+			also(s)
+		}
+	}
 	b.board = hw.NewBoard(b.stage, cfg.Hardware)
 	return b
 }
@@ -214,7 +221,35 @@ func (b *Board) grown(unit hw.Unit, channel string, n int64, counter *store.Coun
 	return n - last
 }
 
-// judge tells health when a unit begins and ceases to fail.
+// changed tells health when the device of a unit begins and ceases to fail: one that was never there may have no
+// channels to say so.
+func (b *Board) changed(s hw.Status) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.configured(s.Unit) {
+		return // it ends
+	}
+	u := b.units[s.Unit]
+	if u != nil {
+		u.failing = s.Err != nil
+	}
+	switch {
+	case s.Err != nil:
+		b.cfg.Health.Set(failing(s.Unit), s.Unit.Name, s.Err.Error())
+	case u == nil || u.misplaced == "":
+		b.cfg.Health.Clear(failing(s.Unit), s.Unit.Name)
+	}
+}
+
+// configured reports whether the configuration has a unit; mu is held.
+func (b *Board) configured(unit hw.Unit) bool {
+	if unit.Role == hw.RoleActuator {
+		return b.actuators[unit.Name] != nil
+	}
+	return b.sensors[unit.Name] != nil
+}
+
+// judge tells health when readings of a unit begin and cease to fail.
 func (b *Board) judge(unit hw.Unit, u *bound, readings []hw.Reading) {
 	reason := ""
 	for i := range readings {

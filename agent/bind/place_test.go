@@ -1,6 +1,11 @@
 package bind
 
 import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -156,5 +161,64 @@ func TestMisplaced(t *testing.T) {
 	f.mu.Unlock()
 	if got := f.health.Troubles(); len(got) != 0 || !cmp.Equal(f.tree.Instances(3303), []uint16{3, 4}) {
 		t.Errorf("troubles %+v, instances %v", got, f.tree.Instances(3303))
+	}
+}
+
+// TestAbsentFromTheStart: health tells of a device that was never there, whose channels nobody knows, until it is there or
+// no longer configured.
+func TestAbsentFromTheStart(t *testing.T) {
+	f := newFixture(t, t.TempDir(), nil, nil)
+	cfg := f.cfg
+	cfg.Hardware.Sys = t.TempDir()
+	device := filepath.Join(cfg.Hardware.Sys, "class/hwmon/hwmon0")
+	if err := os.MkdirAll(device, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"name": "coretemp\n", "temp1_input": "40000\n"} {
+		if err := os.WriteFile(filepath.Join(device, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told := make(chan hw.Status, 16)
+	cfg.Hardware.Changed = func(s hw.Status) { told <- s }
+	b := NewBoard(cfg)
+	apply := func(names ...string) {
+		t.Helper()
+		var c config.Config
+		for _, name := range names {
+			c.Sensors = append(c.Sensors, config.Sensor{Name: name, Driver: "hwmon", Instance: config.NoInstance, Settings: config.Settings{Device: name, Interval: time.Hour}})
+		}
+		c.Sensors[0].Name = "cpu"
+		if err := b.Apply(t.Context(), &c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply("nct6775", "gone")
+	ctx, end := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.board.Run(ctx) }()
+	defer func() {
+		end()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	<-b.board.Ready()
+	absent := func(n health.Trouble) bool {
+		return n.Code == health.SensorFailing && n.On == "cpu" && strings.Contains(n.Detail, "nct6775")
+	}
+	if got := f.health.Troubles(); len(got) != 2 || !slices.ContainsFunc(got, absent) {
+		t.Errorf("troubles %+v", got)
+	}
+	if s := <-told; s.Err == nil {
+		t.Error("who else wants to know is not told")
+	}
+	<-told // of the other one
+	apply("coretemp")
+	if s := <-told; s.Err != nil {
+		t.Error(s.Err)
+	}
+	if got := f.health.Troubles(); len(got) != 0 {
+		t.Errorf("troubles of what is there now: %+v", got)
 	}
 }
