@@ -105,6 +105,9 @@ func (f Files) Draft(candidate, overlay string, remote bool) (*Layout, error) {
 	rest := prune(&schema, n, d.base)
 	all := d.merged(rest)
 	problems = append(problems, d.identity(all)...)
+	if remote {
+		problems = append(problems, d.interlocked(all)...)
+	}
 	sources := slices.Concat(d.sources, []*source{src})
 	if len(problems) > 0 {
 		return nil, problems.inOrder(sources)
@@ -163,9 +166,10 @@ func (f Files) folder() string {
 type drafter struct {
 	files   Files
 	sources []*source
-	base    *node // what the files say
-	old     *node // what the overlay in force says
-	active  *node // both
+	base    *node            // what the files say
+	old     *node            // what the overlay in force says
+	active  *node            // both
+	guarded map[element]bool // what interlocks of active rest on
 }
 
 func (f Files) drafter(overlay string) (*drafter, error) {
@@ -183,6 +187,7 @@ func (f Files) drafter(overlay string) (*drafter, error) {
 		return nil, c.problems.inOrder(d.sources)
 	}
 	d.active = d.merged(d.old)
+	d.guarded = guarded(d.active)
 	return d, nil
 }
 

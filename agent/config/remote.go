@@ -144,14 +144,20 @@ func (d *drafter) keep(s *section, at string, n, old *node) {
 		default:
 			for _, e := range o.list {
 				c := n.at(name).element(sub, e.table[sub.identity].value)
-				if c == nil && !slices.Contains(remotely[inner], sub.identity) { // servers can neither add one nor take it away
+				whole := d.guarded[element{inner, get(e, sub.identity, "")}]
+				if c == nil && (whole || !slices.Contains(remotely[inner], sub.identity)) { // servers can neither add one nor take it away
 					c = &node{source: e.source, line: e.line, table: map[string]*node{sub.identity: e.table[sub.identity]}}
 					if n.table[name] == nil {
 						n.table[name] = &node{source: o.source, line: o.line}
 					}
 					n.table[name].list = append(n.table[name].list, c)
 				}
-				if c != nil {
+				switch {
+				case whole:
+					all := e.clone()
+					merge(sub, all, c)
+					c.table = all.table
+				case c != nil:
 					d.keep(sub, inner, c, e)
 				}
 			}
