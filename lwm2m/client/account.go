@@ -112,7 +112,7 @@ type account struct {
 	settleAt    time.Time // look then at what is registered; zero: no need
 
 	observations *observations
-	attributes   attributeTable
+	attributes   *attributeTable
 	saveAt       time.Time // save the attributes then; zero: they are saved
 	wishes       []Wish    // as OnObserved was told
 	wishesAt     time.Time // look then whether they are others; zero: no need

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
 	"lwm2m-agent/lwm2m/model"
 )
@@ -77,6 +78,24 @@ func (m *memory) Save(key string, record []byte) error {
 	return nil
 }
 
+func (m *memory) SaveAll(records map[string][]byte) error {
+	for key, record := range records {
+		m.mu.Lock()
+		same := m.records[key] == string(record)
+		m.mu.Unlock()
+		if len(record) > 64<<10 {
+			return fmt.Errorf("%s has %d bytes", key, len(record))
+		}
+		if same {
+			continue
+		}
+		if err := m.Save(key, record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // attributes returns the record of the account, and how often any was saved.
 func (m *memory) attributes() (record string, saves int) {
 	m.mu.Lock()
@@ -140,6 +159,93 @@ func TestManyAttributesAreSavedTogether(t *testing.T) {
 	})
 	if got, _ := store.attributes(); strings.Count(got, "pmin") != 201 {
 		t.Errorf("at the end, saved %s", got)
+	}
+}
+
+// TestManyAttributesOutliveTheProcess: those of 2,000 paths are more than one record takes. Of a record that
+// an agent has written which knows no parts, the parts that are still there are no part.
+func TestManyAttributesOutliveTheProcess(t *testing.T) {
+	store := &memory{}
+	with := func(c *Config) { c.Store = store }
+	simulate(t, with, func(l *lab) {
+		l.publish(l.sensors, func(b *model.Batch) {
+			for iid := range uint16(2000) {
+				b.Create(iid)
+			}
+		})
+		l.run()
+		for iid := range 2000 {
+			l.wantCode(l.ask(coap.PUT, fmt.Sprintf("/3303/%d", iid), "pmin=10", "pmax=86400"), coap.Changed)
+		}
+	})
+	first, _ := store.attributes()
+	if n := len(store.records["attributes/101/1"]); len(first) < maxAttributePart-100 || n < 1000 || !strings.HasPrefix(first, `{"version":1,"parts":2,`) {
+		t.Fatalf("records of %d and %d bytes: %.40s", len(first), n, first)
+	}
+	for _, c := range []struct {
+		first string
+		want  int
+	}{{first, 2000}, {strings.Replace(first, `"parts":2,`, "", 1), strings.Count(first, "pmin")}} {
+		store.records["attributes/101"] = c.first
+		simulate(t, with, func(l *lab) {
+			l.registered()
+			if got := len(l.client.accounts[101].attributes.at); got != c.want {
+				l.t.Errorf("attributes of %d paths, want %d", got, c.want)
+			}
+		})
+	}
+	store.records["attributes/101"] = first
+	simulate(t, with, func(l *lab) {
+		l.registered()
+		l.publish(l.security, func(b *model.Batch) { b.Delete(0) })
+		synctest.Wait()
+	})
+	for key := range store.records {
+		if strings.HasPrefix(key, "attributes/") {
+			t.Errorf("%s stays", key)
+		}
+	}
+}
+
+// TestAttributesAtTheBound: what is taken can be kept, be it many paths or long numbers, and what cannot be is refused.
+func TestAttributesAtTheBound(t *testing.T) {
+	for name, queries := range map[string][]string{
+		"many paths": {"pmin=10", "pmax=86400"},
+		"long numbers": {
+			"pmin=1e308", "pmax=1.1e308", "gt=-2.2250738585072014e-308", "lt=-2.2250738585072015e-307", "st=2.2250738585072014e-308",
+			"epmin=1e308", "epmax=1.2e308", "hqmax=1e308", "con=1",
+		},
+	} {
+		table, taken := newAttributeTable(), 0
+		path := func(i int) lwm2m.Path { return lwm2m.NewPath(3303, uint16(60000-i), 5700) }
+		for ; taken <= maxAttributePaths; taken++ {
+			if err := table.attach(path(taken), queries, lwm2m.TypeFloat); err != nil {
+				if lwm2m.CodeOf(err) != lwm2m.ServiceUnavailable {
+					t.Fatal(err)
+				}
+				break
+			}
+		}
+		if paths, most := taken == maxAttributePaths, name == "many paths"; paths != most || taken < 300 {
+			t.Errorf("%s: %d are taken", name, taken)
+		}
+		store, again := &memory{}, newAttributeTable()
+		records, err := table.records(101)
+		if err == nil {
+			err = store.SaveAll(records)
+		}
+		for i := 0; i < maxAttributeParts && err == nil; i++ {
+			_, err = again.load([]byte(store.records[attributeKey(101, i)]))
+		}
+		if err != nil || len(again.at) != taken || again.size != table.size || again.at[path(taken-1)] != table.at[path(taken-1)] {
+			t.Errorf("%s: of %d paths %d are kept, %v", name, taken, len(again.at), err)
+		}
+		if err := table.attach(path(0), []string{"pmin=1"}, lwm2m.TypeFloat); err != nil {
+			t.Errorf("%s: what is shorter is refused: %v", name, err)
+		}
+		if table.detach(lwm2m.NewPath(3303)); len(table.at) != 0 || table.size != 0 {
+			t.Errorf("%s: %d paths, %d bytes are left", name, len(table.at), table.size)
+		}
 	}
 }
 

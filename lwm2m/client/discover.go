@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -66,7 +67,7 @@ func (a *account) links(base lwm2m.Path, entries []model.Entry) []byte {
 		if e.Dim >= 0 {
 			attrs = append(attrs, link.Int("dim", int64(e.Dim)))
 		}
-		as := a.attributes[e.Path]
+		as := a.attributes.at[e.Path]
 		if e.Path == base && (base.Level() == lwm2m.LevelResource || !a.version.Less(lwm2m.Version12)) {
 			as = a.attributes.effective(base, &model.Attributes{})
 		}
@@ -102,7 +103,7 @@ func (a *account) deleted(p lwm2m.Path) {
 // attributesChanged has the record follow the attributes, soon.
 func (a *account) attributesChanged() {
 	a.saveAt = a.now()
-	if len(a.attributes) > saveAtOnce {
+	if len(a.attributes.at) > saveAtOnce {
 		a.saveAt = a.saveAt.Add(saveQuiet)
 	} else {
 		a.saveAttributes()
@@ -127,18 +128,25 @@ func (a *account) attach(r *request) error {
 }
 
 func (a *account) loadAttributes() {
-	a.attributes = make(attributeTable)
+	a.attributes = newAttributeTable()
 	store := a.client.config.Store
 	if store == nil {
 		return
 	}
-	key := attributeKey(a.ssid)
-	record, err := store.Load(key)
-	if err == nil {
-		a.attributes, err = parseAttributes(record)
-	}
-	if err != nil {
-		a.log.Error("attributes of an earlier run are lost", slog.Any("err", fmt.Errorf("load %q: %w", key, err)))
+	for i, parts := 0, 1; i < min(parts, maxAttributeParts); i++ {
+		key := attributeKey(a.ssid, i)
+		record, err := store.Load(key)
+		if err == nil && i > 0 && len(record) == 0 {
+			err = errors.New("there is none")
+		}
+		if err == nil {
+			var n int
+			n, err = a.attributes.load(record)
+			parts = max(parts, n)
+		}
+		if err != nil {
+			a.log.Error("attributes of an earlier run are lost", slog.Any("err", fmt.Errorf("load %q: %w", key, err)))
+		}
 	}
 }
 
@@ -148,12 +156,11 @@ func (a *account) saveAttributes() {
 	if store == nil {
 		return
 	}
-	key := attributeKey(a.ssid)
-	record, err := a.attributes.record()
+	records, err := a.attributes.records(a.ssid)
 	if err == nil {
-		err = store.Save(key, record)
+		err = store.SaveAll(records)
 	}
 	if err != nil {
-		a.log.Error("attributes will be lost at the next start", slog.Any("err", fmt.Errorf("save %q: %w", key, err)))
+		a.log.Error("attributes will be lost at the next start", slog.Any("err", fmt.Errorf("save %q: %w", attributeKey(a.ssid, 0), err)))
 	}
 }

@@ -224,8 +224,8 @@ func TestNoGrowth(t *testing.T) {
 		if n := len(a.observations.byToken) + len(a.observations.byPath) + len(a.observations.queue) + len(a.held); n != 0 {
 			l.t.Errorf("%d things are left of ended registrations", n)
 		}
-		if len(a.attributes) != 1 {
-			l.t.Errorf("attributes are %v", a.attributes)
+		if len(a.attributes.at) != 1 {
+			l.t.Errorf("attributes are %v", a.attributes.at)
 		}
 	})
 }

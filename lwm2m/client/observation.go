@@ -259,7 +259,7 @@ func (o *observation) landed() { o.inFlight, o.awaited, o.stored = time.Time{}, 
 
 // govern gives the observation the attributes that hold for it. nodes is what its
 // path holds now.
-func (o *observation) govern(t attributeTable, account *model.Attributes, nodes []lwm2m.Node) {
+func (o *observation) govern(t *attributeTable, account *model.Attributes, nodes []lwm2m.Node) {
 	o.periods, o.evaluation.periods, o.confirm, o.stale = periods{}, periods{}, false, false
 	o.target.each(func(p lwm2m.Path) {
 		as := o.attributes(t, p, account)
@@ -270,7 +270,7 @@ func (o *observation) govern(t attributeTable, account *model.Attributes, nodes 
 	})
 	old := o.tracks
 	o.tracks = nil
-	if len(t) == 0 && o.own.IsZero() {
+	if len(t.at) == 0 && o.own.IsZero() {
 		return
 	}
 	for _, n := range nodes {
@@ -298,7 +298,7 @@ func (o *observation) govern(t attributeTable, account *model.Attributes, nodes 
 // attributes returns those that hold for the observation at a path: its own first. What a
 // composite observation has of its own replaces all of that kind that is attached (Core
 // 1.2, section 6.4.4).
-func (o *observation) attributes(t attributeTable, p lwm2m.Path, account *model.Attributes) model.Attributes {
+func (o *observation) attributes(t *attributeTable, p lwm2m.Path, account *model.Attributes) model.Attributes {
 	as, attached := o.own, t.effective(p, account)
 	if o.target.composite() && !o.own.IsZero() {
 		for _, replaced := range [...]model.Attribute{model.Pmin, model.Pmax, model.EPmin, model.EPmax, model.Con} {

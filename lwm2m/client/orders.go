@@ -157,11 +157,11 @@ func (l *orderBook) next() uint64 {
 
 // loadOrders returns the requests of a session, the oldest first. What cannot be read is
 // left out, with an error.
-func loadOrders(store Store, ssid uint16, id sessionID) ([]*order, error) {
+func loadOrders(journal Journal, ssid uint16, id sessionID) ([]*order, error) {
 	var list []*order
 	var problems []error
 	for slot := range uint64(maxOrders) {
-		record, err := store.Load(requestKey(ssid, slot))
+		record, err := journal.Load(requestKey(ssid, slot))
 		if len(record) == 0 {
 			problems = append(problems, err)
 			continue

@@ -341,6 +341,19 @@ func (f *fragile) Save(key string, record []byte) error {
 	return f.memory.Save(key, record)
 }
 
+func (f *fragile) SaveAll(records map[string][]byte) error {
+	f.mu.Lock()
+	fails := f.fails[""]
+	for key := range records {
+		fails = fails || f.fails[key]
+	}
+	f.mu.Unlock()
+	if fails {
+		return errDisk
+	}
+	return f.memory.SaveAll(records)
+}
+
 // TestDiskFails shows that the agent works without a disk, and goes on with nothing that
 // may be older than what it sent.
 func TestDiskFails(t *testing.T) {

@@ -1,7 +1,7 @@
 package client
 
 // Store keeps opaque records by key over restarts: "attributes/101",
-// "registration/101". Records carry their own version. Methods may block for the
+// "registration/101", of at most 64 kB. Records carry their own version. Methods may block for the
 // time of a disk write and are called from several goroutines, never two at a time
 // for the same key.
 type Store interface {
@@ -9,11 +9,16 @@ type Store interface {
 	Load(key string) ([]byte, error)
 	// Save replaces the record of a key; nil removes it.
 	Save(key string, record []byte) error
+	// SaveAll is Save for several records, all of them or none. One that is the same as before costs nothing.
+	SaveAll(records map[string][]byte) error
 }
 
-// Journal is a Store of small records that change often, of at most 1 kB.
+// Journal keeps small records that change often, of at most 1 kB, as Store does.
 type Journal interface {
-	Store
+	// Load is that of Store.
+	Load(key string) ([]byte, error)
+	// Save is that of Store.
+	Save(key string, record []byte) error
 	// Note is Save for what need not outlive more than what comes after it: the record
 	// outlives the process when Note returns, and a power cut at the latest when anything
 	// else is saved, in the Store too.

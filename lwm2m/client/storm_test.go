@@ -142,7 +142,7 @@ func weather(l *lab, s storm) {
 		}
 	}
 	a := l.client.accounts[101]
-	if a.observations.paths > maxObservations || len(a.attributes) > maxAttributePaths || len(a.inbox.items) > 1000 {
-		l.t.Errorf("%d paths are observed, %d have attributes, %d things wait", a.observations.paths, len(a.attributes), len(a.inbox.items))
+	if a.observations.paths > maxObservations || len(a.attributes.at) > maxAttributePaths || len(a.inbox.items) > 1000 {
+		l.t.Errorf("%d paths are observed, %d have attributes, %d things wait", a.observations.paths, len(a.attributes.at), len(a.inbox.items))
 	}
 }
