@@ -18,6 +18,7 @@ type PIN struct {
 	mu      sync.Mutex
 	refused []string // marks of the cards that have refused it, the latest last
 	doubt   []string // of those that were given it, with an outcome that nobody knows
+	unasked []string // of those that it has not come to
 }
 
 // Verdict is what has become of a PIN.
@@ -28,7 +29,8 @@ const (
 	PINInDoubt Verdict = iota // nobody knows whether the card has seen it
 	PINTaken
 	PINWrong
-	PINUnseen // it has not come as far as the card
+	PINUnseen  // it has not come as far as the card
+	PINUnasked // likewise, and will not before something else has changed: it is not given again in this life until Again is called
 )
 
 // maxRefused bounds the cards that are remembered.
@@ -99,6 +101,16 @@ func (p *PIN) Doubted(card string) bool {
 	return slices.Contains(p.doubt, p.mark(card))
 }
 
+// Again has cards be given it to which it has not come, as whoever has to hand it on is another one.
+func (p *PIN) Again() {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unasked = nil
+}
+
 // Settle ends that doubt: the card is ready, or has PINTries left.
 func (p *PIN) Settle(card string) {
 	if !p.Doubted(card) {
@@ -121,7 +133,7 @@ func (p *PIN) Give(card string, give func(Secret) (Verdict, error)) (given bool,
 	}
 	mark := p.mark(card)
 	p.mu.Lock()
-	may := !slices.Contains(p.refused, mark) && !slices.Contains(p.doubt, mark)
+	may := !slices.Contains(p.refused, mark) && !slices.Contains(p.doubt, mark) && !slices.Contains(p.unasked, mark)
 	if may {
 		p.doubt = remember(p.doubt, mark)
 		p.save()
@@ -137,8 +149,12 @@ func (p *PIN) Give(card string, give func(Secret) (Verdict, error)) (given bool,
 		return true, err
 	}
 	p.doubt = forget(p.doubt, mark)
-	if verdict == PINWrong {
+	switch verdict {
+	case PINWrong:
 		p.refused = remember(p.refused, mark)
+	case PINUnasked:
+		p.unasked = remember(p.unasked, mark)
+	case PINInDoubt, PINTaken, PINUnseen:
 	}
 	p.save()
 	return true, err

@@ -72,6 +72,12 @@ func TestPIN(t *testing.T) {
 	if !given || err != nil || next.Doubted("6") || len(kept) != 3 {
 		t.Errorf("not seen: given %v, %v, kept %q", given, err, kept)
 	}
+	if before := len(kept); !give(next, "8", PINUnasked) || next.Doubted("8") || len(kept) != before || give(next, "8", PINTaken) {
+		t.Errorf("not asked: kept %q", kept)
+	}
+	if next.Again(); !give(next, "8", PINTaken) {
+		t.Error("somebody else could hand it on, and it is not given")
+	}
 	for range 2 * maxRefused {
 		next.refused = append(next.refused, "old")
 	}

@@ -137,7 +137,7 @@ var kinds = []Kind{
 	{
 		Code: SIMUnusable, Severity: Error, Subject: "modem",
 		Text:   "the SIM cannot be used",
-		Remedy: "If it wants its PIN, set `pin` in `[[modem]]` and restart, or switch the PIN off. A card that has refused `pin` is not given it again, over restarts neither: three wrong ones lock it. Correct it; or, if it is right by now, start once without it. If it wants its PUK, only the operator's PUK in a telephone helps. If the modem locks it out, it takes only its operator's cards.",
+		Remedy: "If it wants its PIN, set `pin` in `[[modem]]` and restart, or switch the PIN off. A card that has refused `pin` is not given it again, over restarts neither: three wrong ones lock it. Correct it; or, if it is right by now, or nobody knows whether the card has refused it, start once without it. If it wants its PUK, only the operator's PUK in a telephone helps. If the modem locks it out, it takes only its operator's cards.",
 	},
 	{
 		Code: NetworkRefuses, Severity: Error, Subject: "modem",

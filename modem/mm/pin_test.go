@@ -37,6 +37,36 @@ func TestPIN(t *testing.T) {
 	})
 }
 
+// TestPINUnasked: a PIN that has not come as far as the card is not in doubt, and not given with each change either: when the modem comes anew, as after a
+// restart of ModemManager.
+func TestPINUnasked(t *testing.T) {
+	for _, name := range []string{errorName + "Core.Unauthorized", errorName + "Core.WrongState", "org.freedesktop.DBus.Error.AccessDenied", "org.freedesktop.DBus.Error.UnknownObject"} {
+		var kept []string
+		in(t, func(c *Config) { c.PIN = modem.NewPIN("4711", nil, func(refused []string) { kept = refused }) }, func(t *testing.T, d *desk) {
+			t.Helper()
+			given := 0
+			d.Handle(ifaceSIM+".SendPin", func(dbus.ObjectPath, []any) error {
+				given++
+				return dbus.Error{Name: name}
+			})
+			locked := mmtest.Registered()[mmtest.ModemPath]
+			locked[ifaceModem]["State"], locked[ifaceModem]["UnlockRequired"] = int32(2), uint32(2)
+			for life := 1; life <= 2; life++ {
+				d.Remove(mmtest.ModemPath)
+				synctest.Wait()
+				d.Add(mmtest.ModemPath, locked)
+				for left := range uint32(5) {
+					synctest.Wait()
+					d.Set(mmtest.ModemPath, ifaceModem, map[string]any{"UnlockRetries": map[uint32]uint32{4: left}})
+				}
+				if s, _ := d.look(); given != life || s.SIM.PINDoubted || s.SIM.PINRefused || len(kept) > 0 {
+					t.Errorf("%s: given %d times, %+v, kept %q", name, given, s.SIM, kept)
+				}
+			}
+		})
+	}
+}
+
 // TestPINInDoubt: a card that was given the PIN in an earlier life, which ended meanwhile, is given it again only when ModemManager says that it has all its
 // tries. Of this life that says nothing: it may be of before the PIN.
 func TestPINInDoubt(t *testing.T) {

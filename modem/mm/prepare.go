@@ -102,15 +102,20 @@ func (s *session) unlock(ctx context.Context, o object) {
 	})
 }
 
-// pinVerdicts are errors of PINs (MMMobileEquipmentError).
-var pinVerdicts = map[string]modem.Verdict{"IncorrectPassword": modem.PINWrong, "SimPuk": modem.PINWrong, "SimBusy": modem.PINUnseen}
+// pinVerdicts are errors of PINs (MMMobileEquipmentError), and those with which ModemManager (MMCoreError) or the bus has not asked the card at all.
+var pinVerdicts = map[string]modem.Verdict{
+	"MobileEquipment.IncorrectPassword": modem.PINWrong, "MobileEquipment.SimPuk": modem.PINWrong, "MobileEquipment.SimBusy": modem.PINUnseen,
+	"Core.Unauthorized": modem.PINUnasked, "Core.InProgress": modem.PINUnasked, "Core.WrongState": modem.PINUnasked,
+	"AccessDenied": modem.PINUnasked, "ServiceUnknown": modem.PINUnasked, "NameHasNoOwner": modem.PINUnasked,
+	"UnknownObject": modem.PINUnasked, "UnknownInterface": modem.PINUnasked, "UnknownMethod": modem.PINUnasked,
+}
 
 func pinVerdict(err error) modem.Verdict {
 	if err == nil {
 		return modem.PINTaken
 	}
 	if e, ok := errors.AsType[dbus.Error](err); ok {
-		return pinVerdicts[strings.TrimPrefix(e.Name, errorName+"MobileEquipment.")]
+		return pinVerdicts[strings.TrimPrefix(strings.TrimPrefix(e.Name, errorName), bus+".Error.")]
 	}
 	return modem.PINInDoubt
 }

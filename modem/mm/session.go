@@ -225,6 +225,8 @@ func (s *session) settle(ctx context.Context) {
 	p := s.choose()
 	if p != s.path {
 		s.path, s.parts, s.profiles, s.ready, s.undo, s.looked = p, nil, nil, false, nil, false
+		s.m.gave = false // what is told of the card is of now
+		s.m.cfg.PIN.Again()
 	}
 	if p == "" {
 		s.m.absent(s.noModem())
