@@ -179,6 +179,7 @@ func (k *apnKeeper) came(ctx context.Context) time.Duration {
 		k.tried.takeBack(heal.Reconnect, counted) // nobody was asked anything
 		k.wait(states)
 	case errors.Is(err, mm.ErrNoBearer):
+		k.tried.takeBack(heal.Reconnect, counted) // likewise
 		k.log.Info("the modem has the APN of the configuration, for the next connection", slog.String("modem", k.name))
 	case err != nil && ctx.Err() == nil:
 		k.log.Error("the modem does not connect with the APN of the configuration", slog.String("modem", k.name), slog.Any("error", err))

@@ -215,6 +215,14 @@ func TestAPNOfAModemThatIsOff(t *testing.T) {
 		k.take(&state)
 		came()
 	}
+	sim.off, sim.fail = nil, fmt.Errorf("reconnect bearer 1: %w", mm.ErrNoBearer)
+	for range 6 {
+		k.take(&modem.State{})
+		k.take(&state)
+		came()
+	}
+	sim.told, sim.off, sim.fail = nil, fmt.Errorf("change profile 1: %w", mm.ErrNotEnabled), nil
+	k.take(&modem.State{})
 	sim.before = func() { k.take(&state) } // meanwhile
 	k.take(&state)
 	came()
