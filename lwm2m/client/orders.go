@@ -29,6 +29,7 @@ type orderBook struct {
 
 	mu     sync.Mutex
 	serial uint64 // of the next one
+	over   bool   // the session has ended: its places are the next one's
 }
 
 // order is a request of the orderBook.
@@ -65,6 +66,9 @@ func (l *orderBook) begin(m *coap.Message, contained bool) (*order, error) {
 		o.received = l.received()
 	}
 	l.serial++
+	if l.over {
+		return o, nil
+	}
 	if contained {
 		return o, l.journal.Defer(l.key(o), o.record())
 	}
@@ -77,7 +81,7 @@ func (l *orderBook) answered(o *order, m *coap.Message) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var err error
-	if o.answer, err = m.Append(nil); err != nil || l.serial-o.serial > maxOrders {
+	if o.answer, err = m.Append(nil); err != nil || l.over || l.serial-o.serial > maxOrders {
 		return err // or its place is another one's
 	}
 	if o.contained {
@@ -176,6 +180,18 @@ func loadOrders(journal Journal, ssid uint16, id sessionID) ([]*order, error) {
 	return list, errors.Join(problems...)
 }
 
+// closeOrders has nothing more written of a session that has ended: what is still carried out is repeated by nobody.
+func (a *account) closeOrders() {
+	if a.connection != nil {
+		a.connection.orderBook.Store(nil)
+	}
+	if l := a.keeping.orderBook; l != nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.over = true
+	}
+}
+
 // undertake notes a request that must not run twice. What the disk does not take runs all
 // the same: on a device with a broken one, a Reboot is what helps.
 func (a *account) undertake(r *request) {
@@ -188,13 +204,13 @@ func (a *account) undertake(r *request) {
 		a.log.Error("a request could run twice if the agent were interrupted now", slog.Any("err", err))
 		return
 	}
-	r.order = o
+	r.book, r.order = l, o
 }
 
 // answer responds to a request that changes something.
 func (a *account) answer(r *request, m *coap.Message) {
 	if r.order != nil {
-		if err := r.connection.orderBook.Load().answered(r.order, m); err != nil {
+		if err := r.book.answered(r.order, m); err != nil {
 			a.log.Error("the answer to a request would be lost if the agent were interrupted now", slog.Any("err", err))
 		}
 	}

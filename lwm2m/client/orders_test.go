@@ -11,6 +11,7 @@ import (
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/coap"
+	"lwm2m-agent/lwm2m/model"
 )
 
 // answers notes what the client answers to message IDs.
@@ -129,6 +130,42 @@ func TestOnceInterrupted(t *testing.T) {
 			t.Errorf("it ran %d times", n)
 		}
 	})
+}
+
+// TestOnceOverTheSession shows that a session may end while a request is carried out in it, and that the answer takes no place
+// of a request of the next session.
+func TestOnceOverTheSession(t *testing.T) {
+	for what, end := range map[string]func(l *lives){
+		"another URI, and back": func(l *lives) {
+			for _, uri := range []string{"coap://other.invalid", "coap://server101.invalid"} {
+				l.publish(l.security, func(b *model.Batch) { b.Set(0, 0, lwm2m.String(uri)) })
+				l.after(time.Second)
+			}
+		},
+		"closed":    func(l *lives) { l.server.hangUp() },
+		"no answer": func(l *lives) { l.outage(func() { l.after(2 * time.Minute) }) },
+	} {
+		said := &answers{}
+		live(t, func(c *Config) { c.Trace = said.trace }, func(l *lives) {
+			done := make(chan struct{})
+			l.runs.during = func() { <-done }
+			l.arrives(orderOf(t, 7, "/26300/0/0", "0='a'"))
+			end(l)
+			l.after(5 * time.Minute)
+			l.wantState(Registered)
+			l.runs.during = nil
+			l.arrives(orderOf(t, 8, "/26300/0/0", "0='b'"))
+			close(done)
+			l.after(time.Second)
+			l.kill()
+			said.take(8)
+			l.start(20)
+			l.arrives(orderOf(t, 8, "/26300/0/0", "0='b'"))
+			if got := said.take(8); fmt.Sprint(got) != "[2.04 ]" || l.runs.ran("b") != 1 {
+				t.Errorf("%s: it ran %d times, and the answer is %q", what, l.runs.ran("b"), got)
+			}
+		})
+	}
 }
 
 // TestRebootIsSeen shows that the server which has the device restarted gets a Register, once.

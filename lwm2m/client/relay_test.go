@@ -34,10 +34,11 @@ var countedDefinition = &model.Definition{ID: 26300, Name: "Counted", Multiple: 
 func (c *counted) Execute(_ context.Context, _ model.Origin, _ lwm2m.Path, args model.Arguments) error {
 	text, _ := args.Get(0)
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.runs[text]++
-	if c.during != nil {
-		c.during()
+	during := c.during
+	c.mu.Unlock()
+	if during != nil {
+		during()
 	}
 	return nil
 }

@@ -47,7 +47,8 @@ type request struct {
 	given      bool         // there is a format
 	accept     lwm2m.Format
 	accepts    bool   // there is an Accept
-	order      *order // in the orderBook; nil: it is not there
+	order      *order // in the book; nil: it is not there
+	book       *orderBook
 }
 
 // parse finds out what a request asks for (Transport, table of operations). The

@@ -174,6 +174,7 @@ func (a *account) takeUp(c *connection) event {
 	r := a.resuming
 	a.connection, a.resuming, a.session, a.unheard = c, nil, nil, false
 	if !c.continues {
+		a.closeOrders()
 		a.keeping = keeping{} // on disk may be what was left
 		return connected
 	}
@@ -476,11 +477,9 @@ func (a *account) voidSession() {
 	}
 	err := a.client.config.journal().Save(edgeKey(a.ssid), nil)
 	if err == nil {
+		a.closeOrders()
 		a.keeping = keeping{}
-		if a.connection != nil {
-			a.connection.orderBook.Store(nil)
-			a.allowAll()
-		}
+		a.allowAll()
 		err = a.client.config.Store.Save(sessionKey(a.ssid), nil)
 	}
 	if err != nil {

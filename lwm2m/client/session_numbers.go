@@ -221,6 +221,9 @@ const lastNumber = 1
 
 // allowAll takes the limit off a session that is not on disk.
 func (a *account) allowAll() {
+	if a.connection == nil {
+		return
+	}
 	if s, secure := a.connection.nc.(rationed); secure {
 		s.Allow(allNumbers)
 	}
