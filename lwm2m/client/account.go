@@ -254,7 +254,7 @@ func (a *account) take(item any) {
 func (a *account) connectionOver(c *connection, err error) {
 	if c == a.connection {
 		if s := c.session(); s != nil && s.Ended {
-			a.session = s // by close_notify: it shortens the next handshake
+			a.session, a.reach.of = s, c.server.URI // by close_notify: it shortens the next handshake
 		}
 		a.trouble(err)
 		a.on(a.orElsewhere(lost))

@@ -191,6 +191,7 @@ func (a *account) hangUp() {
 func (a *account) suspend() {
 	a.suspended = a.connection.conn.Point()
 	session, kept := a.connection.session(), a.keeping
+	a.reach.of = a.connection.server.URI
 	a.keeping.live = false // it is not over
 	a.hangUp()
 	a.session, a.keeping = session, kept

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/dtls"
 )
 
 // way is one way to a server: a URI and, where nothing but a Register finds out whether
@@ -22,6 +23,7 @@ type reach struct {
 	ways   []way
 	at     int    // of ways, the one in use
 	goesOn bool   // the next dial is of the same attempt
+	of     string // URI of account.session, which is continued or resumed nowhere else
 	wanted string // letter of the transport that a server has asked for with /1/x/8; "": none
 	family int    // of the addresses that registered last, 0: unknown
 }
@@ -53,15 +55,27 @@ func (s *settings) ways(wanted string) []way {
 // uris returns the server's URIs in their order.
 func (s *settings) uris() []string { return append([]string{s.server.URI}, s.secondary...) }
 
-// way returns the way of the next dial: the first of a new attempt, the next one of the same,
-// or that of the session that is to be continued.
+// way returns the way of the next dial: the first of a new attempt, or the next one of the same. That of a session that is to be
+// continued comes before all others.
 func (a *account) way() way {
 	r := &a.reach
-	if len(r.ways) == 0 || !r.goesOn && !a.goesOn() {
+	if !r.goesOn {
 		r.ways, r.at = a.settings.ways(r.wanted), 0
+		if i := slices.Index(r.ways, way{uri: r.of}); i > 0 && a.goesOn() {
+			copy(r.ways[1:], r.ways[:i])
+			r.ways[0] = way{uri: r.of}
+		}
 	}
 	r.goesOn = false
 	return r.ways[r.at]
+}
+
+// sessionAt returns the session that is to be continued or resumed at a URI, nil: none.
+func (a *account) sessionAt(uri string) *dtls.Session {
+	if uri != a.reach.of {
+		return nil
+	}
+	return a.session
 }
 
 // another reports whether there is another way to try in this attempt, and makes it the next.

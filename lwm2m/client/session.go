@@ -146,7 +146,7 @@ func newSessionID() (id sessionID) {
 
 // offer adds to what a dialer is told how it can go on with a session.
 func (a *account) offer(to *Server) {
-	to.Session = a.session
+	to.Session = a.sessionAt(to.URI)
 	if a.resuming == nil || !bytes.Equal(a.resuming.saved.target, a.targetOf(to.URI)) {
 		return
 	}
