@@ -175,7 +175,7 @@ func (a *account) deliver() {
 		switch o := a.observer(s); {
 		case o == nil:
 			unobserved = append(unobserved, s)
-		case o.inFlight.IsZero() && a.replaying < maxReplays:
+		case o.inFlight.IsZero() && a.replaying < maxReplays && !(s.inBlocks && a.history.fetched()):
 			a.replay(o, s)
 		}
 	}
@@ -238,7 +238,10 @@ func (a *account) replay(o *observation, s *series) {
 		r.err = err
 		a.inbox.put(r)
 	}
-	if len(payload) > a.piece(o) {
+	if s.inBlocks = len(payload) > a.piece(o); s.inBlocks {
+		if a.history.fetched() {
+			return // one after the other: several would take each other's place
+		}
 		b := &inBlocks{Reader: bytes.NewReader(payload), outcome: outcome}
 		m.Payload, m.Body, outcome = nil, b, b.answered
 	}

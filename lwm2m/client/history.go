@@ -37,6 +37,7 @@ type series struct {
 	paths    []lwm2m.Path
 	entries  []*entry // oldest first
 	inFlight bool     // the first are on their way to the server
+	inBlocks bool     // likewise, or would be
 }
 
 // entry is a stored notification.
@@ -239,6 +240,16 @@ func (h *history) all() []*entry {
 	}
 	slices.SortFunc(list, compareAge)
 	return list
+}
+
+// fetched reports whether the server is fetching blocks of a stored notification.
+func (h *history) fetched() bool {
+	for _, s := range h.series {
+		if s.inFlight && s.inBlocks {
+			return true
+		}
+	}
+	return false
 }
 
 func compareAge(a, b *entry) int { return cmp.Compare(a.sequence, b.sequence) }

@@ -19,11 +19,15 @@ type inBlocks struct {
 
 	outcome func(error)
 	ended   sync.Once
+	why     error        // if not all was asked for
 	whole   atomic.Bool  // the last block was asked for
 	halves  atomic.Int32 // one for the confirmation, one for the end of the transfer
 }
 
-var _ coap.Body = (*inBlocks)(nil)
+var (
+	_ coap.Body      = (*inBlocks)(nil)
+	_ coap.Abandoner = (*inBlocks)(nil)
+)
 
 // ReadAt implements coap.Body.
 func (b *inBlocks) ReadAt(p []byte, offset int64) (int, error) {
@@ -36,8 +40,23 @@ func (b *inBlocks) ReadAt(p []byte, offset int64) (int, error) {
 
 // Close is called when the server asks for no more blocks.
 func (b *inBlocks) Close() error {
-	b.ended.Do(b.half)
+	b.end(errUnfetched)
 	return nil
+}
+
+// Abandon implements coap.Abandoner. That there was no place for it is not the server's fault.
+func (b *inBlocks) Abandon(err error) {
+	if errors.Is(err, coap.ErrTimeout) {
+		err = errUnfetched
+	}
+	b.end(err)
+}
+
+func (b *inBlocks) end(why error) {
+	b.ended.Do(func() {
+		b.why = why
+		b.half()
+	})
 }
 
 // answered takes in what became of the first block.
@@ -56,6 +75,6 @@ func (b *inBlocks) half() {
 	case b.whole.Load():
 		b.outcome(nil)
 	default:
-		b.outcome(errUnfetched)
+		b.outcome(b.why)
 	}
 }

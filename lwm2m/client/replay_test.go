@@ -123,3 +123,47 @@ func TestStoredInBlocks(t *testing.T) {
 		})
 	}
 }
+
+// TestStoredInBlocksWait shows that stored notifications in blocks are told one after the other, and again when others, that are
+// told meanwhile, have taken their place: that is not the server's fault.
+func TestStoredInBlocksWait(t *testing.T) {
+	small := func(c *Config) {
+		c.Params = func(uint16) Params {
+			return Params{CoAP: coap.Params{BlockSize: 16}, Limits: coap.Limits{MaxTransfers: 2}}
+		}
+	}
+	simulate(t, small, func(l *lab) {
+		transit := time.Millisecond
+		l.server.relay = func() []time.Duration { return []time.Duration{transit} }
+		const stored, busy = 4, 3
+		for iid := range uint16(stored + busy) {
+			l.temperature(iid, 20)
+		}
+		l.run()
+		l.after(time.Minute)
+		var watchers []*watcher
+		for iid := range stored + busy {
+			watchers = append(watchers, l.observe(fmt.Sprintf("/3303/%d", iid), senmlJSON))
+		}
+		l.outage(func() {
+			for iid := range uint16(stored) {
+				l.temperature(iid, 30)
+			}
+			l.after(time.Second)
+		})
+		transit = 700 * time.Millisecond
+		for i := range 100 {
+			l.after(2 * time.Second)
+			for iid := range uint16(busy) {
+				l.temperature(stored+iid, float64(40+i))
+			}
+		}
+		l.after(2 * time.Hour)
+		for iid, w := range watchers[:stored] {
+			if got := strings.Join(w.payloads(), " "); strings.Count(got, `"v":30`) != 1 {
+				l.t.Errorf("%d: told %s", iid, got)
+			}
+		}
+		l.wantQueued(0)
+	})
+}

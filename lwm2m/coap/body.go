@@ -32,6 +32,15 @@ func closeBody(m *Message) {
 	}
 }
 
+// abandonBody tells a Body why its transfer ends unfinished, or closes it.
+func abandonBody(m *Message, err error) {
+	if b, ok := m.Body.(Abandoner); ok {
+		b.Abandon(err)
+		return
+	}
+	closeBody(m)
+}
+
 // bodyWriter takes the body of a response block by block.
 type bodyWriter interface {
 	offset() int64        // where the next block belongs

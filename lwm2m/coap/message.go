@@ -16,6 +16,12 @@ type Body interface {
 	Size() int64
 }
 
+// Abandoner is a Body that is not closed but told why, where the peer did not end the transfer: it
+// has not gone on for too long (ErrTimeout), others took its place (ErrQueueFull, ErrBlock), or the connection is over.
+type Abandoner interface {
+	Abandon(err error)
+}
+
 // Message is a request, a response or a notification. The zero value is an empty
 // CON; Code, Type and Payload are set directly, options through their setters.
 //

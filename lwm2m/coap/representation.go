@@ -138,7 +138,7 @@ func (c *Conn) keep(s *selection, m *Message, b Block) {
 	var gone []func()
 	switch {
 	case c.closed:
-		gone = append(gone, func() { closeBody(m) })
+		gone = append(gone, func() { abandonBody(m, ErrClosed) })
 	case s.kept == nil:
 		gone = c.transfers.add(c.newRepresentation(s.request, m))
 	case b.More:
@@ -162,8 +162,8 @@ func (c *Conn) newRepresentation(request, m *Message) *held {
 	return &r.held
 }
 
-// abandoned closes the body. It is called when the peer asks no more.
-func (r *representation) abandoned(error) { closeBody(r.m) }
+// abandoned lets the body go.
+func (r *representation) abandoned(err error) { abandonBody(r.m, err) }
 
 // supersede lets go what is kept of the representation that is asked for anew.
 func (c *Conn) supersede(x *Exchange) {
