@@ -98,6 +98,7 @@ func (a *account) store(o *observation, now time.Time) {
 		o.govern(a.attributes, a.settings.attributes(), a.scratch.nodes)
 	}
 	a.unconfirmed(o) // it comes first
+	o.known = 0      // the server will know another value
 	a.keep(o, a.scratch.nodes, now)
 	o.reported(a.scratch.nodes, now, false)
 	a.observations.tell(o, false)

@@ -131,6 +131,24 @@ func TestFirstUpdateInTime(t *testing.T) {
 	})
 }
 
+// TestBackAfterARestart shows that a value that comes back to what the server knew before a restart is told, if another one was
+// told in between: from what was stored.
+func TestBackAfterARestart(t *testing.T) {
+	live(t, nil, func(l *lives) {
+		w := l.toldAndEnded() // 21
+		l.server.set(func(s *scripted) { s.refuse = errNoRoute })
+		l.start(21)
+		l.warm(10*time.Second, 22)
+		l.after(10 * time.Second)
+		l.server.set(func(s *scripted) { s.refuse = nil })
+		l.client.NetworkChanged()
+		l.after(time.Minute)
+		l.temperature(0, 21)
+		l.after(time.Hour)
+		wantSame(l.t, "told", w.payloads(), "22", "21")
+	})
+}
+
 // TestStoredAfterARestartInAnOutage shows that what is observed is stored when the agent is started anew while the server
 // cannot be reached, and is told whether the registration goes on or another one follows.
 func TestStoredAfterARestartInAnOutage(t *testing.T) {
