@@ -172,11 +172,11 @@ func (a *account) dialled(d dialled) {
 // server still asks.
 func (a *account) hangUp() {
 	a.giveUp()
-	a.held = nil
-	a.unheard, a.askAt = false, time.Time{}
+	a.held, a.askAt = nil, time.Time{}
 	if a.connection == nil {
 		return
 	}
+	a.unheard = false
 	a.voidSession()
 	a.connection.open.Store(nil)
 	a.view.retire(a.connection.conn)
@@ -192,8 +192,10 @@ func (a *account) suspend() {
 	a.suspended = a.connection.conn.Point()
 	session, kept := a.connection.session(), a.keeping
 	a.reach.of = a.connection.server.URI
+	unheard := a.unheard
 	a.keeping.live = false // it is not over
 	a.hangUp()
+	a.unheard, a.retell = unheard, a.retell || unheard
 	a.session, a.keeping = session, kept
 	if !a.goesOn() {
 		a.voidSession()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
@@ -19,6 +20,8 @@ type roamer struct {
 	moved bool     // the own address is another one
 	down  bool     // nobody can be dialled
 	dials []string // "first", "second with a session"
+	local net.Addr // of sockets; nil: any
+	lost  chan int // receives what is sent, which does not arrive; nil: it does
 }
 
 func (d *roamer) set(f func()) {
@@ -53,6 +56,61 @@ func (d *roamer) Local(ctx context.Context, to Server, remote string) (net.Addr,
 		return &net.UDPAddr{IP: net.IPv4(127, 0, 0, 9)}, nil
 	}
 	return d.DefaultDialer.Local(ctx, to, remote)
+}
+
+// losing is a socket on the network of a roamer.
+type losing struct {
+	net.Conn
+	roamer *roamer
+}
+
+func (c losing) Write(b []byte) (int, error) {
+	var lost chan int
+	c.roamer.set(func() { lost = c.roamer.lost })
+	if lost == nil {
+		return c.Conn.Write(b)
+	}
+	select {
+	case lost <- len(b):
+	default:
+	}
+	return len(b), nil
+}
+
+// dialUDP is for DefaultDialer.DialUDP.
+func (d *roamer) dialUDP(ctx context.Context, address string) (net.Conn, error) {
+	var nd net.Dialer
+	d.set(func() { nd.LocalAddr = d.local })
+	nc, err := nd.DialContext(ctx, "udp", address)
+	return losing{nc, d}, err
+}
+
+// TestMovedUnheard shows that the server is told how things are also when the own address changes after the agent was killed, and
+// before it hears of the server: what it has sent until then may not have arrived.
+func TestMovedUnheard(t *testing.T) {
+	s := &scripted{t: t}
+	uri, security, _ := s.listen(t, 6)
+	store := &memory{}
+	l, changed, end := life(t, s, store, uri, security, 20)
+	first := l.await(changed, "registered", isRegistered)
+	w := l.observing(t)
+	end(true)
+	local, err := net.ResolveUDPAddr("udp", first.Local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := make(chan int, 1)
+	d := &roamer{local: local, lost: lost}
+	d.DialUDP = d.dialUDP
+	l, _ = networked(t, d, uri, security, func(c *Config) { c.Store = store })
+	select {
+	case <-lost: // the notification
+	case <-time.After(patience):
+		t.Fatal("nothing was sent")
+	}
+	d.set(func() { d.moved, d.local, d.lost = true, nil, nil })
+	l.client.NetworkChanged()
+	w.wants(t, "20")
 }
 
 // TestSessionOfTheFirstURI shows that a session is continued where it was made, in each attempt anew, and offered to no other

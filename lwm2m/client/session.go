@@ -172,7 +172,7 @@ func (r *resumption) sameAddresses(nc net.Conn) bool {
 // takeUp makes a new connection the account's, and says what it is good for.
 func (a *account) takeUp(c *connection) event {
 	r := a.resuming
-	a.connection, a.resuming, a.session, a.unheard = c, nil, nil, false
+	a.connection, a.resuming, a.session, a.unheard = c, nil, nil, a.unheard && c.continues
 	if !c.continues {
 		a.closeOrders()
 		a.keeping = keeping{} // on disk may be what was left
