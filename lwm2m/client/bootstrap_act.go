@@ -94,7 +94,6 @@ func (b *bootstrapper) delay() time.Duration {
 // there are servers to go on with.
 func (b *bootstrapper) backOff() {
 	b.failed++
-	b.noPack = true // what fails with it may succeed without
 	if b.asked && b.failed >= askedAttempts && len(b.survey.servers) > 0 {
 		b.asked = false
 	}

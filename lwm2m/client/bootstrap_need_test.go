@@ -276,6 +276,27 @@ func TestUnreachableBootstrapServer(t *testing.T) {
 		l.client.NetworkChanged()
 		l.after(0)
 		l.wantBootstrap(BootstrapOpen)
+		l.wantCalls(packRequest, bootRequestCall)
+	})
+}
+
+// TestPackUnanswered: a bootstrap server that says nothing to the request for a pack is asked without.
+func TestPackUnanswered(t *testing.T) {
+	bootstrapping(t, false, nil, func(l *bootLab) {
+		l.server.script = func(c call) *coap.Message {
+			l.server.set(func(s *scripted) { s.dead = c.path == "/bspack" })
+			return nil
+		}
+		l.run()
+		for s := l.client.BootstrapStatus(); s.Attempts == 0; s = l.client.BootstrapStatus() {
+			l.after(time.Second)
+		}
+		l.wantBootstrap(BootstrapWaiting)
+		l.wantCalls(packRequest)
+		l.server.set(func(s *scripted) { s.dead = false })
+		l.after(time.Minute)
+		l.wantBootstrap(BootstrapOpen)
+		l.wantCalls(bootRequestCall)
 	})
 }
 

@@ -218,6 +218,7 @@ func (b *bootstrapper) finish(stage *model.Stage) error {
 func (b *bootstrapper) unpack(r *answered) {
 	if r.err != nil {
 		b.trouble(r.err)
+		b.noPack = true // what fails with it may succeed without
 		b.on(bootSilent)
 		return
 	}

@@ -158,6 +158,7 @@ func (b *bootstrapper) receive() {
 		case bootstrapLost:
 			if item.conn == b.conn {
 				b.trouble(item.err)
+				b.noPack = b.noPack || b.state == BootstrapPacking // what fails with it may succeed without
 				b.on(bootLost)
 			}
 		case *coap.Exchange:
