@@ -12,6 +12,7 @@ import (
 	"lwm2m-agent/agent/control"
 	"lwm2m-agent/gnss"
 	"lwm2m-agent/lwm2m/model"
+	"lwm2m-agent/modem/at"
 	"lwm2m-agent/objects"
 )
 
@@ -93,6 +94,8 @@ func checkLocation(ctx context.Context, cfg *config.Config) []CheckRow {
 	switch {
 	case errors.Is(err, gnss.ErrNoFix):
 		row.OK, row.Detail = true, "it speaks, and has no fix yet: "+err.Error()
+	case errors.Is(err, at.ErrAgent):
+		row.OK, row.Detail = true, err.Error()
 	case err != nil:
 		row.Detail = err.Error()
 	default:

@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -239,6 +240,10 @@ func checkModem(ctx context.Context, m *config.Modem, endpoint string) CheckRow 
 	s, err := bind.ProbeModem(ctx, m)
 	if err != nil {
 		row.Detail = err.Error()
+		if errors.Is(err, at.ErrAgent) {
+			row.OK = true
+			return row
+		}
 		if code, _ := bind.ModemTrouble(&s); code != "" {
 			row.Detail = strings.TrimSuffix(row.Detail, "?") + ". " + health.Remedy(code)
 		}

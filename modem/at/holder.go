@@ -13,7 +13,12 @@ import (
 )
 
 // heldBy says that another program has the port, and what to do about it.
-func heldBy(by string) error { return fmt.Errorf("%w: %s", ErrHeld, by) }
+func heldBy(by string) error {
+	if agent, ok := strings.CutSuffix(by, ": "+ErrAgent.Error()); ok {
+		return fmt.Errorf("%w: %s: %w", ErrHeld, agent, ErrAgent)
+	}
+	return fmt.Errorf("%w: %s", ErrHeld, by)
+}
 
 // holder names a program that has the port open, or says so by a lock file: "ModemManager (process 812)"; ""
 // if none is seen. Without privileges the files of other users' programs are not.
@@ -97,16 +102,20 @@ func program(pid string) string {
 	return name + " (process " + pid + ")" + advice(name)
 }
 
+// agentProgram is the name of this program.
+const agentProgram = "lwm2m-agent"
+
 // takers are programs that take the ports of modems by themselves.
-var takers = []string{"ModemManager", "pppd", "gpsd", "smsd", "wvdial", "minicom", "picocom"}
+var takers = []string{agentProgram, "ModemManager", "pppd", "gpsd", "smsd", "wvdial", "minicom", "picocom"}
 
 // unseen says what is known of a program whose files may not be seen: which of those that run takes such ports.
 func unseen(what string) string {
 	comms, _ := filepath.Glob("/proc/[0-9]*/comm")
 	for _, taker := range takers {
 		for _, path := range comms {
-			if comm, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(comm)) == taker {
-				return what + ", perhaps by " + program(strings.Split(path, "/")[2])
+			pid := strings.Split(path, "/")[2]
+			if comm, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(comm)) == taker && pid != strconv.Itoa(os.Getpid()) {
+				return what + ", perhaps by " + program(pid)
 			}
 		}
 	}
@@ -118,8 +127,8 @@ func advice(program string) string {
 	switch program {
 	case "ModemManager":
 		return `: let it alone with this modem by a udev rule that sets ENV{ID_MM_DEVICE_IGNORE}="1"`
-	case "lwm2m-agent":
-		return `: an agent that runs already, whose status says what the modem says`
+	case agentProgram:
+		return ": " + ErrAgent.Error()
 	}
 	return ": end it, or give the agent another port of the module"
 }

@@ -13,6 +13,9 @@ import (
 // ErrHeld says that another program uses the port.
 var ErrHeld = errors.New("another program holds the port")
 
+// ErrAgent says, beside ErrHeld, that the program is an agent, or may well be where its files cannot be seen.
+var ErrAgent = errors.New("an agent that runs already, see its status")
+
 // errGarbled says that something comes which is no text.
 var errGarbled = fmt.Errorf("%w: what comes is no text, as at a wrong speed, or while the port is dialled", ErrSilent)
 

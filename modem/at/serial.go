@@ -22,7 +22,7 @@ func openSerial(path string, speed uint32) (*os.File, error) {
 	case errors.Is(err, unix.EBUSY):
 		return nil, heldBy(cmp.Or(opener(path), unseen("it was opened exclusively")))
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, errors.New("there is no such port: is the modem plugged in and switched on?")
+		return nil, errors.New("there is no such port: is the device plugged in and switched on?")
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("%w: add the agent's user to the port's group (dialout)", err)
 	case err != nil:
