@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/user"
 	"path/filepath"
 	"slices"
@@ -198,6 +199,10 @@ func checkKey(cfg *config.Config, name string, s *config.Account) []CheckRow {
 		return nil
 	}
 	row := CheckRow{Part: "key", Name: name, Where: s.Held.String(), OK: true, Detail: "can be used"}
+	if s.Held.Kind == keys.Credential && os.Getenv(keys.CredentialsVariable) == "" {
+		row.Detail = "only the service has it, not tried: systemctl show -p LoadCredential -p LoadCredentialEncrypted lwm2m-agent"
+		return []CheckRow{row}
+	}
 	holder := keys.Holder{Device: cfg.TPM.Device}
 	var err error
 	if s.Security == config.SecurityPSK {

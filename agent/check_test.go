@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/keys"
 	"lwm2m-agent/hw"
 )
 
@@ -195,6 +197,18 @@ port = "` + dir + `/none"
 	for i, want := range wanted {
 		if r := rows[i]; r.Part != "server" || r.Name != want.name || r.OK != want.ok || !strings.Contains(r.Detail, want.detail) {
 			t.Errorf("%+v, want %+v", r, want)
+		}
+	}
+}
+
+// TestCheckOfACredential: a shell does not have what systemd hands to the service, which is no fault; the service itself looks.
+func TestCheckOfACredential(t *testing.T) {
+	account := &config.Account{Security: config.SecurityPSK, Held: keys.Place{Kind: keys.Credential, Name: "gw.psk"}}
+	dir := t.TempDir()
+	for variable, want := range map[string]string{"": "only the service has it", dir: "add LoadCredential=gw.psk:FILE"} {
+		t.Setenv(keys.CredentialsVariable, variable)
+		if rows := checkKey(&config.Config{}, "101", account); len(rows) != 1 || rows[0].OK != (variable == "") || !strings.Contains(rows[0].Detail, want) {
+			t.Errorf("%q: %+v", variable, rows)
 		}
 	}
 }
