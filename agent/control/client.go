@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"syscall"
 )
 
@@ -204,7 +205,11 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no agent answers at %s: is it running? \"lwm2m-agent check\" says whether its configuration is right, \"systemctl status lwm2m-agent\" how it ended; -socket PATH names another socket", c.path)
+		how := `"systemctl status lwm2m-agent"`
+		if _, err := os.Stat("/etc/init.d/lwm2m-agent"); err == nil { // OpenWrt's package
+			how = `"logread -e lwm2m-agent"`
+		}
+		return fmt.Errorf(`no agent answers at %s: is it running? "lwm2m-agent check" says whether its configuration is right, %s how it ended; -socket PATH names another socket`, c.path, how)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s: permission denied; be root or a member of group %s", c.path, GroupReading)
 	}

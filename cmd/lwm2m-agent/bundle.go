@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,12 +13,13 @@ import (
 
 func runBundle(ctx context.Context, c *call) error {
 	opts := agent.BundleOptions{Version: buildVersions(), Now: c.now}
-	c.flags.StringVar(&opts.Config, "config", config.DefaultFile, "main configuration `file`")
+	c.flags.StringVar(&opts.Config, "config", config.Installed(), "main configuration `file`")
 	c.flags.StringVar(&opts.StateDir, "state", "", "state `directory` instead of the default")
 	c.flags.StringVar(&opts.Socket, "socket", config.DefaultSocket, "`path` of the agent's control socket")
 	if err := c.parse(1, 1); err != nil {
 		return err
 	}
+	opts.StateDir = cmp.Or(opts.StateDir, config.StateDirOf(opts.Config))
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	const promise = "holds status, configuration and log, and no keys; look into it before you hand it on"

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -13,16 +16,19 @@ import (
 )
 
 func runCheck(ctx context.Context, c *call) error {
-	path := c.flags.String("config", config.DefaultFile, "main configuration `file`")
+	path := c.flags.String("config", config.Installed(), "main configuration `file`")
 	state := c.flags.String("state", "", "state `directory` instead of the default")
 	asJSON := c.flags.Bool("json", false, "print JSON")
 	if err := c.parse(0, 0); err != nil {
 		return err
 	}
-	rows, err := agent.Check(ctx, *path, *state)
+	rows, err := agent.Check(ctx, *path, cmp.Or(*state, config.StateDirOf(*path)))
 	if problems, ok := errors.AsType[config.Problems](err); ok && *asJSON {
 		rows = rowsOf(problems)
 	} else if err != nil {
+		if ok && os.Geteuid() != 0 && strings.Contains(err.Error(), fs.ErrPermission.Error()) {
+			fmt.Fprintln(c.stderr, "what only the service and root can read, root can check: run it as root")
+		}
 		return err
 	}
 	if *asJSON {

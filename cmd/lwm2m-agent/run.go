@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"os/signal"
@@ -35,13 +36,14 @@ func buildTime() time.Time {
 
 func runRun(ctx context.Context, c *call) error {
 	opts := agent.RunOptions{Log: c.stderr, Version: buildVersions().Version, Built: buildTime()}
-	c.flags.StringVar(&opts.Config, "config", config.DefaultFile, "main configuration `file`")
+	c.flags.StringVar(&opts.Config, "config", config.Installed(), "main configuration `file`")
 	c.flags.StringVar(&opts.StateDir, "state", "", "state `directory` instead of the default")
 	c.flags.StringVar(&opts.Socket, "socket", "", "`path` of the control socket instead of the default")
 	c.flags.BoolVar(&opts.Deregister, "deregister", false, "end the registrations when the agent ends")
 	if err := c.parse(0, 0); err != nil {
 		return err
 	}
+	opts.StateDir = cmp.Or(opts.StateDir, config.StateDirOf(opts.Config))
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)

@@ -17,7 +17,7 @@ import (
 
 func runSensor(ctx context.Context, c *call) error {
 	r := agent.Recorded{Now: c.now()}
-	c.flags.StringVar(&r.Config, "config", config.DefaultFile, "record: main configuration `file`, which has the sensor NAME")
+	c.flags.StringVar(&r.Config, "config", config.Installed(), "record: main configuration `file`, which has the sensor NAME")
 	c.flags.StringVar(&r.Driver, "driver", "", "record: `driver` of a sensor that no configuration has; then without NAME")
 	c.flags.StringVar(&r.Bus, "bus", "/dev/i2c-1", "record, with -driver: I2C `adapter`, or a part on SPI, /dev/spidev0.0")
 	address := c.flags.String("address", "", "record, with -driver: I2C `address`, 0x44")

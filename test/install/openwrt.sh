@@ -116,7 +116,7 @@ config sensor 'cold_room'
 	option max '5'
 	option object '3303'
 CONFIG
-hold "check" lwm2m-agent check -config /etc/config/lwm2m-agent
+hold "check" lwm2m-agent check
 hold "reload" /etc/init.d/lwm2m-agent reload
 soon "ubus shows the server" on_ubus
 soon "the sensor measures" lwm2m-agent read /3303/0/5700

@@ -87,7 +87,7 @@ func documented(t *testing.T) []byte {
 	t.Helper()
 	script := []byte("umask 077; mkdir -p /etc/lwm2m-agent/keys; echo 00112233445566778899aabbccddeeff >/etc/lwm2m-agent/keys/gw-17.psk\n")
 	for line := range strings.Lines(string(read(t, filepath.Join(workspace.Root(t), "docs/install.md")))) {
-		if command, ok := strings.CutPrefix(line, "    "); ok && (strings.HasPrefix(command, "uci ") || strings.Contains(command, "/etc/config/") || strings.HasPrefix(command, "/etc/init.d/")) {
+		if command, ok := strings.CutPrefix(line, "    "); ok && (strings.HasPrefix(command, "uci ") || strings.Contains(command, "/etc/init.d/")) {
 			script = append(script, command...)
 		}
 	}

@@ -152,6 +152,7 @@ hold "restart with a credential" systemctl restart lwm2m-agent
 soon "a server that knows the key sees the registration" registers_securely "$registered"
 soon "and reads" reads_securely "$read"
 refuse "the key is in no file of the agent" grep -rl --exclude=agent.toml 00112233445566778899aabbccddeeff /etc/lwm2m-agent /var/lib/lwm2m-agent
+hold "check leaves the key to the service" runuser -u lwm2m-agent -- lwm2m-agent check
 hold "restart once more" systemctl restart lwm2m-agent
 soon "the server reads on" reads_securely "$(times '^read /3/0/0 secure')"
 hold "without another registration" test "$(times '^registered .* secure$')" = $((registered + 1))
