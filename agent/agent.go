@@ -326,10 +326,10 @@ func (a *Agent) Run(ctx context.Context, more ...Task) error {
 	}
 	var canWait []Task
 	if a.opts.Config.Metrics.Listen != (config.Local{}) {
-		canWait = append(canWait, revived(a.log, named{"metrics", a.serveMetrics}, nil))
+		canWait = append(canWait, a.asked("metrics", a.serveMetrics))
 	}
 	if a.opts.Config.Page.Listen != (config.Local{}) {
-		canWait = append(canWait, revived(a.log, named{"page", a.servePage}, nil))
+		canWait = append(canWait, a.asked("page", a.servePage))
 	}
 	if !a.opts.Simulated {
 		canWait = append(canWait,

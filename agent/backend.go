@@ -166,6 +166,11 @@ func (b *backend) Update(servers []uint16) error {
 	for _, id := range servers {
 		problems = append(problems, b.client.Update(id))
 	}
+	for _, s := range b.client.Status() {
+		if s.State == client.Stopped && slices.Contains(servers, s.ShortServerID) {
+			problems = append(problems, lwm2m.Errorf(lwm2m.MethodNotAllowed, "server %d was deregistered here; a restart of the agent registers it again", s.ShortServerID))
+		}
+	}
 	return errors.Join(problems...)
 }
 

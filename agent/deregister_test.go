@@ -3,6 +3,7 @@ package agent
 import (
 	"testing"
 
+	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/client"
 	"lwm2m-agent/lwm2m/server"
 )
@@ -19,6 +20,9 @@ func TestDeregister(t *testing.T) {
 	}
 	if e := l.next(t, server.Deregistered); e.Registration.ID != first.ID {
 		t.Errorf("%+v ended", e.Registration)
+	}
+	if err := (&backend{a}).Update(nil); lwm2m.CodeOf(err) != lwm2m.MethodNotAllowed {
+		t.Errorf("an Update after that: %v", err)
 	}
 	if s := (&backend{a}).Status(); s.Endpoint != "gw" {
 		t.Errorf("status %+v", s)

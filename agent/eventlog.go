@@ -9,6 +9,7 @@ import (
 
 	"lwm2m-agent/agent/bind"
 	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/health"
 	"lwm2m-agent/agent/store"
 	"lwm2m-agent/host"
 	"lwm2m-agent/lwm2m"
@@ -88,19 +89,25 @@ func (a *Agent) addLog(states bind.LogStates, iid uint16, name string, class obj
 	return a.eventLog.Add(iid, class, c, state)
 }
 
-// followAgain is the time between two attempts to read a log.
-const followAgain = time.Minute
+const (
+	followAgain = time.Minute     // between two attempts to read a log
+	followsWell = 5 * time.Second // after which one that did not fail is taken for one that can be read
+)
 
 // follow returns the task that collects a log of the configuration. One that
-// cannot be read is tried again.
+// cannot be read is tried again; health says so.
 func (a *Agent) follow(l *config.EventLog, c *objects.Collection) Task {
-	return named{fmt.Sprintf("event log %q", l.Name), func(ctx context.Context) error {
+	name := fmt.Sprintf("event log %q", l.Name)
+	return named{name, func(ctx context.Context) error {
 		read, end := reader(l, c)
 		defer end()
 		for level := slog.LevelWarn; ; level = slog.LevelDebug { // it is told once
+			works := time.AfterFunc(followsWell, func() { a.health.Clear(health.PartFailing, name) })
 			err := read(ctx)
+			works.Stop()
 			if ctx.Err() == nil {
 				c.Failed()
+				a.health.Set(health.PartFailing, name, fmt.Sprint(err))
 				a.log.Log(ctx, level, "a log cannot be read; it is tried again each minute", slog.String("event_log", l.Name), slog.Any("error", err))
 			}
 			select {

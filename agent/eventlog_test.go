@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lwm2m-agent/agent/config"
+	"lwm2m-agent/agent/health"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/server"
 )
@@ -110,6 +111,9 @@ func TestEventLogOfAFile(t *testing.T) {
 	}
 	if v := a.Tree().Value(lwm2m.MustPath("/20/1/4010")); v != lwm2m.Integer(4) {
 		t.Errorf("LogClass is %v", v)
+	}
+	if tr := a.await(t, health.PartFailing, true); tr.On != `event log "nothing"` || !strings.Contains(tr.Detail, "no such file") {
+		t.Errorf("health has %+v", tr)
 	}
 	stop()
 	cfg.EventLogs = cfg.EventLogs[1:]

@@ -17,13 +17,14 @@ import (
 // maxScrapers bounds the connections of those who ask for metrics.
 const maxScrapers = 8
 
-// serveMetrics serves metrics where the configuration at the start says.
-func (a *Agent) serveMetrics(ctx context.Context) error {
+// serveMetrics serves metrics where the configuration at the start says. It calls works when it listens.
+func (a *Agent) serveMetrics(ctx context.Context, works func()) error {
 	l, remove, err := listenLocally(ctx, a.opts.Config.Metrics.Listen)
 	if err != nil {
 		return fmt.Errorf("serve metrics: %w; set another address in [metrics]", err)
 	}
 	defer remove()
+	works()
 	return metrics.Serve(ctx, control.Bounded(l, maxScrapers), a.snapshot)
 }
 

@@ -25,8 +25,8 @@ const (
 	maxPageHeader  = 16 << 10 // bytes
 )
 
-// servePage serves the page where the configuration at the start says.
-func (a *Agent) servePage(ctx context.Context) error {
+// servePage serves the page where the configuration at the start says. It calls works when it listens.
+func (a *Agent) servePage(ctx context.Context, works func()) error {
 	l, remove, err := listenLocally(ctx, a.opts.Config.Page.Listen)
 	if err != nil {
 		return fmt.Errorf("serve the page: %w; set another address in [page]", err)
@@ -43,6 +43,7 @@ func (a *Agent) servePage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	works()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return servePage(ctx, control.Bounded(l, maxBrowsers), handler, feed) })
 	group.Go(func() error { return operator.Follow(ctx, feed) })

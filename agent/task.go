@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"lwm2m-agent/agent/health"
 )
 
 // Task is a part of the agent that runs. Run returns nil when ctx has ended; an
@@ -59,6 +61,19 @@ func revived(log *slog.Logger, t Task, look func()) Task {
 		}
 		return nil //nolint:nilerr // what a task says that was ended is of no use
 	}}
+}
+
+// asked makes a task of what the configuration asks for and the agent can do without: while it fails, health says so. serve
+// calls works when it can be used.
+func (a *Agent) asked(name string, serve func(ctx context.Context, works func()) error) Task {
+	works := func() { a.health.Clear(health.PartFailing, name) }
+	return revived(a.log, named{name, func(ctx context.Context) error {
+		err := serve(ctx, works)
+		if ctx.Err() == nil && err != nil {
+			a.health.Set(health.PartFailing, name, err.Error())
+		}
+		return err
+	}}, nil)
 }
 
 // partingTime is how long parting may take when the agent ends.

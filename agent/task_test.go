@@ -5,9 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"lwm2m-agent/agent/health"
 )
 
 // TestRevived: what fails is begun anew, after pauses that grow up to a limit, and says so once; after a good run it is
@@ -42,6 +45,41 @@ func TestRevived(t *testing.T) {
 		}
 		if said := string(log.bytes()); strings.Count(said, "too many open files") != 2 || strings.Count(said, "level=WARN") != 2 {
 			t.Errorf("it said %s", said)
+		}
+	})
+}
+
+// TestAskedParts: health tells what the configuration asks for and does not work, until it does.
+func TestAskedParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, end := context.WithCancel(t.Context())
+		defer end()
+		a := &Agent{log: slog.New(slog.DiscardHandler), health: health.NewTracker(time.Now)}
+		var held atomic.Bool
+		held.Store(true)
+		task := a.asked("page", func(ctx context.Context, works func()) error {
+			if held.Load() {
+				return errors.New("address already in use")
+			}
+			works()
+			<-ctx.Done()
+			return nil
+		})
+		done := make(chan error)
+		go func() { done <- task.Run(ctx) }()
+		synctest.Wait()
+		if found := a.health.Troubles(); len(found) != 1 || found[0].Code != health.PartFailing || found[0].On != "page" || found[0].Detail != "address already in use" {
+			t.Errorf("while the address is taken: %+v", found)
+		}
+		held.Store(false)
+		<-time.After(shortestPause)
+		synctest.Wait()
+		if found := a.health.Troubles(); len(found) > 0 {
+			t.Errorf("when it is free: %+v", found)
+		}
+		end()
+		if err := <-done; err != nil || len(a.health.Troubles()) > 0 {
+			t.Errorf("at the end: %v, %+v", err, a.health.Troubles())
 		}
 	})
 }

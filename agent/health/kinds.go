@@ -22,6 +22,7 @@ const (
 	KeyUnavailable        Code = "key-unavailable"
 	ClockWrong            Code = "clock-wrong"
 	AppAway               Code = "app-away"
+	PartFailing           Code = "part-failing"
 	ModemMissing          Code = "modem-missing"
 	ModemSilent           Code = "modem-silent"
 	SIMMissing            Code = "sim-missing"
@@ -92,7 +93,7 @@ var kinds = []Kind{
 	{
 		Code: ConfigurationInvalid, Severity: Error, Device: ConfigurationRefused,
 		Text:   "the configuration was read again and refused; the agent goes on with the former one",
-		Remedy: "`lwm2m-agent check` prints file, line and what is allowed. After the repair: `systemctl reload lwm2m-agent`.",
+		Remedy: "`lwm2m-agent check` prints file, line and what is allowed. After the repair: `systemctl reload lwm2m-agent` (OpenWrt: `/etc/init.d/lwm2m-agent reload`).",
 	},
 	{
 		Code: ConfigurationReverted, Severity: Warning, Device: ConfigurationRefused,
@@ -118,6 +119,11 @@ var kinds = []Kind{
 		Code: AppAway, Severity: Error, Subject: "application", Device: PeripheralFault,
 		Text:   "the application's program is not there; its last values stay, marked stale, and writes to its objects are refused",
 		Remedy: "Start the program again and see why it ended (its log, `systemctl status` of its unit). If it is gone for good, remove its `[[app]]` section and reload: its objects go with it.",
+	},
+	{
+		Code: PartFailing, Severity: Error, Subject: "part",
+		Text:   "a part that the configuration asks for does not work",
+		Remedy: "The text says why. `address already in use`: another program listens there; end it, or set another address in `[metrics]` or `[page]`. A log that may not be read: give the agent's user the group that may, on Debian as a rule adm (`systemctl edit lwm2m-agent`, `[Service]`, `SupplementaryGroups=adm`). It is tried again by itself.",
 	},
 	{
 		Code: ModemMissing, Severity: Error, Subject: "modem", Device: PeripheralFault,

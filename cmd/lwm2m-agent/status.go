@@ -82,6 +82,8 @@ func verdict(servers []control.Server) string {
 		switch servers[i].State {
 		case "waiting", "connecting", "registering":
 			return fmt.Sprintf("nothing is known to be wrong, but server %d is not registered", servers[i].ShortServerID)
+		case "stopped":
+			return fmt.Sprintf("server %d was deregistered here; a restart of the agent registers it again", servers[i].ShortServerID)
 		}
 	}
 	return "all is well"

@@ -17,6 +17,7 @@ func TestVerdict(t *testing.T) {
 	for state, want := range map[string]string{
 		"registered": "health: all is well\n", "asleep": "health: all is well\n", "disabled": "health: all is well\n",
 		"registering": "health: nothing is known to be wrong, but server 102 is not registered\n",
+		"stopped":     "health: server 102 was deregistered here; a restart of the agent registers it again\n",
 		"connecting":  "health: nothing is known to be wrong, but server 102 is not registered\n",
 	} {
 		var out bytes.Buffer
