@@ -3,7 +3,6 @@ package bind
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"lwm2m-agent/agent/health"
 	"lwm2m-agent/hw"
@@ -72,6 +71,6 @@ func refusal(err error) error {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, hw.ErrHung):
 		return lwm2m.Errorf(lwm2m.ServiceUnavailable, "%w", err)
 	default:
-		return fmt.Errorf("set the actuator: %w", err)
+		return lwm2m.Errorf(lwm2m.InternalServerError, "set the actuator: %w", err)
 	}
 }
