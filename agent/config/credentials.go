@@ -164,7 +164,7 @@ func (b *builder) credential(a *Account, key string, n *node, secret bool) (name
 	case err != nil:
 		b.bad(a, key, "%s cannot be read: %s", name, reason(err))
 	case secret && open:
-		b.bad(a, key, "%s is open to others than its owner and group; run: chmod 0600 %s", name, name)
+		b.bad(a, key, "%s is open to more than its owner and a group that reads it; run: chmod g-w,o-rwx %s", name, name)
 	default:
 		return name, content, true
 	}

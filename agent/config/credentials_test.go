@@ -164,7 +164,7 @@ func TestCredentialRefusals(t *testing.T) {
 		want  string
 	}{
 		"no file":               {strings.Replace(x509Server, "own.key", "none", 1), nil, "agent.toml:5: server 1: private_key_file: none cannot be read: file does not exist"},
-		"open key":              {strings.Replace(x509Server, "own.key", "open-own.key", 1), map[string]string{"open-own.key": p.key}, "agent.toml:5: server 1: private_key_file: open-own.key is open to others than its owner and group; run: chmod 0600 open-own.key"},
+		"open key":              {strings.Replace(x509Server, "own.key", "open-own.key", 1), map[string]string{"open-own.key": p.key}, "agent.toml:5: server 1: private_key_file: open-own.key is open to more than its owner and a group that reads it; run: chmod g-w,o-rwx open-own.key"},
 		"encrypted":             {x509Server, map[string]string{"own.key": p.encrypted}, "agent.toml:5: server 1: private_key_file: own.key holds an encrypted key, and there is nobody to ask for its password; decrypt it with openssl pkey"},
 		"encrypted in the past": {x509Server, map[string]string{"own.key": "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END EC PRIVATE KEY-----\n"}, "holds an encrypted key"},
 		"wrong curve":           {x509Server, map[string]string{"own.key": p.p384}, "agent.toml:5: server 1: private_key_file: own.key holds a key that is not on P-256 (secp256r1), which LwM2M demands"},

@@ -297,8 +297,8 @@ func TestLoadRefusals(t *testing.T) {
 	}{
 		{"no main file", nil, 0, "agent.toml: there is no such file; -config FILE names another"},
 		{"no key file", map[string]string{"agent.toml": server}, 0, "agent.toml:5: server 1: key_file: DIR/a.psk cannot be read: no such file or directory"},
-		{"open key file", map[string]string{"agent.toml": server, "a.psk": "00"}, 0o644, "agent.toml:5: server 1: key_file: DIR/a.psk is open to others than its owner and group; run: chmod 0600 DIR/a.psk"},
-		{"key file that the group can write", map[string]string{"agent.toml": server, "a.psk": "00"}, 0o660, "is open to others"},
+		{"open key file", map[string]string{"agent.toml": server, "a.psk": "00"}, 0o644, "agent.toml:5: server 1: key_file: DIR/a.psk is open to more than its owner and a group that reads it; run: chmod g-w,o-rwx DIR/a.psk"},
+		{"key file that the group can write", map[string]string{"agent.toml": server, "a.psk": "00"}, 0o660, "is open to more than its owner"},
 		{"key file that is no key", map[string]string{"agent.toml": server, "a.psk": "secret!"}, 0, "DIR/a.psk does not hold a key: not all of it are hexadecimal digits (no spaces, colons, comments or 0x); allowed: 1 to 64 bytes in hexadecimal"},
 		{"key file with colons", map[string]string{"agent.toml": server, "a.psk": "00:11:22\n"}, 0, "does not hold a key: not all of it"},
 		{"empty key file", map[string]string{"agent.toml": server, "a.psk": "\n"}, 0, "does not hold a key: it is empty"},

@@ -55,7 +55,7 @@ func (b *builder) token(p *Page, n *node) Secret {
 	case err != nil:
 		return bad("%s cannot be read: %s", name, reason(err))
 	case open:
-		return bad("%s is open to others than its owner and group; run: chmod 0600 %s", name, name)
+		return bad("%s is open to more than its owner and a group that reads it; run: chmod g-w,o-rwx %s", name, name)
 	}
 	token := bytes.TrimSpace(text)
 	if len(token) < minToken || len(token) > maxToken || bytes.ContainsFunc(token, notInToken) {

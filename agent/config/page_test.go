@@ -43,7 +43,7 @@ func TestPage(t *testing.T) {
 		"[page]\nlisten = '0.0.0.0:80'":               "agent.toml:2: page: listen: ",
 		listen + "write = true":                       "agent.toml:3: page: write: needs token_file",
 		listen + "write = true\ntoken_file = 'none'":  "agent.toml:4: page: token_file: ",
-		listen + "write = true\ntoken_file = 'open'":  "run: chmod 0600 ",
+		listen + "write = true\ntoken_file = 'open'":  "run: chmod g-w,o-rwx ",
 		listen + "write = true\ntoken_file = 'short'": "does not hold a token",
 		listen + "write = true\ntoken_file = 'odd'":   "does not hold a token",
 	} {

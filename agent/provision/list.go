@@ -98,7 +98,7 @@ func entryOf(name string) (e Entry, ok bool) {
 			e.Fingerprint, e.Problem = "", err.Error()
 		}
 		if info, err := os.Stat(name); err == nil && end != endCertificate && info.Mode().Perm()&0o027 != 0 {
-			e.Problem = fmt.Sprintf("it is open to others than its owner and group; run: chmod 0600 %s", name)
+			e.Problem = fmt.Sprintf("it is open to more than its owner and a group that reads it; run: chmod g-w,o-rwx %s", name)
 		}
 		return e, true
 	}

@@ -224,7 +224,7 @@ func TestList(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, got[name], want)
 		}
 	}
-	if !strings.Contains(got["bad.psk"], keys.ErrPSK.Error()) || !strings.Contains(got["open.psk"], "chmod 0600") || got["README"] != "" {
+	if !strings.Contains(got["bad.psk"], keys.ErrPSK.Error()) || !strings.Contains(got["open.psk"], "chmod g-w,o-rwx") || got["README"] != "" {
 		t.Errorf("%q", got)
 	}
 	text, _ := json.Marshal(list)
