@@ -26,6 +26,7 @@ import (
 type fakeAgent struct {
 	socket  string
 	answers map[string]string // by "METHOD PATH"
+	later   map[string]string // answers from the second time on, where they are others
 
 	mu    sync.Mutex
 	asked []string
@@ -48,9 +49,14 @@ func startAgent(t *testing.T, answers map[string]string) *fakeAgent {
 func (a *fakeAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	a.mu.Lock()
+	before := a.asked
 	a.asked = append(a.asked, strings.TrimSpace(r.Method+" "+r.URL.RequestURI()+" "+string(body)))
 	a.mu.Unlock()
-	text, ok := a.answers[r.Method+" "+r.URL.Path]
+	what := r.Method + " " + r.URL.Path
+	text, ok := a.answers[what]
+	if again, is := a.later[what]; is && slices.ContainsFunc(before, func(asked string) bool { return strings.HasPrefix(asked, what) }) {
+		text = again
+	}
 	switch {
 	case !ok:
 		w.WriteHeader(http.StatusNotFound)

@@ -167,7 +167,11 @@ func (c *call) outcome(before, now *control.Configuration) error {
 		return nil // it changed nothing
 	}
 	last := now.History[0]
-	if last.Result == "reverted" {
+	switch {
+	case last.Result == "reverted" && before.State == "awaiting confirmation": // it was to end that trial
+		fmt.Fprintf(c.stdout, "the configuration of before is back: %s\n", safe(last.Reason))
+		return nil
+	case last.Result == "reverted":
 		return fmt.Errorf("the configuration of before is back: %s", safe(last.Reason))
 	}
 	fmt.Fprintf(c.stdout, "kept: %s\n", safe(last.Reason))

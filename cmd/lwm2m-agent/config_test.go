@@ -46,6 +46,19 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// TestRollbackEndsATrial: what was asked for is no failure; a going back that failed its own trial is.
+func TestRollbackEndsATrial(t *testing.T) {
+	const over = `{"state":"reverted","history":[{"at":"2026-03-01T12:00:00Z","by":"a local user","result":"reverted","reason":"rolled back by a local user"}]}`
+	for state, code := range map[string]int{"awaiting confirmation": 0, "idle": 1} {
+		a := startAgent(t, map[string]string{"GET /v1/config": `{"state":"` + state + `"}`, "POST /v1/config": ""})
+		a.later = map[string]string{"GET /v1/config": over}
+		out, problems, got := run(t.Context(), "config", "-socket", a.socket, "rollback")
+		if got != code || !strings.Contains(out+problems, "the configuration of before is back: rolled back by a local user") || (out == "") != (code == 1) {
+			t.Errorf("%s: exit %d, %q, %q", state, got, out, problems)
+		}
+	}
+}
+
 func TestConfigRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "new.toml")
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
