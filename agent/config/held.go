@@ -1,6 +1,7 @@
 package config
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -20,7 +21,9 @@ func (b *builder) held(a *Account, name string, n *node, fit ...keys.Kind) (plac
 		return keys.Place{}, false
 	}
 	if keys.Kind(kind) == keys.Sealed && rest != "" {
-		text = kind + ":" + n.path(rest)
+		if sealed, err := filepath.Abs(n.path(rest)); err == nil { // the main file may be named by a relative path
+			text = kind + ":" + sealed
+		}
 	}
 	place, err := keys.ParsePlace(text)
 	switch {

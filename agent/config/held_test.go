@@ -6,6 +6,8 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,6 +15,21 @@ import (
 
 	"lwm2m-agent/agent/keys"
 )
+
+// TestHeldBesideARelativeFile: a sealed key lies beside the main file, however that is named.
+func TestHeldBesideARelativeFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	src := sources("[[server]]\nshort_server_id = 1\nuri = 'coaps://h'\nidentity = 'i'\nkey_file = 'tpm-sealed:gw.sealed'")
+	src[0].file = "etc/agent.toml"
+	cfg, err := build(src, Options{}, func(string) ([]byte, bool, error) { return nil, false, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, err := os.Getwd()
+	if want := filepath.Join(here, "etc/gw.sealed"); err != nil || cfg.Servers[0].Held.Name != want {
+		t.Errorf("%s, want %s, %v", cfg.Servers[0].Held.Name, want, err)
+	}
+}
 
 func TestHeldKey(t *testing.T) {
 	const psk = "[[server]]\nshort_server_id = 1\nuri = 'coaps://h'\nidentity = 'i'\nkey_file = "

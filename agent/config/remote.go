@@ -6,6 +6,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -101,6 +102,17 @@ func (d *drafter) forbidden(s *section, at, outer string, n, active *node) Probl
 
 const notRemotely = "cannot be set remotely; docs/remote-configuration.md lists what can"
 
+// behindMultiplexer reports whether a bus is an adapter's name, and address and channel of one multiplexer or more: "21a0000.i2c/0x70/2".
+func behindMultiplexer(bus string) bool {
+	parts := strings.Split(bus, "/")
+	for i, p := range parts[1:] {
+		if _, err := strconv.ParseUint(p, 0, 7); err != nil || strings.HasPrefix(p, "0x") != (i%2 == 0) {
+			return false
+		}
+	}
+	return len(parts)%2 == 1 && strings.Trim(parts[0], ".") != ""
+}
+
 // refusal says why a value cannot be set remotely; "": it can.
 func (d *drafter) refusal(k *key, at string, n *node) string {
 	text, _ := n.raw.(string)
@@ -112,7 +124,8 @@ func (d *drafter) refusal(k *key, at string, n *node) string {
 	case k.name == "file" && !d.open(n.path(text)):
 		return "a recording that is set remotely must be readable by everyone (chmod o+r), and none of the keys"
 	case strings.Contains(text, "/") && slices.Contains([]string{"bus", "chip", "device"}, k.name):
-		if path.Clean(text) != text || !strings.HasPrefix(text, "/dev/") && !strings.HasPrefix(text, "/sys/") {
+		below := strings.HasPrefix(text, "/dev/") || strings.HasPrefix(text, "/sys/") || k.name == "bus" && behindMultiplexer(text)
+		if path.Clean(text) != text || !below {
 			return "a device that is set remotely must be below /dev or /sys"
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -87,7 +88,11 @@ func (m *Maker) folder(dir string) error {
 	if err := m.next(); err != nil {
 		return err
 	}
-	return os.MkdirAll(dir, mode)
+	err := os.MkdirAll(dir, mode)
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: run it as root, or as who owns the folder above", err)
+	}
+	return err
 }
 
 // TakeBack removes the files that were made, but for those that replaced others.
