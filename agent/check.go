@@ -6,18 +6,12 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/user"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lwm2m-agent/agent/bind"
 	"lwm2m-agent/agent/config"
-	"lwm2m-agent/agent/control"
 	"lwm2m-agent/agent/keys"
 	"lwm2m-agent/hw"
 	"lwm2m-agent/lwm2m/client"
@@ -96,60 +90,6 @@ func probes(ctx context.Context, cfg *config.Config, opts hw.Options) []CheckRow
 		rows = append(rows, probe(ctx, hw.RoleActuator, c, cfg.Actuators[i].Section, opts))
 	}
 	return rows
-}
-
-// checkFiles has a row for each file that root can read, who runs the check, and the service cannot, which has the group of the folder
-// of the configuration, or that others can read. There is none where that folder is root's: so is the service there.
-func checkFiles(cfg *config.Config, folder string) []CheckRow {
-	var of, s unix.Stat_t
-	if err := unix.Stat(folder, &of); err != nil || of.Gid == 0 {
-		return nil
-	}
-	files := slices.Concat(cfg.Files, cfg.KeyFiles)
-	if f := cfg.Firmware; f != nil {
-		files = append(append(files, f.Images.Keys...), f.CAFile)
-	}
-	slices.Sort(files)
-	rows := checkReaders(slices.Compact(slices.Sorted(slices.Values(cfg.KeyFiles))))
-	for _, file := range slices.Compact(files) {
-		if err := unix.Stat(file, &s); err != nil || !rootOnly(&s, of.Gid) {
-			continue
-		}
-		if n, err := unix.Getxattr(file, "system.posix_acl_access", nil); err == nil && n > 0 { // which may open it to others
-			continue
-		}
-		rows = append(rows, CheckRow{Part: "file", Name: filepath.Base(file), Where: file, Detail: fmt.Sprintf(
-			"root can read it, the service cannot, which has the group of %s; run: chgrp --reference=%[1]s %[2]s; chmod 0640 %[2]s", folder, file)})
-	}
-	return rows
-}
-
-// checkReaders has a row for each key file that is open to the group whose members may only read at the control socket. The service
-// is in it: former versions had it read its files by that group.
-func checkReaders(files []string) []CheckRow {
-	group, err := user.LookupGroup(control.GroupReading)
-	if err != nil {
-		return nil
-	}
-	var rows []CheckRow
-	for _, file := range files {
-		var s unix.Stat_t
-		if err := unix.Stat(file, &s); err == nil && openTo(&s, group.Gid) {
-			rows = append(rows, CheckRow{Part: "file", Name: filepath.Base(file), Where: file, Detail: fmt.Sprintf(
-				"members of group %s can read it, who may ask for status and values only; run: chgrp %s %s", group.Name, control.GroupService, file)})
-		}
-	}
-	return rows
-}
-
-// openTo reports whether a file can be read by a group, and not by everybody.
-func openTo(s *unix.Stat_t, group string) bool {
-	return strconv.FormatUint(uint64(s.Gid), 10) == group && s.Mode&0o044 == 0o040
-}
-
-// rootOnly reports whether a file is root's, and neither a group, which may be root's alone, nor everybody can read it.
-func rootOnly(s *unix.Stat_t, group uint32) bool {
-	return s.Uid == 0 && s.Mode&0o004 == 0 && (s.Gid == 0 || s.Gid == group && s.Mode&0o040 == 0)
 }
 
 // checkServer looks whether there is a way to a server. Nothing is sent to it.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"lwm2m-agent/agent/config"
@@ -62,21 +63,47 @@ func TestBadInput(t *testing.T) {
 func TestFilesOfRoot(t *testing.T) {
 	const root, service, other = 0, 990, 991
 	for _, c := range []struct {
-		uid, gid, mode uint32
-		want           bool
+		uid, gid, mode, bits uint32
+		want                 bool
 	}{
-		{root, root, 0o640, true},
-		{root, root, 0o600, true},
-		{root, root, 0o644, false},
-		{root, service, 0o640, false},
-		{root, service, 0o600, true},
-		{root, service, 0o604, false},
-		{root, other, 0o640, false}, // the service may have that group, too
-		{service, service, 0o600, false},
+		{root, root, 0o640, bitRead, true},
+		{root, root, 0o600, bitRead, true},
+		{root, root, 0o644, bitRead, false},
+		{root, service, 0o640, bitRead, false},
+		{root, service, 0o600, bitRead, true},
+		{root, service, 0o604, bitRead, false},
+		{root, other, 0o640, bitRead, false}, // the service may have that group, too
+		{service, service, 0o600, bitRead, false},
+		{root, root, 0o700, bitPass, true},
+		{root, service, 0o2750, bitPass, false},
+		{root, service, 0o710, bitPass, false},
+		{root, service, 0o710, bitList, true},
+		{root, root, 0o711, bitPass, false},
+		{root, root, 0o711, bitList, true},
 	} {
-		if got := rootOnly(&unix.Stat_t{Uid: c.uid, Gid: c.gid, Mode: unix.S_IFREG | c.mode}, service); got != c.want {
-			t.Errorf("%d:%d %o: %v", c.uid, c.gid, c.mode, got)
+		if got := rootOnly(&unix.Stat_t{Uid: c.uid, Gid: c.gid, Mode: unix.S_IFREG | c.mode}, service, c.bits); got != c.want {
+			t.Errorf("%d:%d %o, for %o: %v", c.uid, c.gid, c.mode, c.bits, got)
 		}
+	}
+}
+
+// TestFilesOfAConfiguration: what the service reads, with the folders on the way.
+func TestFilesOfAConfiguration(t *testing.T) {
+	dir := files(t, map[string]string{"objects/26300.xml": "<LWM2M/>", "objects/notes.txt": ""})
+	got := neededFiles(&config.Config{
+		Files: []string{"/etc/a/agent.toml", "agent.toml"}, KeyFiles: []string{"/srv/keys/gw.psk"}, Objects: filepath.Join(dir, "objects"),
+		EventLogs: []config.EventLog{{File: "/var/log/messages"}, {Source: config.SourceJournal}},
+	})
+	for path := filepath.Dir(dir); path != "/"; path = filepath.Dir(path) {
+		delete(got, path) // of temporary files
+	}
+	want := map[string]uint32{
+		"/etc/a/agent.toml": bitRead, "/etc/a": bitPass, "/etc": bitPass, "/srv/keys/gw.psk": bitRead, "/srv/keys": bitPass, "/srv": bitPass,
+		"/var/log/messages": bitRead, "/var/log": bitPass, "/var": bitPass,
+		dir: bitPass, filepath.Join(dir, "objects"): bitList, filepath.Join(dir, "objects", "26300.xml"): bitRead,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
