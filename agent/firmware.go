@@ -167,7 +167,7 @@ func (f *firmware) restart(ctx context.Context) error { return f.restartBy(ctx, 
 
 // fallBack is fota.Config.FallBack: the back end, which may be a helper that does not answer, is not asked what the firmware has to be told.
 func (f *firmware) fallBack(ctx context.Context) error {
-	return f.restartBy(ctx, func(ctx context.Context) error { return f.agent.opts.Control.Reboot(ctx) })
+	return f.restartBy(ctx, f.agent.opts.Control.Reboot)
 }
 
 // restartBy reboots when what announces it has had time to reach the servers.

@@ -238,7 +238,7 @@ func (l *lockAndWipe) wipe(ctx context.Context) error {
 	left, err := l.eraseFolders(wiping)
 	result, state := objects.WipeDone, slices.Contains(wiping, wipeState)
 	switch {
-	case err != nil && !(state && l.agent.updating()):
+	case err != nil && (!state || !l.agent.updating()):
 		result = objects.WipeFailed
 	case state:
 		result = objects.NoLockResult

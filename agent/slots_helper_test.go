@@ -15,6 +15,7 @@ import (
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/agent/helper"
 	"lwm2m-agent/fota"
+	"lwm2m-agent/fota/plain"
 	"lwm2m-agent/fota/plain/plaintest"
 )
 
@@ -279,9 +280,19 @@ func (p *parted) fakeUBoot(env string) {
 	p.Setenv("PATH", p.dir+":"+os.Getenv("PATH"))
 }
 
-// TestHelperIsLost: an installation is begun anew when the helper ends in its middle, as one that is killed does, but not for ever.
+// TestHelperIsLost: an installation is begun anew when the helper ends in its middle, as one that is killed does, but not for ever. The slot is not
+// what it was then, whatever the next one says.
 func TestHelperIsLost(t *testing.T) {
-	for _, lost := range []int{1, maxHelpersLost, maxHelpersLost + 1} {
+	const done, refused = `{"image":{"version":"2.0"}}`, `{"error":"x","untouched":true}`
+	for _, c := range []struct {
+		lost      int
+		then      string
+		done      bool
+		untouched bool
+	}{
+		{1, done, true, false}, {maxHelpersLost, done, true, false}, {maxHelpersLost + 1, done, false, false},
+		{0, refused, false, true}, {1, refused, false, false},
+	} {
 		path := filepath.Join(t.TempDir(), "s")
 		l, err := net.Listen("unix", path)
 		if err != nil {
@@ -292,15 +303,15 @@ func TestHelperIsLost(t *testing.T) {
 		go func() {
 			defer close(ended)
 			for {
-				c, err := l.Accept()
+				conn, err := l.Accept()
 				if err != nil {
 					return
 				}
-				if asked++; asked > lost {
-					_, _ = c.Write([]byte(`{"image":{"version":"2.0"}}` + "\n"))
+				if asked++; asked > c.lost {
+					_, _ = conn.Write([]byte(c.then + "\n"))
 				}
-				_, _ = c.Read(make([]byte, 4096))
-				_ = c.Close()
+				_, _ = conn.Read(make([]byte, 4096))
+				_ = conn.Close()
 			}
 		}()
 		file, err := os.Create(filepath.Join(t.TempDir(), "package"))
@@ -311,8 +322,11 @@ func TestHelperIsLost(t *testing.T) {
 		file.Close()
 		l.Close()
 		<-ended
-		if good := lost <= maxHelpersLost; good != (err == nil) || good && image.Version != "2.0" || asked != min(lost, maxHelpersLost)+1 {
-			t.Errorf("lost %d times: asked %d times, %+v, %v", lost, asked, image, err)
+		if c.done != (err == nil) || c.done && image.Version != "2.0" || asked != min(c.lost, maxHelpersLost)+1 {
+			t.Errorf("lost %d times: asked %d times, %+v, %v", c.lost, asked, image, err)
+		}
+		if _, untouched := errors.AsType[*plain.Untouched](err); untouched != c.untouched {
+			t.Errorf("lost %d times: the slot is untouched: %v", c.lost, untouched)
 		}
 	}
 }

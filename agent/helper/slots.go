@@ -59,7 +59,7 @@ type Verdict struct { //nolint:errname // it is a verdict first
 func (v *Verdict) Error() string { return v.Text }
 
 // Untouched is an error of an installation that has written nothing to the slot.
-type Untouched struct{ Err error }
+type Untouched struct{ Err error } //nolint:errname // it says what became of the slot first
 
 // Error implements error.
 func (u *Untouched) Error() string { return u.Err.Error() }

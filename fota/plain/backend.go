@@ -249,7 +249,7 @@ func fits(m *Manifest, s *Slot, room func(device string) (int64, error)) error {
 }
 
 // Untouched is an error of an installation that has written nothing: the slot holds what it held.
-type Untouched struct{ Err error }
+type Untouched struct{ Err error } //nolint:errname // it says what became of the slot first
 
 // Error implements error.
 func (u *Untouched) Error() string { return u.Err.Error() }
