@@ -166,11 +166,15 @@ func (a *account) start() {
 	a.loadHistory()
 	a.loadSession()
 	a.enter(Waiting)
-	if a.resuming != nil {
+	switch until := a.disabledBefore(); {
+	case a.resuming != nil:
 		a.behind = false // it has registered before
 		a.restoreObservations(a.resuming)
 		a.waitUntil = a.now()
-	} else {
+	case !until.IsZero():
+		a.enter(Disabled)
+		a.waitUntil = until
+	default:
 		a.waitDelay()
 	}
 	a.show()

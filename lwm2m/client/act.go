@@ -34,6 +34,9 @@ func (a *account) enter(s State) {
 	if s != Asleep {
 		a.gatherUntil = time.Time{}
 	}
+	if a.state == Disabled && s != Disabled && s != Stopped {
+		a.saveDisabled(nil)
+	}
 	a.state, a.since = s, a.now()
 	switch s {
 	case Registered, Updating, Asleep:
@@ -393,14 +396,6 @@ func (a *account) retryPolicy() Retry {
 		policy.Max = max(policy.Max, min(longestShutOut, policy.First<<min(a.shutOut, maxDoublings)))
 	}
 	return policy
-}
-
-func (a *account) waitDisabled() {
-	timeout := a.disabled
-	if timeout <= 0 {
-		timeout = a.settings.disableTimeout
-	}
-	a.waitUntil = a.now().Add(timeout)
 }
 
 // waitDelay waits for the Initial Registration Delay. One whose turn has not come does so then.

@@ -187,7 +187,7 @@ func (c *Client) forget(ssid uint16) {
 	if c.config.Store == nil {
 		return
 	}
-	keys := append(attributeKeys(ssid), renewalKey(ssid), sessionKey(ssid))
+	keys := append(attributeKeys(ssid), renewalKey(ssid), sessionKey(ssid), disabledKey(ssid))
 	for slot := range maxChunks {
 		keys = append(keys, historyKey(ssid, uint8(slot)))
 	}

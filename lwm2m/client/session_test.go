@@ -295,7 +295,7 @@ func TestSessionEnds(t *testing.T) {
 		}
 		l.after(time.Second)
 		l.wantState(Disabled)
-		if keys := left(l.store); len(keys) > 0 {
+		if keys := left(l.store); len(keys) != 1 || keys[0] != disabledKey(101) {
 			l.t.Errorf("disabled: %q", keys)
 		}
 	})
