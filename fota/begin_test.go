@@ -195,7 +195,6 @@ func TestRunningSlotIsMarkedWhenItCan(t *testing.T) {
 
 // TestPushThatIsNotRecordedAsBroken ends all the same: once the journal can be written, whatever else waits. A push that follows is not ended by that.
 func TestPushThatIsNotRecordedAsBroken(t *testing.T) {
-	full := errors.New("read-only file system")
 	begun := func(b *bench) *Reception {
 		r, err := b.u.Receive(b.Context(), int64(len(good)))
 		b.must(err)
@@ -211,13 +210,13 @@ func TestPushThatIsNotRecordedAsBroken(t *testing.T) {
 		{"by a start", func(b *bench) {
 			begun(b)
 			b.end()
-			b.refuse = full
+			b.full.Store(true)
 			b.start(nil)
 		}, Resting, ConnectionLost},
 		{"by a start in which the slots cannot be read at once", func(b *bench) {
 			begun(b)
 			b.end()
-			b.refuse = full
+			b.full.Store(true)
 			b.machine.tries["A"] = allTries - 1
 			var answers atomic.Bool
 			b.start(func(c *Config) { c.Backend = late{c.Backend, &answers} })
@@ -230,20 +229,20 @@ func TestPushThatIsNotRecordedAsBroken(t *testing.T) {
 		}, Resting, ConnectionLost},
 		{"by the server", func(b *bench) {
 			r := begun(b)
-			b.refuse = full
+			b.full.Store(true)
 			r.Abort(b.Context(), errors.New("it has gone"))
 		}, Resting, ConnectionLost},
 		{"by its size", func(b *bench) {
-			b.saved = func() { b.saved, b.refuse = nil, full } // from the start of the push on
+			b.saved = func() { b.saved = nil; b.full.Store(true) } // from the start of the push on
 			if _, err := b.u.Receive(b.Context(), 1<<39); err == nil {
 				b.Error("a package that is larger than max_size is taken")
 			}
 		}, Resting, NoStorage},
 		{"and another one follows", func(b *bench) {
 			r := begun(b)
-			b.refuse = full
+			b.full.Store(true)
 			r.Abort(b.Context(), errors.New("it has gone"))
-			b.refuse = nil
+			b.full.Store(false)
 			begun(b)
 		}, Receiving, Initial},
 	} {
@@ -252,7 +251,7 @@ func TestPushThatIsNotRecordedAsBroken(t *testing.T) {
 				c.ends(b)
 				time.Sleep(time.Minute)
 				b.is(Receiving, Initial)
-				b.refuse = nil
+				b.full.Store(false)
 				time.Sleep(time.Minute)
 				b.is(c.want, c.result)
 			})

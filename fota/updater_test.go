@@ -23,16 +23,18 @@ type bench struct {
 	machine *machine
 	u       *Updater
 	fetch   func(from Position, to Body) error
-	refuse  error  // of the journal
-	saved   func() // after what it has taken; nil: nothing
+	full    atomic.Bool // what the journal lies on
+	saved   func()      // after what it has taken; nil: nothing
 	end     func()
 }
+
+var errFull = errors.New("the disk is full")
 
 func (b *bench) Load(key string) ([]byte, error) { return b.machine.Load(key) }
 
 func (b *bench) Save(key string, record []byte) error {
-	if b.refuse != nil {
-		return b.refuse
+	if b.full.Load() {
+		return errFull
 	}
 	err := b.machine.Save(key, record)
 	if b.saved != nil {
@@ -322,8 +324,8 @@ func TestNothingHappensThatIsNotRecorded(t *testing.T) {
 		b.push(good)
 		b.is(Ready, Initial)
 		steps := b.machine.steps
-		b.refuse = errors.New("the disk is full")
-		if err := b.u.Update(b.Context()); !errors.Is(err, b.refuse) {
+		b.full.Store(true)
+		if err := b.u.Update(b.Context()); !errors.Is(err, errFull) {
 			t.Errorf("got %v", err)
 		}
 		b.is(Ready, Initial)

@@ -2,6 +2,7 @@ package fota
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -125,13 +126,13 @@ func TestConsentOnAMachineThatSleeps(t *testing.T) {
 		{"it ends asleep, and nobody tells", 2 * time.Hour, false, longestRest - 5*time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var slept time.Duration
+			var slept atomic.Int64
 			var began time.Time
 			simulate(t, func(f *Config) {
 				began = time.Now()
 				f.Consent = true
-				f.Now = func() time.Time { return time.Now().Add(slept) }
-				f.Elapsed = func() time.Duration { return time.Since(began) + slept }
+				f.Now = func() time.Time { return time.Now().Add(time.Duration(slept.Load())) }
+				f.Elapsed = func() time.Duration { return time.Since(began) + time.Duration(slept.Load()) }
 			}, func(b *bench) {
 				b.must(b.u.SetPolicy(b.Context(), Policy{Severity: 1, MaxDefer: 3600}))
 				b.push(good)
@@ -140,7 +141,7 @@ func TestConsentOnAMachineThatSleeps(t *testing.T) {
 				until := b.u.Status().Until
 				time.Sleep(5 * time.Minute)
 				synctest.Wait()
-				slept = c.slept
+				slept.Store(int64(c.slept))
 				if c.told {
 					b.u.Woken()
 				}
@@ -155,7 +156,7 @@ func TestConsentOnAMachineThatSleeps(t *testing.T) {
 				time.Sleep(time.Millisecond)
 				synctest.Wait()
 				if got := b.u.Status().Phase; got < Installing {
-					t.Errorf("%s after it was deferred for an hour, the update is %s", time.Since(began)+slept, got)
+					t.Errorf("%s after it was deferred for an hour, the update is %s", time.Since(began)+c.slept, got)
 				}
 			})
 		})
