@@ -114,6 +114,7 @@ type Agent struct {
 	status   statusFeed
 	deferred chan func(context.Context) // work that must follow an answer
 	config   atomic.Pointer[config.Config]
+	judging  sync.Mutex // held by one judgeConfiguration at a time
 
 	end       context.CancelCauseFunc // of Run
 	resetting atomic.Bool             // Run ends for a factory reset
@@ -197,7 +198,7 @@ func (a *Agent) compose() error {
 		a.health.Set(health.StateVolatile, "", "it lies at "+a.store.Dir())
 	}
 	a.clock = a.openClock()
-	a.judgeConfiguration(a.opts.Config)
+	a.judgeConfiguration(a.clock.Now())
 	n := lookAround(a.opts.Root)
 	var err error
 	if a.endpoint, err = a.chooseEndpoint(n); err != nil {
@@ -241,15 +242,19 @@ func (a *Agent) compose() error {
 	return nil
 }
 
-// judgeConfiguration shows what is wrong with a configuration that is in force, and no longer what was with the former one.
-func (a *Agent) judgeConfiguration(cfg *config.Config) {
+// judgeConfiguration shows what is wrong with the configuration that is in force, and no longer what was with the former one, or
+// before the clock was set.
+func (a *Agent) judgeConfiguration(now time.Time) {
+	a.judging.Lock()
+	defer a.judging.Unlock()
+	cfg := a.config.Load()
 	if len(cfg.Servers) == 0 && cfg.Bootstrap == nil {
 		a.health.Set(health.ServerMissing, "", "the configuration has no [[server]] and no [bootstrap]")
 	} else {
 		a.health.Clear(health.ServerMissing, "")
 	}
 	unsafe := make(map[string]string)
-	for _, w := range cfg.Warnings {
+	for _, w := range slices.Concat(cfg.Warnings, cfg.Outdated(now)) {
 		unsafe[w.Key] = w.Error()
 	}
 	for _, t := range a.health.Troubles() {
@@ -407,7 +412,7 @@ func (a *Agent) Apply(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	a.config.Store(cfg)
-	a.judgeConfiguration(cfg)
+	a.judgeConfiguration(a.clock.Now())
 	a.forgetKeys(cfg)
 	a.client.ParamsChanged()
 	if err := a.access.Provision(ctx, cfg, false); err != nil { // before another server comes, and after

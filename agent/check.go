@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +52,7 @@ func Check(ctx context.Context, path, stateDir string) ([]CheckRow, error) {
 		return nil, problems
 	}
 	var rows []CheckRow
-	for _, w := range cfg.Warnings {
+	for _, w := range slices.Concat(cfg.Warnings, cfg.Outdated(time.Now())) {
 		rows = append(rows, CheckRow{Part: "configuration", Name: w.Key, Where: w.File, Detail: w.Text})
 	}
 	rows = append(rows, checkFiles(cfg, filepath.Dir(path))...)

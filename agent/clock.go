@@ -15,7 +15,7 @@ import (
 func (a *Agent) openClock() *clock.Clock {
 	c := clock.Config{
 		Built: a.opts.Built, Wall: a.opts.Now, Elapsed: host.SinceBoot, Synchronized: synchronized,
-		Store: a.store.Bucket(store.Meta), Doubt: a.clockDoubted, Log: a.log,
+		Store: a.store.Bucket(store.Meta), Doubt: a.clockDoubted, Looked: a.judgeConfiguration, Log: a.log,
 	}
 	if a.opts.Simulated {
 		c.Synchronized = nil

@@ -82,6 +82,26 @@ func TestCertificateIn1970(t *testing.T) {
 	}
 }
 
+// TestOwnCertificateIn1970: what is told of the own certificate goes by the time that is known, also when that changes.
+func TestOwnCertificateIn1970(t *testing.T) {
+	cfg := newLab(t).config()
+	account := &cfg.Servers[0].Account
+	account.NotBefore, account.NotAfter = buildDay.AddDate(0, 1, 0), buildDay.AddDate(1, 0, 0)
+	a, stop := in1970(t, cfg)
+	defer stop()
+	outdated := func(there bool, want string) {
+		t.Helper()
+		if tr := a.await(t, health.ConfigurationUnsafe, there); !strings.Contains(tr.Detail, want) {
+			t.Errorf("%+v, want %q", tr, want)
+		}
+	}
+	outdated(true, "the certificate is not valid before 2026-07-01")
+	a.clock.Told(buildDay.AddDate(0, 5, 0))
+	outdated(false, "")
+	a.clock.Told(buildDay.AddDate(2, 0, 0))
+	outdated(true, "the certificate expired at 2027-06-01")
+}
+
 // TestKeyIn1970: a pre-shared key asks for no clock, known or not.
 func TestKeyIn1970(t *testing.T) {
 	psk := []byte("0123456789abcdef")

@@ -65,6 +65,9 @@ type Config struct {
 	// It must not call the Clock.
 	Doubt func(why string)
 
+	// Looked, when not nil, is told the time by Run whenever that has looked at the machine's clock.
+	Looked func(now time.Time)
+
 	Log *slog.Logger // nil: none
 }
 

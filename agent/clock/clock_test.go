@@ -241,21 +241,27 @@ func TestUnknownBuild(t *testing.T) {
 }
 
 // TestWear: three months of running write a record every six hours, and a clock that
-// is set each minute no more than one an hour.
+// is set each minute no more than one an hour. Who is told the time hears it as often as it is looked at.
 func TestWear(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := new(memory)
 		var offset atomic.Int64
 		began := time.Now()
 		wall := func() time.Time { return noon.Add(time.Since(began) + time.Duration(offset.Load())) }
-		k := New(Config{Wall: wall, Store: store, Built: built})
+		looked := 0
+		k := New(Config{Wall: wall, Store: store, Built: built, Looked: func(now time.Time) {
+			looked++
+			if !now.Equal(wall()) {
+				t.Errorf("looked at %v, it is %v", now, wall())
+			}
+		}})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- k.Run(ctx) }()
 		time.Sleep(90 * 24 * time.Hour)
 		synctest.Wait()
-		if store.writes < 4*90 || store.writes > 4*90+1 {
-			t.Errorf("%d writes in 90 days", store.writes)
+		if store.writes < 4*90 || store.writes > 4*90+1 || looked != 4*90+1 {
+			t.Errorf("%d writes, %d looks in 90 days", store.writes, looked)
 		}
 		before := store.writes
 		for i := range 24 * 60 {

@@ -102,7 +102,10 @@ func (k *Clock) due() bool {
 func (k *Clock) Run(ctx context.Context) error {
 	defer k.save()
 	for {
-		k.look()
+		now := k.Now()
+		if k.config.Looked != nil {
+			k.config.Looked(now)
+		}
 		if k.due() {
 			k.save()
 		}

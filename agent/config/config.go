@@ -91,6 +91,8 @@ type Account struct {
 	Key       Secret     // the pre-shared one; the own private one, as PKCS #8
 	Held      keys.Place // where the key is held if it is not in Key; the zero Place: it is
 	Public    []byte     // the own public key; the own certificate and those above it: DER
+	NotBefore time.Time  // from when on the own certificate is valid; zero: there is none
+	NotAfter  time.Time  // and until when
 	ServerKey []byte     // the server's public key, or a certificate to judge its own by, in DER; or its digest
 	Instance  int        // wanted: of object 1 for a server, of object 0 for a bootstrap server; NoInstance
 	QueueMode bool

@@ -255,18 +255,39 @@ func (b *builder) chain(a *Account, field string, n *node) []*x509.Certificate {
 	return list
 }
 
-// checkOwn checks that the own certificate is one of the own key, and of today.
+// checkOwn checks that the own certificate is one of the own key.
 func (b *builder) checkOwn(a *Account, c *x509.Certificate, key *ecdsa.PrivateKey) {
 	if key != nil && !key.PublicKey.Equal(c.PublicKey) {
 		b.bad(a, "private_key_file", "the key does not belong to the certificate in certificate_file")
 	}
-	now := b.opts.now()
-	switch {
-	case now.After(c.NotAfter):
-		b.cfg.Warnings = append(b.cfg.Warnings, a.Problem("certificate_file", "the certificate expired at %s", c.NotAfter.UTC().Format(time.RFC3339)))
-	case now.Before(c.NotBefore):
-		b.cfg.Warnings = append(b.cfg.Warnings, a.Problem("certificate_file", "the certificate is not valid before %s", c.NotBefore.UTC().Format(time.RFC3339)))
+	a.NotBefore, a.NotAfter = c.NotBefore, c.NotAfter
+}
+
+// Outdated returns a warning for each own certificate that is not valid at a time.
+func (c *Config) Outdated(now time.Time) []*Problem {
+	var accounts []*Account
+	for i := range c.Servers {
+		accounts = append(accounts, &c.Servers[i].Account)
 	}
+	if c.Bootstrap != nil {
+		accounts = append(accounts, &c.Bootstrap.Account)
+	}
+	if c.Firmware != nil {
+		for i := range c.Firmware.Hosts {
+			accounts = append(accounts, &c.Firmware.Hosts[i].Account)
+		}
+	}
+	var warnings []*Problem
+	for _, a := range accounts {
+		switch {
+		case a.NotAfter.IsZero():
+		case now.After(a.NotAfter):
+			warnings = append(warnings, a.Problem("certificate_file", "the certificate expired at %s", a.NotAfter.UTC().Format(time.RFC3339)))
+		case now.Before(a.NotBefore):
+			warnings = append(warnings, a.Problem("certificate_file", "the certificate is not valid before %s", a.NotBefore.UTC().Format(time.RFC3339)))
+		}
+	}
+	return warnings
 }
 
 // serverCertificate reads what the server's certificate is judged by. It is none where

@@ -134,7 +134,7 @@ func TestCredentials(t *testing.T) {
 	} {
 		all := maps.Clone(files)
 		maps.Copy(all, v.files)
-		cfg, err := build(sources(v.text), Options{Now: func() time.Time { return validUntil }}, reader(all))
+		cfg, err := build(sources(v.text), Options{}, reader(all))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -145,8 +145,8 @@ func TestCredentials(t *testing.T) {
 			public, security = spki, SecurityRPK
 		}
 		if a.Security != security || !bytes.Equal(a.Public, public) || !bytes.Equal(a.ServerKey, v.server) ||
-			!bytes.Equal(a.Key.Reveal(), pkcs8(t, key)) || a.CertificateUsage != NoInstance || len(cfg.Warnings) > 0 {
-			t.Errorf("%s: %+v, warnings %v", name, a, cfg.Warnings)
+			!bytes.Equal(a.Key.Reveal(), pkcs8(t, key)) || a.CertificateUsage != NoInstance || len(cfg.Warnings)+len(cfg.Outdated(validUntil)) > 0 {
+			t.Errorf("%s: %+v, warnings %v, %v", name, a, cfg.Warnings, cfg.Outdated(validUntil))
 		}
 	}
 }
@@ -187,28 +187,36 @@ func TestCredentialRefusals(t *testing.T) {
 	} {
 		files := map[string]string{"own.crt": p.certificate, "own.key": p.key, "ca.crt": p.authority, "server.pub": p.public}
 		maps.Copy(files, v.files)
-		_, err := build(sources(v.text), Options{Now: func() time.Time { return validUntil }}, reader(files))
+		_, err := build(sources(v.text), Options{}, reader(files))
 		if err == nil || !strings.Contains(fmt.Sprintf("%v\n", err), v.want) {
 			t.Errorf("%s:\n%v\nwant:\n%s", name, err, v.want)
 		}
 	}
 }
 
-// TestOwnCertificateOutdated shows that an agent with an old certificate, or an old clock,
-// still starts.
+// TestOwnCertificateOutdated: what is told of an own certificate depends on when it is asked for.
 func TestOwnCertificateOutdated(t *testing.T) {
 	p := newPKI(t)
 	files := reader(map[string]string{"own.crt": p.certificate, "own.key": p.key, "ca.crt": p.authority})
+	cfg, err := build(sources(x509Server+"[bootstrap]\n"+strings.Join(strings.Split(x509Server, "\n")[2:], "\n")), Options{}, files)
+	if err != nil || len(cfg.Warnings) > 0 {
+		t.Fatal(err, cfg.Warnings)
+	}
 	for at, want := range map[time.Time]string{
-		validUntil.Add(time.Second):   "agent.toml:4: server 1: certificate_file: the certificate expired at 2030-01-01T00:00:00Z",
-		validUntil.AddDate(-11, 0, 0): "agent.toml:4: server 1: certificate_file: the certificate is not valid before 2020-01-01T00:00:00Z",
+		validUntil.Add(time.Second):   "the certificate expired at 2030-01-01T00:00:00Z",
+		validUntil.AddDate(-11, 0, 0): "the certificate is not valid before 2020-01-01T00:00:00Z",
+		validUntil:                    "",
 	} {
-		cfg, err := build(sources(x509Server), Options{Now: func() time.Time { return at }}, files)
-		if err != nil {
-			t.Fatal(err)
+		var wanted []string
+		if want != "" {
+			wanted = []string{"agent.toml:4: server 1: certificate_file: " + want, "agent.toml:9: bootstrap: certificate_file: " + want}
 		}
-		if len(cfg.Warnings) != 1 || cfg.Warnings[0].Error() != want {
-			t.Errorf("warnings %v, want %s", cfg.Warnings, want)
+		var got []string
+		for _, w := range cfg.Outdated(at) {
+			got = append(got, w.Error())
+		}
+		if !slices.Equal(got, wanted) {
+			t.Errorf("at %v: %q, want %q", at, got, wanted)
 		}
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // The bounds of what is read.
@@ -34,16 +33,6 @@ type Options struct {
 
 	// Overlay, when not nil, is taken in place of the overlay in the state directory.
 	Overlay *string
-
-	// Now judges whether the own certificates have expired; time.Now if nil.
-	Now func() time.Time
-}
-
-func (o *Options) now() time.Time {
-	if o.Now != nil {
-		return o.Now()
-	}
-	return time.Now()
 }
 
 // Driver says what a driver takes.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"lwm2m-agent/agent/keys"
 )
@@ -14,12 +13,11 @@ import (
 func TestPackageHosts(t *testing.T) {
 	p := newPKI(t)
 	files := reader(map[string]string{"own.crt": p.certificate, "own.key": p.key, "ca.crt": p.authority + p.certificate, "a.psk": "00112233"})
-	now := Options{Now: func() time.Time { return validUntil }}
 	cfg, err := build(sources("[firmware]\nbackend='file'\n"+
 		"[[firmware.host]]\nhost='Depot.example.com'\nidentity='gw'\nkey_file='a.psk'\n"+
 		"[[firmware.host]]\nhost='2001:db8::1'\ncertificate_file='own.crt'\nprivate_key_file='own.key'\nca_file='ca.crt'\n"+
 		"[[firmware.host]]\nhost='192.0.2.1'\nca_file='ca.crt'\nmirrors=['https://cdn.example.com/fw', 'coap://[2001:db8::2]:5783']\n"+
-		"[[firmware.host]]\nhost='tpm.example.com'\ncertificate_file='own.crt'\nprivate_key_file='tpm:0x81000001'\n"), now, files)
+		"[[firmware.host]]\nhost='tpm.example.com'\ncertificate_file='own.crt'\nprivate_key_file='tpm:0x81000001'\n"), Options{}, files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,6 +31,9 @@ func TestPackageHosts(t *testing.T) {
 	}
 	if h[2].Security != SecurityNone || fmt.Sprint(h[2].Mirrors) != "[https://cdn.example.com/fw coap://[2001:db8::2]:5783]" || !bytes.Equal(h[2].Authorities, both) || h[3].Held != (keys.Place{Kind: keys.TPM, Handle: 0x81000001}) || !h[3].Key.IsZero() {
 		t.Errorf("%+v, %+v", h[2], h[3])
+	}
+	if outdated := cfg.Outdated(validUntil.AddDate(1, 0, 0)); len(outdated) != 2 {
+		t.Errorf("%v", outdated)
 	}
 	if shown := fmt.Sprintf("%+v %#v", h, h); strings.Contains(shown, "00112233") || strings.Contains(shown, "112233") {
 		t.Errorf("the key is shown: %s", shown)
@@ -70,7 +71,7 @@ func TestPackageHostRefusals(t *testing.T) {
 		{"host='h'\nserver_certificate_file='own.crt'", "server_certificate_file: unknown"},
 		{"host='h'\nca_file='own.crt'\n[[firmware.host]]\nhost='H'\nca_file='own.crt'", "is there twice"},
 	} {
-		_, err := build(sources(head+tt.text), Options{Now: func() time.Time { return validUntil }}, files)
+		_, err := build(sources(head+tt.text), Options{}, files)
 		if err == nil || !strings.Contains(fmt.Sprint(err), tt.want) {
 			t.Errorf("%s: %v; want %s", tt.text, err, tt.want)
 		}

@@ -103,7 +103,7 @@ var kinds = []Kind{
 	{
 		Code: ConfigurationUnsafe, Severity: Warning, Subject: "place",
 		Text:   "the configuration works but should not stay so",
-		Remedy: "The text says what to change, for instance `chmod o-rwx` for a file that holds a key.",
+		Remedy: "The text says what to change, for instance `chmod o-rwx` for a file that holds a key. An own certificate that has expired wants another one; of one that is not valid yet, this device's clock may be wrong (`date`), and the entry goes when that is set.",
 	},
 	{
 		Code: KeyUnavailable, Severity: Error, Subject: "key",
