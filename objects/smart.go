@@ -52,9 +52,12 @@ type SmartInstance struct {
 	// and that no reading tells.
 	Values map[uint16]lwm2m.Value
 	// Offsets are added to readings of counting resources (what was counted
-	// before the source began at 0), and are the first on and off times in
-	// seconds.
+	// before the source began at 0; less than 0, where it was when it was set
+	// back), and are the first on and off times in seconds.
 	Offsets map[uint16]float64
+	// Falls says that what counts may also fall, and then has not begun anew: an
+	// integral.
+	Falls bool
 	// Extremes are the lowest and the highest that a resource had before, those
 	// of Feeds that have any.
 	Extremes map[uint16][2]float64
@@ -70,8 +73,9 @@ type Memory interface {
 	// Forget says that a server has set the extremes of a resource back, and that
 	// it has no value now that they could begin with.
 	Forget(rid uint16)
-	// Restart says that a server has set a counting resource back to 0.
-	Restart(rid uint16)
+	// Restart says at what of its source a counting resource is 0 from now on: a
+	// server has set it back, or, with 0, the source has begun anew since.
+	Restart(rid uint16, at float64)
 }
 
 // SmartHooks are what a SmartObject asks for.

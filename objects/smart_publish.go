@@ -57,6 +57,7 @@ func (f *feed) take(in *smart, r Reading) (Reading, error) {
 	}
 	if f.counts {
 		f.raw, _ = r.Value.Number()
+		in.begunAnew(f)
 		r.Value = lwm2m.Float(f.raw + in.offsets[f.def.ID])
 	}
 	v, err := fit(f.def, r.Value)
@@ -70,6 +71,18 @@ func (f *feed) take(in *smart, r Reading) (Reading, error) {
 		r.Quality = model.Uncertain
 	}
 	return r, nil
+}
+
+// begunAnew forgets that a source was set back if it counts less than it did then:
+// a meter was replaced, or it has lost its supply.
+func (in *smart) begunAnew(f *feed) {
+	if at := -in.offsets[f.def.ID]; in.Falls || at <= 0 || f.raw >= at {
+		return
+	}
+	in.offsets[f.def.ID] = 0
+	if in.Memory != nil {
+		in.Memory.Restart(f.def.ID, 0)
+	}
 }
 
 // enter adds a value with what follows from it: time stamps and extremes.

@@ -248,7 +248,7 @@ func (o *SmartObject) resetCounts(b *model.Batch, in *smart, rids []uint16) {
 		}
 		in.offsets[rid] = -f.raw
 		if in.Memory != nil {
-			in.Memory.Restart(rid)
+			in.Memory.Restart(rid, f.raw)
 		}
 		if zero, err := fit(f.def, lwm2m.Integer(0)); err == nil {
 			b.SetAt(in.ID, rid, zero, in.measured, f.quality)

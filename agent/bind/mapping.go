@@ -116,6 +116,17 @@ func (g *group) resources() []uint16 {
 	return rids
 }
 
+// units returns the units of the group's resources, given those of its channels.
+func (g *group) units(channels []hw.Channel) map[uint16]string {
+	units := make(map[uint16]string)
+	for _, c := range channels {
+		if rid, ok := g.channels[c.Name]; ok {
+			units[rid] = c.Unit
+		}
+	}
+	return units
+}
+
 // has reports whether the group has a channel for a resource.
 func (g *group) has(rid uint16) bool {
 	for _, r := range g.channels {

@@ -211,9 +211,13 @@ func (b *Board) add(unit hw.Unit, u *bound, g *group) error {
 		in.Drives = g.resources()
 		in.Setter = &setter{board: b.board, actuator: unit.Name, channels: g.channels, locked: b.cfg.Locked}
 	}
-	kept := &memory{store: b.cfg.Store, log: b.cfg.Log, prefix: fmt.Sprintf("extremes/%d/%s/", g.oid, g.name), unit: g.first.Unit}
+	if s := b.sensors[unit.Name]; unit.Role == hw.RoleSensor && s != nil {
+		in.Falls = s.Driver == "" // a derived one
+	}
+	kept := &memory{store: b.cfg.Store, log: b.cfg.Log, name: fmt.Sprintf("%d/%s", g.oid, g.name), unit: g.first.Unit, units: g.units(u.channels)}
 	in.Memory, in.Extremes = kept, make(map[uint16][2]float64)
 	for channel, rid := range g.channels {
+		in.Offsets[rid] = -kept.restarted(rid)
 		t := target{object: object, iid: g.iid, rid: rid, run: u.targets[channel].run}
 		if channel == g.counting {
 			t.counter = b.cfg.Store.Counter("count/" + g.name)

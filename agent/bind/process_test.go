@@ -7,6 +7,7 @@ import (
 
 	"lwm2m-agent/agent/config"
 	"lwm2m-agent/hw"
+	"lwm2m-agent/hw/process"
 	"lwm2m-agent/lwm2m"
 	"lwm2m-agent/lwm2m/model"
 	"lwm2m-agent/objects/registry"
@@ -106,6 +107,75 @@ func TestProcessedReadings(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestEnergySetBack: the energy of a meter, and an integral, that a server has set back stay so over a restart and when they
+// are described anew. A meter that begins anew, or tells another unit, counts from there on; an integral may fall.
+func TestEnergySetBack(t *testing.T) {
+	dir := t.TempDir()
+	sensors := []config.Sensor{
+		{Name: "meter", Driver: "modbus", Instance: 0, Object: 3331},
+		*derivedSensor(&config.Derived{Name: "net", Object: 3331, Instance: 1, Resource: config.NoResource}),
+	}
+	unit, at := hw.Unit{Role: hw.RoleSensor, Name: "meter"}, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	describe := func(f *fixture, unitOf string) {
+		f.stage.Describe(unit, []hw.Channel{
+			{Name: "energy", Quantity: hw.Energy, Unit: unitOf, Kind: hw.KindFloat}, {Name: "power", Quantity: hw.Power, Unit: "W", Kind: hw.KindFloat},
+		})
+	}
+	start := func(unitOf string) *fixture {
+		f := newFixture(t, dir, sensors, nil)
+		f.sensors["meter"].Channels = []config.Channel{mapped("energy", config.Processing{})}
+		f.stage.Apply(process.Setup{Derived: []process.Derived{{Name: "net", Kind: process.Integral, Inputs: []process.Input{{Sensor: "meter", Channel: "power"}}}}})
+		describe(f, unitOf)
+		return f
+	}
+	measure := func(f *fixture, energy, power float64) { // for a minute
+		for range 2 {
+			at = at.Add(time.Minute)
+			f.stage.Deliver(unit, []hw.Reading{{Channel: "energy", Value: hw.Float(energy), Time: at, Quality: hw.Good}, {Channel: "power", Value: hw.Float(power), Time: at, Quality: hw.Good}})
+		}
+		at = at.Add(time.Hour)
+	}
+	wants := func(f *fixture, when string, energy, net float64) {
+		t.Helper()
+		if f.value("/3331/0/5700") != lwm2m.Float(energy) || f.value("/3331/1/5700") != lwm2m.Float(net) {
+			t.Errorf("%s: %v and %v, want %v and %v", when, f.value("/3331/0/5700"), f.value("/3331/1/5700"), energy, net)
+		}
+	}
+	again := func(f *fixture, unitOf string) *fixture {
+		t.Helper()
+		if err := f.cfg.Store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return start(unitOf)
+	}
+	f := start("kWh")
+	measure(f, 5000, 100)
+	wants(f, "at first", 5000, 6000)
+	for _, p := range []string{"/3331/0/5822", "/3331/1/5822"} {
+		if err := f.tree.Execute(t.Context(), model.FromServer(1), lwm2m.MustPath(p), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wants(f, "set back", 0, 0)
+	measure(f, 5003, 10)
+	wants(f, "and on", 3, 600)
+	describe(f, "kWh")
+	measure(f, 5004, -20)
+	wants(f, "described anew", 4, -600)
+	f = again(f, "kWh")
+	measure(f, 5005, 10)
+	wants(f, "after a restart", 5, 0)
+	f = again(f, "J")
+	measure(f, 6000, 10)
+	wants(f, "in another unit", 6000, 600)
+	f = again(f, "kWh")
+	measure(f, 2, 10)
+	wants(f, "a meter that was replaced", 2, 1200)
+	f = again(f, "kWh")
+	measure(f, 5006, 10)
+	wants(f, "it stays at that", 5006, 1800)
 }
 
 // meter adds a sensor with one channel, which it returns, and has the first derived one be its total.
