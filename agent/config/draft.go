@@ -79,8 +79,8 @@ func startPart(n *node) *node {
 // candidate is part or whole of a configuration; what it says as the files say it is no
 // part of the overlay that it comes to. "***" stands for the secret that is there in its
 // place. Endpoint, bootstrap account and device keys cannot be changed by it. A remote
-// candidate may set what Remotely lists; what else the overlay has, stays. The error is
-// a Problems, whose lines are those of the candidate.
+// candidate may set what remotely lists, but nothing that interlocks rest on; what else the
+// overlay has, stays. The error is a Problems, whose lines are those of the candidate.
 func (f Files) Draft(candidate, overlay string, remote bool) (*Layout, error) {
 	d, err := f.drafter(overlay)
 	if err != nil {
