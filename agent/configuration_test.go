@@ -308,7 +308,8 @@ func TestCutInTrialReverts(t *testing.T) {
 // state does not allow.
 func TestRemoteRefusals(t *testing.T) {
 	other := newLab(t)
-	c := newConfigured(t, newLab(t), "rights = ['read', 'write', 'execute']\n[[server]]\nshort_server_id = 102\nuri = '"+other.uri.String()+"'\nrights = ['read', 'write', 'execute']\n")
+	c := newConfigured(t, newLab(t), "rights = ['read', 'write', 'execute']\n[[server]]\nshort_server_id = 102\nuri = '"+other.uri.String()+"'\nrights = ['read', 'write', 'execute']\n"+
+		"[[sensor]]\nname = 'door'\ndriver = 'sim'\nwave = 'contact'\n[[actuator]]\nname = 'pump'\ndriver = 'sim'\n[[actuator.interlock]]\ninput = 'door/state'\n")
 	c.next(t, server.Registered)
 	other.next(t, server.Registered)
 	refused := func(what string, err error, code lwm2m.Code, text string) {
@@ -334,6 +335,7 @@ func TestRemoteRefusals(t *testing.T) {
 	invalid("[firmware]\nbackend = 'file'\ncheck = ['/bin/sh', '-c', 'id']\n", "candidate:3: firmware: check: cannot be set remotely")
 	invalid("[remote_configuration]\nservers = [101, 102]\n", "candidate:2: remote_configuration: servers: cannot be set remotely")
 	invalid("[[sensor]]\nname = 'x'\ndriver = 'sim'\nobject = 65000\n", "candidate:4: sensor \"x\": object: object 65000 is not in the registry")
+	invalid("[[actuator]]\nname = 'pump'\nsafe = 'on'\n", "candidate:3: actuator \"pump\": safe: cannot be set remotely, interlocks rest on it")
 	refused("a candidate that is too long", c.write(1, lwm2m.String(strings.Repeat("#", config.MaxCandidate+1))), lwm2m.RequestEntityTooLarge, "")
 	stranger, _ := other.Client("gw")
 	p := lwm2m.MustPath("/26241/0/1")
