@@ -364,6 +364,15 @@ func TestModemSleeps(t *testing.T) {
 	})
 }
 
+// TestDialectOf: a module of a maker whose family is not in the table gets the standard's commands.
+func TestDialectOf(t *testing.T) {
+	for model, want := range map[string]*dialect{"SIMCOM_SIM7600E": &simcomLTE, "A7670E-FASE": &simcomLTE, "SIM8202G": &simcomLTE, "SIM7020E": &standard, "SIM7022": &standard, "SIM7080": &simcomCat} {
+		if got := dialectOf(&modem.Identity{Manufacturer: "SIMCOM_Ltd", Model: model}); got != want {
+			t.Errorf("%s: %s", model, got.name)
+		}
+	}
+}
+
 // TestModemFallsAsleep has the modem save power from the very moment on when a command goes out to it, which it does not answer: it sleeps, and is left
 // alone. One that has just restarted is started when it wakes up.
 func TestModemFallsAsleep(t *testing.T) {

@@ -31,7 +31,7 @@ var simcomGSM = dialect{
 
 // simcomLTE are modules for LTE and 5G (SIM7500/7600 Series and A76XX Series AT Command Manuals).
 var simcomLTE = dialect{
-	name: "SIMCom SIM7500, SIM7600, SIM8200, A76xx", manufacturer: "SIMCOM",
+	name: "SIMCom SIM7500, SIM7600, SIM8200, A76xx", manufacturer: "SIMCOM", models: []string{"SIM75", "SIM76", "SIM82", "SIM83", "A76", "A79"},
 	setup:  []string{"+AUTOCSQ=1,1"}, // URC +CSQ when the signal has changed
 	reset:  "+CRESET",
 	signal: simcomSignal, cell: simcomCell, heard: simcomHeard, login: simcomLogin,
