@@ -223,6 +223,10 @@ type session struct {
 	forms   [len(domainNames)]string // <n> of +CEREG? and the like, as it was after the start
 	doubt   bool                     // whether it has restarted without saying so
 
+	awake    time.Time   // since when it is, or has the timers of power saving that it has
+	answered time.Time   // when it last said something
+	nap      *time.Timer // until one that has fallen asleep without saying so has to be awake
+
 	messages  messages
 	receiving bool // the receiver was switched on
 }
@@ -258,10 +262,11 @@ func (s *session) take(datagram string) {
 }
 
 func (s *session) serve(ctx context.Context) error {
-	s.signal, s.again = time.NewTimer(time.Hour), time.NewTimer(time.Hour)
-	s.again.Stop()
-	defer s.again.Stop()
-	defer s.signal.Stop()
+	for _, t := range []**time.Timer{&s.signal, &s.again, &s.nap} {
+		*t = time.NewTimer(time.Hour)
+		(*t).Stop()
+		defer (*t).Stop()
+	}
 	s.measureLater()
 	for {
 		if len(s.lines) == 0 {
@@ -282,6 +287,8 @@ func (s *session) serve(ctx context.Context) error {
 			s.measureLater()
 		case <-s.again.C:
 			s.due |= modem.PartSIM
+		case <-s.nap.C:
+			s.wake()
 		case <-s.channel.over:
 			return nil // whose Run says why
 		case <-ctx.Done():
@@ -340,7 +347,14 @@ func (s *session) startAgain(ctx context.Context) error {
 
 // do is a command of a session.
 func (s *session) do(ctx context.Context, cmd Command) ([]string, error) {
-	return s.channel.Do(ctx, cmd)
+	lines, err := s.channel.Do(ctx, cmd)
+	if err == nil || refused(err) {
+		s.answered = time.Now()
+		if s.m.state.Presence == modem.Asleep && s.sleepsUnsaid() {
+			s.wake()
+		}
+	}
+	return lines, err
 }
 
 // set sends a command that only a result code answers.

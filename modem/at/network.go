@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"strings"
+	"time"
 
 	"lwm2m-agent/modem"
 )
@@ -143,7 +144,7 @@ func (s *session) enterNetwork() {
 		best.granted = new(modem.PSM) // it ends with the registration
 	}
 	if sleep := &s.m.state.Sleep; best.granted != nil && *best.granted != sleep.Granted {
-		sleep.Granted = *best.granted
+		sleep.Granted, s.awake = *best.granted, time.Now()
 		s.changed |= modem.PartSleep
 	}
 	if same(n, &old) {

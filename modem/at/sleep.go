@@ -3,9 +3,33 @@ package at
 import (
 	"context"
 	"slices"
+	"time"
 
 	"lwm2m-agent/modem"
 )
+
+// sleepsUnsaid reports whether the modem is of a family that does not say when it begins to save power.
+func (s *session) sleepsUnsaid() bool { return s.dialect != nil && len(s.dialect.asleep) == 0 }
+
+// dozes takes silence for power saving mode where the modem does not say that it begins: when it has been awake for as long as T3324 runs, and until T3412 has
+// run since it said something (3GPP TS 23.682, clause 4.5.4). Then it has to be awake, or is out of order.
+func (s *session) dozes() bool {
+	granted := s.m.state.Sleep.Granted
+	left := granted.Periodic - time.Since(s.answered)
+	if s.nap == nil || !s.sleepsUnsaid() || !granted.On || left <= 0 || time.Since(s.awake) < granted.Active {
+		return false
+	}
+	s.presence(modem.Asleep)
+	s.receiving = false
+	s.nap.Reset(left)
+	return true
+}
+
+// wake has the modem be asked whatever may be another thing.
+func (s *session) wake() {
+	s.presence(modem.Ready)
+	s.due |= fleeting
+}
 
 // readSleep reads what is asked of the network: power saving mode (3GPP TS 27.007,
 // clause 7.38) and extended discontinuous reception (7.40), and what it gave of the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"lwm2m-agent/modem"
 )
@@ -49,7 +50,7 @@ func (s *session) start(ctx context.Context) error {
 	s.m.state.Presence, s.m.state.Trouble, s.m.state.Starts = modem.Ready, nil, s.m.starts
 	s.changed |= modem.PartPresence
 	s.due = modem.AllParts &^ modem.PartIdentity
-	s.tries, s.receiving = 0, false
+	s.tries, s.receiving, s.awake = 0, false, time.Now()
 	return nil
 }
 
@@ -186,7 +187,7 @@ func (s *session) tolerate(err error) error {
 	switch {
 	case err == nil, refused(err), errors.Is(err, ErrAnswer):
 		return nil
-	case errors.Is(err, ErrRestarted), errors.Is(err, ErrSilent) && s.m.state.Presence == modem.Asleep:
+	case errors.Is(err, ErrRestarted), errors.Is(err, ErrSilent) && (s.m.state.Presence == modem.Asleep || s.dozes()):
 		s.due = 0
 		return nil
 	}

@@ -10,9 +10,10 @@ import (
 // Reference Guides).
 var telitCat = dialect{
 	name: "Telit ME910, ME310, ML865, NE910", manufacturer: "TELIT", models: []string{"ME910", "ME310", "ML865", "NE910"},
+	setup:        []string{"#PSMURC=1"}, // told when power saving begins, with its timers
 	reset:        "#REBOOT",
 	technologies: map[int]modem.Technology{7: modem.LTEM, 8: modem.LTEM, 9: modem.NBIoT},
-	login:        telitLogin,
+	login:        telitLogin, asleep: []string{"#PSMURC:"},
 }
 
 // telitLogin is AT#PDPAUTH=<cid>,<auth_type>[,<username>,<password>].

@@ -2,6 +2,7 @@ package at
 
 import (
 	"strings"
+	"time"
 
 	"lwm2m-agent/modem"
 )
@@ -9,6 +10,7 @@ import (
 // urc understands a line that the modem said by itself. What it tells is entered, or
 // is read as soon as the modem has finished speaking. Unknown lines are no news.
 func (s *session) urc(line string) {
+	s.answered = time.Now()
 	if s.m.state.Presence == modem.Asleep {
 		s.presence(modem.Ready)
 		s.due |= fleeting
@@ -48,7 +50,12 @@ func (s *session) presence(p modem.Presence) {
 	if s.m.state.Presence == p {
 		return
 	}
-	s.m.state.Presence = p
+	if s.m.state.Presence = p; p == modem.Ready {
+		s.awake = time.Now()
+		if s.nap != nil {
+			s.nap.Stop()
+		}
+	}
 	s.changed |= modem.PartPresence
 	s.measureLater()
 }
