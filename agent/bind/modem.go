@@ -158,6 +158,7 @@ func (m *Modems) create(section *config.Modem, changed func(modem.State, modem.P
 		cfg := mmConfig(section, m.Log, m.Now)
 		cfg.PIN = m.pinOf(section)
 		cfg.Changed, cfg.Received = changed, m.received
+		cfg.Owed, cfg.Owe = m.owedOf(section.Name)
 		return mm.New(cfg)
 	}
 	cfg := atConfig(section, m.Log, m.Now)
@@ -166,6 +167,7 @@ func (m *Modems) create(section *config.Modem, changed func(modem.State, modem.P
 	}
 	cfg.PIN = m.pinOf(section)
 	cfg.Changed, cfg.Received = changed, m.received
+	cfg.Owed, cfg.Owe = m.owedOf(section.Name)
 	return at.New(cfg)
 }
 

@@ -154,3 +154,20 @@ func TestModemPowerAtTheEnd(t *testing.T) {
 		o.expect(t, "the next start")
 	})
 }
+
+// TestOwedIsKept: what a modem is to be told as it is off the network outlives the agent, until it was told.
+func TestOwedIsKept(t *testing.T) {
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	m := &Modems{Store: st, Log: slog.New(slog.DiscardHandler)}
+	for _, want := range [][]string{{"+CFUN=1", "+CGATT=1"}, {"+CGATT=1"}, nil} {
+		_, keep := m.owedOf("wwan")
+		keep(want)
+		if owed, _ := m.owedOf("wwan"); !slices.Equal(owed, want) {
+			t.Errorf("%q, want %q", owed, want)
+		}
+	}
+}

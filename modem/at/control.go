@@ -98,8 +98,13 @@ func (s *session) redefine(ctx context.Context, cid int) error {
 func (m *Modem) Reconnect(ctx context.Context, cid int) error {
 	return m.ask(ctx, func(s *session) error {
 		s.due |= modem.PartBearers | modem.PartNetwork
-		for _, attach := range []string{"0", "1"} { // clause 10.1.9
-			if _, err := s.do(ctx, Command{Text: "+CGATT=" + attach, Limit: attachTime}); err != nil {
+		s.m.owe(attach)
+		for _, text := range []string{"+CGATT=0", attach} { // clause 10.1.9
+			_, err := s.do(ctx, Command{Text: text, Limit: attachTime})
+			if text == attach || refused(err) {
+				s.m.answer(attach, err)
+			}
+			if err != nil {
 				return s.refusal(ctx, cid, err)
 			}
 		}
@@ -192,13 +197,17 @@ func (m *Modem) Register(ctx context.Context) error {
 
 // SetRadio switches the radio off and on (clause 8.2: flight mode and full).
 func (m *Modem) SetRadio(ctx context.Context, on bool) error {
-	text := "+CFUN=4"
-	if on {
-		text = "+CFUN=1"
-	}
 	return m.ask(ctx, func(s *session) error {
 		s.due |= fleeting
+		text := radioOn
+		if !on {
+			text = "+CFUN=4"
+			m.owe(radioOn)
+		}
 		_, err := s.do(ctx, Command{Text: text, Limit: radioTime})
+		if on {
+			m.answer(radioOn, err)
+		}
 		return err
 	})
 }

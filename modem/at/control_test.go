@@ -71,6 +71,73 @@ func TestWrites(t *testing.T) {
 	}
 }
 
+// TestOwed: an end between the radio off and on, or between the detachment and the attachment, has the second go out before the port is closed. What a
+// life that was killed has left, the next one sends.
+func TestOwed(t *testing.T) {
+	for name, c := range map[string]struct {
+		owed string
+		end  func(t *testing.T, d *desk)
+		kept []string
+	}{
+		"flight mode": {"AT+CFUN=1", func(t *testing.T, d *desk) {
+			t.Helper()
+			if err := d.SetRadio(t.Context(), false); err != nil {
+				t.Error(err)
+			}
+		}, []string{"+CFUN=1"}},
+		"reconnect": {"AT+CGATT=1", func(t *testing.T, d *desk) {
+			t.Helper()
+			ctx, cancel := context.WithCancel(t.Context())
+			d.sim.Handle("AT+CGATT=0", func(string) string {
+				cancel()
+				return "OK"
+			})
+			if err := d.Reconnect(ctx, 1); err == nil {
+				t.Error("ended, and no error")
+			}
+		}, []string{"+CGATT=1"}},
+		"killed": {"AT+CFUN=1", nil, nil},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var d *desk
+			var kept []string
+			t.Cleanup(func() { // when Run has ended
+				if n := sentTimes(d.sim.Commands(), c.owed); n != 1 || len(kept) > 0 {
+					t.Errorf("%s: %s was sent %d times, and %q is owed", name, c.owed, n, kept)
+				}
+			})
+			d = newDesk(t, "bg95", func(cfg *Config) {
+				cfg.Owe = func(owed []string) { kept = owed }
+				if c.end == nil {
+					cfg.Owed = []string{"+CFUN=1", "+QPOWD"}
+				}
+			})
+			for _, command := range []string{"AT+CFUN=4", "AT+CFUN=1", "AT+CGATT=1"} {
+				d.sim.Set(command, "OK")
+			}
+			if n := sentTimes(d.sim.Commands(), c.owed); c.end == nil && n != 1 {
+				t.Errorf("%s: %s was sent %d times at the start", name, c.owed, n)
+			}
+			if c.end != nil {
+				c.end(t, d)
+				if !slices.Equal(kept, c.kept) {
+					t.Errorf("%s: %q is owed", name, kept)
+				}
+			}
+		})
+	}
+}
+
+// sentTimes returns how often a command was sent.
+func sentTimes(sent []string, command string) (n int) {
+	for _, s := range sent {
+		if s == command {
+			n++
+		}
+	}
+	return n
+}
+
 // TestWrittenIsRead has what was written appear in the state.
 func TestWrittenIsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

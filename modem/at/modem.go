@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,10 @@ type Config struct {
 	// Changed is given the state with each change, and what has changed. It is called
 	// from Run's goroutine and must not wait for the modem.
 	Changed func(modem.State, modem.Part)
+	// Owe is given, likewise, what the modem has to be told, also in a later life, as it is off the network; Owed is what was given last in an
+	// earlier one. nil: nobody keeps it.
+	Owe  func(owed []string)
+	Owed []string
 	// Received is given each short message that comes, likewise, and returns whether it was
 	// for the agent: then it is deleted. nil: nobody reads them.
 	Received func(modem.Message) bool
@@ -46,6 +51,7 @@ type Modem struct {
 	cfg     Config
 	state   modem.State
 	starts  int
+	owed    []string // commands that the modem is to be told
 	jobs    chan job
 	over    chan struct{} // closed when Run has ended
 	sockets sockets
@@ -63,7 +69,7 @@ var ErrAbsent = errors.New("the modem is not there")
 
 // New returns a modem that nobody has looked for yet.
 func New(cfg Config) *Modem {
-	m := &Modem{cfg: cfg, jobs: make(chan job), over: make(chan struct{}), sockets: sockets{work: make(chan struct{}, 1)}}
+	m := &Modem{cfg: cfg, owed: slices.DeleteFunc(slices.Clone(cfg.Owed), func(o string) bool { return o != radioOn && o != attach }), jobs: make(chan job), over: make(chan struct{}), sockets: sockets{work: make(chan struct{}, 1)}}
 	m.dial = m.open
 	return m
 }
@@ -170,7 +176,7 @@ func (m *Modem) follow(ctx context.Context) error {
 		stop()
 	}
 	if ctx.Err() != nil {
-		_ = s.stopReceiver() //nolint:contextcheck // ctx has ended; as far as it still answers
+		s.part() //nolint:contextcheck // ctx has ended
 	}
 	cancel()
 	return errors.Join(err, <-ended)

@@ -51,7 +51,7 @@ func (s *session) start(ctx context.Context) error {
 	s.changed |= modem.PartPresence
 	s.due = modem.AllParts &^ modem.PartIdentity
 	s.tries, s.receiving, s.awake = 0, false, time.Now()
-	return nil
+	return s.pay(ctx)
 }
 
 // align asks what only its own answer answers (3GPP TS 27.007, clause 8.2): whoever had the port

@@ -236,13 +236,32 @@ func (m *Modem) Register(ctx context.Context) error {
 	return m.do(ctx, "register again", iface3GPP+".Register", "")
 }
 
+// owe notes whether the modem has to be enabled again: part does that where nobody else has, and the next life where this one is killed.
+func (m *Modem) owe(owes bool) {
+	if m.off.Swap(owes) == owes || m.cfg.Owe == nil {
+		return
+	}
+	var owed []string
+	if owes {
+		owed = []string{"Enable"}
+	}
+	m.cfg.Owe(owed)
+}
+
 // powerLow is MM_MODEM_POWER_STATE_LOW, in which the radio is off.
 const powerLow = uint32(2)
 
 // SetRadio disables the modem and has it take the radio off, which ModemManager does not do by itself; enabling it is both again.
 func (m *Modem) SetRadio(ctx context.Context, on bool) error {
 	const what = "switch the radio"
-	if err := m.do(ctx, what, ifaceModem+".Enable", on); err != nil || on {
+	if !on {
+		m.owe(true)
+	}
+	err := m.do(ctx, what, ifaceModem+".Enable", on)
+	if on && err == nil {
+		m.owe(false)
+	}
+	if err != nil || on {
 		return err
 	}
 	return m.do(ctx, what, ifaceModem+".SetPowerState", powerLow)

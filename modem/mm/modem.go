@@ -30,9 +30,13 @@ type Config struct {
 	// Received is given each text message that comes, likewise, and returns whether it was
 	// for the agent: then it is deleted. nil: nobody reads them.
 	Received func(modem.Message) bool
-	Log      *slog.Logger
-	Now      func() time.Time
-	Dial     func(context.Context) (*dbus.Conn, error) // nil: the system bus
+	// Owe is given what the modem has to be told, also in a later life, as its radio is off; Owed is what was given last in an earlier one. nil: nobody
+	// keeps it.
+	Owe  func(owed []string)
+	Owed []string
+	Log  *slog.Logger
+	Now  func() time.Time
+	Dial func(context.Context) (*dbus.Conn, error) // nil: the system bus
 }
 
 // Modem is a modem of ModemManager. Run is the only writer of what is known of it; the
@@ -44,6 +48,8 @@ type Modem struct {
 	setUp    sync.Mutex               // one setting at a time, which depends on the one before
 	follower atomic.Pointer[follower] // of the receiver; nil: nobody
 	quiet    bool                     // only looks
+	off      atomic.Bool              // the radio, by this agent
+	left     bool                     // the radio was left off by an earlier life
 	later    later
 	gave     bool               // a card was given the PIN
 	stale    atomic.Bool        // the profiles were changed here, of which ModemManager does not tell
@@ -74,7 +80,7 @@ func New(cfg Config) *Modem {
 			return dbus.ConnectSystemBus(dbus.WithContext(ctx), dbus.WithSignalHandler(dbus.NewSequentialSignalHandler()))
 		}
 	}
-	return &Modem{cfg: cfg, looks: make(chan chan struct{})}
+	return &Modem{cfg: cfg, looks: make(chan chan struct{}), left: len(cfg.Owed) > 0}
 }
 
 // Run follows the modem until ctx ends, which gives nil.

@@ -133,6 +133,30 @@ func withTraffic(b modem.Bearer, t *modem.Traffic) modem.Bearer {
 	return b
 }
 
+// TestRadioIsGivenBack: an agent that ends while the radio is off has it switched on before it leaves the bus, and the next one where it was killed.
+func TestRadioIsGivenBack(t *testing.T) {
+	var kept []string
+	in(t, func(c *Config) { c.Owe = func(owed []string) { kept = owed } }, func(t *testing.T, d *desk) {
+		t.Helper()
+		if err := d.SetRadio(t.Context(), false); err != nil || !slices.Equal(kept, []string{"Enable"}) {
+			t.Errorf("%v, kept %q", err, kept)
+		}
+		d.end()
+		if calls := d.Calls(); len(kept) > 0 || calls[len(calls)-1] != "Modem.Enable[true]" {
+			t.Errorf("kept %q after %q", kept, calls)
+		}
+	})
+	kept = []string{"Enable"}
+	in(t, func(c *Config) { c.Owed, c.Owe = kept, func(owed []string) { kept = owed } }, func(t *testing.T, d *desk) {
+		t.Helper()
+		d.Set(mmtest.ModemPath, ifaceModem, map[string]any{"SignalQuality": []any{uint32(1), true}})
+		synctest.Wait()
+		if calls := d.Calls(); len(kept) > 0 || strings.Count(strings.Join(calls, " "), "Modem.Enable[true]") != 1 {
+			t.Errorf("kept %q after %q", kept, calls)
+		}
+	})
+}
+
 // TestFollowed has ModemManager tell what happens.
 func TestFollowed(t *testing.T) {
 	const (

@@ -25,6 +25,15 @@ func (s *session) prepare(ctx context.Context, p dbus.ObjectPath, o object) {
 		return
 	}
 	s.unlock(ctx, o)
+	if s.m.left {
+		s.m.left = false
+		s.m.off.Store(true)
+		s.running.Go(func() {
+			if err := s.m.SetRadio(ctx, true); err != nil && ctx.Err() == nil {
+				s.m.cfg.Log.Warn("the radio was left off", slog.Any("error", err))
+			}
+		})
+	}
 	enabled := get[int32](o, ifaceModem, "State") >= stateEnabled
 	if !enabled || s.ready {
 		s.ready = enabled
@@ -70,6 +79,9 @@ func (s *session) part(ctx context.Context) {
 	}
 	for _, u := range s.undo {
 		u(ctx)
+	}
+	if s.m.off.Load() {
+		_ = s.m.SetRadio(ctx, true) // who switched it off may come too late
 	}
 }
 
