@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lwm2m-agent/lwm2m"
+	"lwm2m-agent/lwm2m/coap"
 	"lwm2m-agent/lwm2m/model"
 )
 
@@ -94,23 +95,33 @@ func TestMovedUnheard(t *testing.T) {
 	l, changed, end := life(t, s, store, uri, security, 20)
 	first := l.await(changed, "registered", isRegistered)
 	w := l.observing(t)
+	m := &coap.Message{Code: coap.GET}
+	m.SetPath("/3/0/9")
+	o, _, err := s.connection().Observe(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	battery := observing{o}
 	end(true)
 	local, err := net.ResolveUDPAddr("udp", first.Local)
 	if err != nil {
 		t.Fatal(err)
 	}
-	lost := make(chan int, 1)
+	lost := make(chan int, 2)
 	d := &roamer{local: local, lost: lost}
 	d.DialUDP = d.dialUDP
 	l, _ = networked(t, d, uri, security, func(c *Config) { c.Store = store })
-	select {
-	case <-lost: // the notification
-	case <-time.After(patience):
-		t.Fatal("nothing was sent")
+	for range 2 { // notifications, of which one is confirmable
+		select {
+		case <-lost:
+		case <-time.After(patience):
+			t.Fatal("nothing was sent")
+		}
 	}
 	d.set(func() { d.moved, d.local, d.lost = true, nil, nil })
 	l.client.NetworkChanged()
 	w.wants(t, "20")
+	battery.wants(t, "80")
 }
 
 // TestSessionOfTheFirstURI shows that a session is continued where it was made, in each attempt anew, and offered to no other
