@@ -233,12 +233,21 @@ func (b *Board) changed(s hw.Status) {
 	if u != nil {
 		u.failing = s.Err != nil
 	}
-	switch {
-	case s.Err != nil:
+	if s.Err != nil {
 		b.cfg.Health.Set(failing(s.Unit), s.Unit.Name, s.Err.Error())
-	case u == nil || u.misplaced == "":
-		b.cfg.Health.Clear(failing(s.Unit), s.Unit.Name)
+		return
 	}
+	b.mended(s.Unit, u)
+}
+
+// mended ends the trouble of a unit that works, unless its channels have no place; u is nil
+// while they are not known. mu is held.
+func (b *Board) mended(unit hw.Unit, u *bound) {
+	if u != nil && u.misplaced != "" {
+		b.cfg.Health.Set(failing(unit), unit.Name, u.misplaced)
+		return
+	}
+	b.cfg.Health.Clear(failing(unit), unit.Name)
 }
 
 // configured reports whether the configuration has a unit; mu is held.
@@ -263,8 +272,8 @@ func (b *Board) judge(unit hw.Unit, u *bound, readings []hw.Reading) {
 		b.cfg.Health.Set(failing(unit), unit.Name, reason)
 		u.failing = true
 	case u.failing:
-		b.cfg.Health.Clear(failing(unit), unit.Name)
 		u.failing = false
+		b.mended(unit, u)
 	}
 }
 

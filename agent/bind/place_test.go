@@ -154,6 +154,13 @@ func TestMisplaced(t *testing.T) {
 	if got := f.health.Troubles(); len(got) != 1 || got[0].On != "b" || got[0].Code != health.SensorFailing {
 		t.Errorf("troubles %+v of two that want one number", got)
 	}
+	before := f.health.Troubles()
+	for _, q := range []hw.Quality{hw.Invalid, hw.Good} {
+		f.Deliver(hw.Unit{Role: hw.RoleSensor, Name: "b"}, []hw.Reading{{Channel: "t", Value: hw.Float(20), Time: time.Now(), Quality: q, Reason: "no device answers"}})
+	}
+	if d := cmp.Diff(before, f.health.Troubles()); d != "" {
+		t.Errorf("it failed and works again: %s", d)
+	}
 	f.mu.Lock()
 	f.sensors["b"].Instance = 4
 	f.loosen()
