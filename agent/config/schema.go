@@ -73,7 +73,7 @@ var serverKeys = []key{
 	{name: "default_min_period", kind: wholeSeconds(), fallback: `"0s"`, help: "pmin where the server attaches none (/1/x/2)"},
 	{name: "default_max_period", kind: wholeSeconds(), fallback: "none", help: "pmax where the server attaches none (/1/x/3)"},
 	{name: "disable_timeout", kind: wholeSeconds(), fallback: `"24h"`, help: "how long Disable lasts (/1/x/5)"},
-	{name: "priority", kind: integer(0, math.MaxUint32), fallback: "none: it does not wait", help: "place in the order in which servers register at the start (/1/x/13)"},
+	{name: "priority", kind: integer(0, math.MaxUint32), fallback: "none: it does not wait", help: "place in the order in which servers register at the start and after a bootstrap (/1/x/13)"},
 	{name: "failure_block", kind: boolean, fallback: "false", help: "while this one fails, those behind it wait (/1/x/15)"},
 	{name: "initial_delay", kind: wholeSeconds(), fallback: `"0s"`, help: "before the first registration at this URI, or after a bootstrap (/1/x/14)"},
 	{name: "retry_count", kind: integer(1, math.MaxUint32), fallback: "without end, or 5 when one of the next three is given", help: "attempts in a sequence (/1/x/17)"},
