@@ -155,32 +155,34 @@ func TestHungModemIsSwitched(t *testing.T) {
 	})
 }
 
-// TestUpdateInStages has a module restart twice to update itself, and search for a cell in between: what was waited for then does not have its power
-// switched in the second silence, and half an hour of that does.
+// TestUpdateInStages has a module restart twice to update itself, and search for a cell in between: neither what is waited for then, nor the first silence,
+// has its power switched in the second one. Half an hour of that does.
 func TestUpdateInStages(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newATWard(t)
-		w.hang(true)
-		time.Sleep(2 * time.Minute)
-		w.loseCell()
-		w.sim.Silence(false)
-		time.Sleep(70 * time.Second)
-		synctest.Wait()
-		if text := w.trouble(); !strings.Contains(text, "no cell") {
-			t.Fatalf("between the stages: %q", text)
-		}
-		w.hang(true)
-		time.Sleep(29 * time.Minute)
-		synctest.Wait()
-		if cuts, _ := w.switched(); cuts != 0 || !strings.Contains(w.trouble(), "does not answer") {
-			t.Errorf("cut %d times: %q", cuts, w.trouble())
-		}
-		time.Sleep(20 * time.Minute)
-		synctest.Wait()
-		if cuts, _ := w.switched(); cuts != 1 {
-			t.Errorf("cut %d times: %q", cuts, w.trouble())
-		}
-	})
+	for _, first := range []time.Duration{2 * time.Minute, 35*time.Minute + 45*time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newATWard(t)
+			w.hang(true)
+			time.Sleep(first)
+			w.loseCell()
+			w.sim.Silence(false)
+			time.Sleep(65 * time.Second)
+			synctest.Wait()
+			if text := w.trouble(); !strings.Contains(text, "no cell") {
+				t.Fatalf("%v, between the stages: %q", first, text)
+			}
+			w.hang(true)
+			time.Sleep(29 * time.Minute)
+			synctest.Wait()
+			if cuts, _ := w.switched(); cuts != 0 || !strings.Contains(w.trouble(), "does not answer") {
+				t.Errorf("%v: cut %d times: %q", first, cuts, w.trouble())
+			}
+			time.Sleep(20 * time.Minute)
+			synctest.Wait()
+			if cuts, _ := w.switched(); cuts != 1 {
+				t.Errorf("%v: cut %d times: %q", first, cuts, w.trouble())
+			}
+		})
+	}
 }
 
 // TestDayOfHungModem has nothing help for a day: the power is switched twice, and the budget is told.
