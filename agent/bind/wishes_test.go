@@ -154,7 +154,8 @@ func TestWrittenBeforeARestart(t *testing.T) {
 		life := func(live func(tree *model.Tree)) {
 			tree := model.NewTree(registry.Definitions(), time.Now)
 			var err error
-			if c, err = NewCellular(tree, sim, newWishes("wwan", st, log), APNTrial{Takes: func(int) bool { return true }}, log); err != nil {
+			trial := APNTrial{Takes: func(int) bool { return true }, Begin: func(string) error { return nil }}
+			if c, err = NewCellular(tree, sim, newWishes("wwan", st, log), trial, log); err != nil {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
