@@ -23,6 +23,7 @@ func TestForeignOverlayIsLeftOut(t *testing.T) {
 }
 
 func foreignOverlay(t *testing.T, overlay, journal string) {
+	t.Helper()
 	l := newLab(t)
 	c := &configured{lab: l, T: t}
 	if err := os.MkdirAll(c.path("state"), 0o700); err != nil {

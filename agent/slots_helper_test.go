@@ -290,8 +290,11 @@ func TestHelperIsLost(t *testing.T) {
 		done      bool
 		untouched bool
 	}{
-		{1, done, true, false}, {maxHelpersLost, done, true, false}, {maxHelpersLost + 1, done, false, false},
-		{0, refused, false, true}, {1, refused, false, false},
+		{1, done, true, false},
+		{maxHelpersLost, done, true, false},
+		{maxHelpersLost + 1, done, false, false},
+		{0, refused, false, true},
+		{1, refused, false, false},
 	} {
 		path := filepath.Join(t.TempDir(), "s")
 		l, err := net.Listen("unix", path)

@@ -217,7 +217,7 @@ func (a *AccessControl) Run(ctx context.Context) error {
 	for {
 		var retry <-chan time.Time
 		if err := a.follow(ctx); err != nil && ctx.Err() == nil {
-			a.log.Warn(ErrLater.Error()+"; it is tried again", slog.Any("error", err))
+			a.log.Warn("object 2 lacks new object instances; it is tried again", slog.Any("error", err))
 			retry = time.After(retryProvision)
 		}
 		select {

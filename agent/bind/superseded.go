@@ -48,7 +48,7 @@ func delayOf(nodes []lwm2m.Node, ssids []uint16) time.Duration {
 		if n.Path.Level() != lwm2m.LevelResource || n.Path.Resource() != initialDelay || !wanted[n.Path.Instance()] {
 			continue
 		}
-		longest = max(longest, time.Duration(min(n.Value.Uint(), uint64(longestDelay/time.Second)))*time.Second) //nolint:gosec // cut
+		longest = max(longest, time.Duration(min(n.Value.Uint(), uint64(longestDelay/time.Second)))*time.Second)
 	}
 	return longest
 }

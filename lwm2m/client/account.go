@@ -222,8 +222,7 @@ func (a *account) take(item any) {
 	case notified:
 		a.notified(item)
 	case resettled:
-		a.queueUp(&item)
-		a.resettle(item.settings)
+		a.resettle(&item)
 	case *dataSend:
 		a.accept(item)
 	case dataSent:
@@ -285,8 +284,10 @@ func (a *account) obey() {
 	a.commands = nil
 }
 
-// resettle takes over what objects 0 and 1 say now.
-func (a *account) resettle(s *settings) {
+// resettle takes over what objects 0 and 1 say now, and the place in the order of registrations.
+func (a *account) resettle(r *resettled) {
+	a.queueUp(r)
+	s := r.settings
 	old := a.settings
 	a.settings = s
 	a.choose = a.choose || !slices.Equal(s.versions, old.versions)

@@ -176,7 +176,7 @@ func (a *account) deliver() {
 		switch o := a.observer(s); {
 		case o == nil:
 			unobserved = append(unobserved, s)
-		case o.inFlight.IsZero() && a.replaying < maxReplays && !(s.inBlocks && a.history.fetched()):
+		case o.inFlight.IsZero() && a.replaying < maxReplays && (!s.inBlocks || !a.history.fetched()):
 			a.replay(o, s)
 		}
 	}

@@ -141,7 +141,7 @@ func TestStoredInBlocksWait(t *testing.T) {
 		}
 		l.run()
 		l.after(time.Minute)
-		var watchers []*watcher
+		watchers := make([]*watcher, 0, stored+busy)
 		for iid := range stored + busy {
 			watchers = append(watchers, l.observe(fmt.Sprintf("/3303/%d", iid), senmlJSON))
 		}
