@@ -273,7 +273,7 @@ func (a *Agent) addClient() {
 		Endpoint: a.endpoint, Tree: a.tree, Dialer: a.dialer(), Store: a.store.Bucket(store.Client),
 		Journal: a.store.SmallBucket("client/"), Mark: a.mark(), Boot: a.bootID(), Params: a.params,
 		Log: a.log, Now: a.opts.Now, OnStatus: a.accountChanged, OnBootstrap: a.bootstrapChanged, Together: a.rehoming.together,
-		OnAlert: a.alert, Trace: a.trace,
+		OnAlert: a.alert, Trace: a.trace, OnForgotten: a.rehoming.scrub,
 		OnObserved: func(id uint16, wishes []client.Wish) { a.board.Observed(id, wishes) },
 	})
 	a.beside.Go(a.client.Reserve) // the disk is at work meanwhile

@@ -3,6 +3,8 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // Bucket is a set of records by key in a Store. It satisfies the small storage
@@ -40,6 +42,13 @@ func (b *Bucket) SaveAll(records map[string][]byte) error {
 		}
 		return nil
 	})
+}
+
+// Keys returns the keys of all records, in no order.
+func (b *Bucket) Keys() []string {
+	b.store.mu.RLock()
+	defer b.store.mu.RUnlock()
+	return slices.Collect(maps.Keys(b.store.records[b.name]))
 }
 
 // List returns all records of the bucket by key.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -142,6 +143,14 @@ func TestSmallBucket(t *testing.T) {
 	}
 	if got := s.Small("client/session/101"); string(got) != "x" {
 		t.Errorf("small record is %q", got)
+	}
+	if err := errors.Join(b.Defer("deferred", []byte("y")), s.SetSmall("other/a", []byte("z"))); err != nil {
+		t.Error(err)
+	}
+	keys := b.Keys()
+	slices.Sort(keys)
+	if fmt.Sprint(keys) != "[deferred session/101]" {
+		t.Errorf("keys are %v", keys)
 	}
 	if err := b.Save("session/101", nil); err != nil || s.Small("client/session/101") != nil {
 		t.Errorf("not removed: %v", err)

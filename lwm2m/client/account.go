@@ -47,6 +47,7 @@ type account struct {
 	running    sync.WaitGroup // its other goroutines
 	changes    atomic.Int32   // requests that change something and are not done
 	ownChanges atomic.Int32   // those of object 1
+	removed    atomic.Bool    // from objects 0 and 1: nothing of it is kept
 	view       view           // for Status
 
 	// state
@@ -188,6 +189,7 @@ func (a *account) end() {
 	a.sub.Close()
 	a.running.Wait()
 	a.wishNothing()
+	a.client.left(a)
 	for _, item := range a.inbox.take(nil) {
 		if d, ok := item.(dialled); ok && d.nc != nil {
 			_ = d.nc.Close() // nobody needs it any more
@@ -390,6 +392,10 @@ func (a *account) catchUp() {
 
 // save brings the Store up to date when it is time, and at the end.
 func (a *account) save(now time.Time) {
+	if a.removed.Load() {
+		a.saveAt, a.historySaveAt, a.keeping.saveAt = time.Time{}, time.Time{}, time.Time{}
+		return
+	}
 	last := a.state == Stopped
 	if passed(a.keeping.saveAt, now) {
 		a.saveSession()

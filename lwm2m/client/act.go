@@ -287,6 +287,9 @@ func (a *account) sendUpdate() {
 
 func (a *account) sendDeregister() {
 	a.connection.open.Store(nil)
+	if a.state == Deregistering {
+		a.voidSession() // now: its records may be those of another server when the answer comes
+	}
 	if a.state == Deregistering || !a.settings.storing {
 		a.endObservations()
 	}

@@ -2,6 +2,8 @@ package client
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -59,6 +61,12 @@ func (m *memory) Load(key string) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return []byte(m.records[key]), nil
+}
+
+func (m *memory) Keys() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.records))
 }
 
 func (m *memory) Save(key string, record []byte) error {

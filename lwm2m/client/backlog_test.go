@@ -383,25 +383,6 @@ func TestStoredOverRestart(t *testing.T) {
 	}
 }
 
-// TestRemovedAccountForgets shows that nothing stored stays behind.
-func TestRemovedAccountForgets(t *testing.T) {
-	store := &memory{}
-	simulate(t, func(c *Config) { c.Store = store }, func(l *lab) {
-		l.registered()
-		l.observe(temperature, -1)
-		l.outage(func() { l.warm(2*time.Minute, 21) })
-		l.after(2 * time.Minute)
-		if store.records["history/101/0"] == "" {
-			l.t.Error("nothing was stored")
-		}
-		l.publish(l.security, func(b *model.Batch) { b.Delete(0) })
-		l.after(time.Minute)
-	})
-	if len(store.records) != 0 {
-		t.Errorf("store has %q", store.records)
-	}
-}
-
 // TestUnconfirmedIsStored shows that a confirmable notification that nobody confirms, and
 // what comes after it, is told when the server is back.
 func TestUnconfirmedIsStored(t *testing.T) {

@@ -106,10 +106,11 @@ func (c *Client) follow(ctx context.Context) {
 	for ssid, a := range c.accounts {
 		if !named[ssid] {
 			delete(c.accounts, ssid)
+			a.removed.Store(true)
 			a.inbox.put(command{event: leave})
-			c.forget(ssid)
 		}
 	}
+	c.forget()
 }
 
 // Begun is closed when every account that there is at the start has told its server what it has to, if a session of an
@@ -180,22 +181,6 @@ func (c *Client) present() []*account {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.sorted()
-}
-
-// forget drops what the store has of an account that has been removed.
-func (c *Client) forget(ssid uint16) {
-	if c.config.Store == nil {
-		return
-	}
-	keys := append(attributeKeys(ssid), renewalKey(ssid), sessionKey(ssid), disabledKey(ssid))
-	for slot := range maxChunks {
-		keys = append(keys, historyKey(ssid, uint8(slot)))
-	}
-	for _, key := range keys {
-		if err := c.config.Store.Save(key, nil); err != nil {
-			c.config.Log.Error("record of a removed account stays", slog.Any("err", fmt.Errorf("remove %q: %w", key, err)))
-		}
-	}
 }
 
 // start begins an account. The lock must be held.

@@ -50,6 +50,10 @@ type Config struct {
 	// that has changed: all of its wishes, in order of their paths; none when it has gone.
 	OnObserved func(shortServerID uint16, wishes []Wish)
 
+	// OnForgotten is told that records of removed accounts have been removed from Store and Journal,
+	// keys among them: what has been on a disk can be overwritten now. It may block.
+	OnForgotten func()
+
 	// Trace sees each CoAP message of an account as sent and received, before
 	// encryption. coap.Parse decodes it; it must not be kept.
 	Trace func(over *Link, d coap.Direction, datagram []byte)

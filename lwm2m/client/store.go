@@ -11,6 +11,8 @@ type Store interface {
 	Save(key string, record []byte) error
 	// SaveAll is Save for several records, all of them or none. One that is the same as before costs nothing.
 	SaveAll(records map[string][]byte) error
+	// Keys returns the keys of all records, in no order.
+	Keys() []string
 }
 
 // Journal keeps small records that change often, of at most 1 kB, as Store does.
@@ -19,6 +21,8 @@ type Journal interface {
 	Load(key string) ([]byte, error)
 	// Save is that of Store.
 	Save(key string, record []byte) error
+	// Keys is that of Store.
+	Keys() []string
 	// Note is Save for what need not outlive more than what comes after it: the record
 	// outlives the process when Note returns, and a power cut at the latest when anything
 	// else is saved, in the Store too.
