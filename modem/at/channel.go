@@ -87,6 +87,9 @@ func (c *Channel) Do(ctx context.Context, cmd Command) ([]string, error) {
 	if r.limit == 0 {
 		r.limit = DefaultLimit
 	}
+	if err := ctx.Err(); err != nil { // nothing is sent for somebody who has gone
+		return nil, fmt.Errorf("%s: %w", cmd.name(), err)
+	}
 	select {
 	case c.requests <- r:
 	case <-c.over:
