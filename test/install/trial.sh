@@ -239,7 +239,7 @@ soon "it is off, which the agent itself may not make it" grep -qx 0 /sys/class/l
 soon "and can be switched on" lwm2m-agent write /3311/0/5850 true
 soon "by the helper" grep -qx 10 /sys/class/leds/lamp/brightness
 hold "which runs now" systemctl is-active --quiet lwm2m-agent-helper.service
-refuse "members of the group do not reach it" ask reader
+refuse "members of the group do not reach it" reaches reader ../helper
 refuse "strangers do not reach it" ask stranger
 hold "root may" ask root
 hold "and it was done" grep -qx 05 /sys/class/leds/lamp/brightness
