@@ -133,8 +133,9 @@ func TestStoredInBlocksWait(t *testing.T) {
 		}
 	}
 	simulate(t, small, func(l *lab) {
-		transit := time.Millisecond
-		l.server.relay = func() []time.Duration { return []time.Duration{transit} }
+		var transit atomic.Int64
+		transit.Store(int64(time.Millisecond))
+		l.server.relay = func() []time.Duration { return []time.Duration{time.Duration(transit.Load())} }
 		const stored, busy = 4, 3
 		for iid := range uint16(stored + busy) {
 			l.temperature(iid, 20)
@@ -151,7 +152,7 @@ func TestStoredInBlocksWait(t *testing.T) {
 			}
 			l.after(time.Second)
 		})
-		transit = 700 * time.Millisecond
+		transit.Store(int64(700 * time.Millisecond))
 		for i := range 100 {
 			l.after(2 * time.Second)
 			for iid := range uint16(busy) {

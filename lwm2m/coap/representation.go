@@ -159,6 +159,9 @@ func (c *Conn) newRepresentation(request, m *Message) *held {
 	r.m.SetETag(c.out.ETag())
 	r.m.RemoveOption(Observe) // of the first block only, RFC 7959 section 2.6
 	r.held = held{conn: c, owner: r, key: string(transferKey(download, request)), bytes: len(r.m.Payload)}
+	if _, once := r.m.Body.(Abandoner); once {
+		r.worth = toldOnce
+	}
 	return &r.held
 }
 

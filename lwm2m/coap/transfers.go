@@ -40,8 +40,18 @@ type held struct {
 	key   string
 	used  time.Time
 	bytes int
+	worth worth
 	over  bool
 }
+
+// worth says what is given up before what.
+type worth int
+
+const (
+	askedAgain worth = iota // the peer can ask for it again
+	toldOnce                // what an Abandoner waits for to be fetched
+	sentOnce                // the peer sends it: no notification ends an upload
+)
 
 // transferOwner is an upload or a representation.
 type transferOwner interface {
@@ -114,26 +124,23 @@ func (t *transfers) shrink(h *held) (gone []func()) {
 	return gone
 }
 
-// victim returns what is given up for h, of which there is another one: what was not used for the longest time. What the
-// peer sends goes before what it can ask for again: no notification ends an upload.
+// victim returns what is given up for h, of which there is another one: of what is of least worth, what was not used for the longest time.
 func (t *transfers) victim(h *held) *held {
 	var v *held
 	for _, other := range t.all {
 		switch {
 		case other == h:
-		case v == nil, v.isUpload() && !other.isUpload():
+		case v == nil, v.worth > other.worth:
 			v = other
-		case v.isUpload() == other.isUpload() && other.used.Before(v.used):
+		case v.worth == other.worth && other.used.Before(v.used):
 			v = other
 		}
 	}
-	if v.isUpload() && !h.isUpload() {
+	if v.worth > h.worth {
 		return h
 	}
 	return v
 }
-
-func (h *held) isUpload() bool { return h.key[0] == byte(upward) }
 
 // touch notes that h was used, and until when it is kept.
 func (t *transfers) touch(h *held) {

@@ -102,7 +102,7 @@ func (c *Conn) take(u *upload, x *Exchange) {
 
 // beginUpload makes the upload of a first block, or refuses what is announced to be too large.
 func (c *Conn) beginUpload(x *Exchange, key string) *upload {
-	u := &upload{held: held{conn: c, key: key}}
+	u := &upload{held: held{conn: c, key: key, worth: sentOnce}}
 	u.owner = u
 	if c.options.Upload != nil {
 		u.sink = c.options.Upload(x.Request)
