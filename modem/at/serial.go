@@ -14,7 +14,7 @@ import (
 // TIOCEXCL keeps out programs that open it later, flock those that ask, and who was
 // there before is found by holder.
 func openSerial(path string, speed uint32) (*os.File, error) {
-	if by := holder(path); by != "" {
+	if by := holder(path); by != (occupant{}) {
 		return nil, heldBy(by)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
