@@ -64,8 +64,8 @@ type APNHooks struct {
 	// TakeBack undoes a Set whose request was refused; apn and t are what was before.
 	TakeBack func(ctx context.Context, instance uint16, apn string, t PDNType) error
 	// Changed is told after a request that the connection is to be made anew, so that the
-	// answer can go out before; apn and t are what was before, to go back to.
-	Changed func(instance uint16, apn string, t PDNType)
+	// answer can go out before.
+	Changed func(instance uint16)
 }
 
 // The resources of object 11 that are served (OMA registry, version 1.1).
@@ -290,7 +290,7 @@ func (o *APNConnectionProfile) steps(tx *sequence, iid uint16, want *profileWish
 			o.logins[iid] = want.login
 			o.mu.Unlock()
 		}
-		o.hooks.Changed(iid, old.apn, old.t)
+		o.hooks.Changed(iid)
 		return nil
 	}}
 }

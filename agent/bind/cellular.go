@@ -173,8 +173,7 @@ func (c *Cellular) takeBack(ctx context.Context, instance uint16, apn string, t 
 	}
 	defer latest(c.anew, struct{}{}) // what was published meanwhile
 	before := c.before[cid]
-	old := profileOf(apn, t)
-	old = c.former(cid, old.APN, old.Type, before.wish)
+	old := c.former(cid, profileOf(apn, t), before.wish)
 	return c.wishes.set(ctx, func() error { return c.modem.SetProfile(ctx, cid, old) }, func(w *wished) {
 		w.enter(cid, apn, before.wish)
 		if !before.unproved {
@@ -203,17 +202,16 @@ func (c *Cellular) tries(ctx context.Context, cid int, p modem.Profile, old *mod
 	return true, nil
 }
 
-func (c *Cellular) changed(instance uint16, _ string, _ objects.PDNType) {
+func (c *Cellular) changed(instance uint16) {
 	if c.tried.CompareAndSwap(int64(instance), 0) {
 		return // the trial connects, and goes back
 	}
 	c.judge(int(instance), false)
 }
 
-// former is the profile to go back to from one that was written.
-func (c *Cellular) former(cid int, apn string, t modem.PDNType, wish *wishedBearer) modem.Profile {
-	p := modem.Profile{APN: apn, Type: t, Login: wish.login()}
-	if p.Login == nil && c.wishes.profile(cid, apn).login() != nil {
+// former is the profile to go back to from one that was written, with the login that was wished of it.
+func (c *Cellular) former(cid int, p modem.Profile, wish *wishedBearer) modem.Profile {
+	if p.Login = wish.login(); p.Login == nil && c.wishes.profile(cid, p.APN).login() != nil {
 		p.Login = noLogin()
 	}
 	return p

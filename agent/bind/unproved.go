@@ -139,7 +139,7 @@ func (c *Cellular) renew(ctx context.Context, cid int) error {
 	if errors.Is(err, mm.ErrNoBearer) || ctx.Err() != nil {
 		return err
 	}
-	old := c.former(cid, before.APN, before.Type, before.Wish)
+	old := c.former(cid, modem.Profile{APN: before.APN, Type: before.Type}, before.Wish)
 	back := c.wishes.set(ctx, func() error {
 		if now, _ := c.wishes.unproved(cid); now.writes != before.writes {
 			return errWrittenAgain

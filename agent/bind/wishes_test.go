@@ -90,7 +90,7 @@ func TestRefusedLoginGoesBack(t *testing.T) {
 		if err := c.setProfile(t.Context(), 1, "iot.lab", objects.PDNIPv4, login); err != nil {
 			t.Fatal(err)
 		}
-		c.changed(1, "iot.lab", objects.PDNIPv4)
+		c.changed(1)
 		<-c.anew
 		return c.renew(t.Context(), 1)
 	}
@@ -172,7 +172,7 @@ func TestWrittenBeforeARestart(t *testing.T) {
 			if err := c.setProfile(t.Context(), 1, apn, objects.PDNIPv4, login); err != nil {
 				t.Fatal(err)
 			}
-			c.changed(1, "iot.lab", objects.PDNIPv4)
+			c.changed(1)
 		}
 		life(func(*model.Tree) {
 			write("first", "iot.lab")
