@@ -162,6 +162,12 @@ func recorded(t *testing.T) (path string) {
 //go:embed testdata/gpsfake.sh
 var gpsfakeScript string
 
+// gpsfakeWhenReady runs gpsfake so that it waits until gpsd listens: by itself it waits for the name of gpsd's control socket, which is there a moment
+// before, and names no receiver to a gpsd that does not listen yet.
+//
+//go:embed testdata/gpsfake.py
+var gpsfakeWhenReady string
+
 // gpsfake starts gpsfake, which starts the real gpsd at a port, with a receiver at a pseudo-terminal, and plays a log there again and again.
 func gpsfake(t *testing.T, port int) *process.Process {
 	t.Helper()
@@ -178,7 +184,7 @@ func gpsfake(t *testing.T, port int) *process.Process {
 		return nil
 	})
 	// -n: gpsd listens to the receiver from the start. -c: an epoch of four sentences each second.
-	cmd := exec.CommandContext(t.Context(), "python3", filepath.Join(dir, "usr/bin/gpsfake"), "-n", "-c", "0.25", "-P", fmt.Sprint(port), recorded(t))
+	cmd := exec.CommandContext(t.Context(), "python3", "-c", gpsfakeWhenReady, filepath.Join(dir, "usr/bin/gpsfake"), "-n", "-c", "0.25", "-P", fmt.Sprint(port), recorded(t))
 	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(dir, "usr/lib/python3/dist-packages"), "TMPDIR="+t.TempDir())
 	return process.Start(t, cmd, workspace.Artifact(t, "gpsfake.log"))
 }
